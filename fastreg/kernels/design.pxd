@@ -1,0 +1,51 @@
+# What X is: streaming, gathering, column moments. Storage is known here and nowhere else.
+from libc.stdint cimport int32_t
+
+cdef enum Kind:
+    DENSE_COLUMNS = 0
+    DENSE_ROWS = 1
+    SPARSE_COLUMNS = 2
+    SPARSE_ROWS = 3
+
+cdef class Design:
+    cdef readonly Py_ssize_t n, p, nnz
+    cdef readonly int kind
+    cdef readonly bint single, wide_index, centred
+    cdef readonly double weight_sum
+    cdef Py_ssize_t stride, step
+    cdef const void *data
+    cdef const void *indices
+    cdef const void *indptr
+    cdef object owners
+    cdef int n_threads
+    cdef double[::1] mean_, norm_, norm1_
+    cdef const double[::1] weight_, root_
+    cdef const double *weight       # normalised sample weights, NULL for ones
+    cdef const double *root         # their square roots, NULL for ones
+    cdef double *mean
+    cdef double *norm               # centred, weighted Euclidean norm of each column
+    cdef double *norm1              # sum_i sqrt(s_i) |x_ij| (sparse storage), NULL otherwise
+
+    cdef bint by_columns(self) noexcept nogil
+    cdef bint sparse(self) noexcept nogil
+    cdef double cost(self, Py_ssize_t j) noexcept nogil
+    cdef int threads(self, double work) noexcept nogil
+    cdef void mark_constant(self) noexcept nogil
+    cdef int moments(self) except -1 nogil
+    cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
+                    Py_ssize_t ldo) except -1 nogil
+    cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil
+    cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil
+
+cdef struct RowLists:
+    Py_ssize_t n
+    Py_ssize_t *start
+    int32_t *len
+    int32_t *room
+    int32_t *pos
+    double *val
+    Py_ssize_t used, size
+
+cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil
+cdef void rows_free(RowLists *r) noexcept nogil

@@ -1,0 +1,640 @@
+"""The design matrix as the engine sees it: ``stream`` X'V, ``gather`` columns, column ``moments``.
+
+Every product is with the centred columns ``x_j - mean_j`` (mean_j = 0 without intercept). With sample weights s the
+engine works on rows scaled by sqrt(s_i); ``gather`` scales, ``stream`` expects V to carry that factor already.
+Nothing here copies X; each output column is computed by one thread, so results do not depend on their number.
+"""
+from cython.parallel cimport prange
+
+from libc.math cimport fabs, sqrt
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from fastreg.kernels.leaf cimport (
+    fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64, fr_row_f32, fr_row_f64, fr_rows4_f32,
+    fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64, fr_spdot_f32_i32, fr_spdot_f32_i64, fr_spdot_f64_i32, fr_spdot_f64_i64,
+    fr_sum_f32, fr_sum_f64, fr_sumsq_f32, fr_sumsq_f64, fr_wsumsq_f32, fr_wsumsq_f64)
+from fastreg.kernels.memory cimport grow
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused index:
+    int32_t
+    int64_t
+
+cdef Py_ssize_t CHUNK = 32              # columns a thread takes at a time
+cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
+cdef double PARALLEL_WORK = 4e5         # elements below which starting threads costs more than it saves
+cdef double CONSTANT = 32 * 2.2e-16     # a centred column smaller than this against its mean is rounding
+
+
+# ---- one column, one row --------------------------------------------------------------------------------------------
+cdef inline double _dot(Py_ssize_t n, const real *x, double m, const double *v) noexcept nogil:
+    if real is double:
+        return fr_dot_f64(n, x, m, v)
+    else:
+        return fr_dot_f32(n, x, m, v)
+
+
+cdef inline void _dot4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    if real is double:
+        fr_dot4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
+    else:
+        fr_dot4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline double _spdot(Py_ssize_t nnz, const real *x, const index *idx, const double *v) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            return fr_spdot_f64_i32(nnz, x, idx, v)
+        else:
+            return fr_spdot_f64_i64(nnz, x, idx, v)
+    else:
+        if index is int32_t:
+            return fr_spdot_f32_i32(nnz, x, idx, v)
+        else:
+            return fr_spdot_f32_i64(nnz, x, idx, v)
+
+
+cdef inline void _load(Py_ssize_t n, const real *x, double m, const double *q, double *out) noexcept nogil:
+    if real is double:
+        fr_load_f64(n, x, m, q, out)
+    else:
+        fr_load_f32(n, x, m, q, out)
+
+
+cdef inline double _sum(Py_ssize_t n, const real *x) noexcept nogil:
+    if real is double:
+        return fr_sum_f64(n, x)
+    else:
+        return fr_sum_f32(n, x)
+
+
+cdef inline double _sumsq(Py_ssize_t n, const real *x, double m, const double *w) noexcept nogil:
+    if real is double:
+        return fr_sumsq_f64(n, x, m) if w == NULL else fr_wsumsq_f64(n, x, m, w)
+    else:
+        return fr_sumsq_f32(n, x, m) if w == NULL else fr_wsumsq_f32(n, x, m, w)
+
+
+cdef inline void _row(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
+    if real is double:
+        fr_row_f64(p, x, m, v, out)
+    else:
+        fr_row_f32(p, x, m, v, out)
+
+
+cdef inline void _rows4(Py_ssize_t p, const real *x, Py_ssize_t ld, const double *m, const double *v,
+                        double *out) noexcept nogil:
+    if real is double:
+        fr_rows4_f64(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
+    else:
+        fr_rows4_f32(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
+
+
+cdef inline void _rowsq(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
+    if real is double:
+        fr_rowsq_f64(p, x, m, v, out)
+    else:
+        fr_rowsq_f32(p, x, m, v, out)
+
+
+cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t step,
+                                real *copy) noexcept nogil:
+    """Column j of a strided array: itself when contiguous, otherwise through a buffer of n."""
+    cdef const real *x = X + j * stride
+    cdef Py_ssize_t i
+    if step == 1:
+        return x
+    for i in range(n):
+        copy[i] = x[i * step]
+    return copy
+
+
+# ---- dense, by columns ------------------------------------------------------------------------------------------------
+cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                         Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
+    """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for a in [lo, hi)."""
+    cdef Py_ssize_t a, b, c, t, i, n = d.n, rows, block = n if k == 1 else min(n, ROW_BLOCK)
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double o[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            i = cols[a + min(b, c - 1)] if cols != NULL else a + min(b, c - 1)
+            if b < c:
+                x[b] = _column(X, i, n, d.stride, d.step, copy + b * n)
+            else:
+                x[b] = x[c - 1]
+            m[b] = d.mean[i]
+        for t in range(k):
+            for b in range(c):
+                out[t * ldo + a + b] = 0
+        i = 0
+        while i < n:
+            rows = min(block, n - i)
+            for t in range(k):
+                if c == 1:
+                    out[t * ldo + a] += _dot(rows, x[0], m[0], V + t * n + i)
+                else:
+                    _dot4(rows, x, m, V + t * n + i, o)
+                    for b in range(c):
+                        out[t * ldo + a + b] += o[b]
+            for b in range(4):
+                x[b] += rows
+            i += rows
+
+
+# ---- dense, by rows ---------------------------------------------------------------------------------------------------
+cdef void _dense_rows(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
+                      double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, j] for columns j in [lo, hi): out += V[t, i] (x_i - mean) row by row."""
+    cdef Py_ssize_t i, t, n = d.n, ld = d.stride
+    cdef double v[4]
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(0, n - 3, 4):
+        for t in range(k):
+            memcpy(v, V + t * n + i, 4 * sizeof(double))
+            _rows4(hi - lo, X + i * ld + lo, ld, d.mean + lo, v, out + t * ldo + lo)
+    for i in range(n - n % 4, n):
+        for t in range(k):
+            _row(hi - lo, X + i * ld + lo, d.mean + lo, V[t * n + i], out + t * ldo + lo)
+
+
+cdef void _dense_rows_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef Py_ssize_t i, j, n = d.n, ld = d.stride
+    cdef double w
+    if d.centred:
+        # sums about the first row, so that a large common level costs no digits
+        for j in range(lo, hi):
+            d.norm[j] = X[j]
+        for i in range(n):
+            w = 1 if d.weight == NULL else d.weight[i]
+            _row(hi - lo, X + i * ld + lo, d.norm + lo, w / d.weight_sum, d.mean + lo)
+        for j in range(lo, hi):
+            d.mean[j] += X[j]
+    memset(d.norm + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        _rowsq(hi - lo, X + i * ld + lo, d.mean + lo, w, d.norm + lo)
+    for j in range(lo, hi):
+        d.norm[j] = sqrt(d.norm[j])
+
+
+cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t j, real *copy) noexcept nogil:
+    cdef Py_ssize_t n = d.n
+    cdef const real *x = _column(X, j, n, d.stride, d.step, copy)
+    cdef double m = 0
+    if d.centred:
+        m = _sum(n, x) / n if d.weight == NULL else _dot(n, x, 0, d.weight) / d.weight_sum
+        d.mean[j] = m
+    d.norm[j] = sqrt(_sumsq(n, x, m, d.weight))
+
+
+# ---- sparse -----------------------------------------------------------------------------------------------------------
+cdef void _sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                          Py_ssize_t lo, Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
+                          double *out, Py_ssize_t ldo) noexcept nogil:
+    cdef Py_ssize_t a, j, t
+    for a in range(lo, hi):
+        j = cols[a] if cols != NULL else a
+        for t in range(k):
+            out[t * ldo + a] = _spdot(<Py_ssize_t> (ptr[j + 1] - ptr[j]), data + ptr[j], idx + ptr[j],
+                                      V + t * d.n) - d.mean[j] * total[t]
+
+
+cdef void _sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const double *V,
+                       const double *total, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    cdef Py_ssize_t i, j, t, e
+    cdef double v
+    for t in range(k):
+        for j in range(d.p):
+            out[t * ldo + j] = -d.mean[j] * total[t]
+        for i in range(d.n):
+            v = V[t * d.n + i]
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                out[t * ldo + idx[e]] += v * data[e]
+
+
+cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr,
+                                 Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t e
+    cdef double w, x, m = 0, present = 0, sq = 0, n1 = 0
+    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
+        w = 1 if d.weight == NULL else d.weight[idx[e]]
+        present += w
+        m += w * data[e]
+    m = m / d.weight_sum if d.centred else 0
+    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
+        w = 1 if d.weight == NULL else d.weight[idx[e]]
+        x = data[e]
+        sq += w * (x - m) * (x - m)
+        n1 += fabs(x) if d.root == NULL else d.root[idx[e]] * fabs(x)
+    d.mean[j], d.norm1[j] = m, n1
+    d.norm[j] = sqrt(sq + max(0., d.weight_sum - present) * m * m)
+
+
+cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
+    cdef Py_ssize_t i, j, e
+    cdef double w, x
+    cdef double *present = <double *> calloc(d.p, sizeof(double))
+    if present == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(d.n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            j = <Py_ssize_t> idx[e]
+            present[j] += w
+            d.mean[j] += w * data[e]
+            d.norm1[j] += fabs(data[e]) * (1 if d.root == NULL else d.root[i])
+    for j in range(d.p):
+        d.mean[j] = d.mean[j] / d.weight_sum if d.centred else 0
+    for i in range(d.n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            j = <Py_ssize_t> idx[e]
+            x = data[e] - d.mean[j]
+            d.norm[j] += w * x * x
+    for j in range(d.p):
+        d.norm[j] = sqrt(d.norm[j] + max(0., d.weight_sum - present[j]) * d.mean[j] * d.mean[j])
+    free(present)
+    return 0
+
+
+# ---- row lists: a sparse block that grows by columns and is read by rows -----------------------------------------------
+cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
+    memset(r, 0, sizeof(RowLists))
+    r.n = n
+    r.start = <Py_ssize_t *> calloc(n, sizeof(Py_ssize_t))
+    r.len = <int32_t *> calloc(n, sizeof(int32_t))
+    r.room = <int32_t *> calloc(n, sizeof(int32_t))
+    if r.start == NULL or r.len == NULL or r.room == NULL:
+        with gil:
+            raise MemoryError()
+    return 0
+
+
+cdef void rows_free(RowLists *r) noexcept nogil:
+    free(r.start)
+    free(r.len)
+    free(r.room)
+    free(r.pos)
+    free(r.val)
+    memset(r, 0, sizeof(RowLists))
+
+
+cdef inline int _rows_push(RowLists *r, Py_ssize_t i, int pos, double val) except -1 nogil:
+    """Append (pos, val) to row i; a full row moves to the end of the arena with twice the room."""
+    cdef Py_ssize_t room, at
+    if r.len[i] == r.room[i]:
+        room = max(4, 2 * r.room[i])
+        if r.used + room > r.size:
+            r.size = max(r.used + room, r.size + r.size // 2, 1024)
+            grow(<void **> &r.pos, r.size * sizeof(int32_t))
+            grow(<void **> &r.val, r.size * sizeof(double))
+        memcpy(r.pos + r.used, r.pos + r.start[i], r.len[i] * sizeof(int32_t))
+        memcpy(r.val + r.used, r.val + r.start[i], r.len[i] * sizeof(double))
+        r.start[i] = r.used
+        r.room[i] = <int32_t> room
+        r.used += room
+    at = r.start[i] + r.len[i]
+    r.pos[at], r.val[at] = pos, val
+    r.len[i] += 1
+    return 0
+
+
+cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """Insertion sort by position: rows of X give their few new entries in the order of its columns."""
+    cdef Py_ssize_t e, k
+    cdef int32_t q
+    cdef double v
+    for e in range(lo + 1, hi):
+        q, v, k = pos[e], val[e], e
+        while k > lo and pos[k - 1] > q:
+            pos[k], val[k] = pos[k - 1], val[k - 1]
+            k -= 1
+        pos[k], val[k] = q, v
+
+
+cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                                Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t a, e
+    for a in range(m):
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            _rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
+                       data[e] if d.root == NULL else d.root[idx[e]] * data[e])
+    return 0
+
+
+cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                             Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t a, i, e, before
+    cdef int *where = <int *> calloc(d.p, sizeof(int))
+    if where == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        where[cols[a]] = first + <int> a + 1
+    for i in range(d.n):
+        before = rows.len[i]
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            if where[idx[e]] > 0:
+                _rows_push(rows, i, where[idx[e]] - 1, data[e] if d.root == NULL else d.root[i] * data[e])
+        _sort_tail(rows.pos + rows.start[i], rows.val + rows.start[i], before, rows.len[i])
+    free(where)
+    return 0
+
+
+# ---- shifted blocks for a Gram matrix -----------------------------------------------------------------------------------
+cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, Py_ssize_t rows, const double *shift,
+                     double *out) noexcept nogil:
+    """Rows [i0, i0 + rows) of sqrt(s) (x - shift), column-major with leading dimension rows."""
+    cdef Py_ssize_t i, j, lo
+    cdef const real *x
+    cdef const double *root = NULL if d.root == NULL else d.root + i0
+    if d.kind == DENSE_COLUMNS and d.step == 1:
+        for j in range(d.p):
+            _load(rows, X + j * d.stride + i0, shift[j], root, out + j * rows)
+        return
+    # row storage: tiles that stay in cache while they are turned round
+    for lo in range(0, d.p, 16):
+        for i in range(rows):
+            x = X + ((i0 + i) * d.stride if d.kind == DENSE_ROWS else (i0 + i) * d.step)
+            for j in range(lo, min(lo + 16, d.p)):
+                out[j * rows + i] = (x[j if d.kind == DENSE_ROWS else j * d.stride] - shift[j]) * (
+                    1 if root == NULL else root[i])
+
+
+# ---- the class --------------------------------------------------------------------------------------------------------
+cdef class Design:
+    """X by address: built by ``fastreg.design.as_design``, which has checked shapes, types and finiteness.
+
+    Parameters
+    ----------
+    kind : int
+        0 dense by columns, 1 dense by rows, 2 CSC, 3 CSR.
+    n, p, nnz : int
+    data, indices, indptr : int
+        Addresses; `indices` and `indptr` are 0 for dense storage.
+    stride, step : int
+        Dense storage: elements between columns (rows) and between entries of a column (row).
+    single, wide_index, centred : bool
+        float32 data; int64 indices; subtract column means.
+    weight, root : ndarray or None
+        Sample weights summing to their number, and their square roots.
+    mean, norm, norm1 : ndarray of shape (p,)
+        Where the moments go; norm1 is None for dense storage.
+    weight_sum : float
+    n_threads : int
+    owners : object
+        Kept alive as long as the design.
+    """
+
+    def __init__(self, int kind, Py_ssize_t n, Py_ssize_t p, Py_ssize_t nnz, uintptr_t data, uintptr_t indices,
+                 uintptr_t indptr, Py_ssize_t stride, Py_ssize_t step, bint single, bint wide_index, bint centred,
+                 weight, root, double[::1] mean, double[::1] norm, norm1, double weight_sum, int n_threads, owners):
+        self.kind, self.n, self.p, self.nnz = kind, n, p, nnz
+        self.data, self.indices, self.indptr = <const void *> data, <const void *> indices, <const void *> indptr
+        self.stride, self.step = stride, step
+        self.single, self.wide_index, self.centred = single, wide_index, centred
+        self.weight = self.root = self.norm1 = NULL
+        if weight is not None:
+            self.weight_, self.root_ = weight, root
+            self.weight, self.root = &self.weight_[0], &self.root_[0]
+        self.mean_, self.norm_ = mean, norm
+        self.mean, self.norm = &mean[0], &norm[0]
+        if norm1 is not None:
+            self.norm1_ = norm1
+            self.norm1 = &self.norm1_[0]
+        self.weight_sum, self.n_threads, self.owners = weight_sum, n_threads, owners
+    @property
+    def means(self):
+        """Column means (0 without intercept), once the engine has computed them."""
+        return self.mean_.base
+
+    @property
+    def norms(self):
+        """Centred, weighted norms of the columns; 0 where a column is constant."""
+        return self.norm_.base
+
+    cdef bint by_columns(self) noexcept nogil:
+        return self.kind == DENSE_COLUMNS or self.kind == SPARSE_COLUMNS
+
+    cdef bint sparse(self) noexcept nogil:
+        return self.kind == SPARSE_COLUMNS or self.kind == SPARSE_ROWS
+
+    cdef double cost(self, Py_ssize_t j) noexcept nogil:
+        """Elements read to stream column j."""
+        if self.kind != SPARSE_COLUMNS:
+            return <double> self.nnz / self.p
+        if self.wide_index:
+            return <double> ((<const int64_t *> self.indptr)[j + 1] - (<const int64_t *> self.indptr)[j])
+        return <double> ((<const int32_t *> self.indptr)[j + 1] - (<const int32_t *> self.indptr)[j])
+
+    cdef int threads(self, double work) noexcept nogil:
+        """Threads worth starting for so many elements."""
+        return self.n_threads if work > PARALLEL_WORK else 1
+
+    cdef int moments(self) except -1 nogil:
+        """Fill mean, norm (and norm1)."""
+        if self.kind == DENSE_COLUMNS:
+            if self.single:
+                _each_column_moments[float](self, <const float *> self.data)
+            else:
+                _each_column_moments[double](self, <const double *> self.data)
+        elif self.kind == DENSE_ROWS:
+            if self.single:
+                _dense_rows_moments[float](self, <const float *> self.data, 0, self.p)
+            else:
+                _dense_rows_moments[double](self, <const double *> self.data, 0, self.p)
+        elif self.wide_index:
+            if self.single:
+                _sparse_moments[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
+                                                <const int64_t *> self.indptr)
+            else:
+                _sparse_moments[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
+                                                 <const int64_t *> self.indptr)
+        elif self.single:
+            _sparse_moments[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
+                                            <const int32_t *> self.indptr)
+        else:
+            _sparse_moments[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
+                                             <const int32_t *> self.indptr)
+        self.mark_constant()
+        return 0
+
+    cdef void mark_constant(self) noexcept nogil:
+        """A column whose centred norm is rounding gets norm 0."""
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if self.norm[j] <= CONSTANT * fabs(self.mean[j]) * sqrt(self.weight_sum):
+                self.norm[j] = 0
+
+    cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
+                    Py_ssize_t ldo) except -1 nogil:
+        """out[t, a] = x_j'V[t] (centred), j = cols[a]; all columns when cols is NULL. Row storage: all columns only."""
+        cdef double total[1]
+        cdef double *totals = total
+        cdef Py_ssize_t t, i
+        if self.sparse():
+            if k > 1:
+                totals = <double *> malloc(k * sizeof(double))
+                if totals == NULL:
+                    with gil:
+                        raise MemoryError()
+            for t in range(k):
+                totals[t] = 0
+                if self.centred:
+                    for i in range(self.n):
+                        totals[t] += V[t * self.n + i]
+            if self.wide_index:
+                if self.single:
+                    _stream_sparse[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
+                                                   <const int64_t *> self.indptr, cols, m, V, totals, k, out, ldo)
+                else:
+                    _stream_sparse[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
+                                                    <const int64_t *> self.indptr, cols, m, V, totals, k, out, ldo)
+            elif self.single:
+                _stream_sparse[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
+                                               <const int32_t *> self.indptr, cols, m, V, totals, k, out, ldo)
+            else:
+                _stream_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
+                                                <const int32_t *> self.indptr, cols, m, V, totals, k, out, ldo)
+            if totals != total:
+                free(totals)
+        elif self.single:
+            _stream_dense[float](self, <const float *> self.data, cols, m, V, k, out, ldo)
+        else:
+            _stream_dense[double](self, <const double *> self.data, cols, m, V, k, out, ldo)
+        return 0
+
+    cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
+        """Dense storage: columns cols[0..m) centred and scaled by sqrt(s), contiguous, into out (n x m)."""
+        if self.single:
+            return _gather_dense[float](self, <const float *> self.data, cols, m, out)
+        return _gather_dense[double](self, <const double *> self.data, cols, m, out)
+
+    cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil:
+        """Dense storage: a block of rows, shifted and scaled by sqrt(s), column-major."""
+        if self.single:
+            _load_rows[float](self, <const float *> self.data, i0, rows, shift, out)
+        else:
+            _load_rows[double](self, <const double *> self.data, i0, rows, shift, out)
+
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+        """Sparse storage: append columns cols[0..m), scaled by sqrt(s), as positions first, first + 1, ..."""
+        if self.wide_index:
+            if self.single:
+                return _gather_sparse[float, int64_t](
+                    self, <const float *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                    cols, m, first, rows)
+            return _gather_sparse[double, int64_t](
+                self, <const double *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                cols, m, first, rows)
+        if self.single:
+            return _gather_sparse[float, int32_t](
+                self, <const float *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+                cols, m, first, rows)
+        return _gather_sparse[double, int32_t](
+            self, <const double *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+            cols, m, first, rows)
+
+
+# ---- dispatch by layout (typed) ----------------------------------------------------------------------------------------
+cdef int _each_column_moments(Design d, const real *X) except -1 nogil:
+    cdef Py_ssize_t j
+    cdef real *copy = NULL
+    cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
+    if d.step != 1:
+        grow(<void **> &copy, d.n * sizeof(real))
+    if threads > 1:
+        for j in prange(d.p, num_threads=threads, schedule="static", chunksize=CHUNK):
+            _dense_column_moments(d, X, j, copy)
+    else:
+        for j in range(d.p):
+            _dense_column_moments(d, X, j, copy)
+    free(copy)
+    return 0
+
+
+cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
+    cdef Py_ssize_t j
+    if d.kind == SPARSE_ROWS:
+        return _sparse_row_moments(d, data, idx, ptr)
+    for j in range(d.p):
+        _sparse_column_moments(d, data, idx, ptr, j)
+    return 0
+
+
+cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k,
+                       double *out, Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, tile, chunks
+    cdef int threads = d.threads(<double> d.n * m * k)
+    cdef real *copy = NULL
+    if d.kind == DENSE_ROWS:
+        tile = min(2048, (d.p // 4 + 63) // 64 * 64 + 64)
+        chunks = (d.p + tile - 1) // tile
+        if threads > 1:
+            for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+                _dense_rows(d, X, c * tile, min(d.p, (c + 1) * tile), V, k, out, ldo)
+        else:
+            for c in range(chunks):
+                _dense_rows(d, X, c * tile, min(d.p, (c + 1) * tile), V, k, out, ldo)
+        return 0
+    chunks = (m + CHUNK - 1) // CHUNK
+    if d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        threads = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_columns(d, X, cols, c * CHUNK, min(m, (c + 1) * CHUNK), V, k, out, ldo, copy)
+    else:
+        _dense_columns(d, X, cols, 0, m, V, k, out, ldo, copy)
+    free(copy)
+    return 0
+
+
+cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        const double *V, const double *total, Py_ssize_t k, double *out,
+                        Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, chunk = 4 * CHUNK
+    cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
+    if d.kind == SPARSE_ROWS:
+        _sparse_rows(d, data, idx, ptr, V, total, k, out, ldo)
+    elif threads > 1:
+        for c in prange((m + chunk - 1) // chunk, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_columns(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
+    else:
+        _sparse_columns(d, data, idx, ptr, cols, 0, m, V, total, k, out, ldo)
+    return 0
+
+
+cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, n = d.n
+    cdef real *copy = NULL
+    cdef const real *row
+    if d.kind == DENSE_COLUMNS:
+        if d.step != 1:
+            grow(<void **> &copy, n * sizeof(real))
+        for a in range(m):
+            _load(n, _column(X, cols[a], n, d.stride, d.step, copy), d.mean[cols[a]], d.root, out + a * n)
+        free(copy)
+        return 0
+    for i in range(n):
+        row = X + i * d.stride
+        for a in range(m):
+            out[a * n + i] = (row[cols[a]] - d.mean[cols[a]]) * (1 if d.root == NULL else d.root[i])
+    return 0
+
+
+cdef int _gather_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        int first, RowLists *rows) except -1 nogil:
+    if d.kind == SPARSE_COLUMNS:
+        return _gather_sparse_columns(d, data, idx, ptr, cols, m, first, rows)
+    return _gather_sparse_rows(d, data, idx, ptr, cols, m, first, rows)

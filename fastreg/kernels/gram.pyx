@@ -1,0 +1,315 @@
+"""Gram matrices and the working block.
+
+``Block`` holds the columns gathered so far, centred and scaled, and their Gram matrix: a dense n x m array, or row lists
+for sparse X, where the Gram entries of new columns are sums of outer products over the rows they touch.
+``full_gram`` is X'X of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that
+centring afterwards costs no digits.
+"""
+from cython.parallel cimport prange
+
+from libc.math cimport sqrt
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from scipy.linalg.cython_blas cimport dgemm, dsyrk
+
+from fastreg.kernels.design cimport Design, RowLists, rows_free, rows_init
+from fastreg.kernels.leaf cimport fr_axpy, fr_axpy4, fr_dot4_f64, fr_list_add, fr_list_dot, fr_vdot
+from fastreg.kernels.memory cimport grow
+
+cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
+cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
+
+
+cdef int block_init(Block *b, Design d) except -1 nogil:
+    memset(b, 0, sizeof(Block))
+    b.n = d.n
+    if d.sparse():
+        rows_init(&b.rows, d.n)
+    return 0
+
+
+cdef void block_free(Block *b) noexcept nogil:
+    free(b.X)
+    free(b.mean)
+    free(b.G)
+    rows_free(&b.rows)
+
+
+cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
+    cdef Py_ssize_t cap, j
+    cdef double *G = NULL
+    if m <= b.cap:
+        return 0
+    cap = min(max(m, b.cap + b.cap // 2, 32), d.p)
+    grow(<void **> &G, cap * cap * sizeof(double))
+    for j in range(b.m):
+        memcpy(G + j * cap, b.G + j * b.ld, b.m * sizeof(double))
+    free(b.G)
+    b.G, b.ld, b.cap = G, cap, cap
+    grow(<void **> &b.mean, cap * sizeof(double))
+    if not d.sparse():
+        grow(<void **> &b.X, cap * b.n * sizeof(double))
+    return 0
+
+
+cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except -1 nogil:
+    """Gather columns cols[0..k) and their Gram entries."""
+    cdef Py_ssize_t a, i, m = b.m
+    _reserve(b, d, m + k)
+    for a in range(k):
+        b.mean[m + a] = d.mean[cols[a]]
+    if d.sparse():
+        d.gather_rows(cols, k, <int> m, &b.rows)
+        _sparse_gram(b, d, k)
+    else:
+        d.gather(cols, k, b.X + m * b.n)
+        _dense_gram(b, d, k)
+    b.m += k
+    for a in range(m, m + k):
+        for i in range(a):
+            b.G[i * b.ld + a] = b.G[a * b.ld + i]
+    return 0
+
+
+cdef int _dense_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+    """G[:, m:m+k] = X[:, :m+k]' X[:, m:m+k], tile by tile of rows of G."""
+    cdef Py_ssize_t m = b.m, c, tiles = (m + k + TILE - 1) // TILE
+    cdef int threads = d.threads(<double> b.n * (m + k) * k / 16)
+    if threads > 1:
+        for c in prange(tiles, num_threads=threads, schedule="dynamic", chunksize=1):
+            _gram_tile(b, k, c * TILE, min(m + k, (c + 1) * TILE))
+    else:
+        for c in range(tiles):
+            _gram_tile(b, k, c * TILE, min(m + k, (c + 1) * TILE))
+    return 0
+
+
+cdef void _gram_tile(Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef int rows = <int> (hi - lo), cols = <int> k, n = <int> b.n, ld = <int> b.ld
+    cdef double one = 1, zero = 0
+    cdef Py_ssize_t i
+    if k == 1:
+        for i in range(lo, hi):
+            b.G[b.m * b.ld + i] = fr_vdot(b.n, b.X + i * b.n, b.X + b.m * b.n)
+        return
+    dgemm('T', 'N', &rows, &cols, &n, &one, b.X + lo * b.n, &n, b.X + b.m * b.n, &n, &zero,
+          b.G + b.m * b.ld + lo, &ld)
+
+
+cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+    """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
+    cdef Py_ssize_t i, e, first, last, lo, hi, m = b.m, width = max(1, 32768 // (m + k))
+    cdef RowLists *r = &b.rows
+    cdef const int32_t *pos
+    cdef const double *val
+    lo = m
+    while lo < m + k:
+        hi = min(m + k, lo + width)
+        for e in range(lo, hi):
+            memset(b.G + e * b.ld, 0, (m + k) * sizeof(double))
+        for i in range(b.n):
+            pos, val = r.pos + r.start[i], r.val + r.start[i]
+            last = r.len[i]
+            while last > 0 and pos[last - 1] >= hi:
+                last -= 1
+            first = last
+            while first > 0 and pos[first - 1] >= lo:
+                first -= 1
+            for e in range(first, last):
+                fr_list_add(e + 1, pos, val, val[e], b.G + pos[e] * b.ld)
+        if d.centred:
+            for e in range(lo, hi):
+                fr_axpy(e + 1, -d.weight_sum * b.mean[e], b.mean, b.G + e * b.ld)
+        lo = hi
+    return 0
+
+
+# ---- products with the block ----------------------------------------------------------------------------------------
+cdef int block_residual(const Block *b, Design d, const double *y, const double *w, double *r) except -1 nogil:
+    """r = y - X w."""
+    cdef Py_ssize_t c, j, nz = 0, chunks = (b.n + ROWS - 1) // ROWS
+    cdef int threads
+    cdef double level = 0
+    cdef int *js = NULL
+    grow(<void **> &js, (b.m + 1) * sizeof(int))
+    for j in range(b.m):
+        if w[j] != 0:
+            js[nz] = <int> j
+            nz += 1
+            level += w[j] * b.mean[j]
+    threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * nz)
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _residual_rows(b, d, y, w, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS), r)
+    else:
+        for c in range(chunks):
+            _residual_rows(b, d, y, w, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS), r)
+    free(js)
+    return 0
+
+
+cdef void _residual_rows(const Block *b, Design d, const double *y, const double *w, double level, const int *js,
+                         Py_ssize_t nz, Py_ssize_t lo, Py_ssize_t hi, double *r) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef double a[4]
+    cdef const RowLists *rows = &b.rows
+    if d.sparse():
+        for i in range(lo, hi):
+            r[i] = y[i] - fr_list_dot(rows.len[i], rows.pos + rows.start[i], rows.val + rows.start[i], w) + (
+                level if d.root == NULL else level * d.root[i])
+        return
+    memcpy(r + lo, y + lo, (hi - lo) * sizeof(double))
+    for k in range(0, nz - 3, 4):
+        for i in range(4):
+            a[i] = -w[js[k + i]]
+        fr_axpy4(hi - lo, a, b.X + js[k] * b.n + lo, b.X + js[k + 1] * b.n + lo, b.X + js[k + 2] * b.n + lo,
+                 b.X + js[k + 3] * b.n + lo, r + lo)
+    for k in range(nz - nz % 4, nz):
+        fr_axpy(hi - lo, -w[js[k]], b.X + js[k] * b.n + lo, r + lo)
+
+
+cdef int block_correlate(const Block *b, Design d, const double *r, Py_ssize_t first, double *g) except -1 nogil:
+    """g[j] = x_j'r for the block's columns from `first` on."""
+    cdef Py_ssize_t i, j, c, chunks
+    cdef double total = 0
+    cdef const RowLists *rows = &b.rows
+    cdef int threads
+    if d.sparse():
+        memset(g + first, 0, (b.m - first) * sizeof(double))
+        for i in range(b.n):
+            total += r[i] if d.root == NULL else d.root[i] * r[i]
+            j = rows.len[i]
+            if first > 0:
+                while j > 0 and rows.pos[rows.start[i] + j - 1] >= first:
+                    j -= 1
+            else:
+                j = 0
+            fr_list_add(rows.len[i] - j, rows.pos + rows.start[i] + j, rows.val + rows.start[i] + j, r[i], g)
+        if d.centred:
+            for j in range(first, b.m):
+                g[j] -= b.mean[j] * total
+        return 0
+    chunks = (b.m - first + 31) // 32
+    threads = d.threads(<double> b.n * (b.m - first))
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _correlate_columns(b, r, first + 32 * c, min(b.m, first + 32 * c + 32), g)
+    else:
+        _correlate_columns(b, r, first, b.m, g)
+    return 0
+
+
+cdef void _correlate_columns(const Block *b, const double *r, Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double zero[4]
+    zero[0] = zero[1] = zero[2] = zero[3] = 0
+    for j in range(lo, hi - 3, 4):
+        fr_dot4_f64(b.n, b.X + j * b.n, b.X + (j + 1) * b.n, b.X + (j + 2) * b.n, b.X + (j + 3) * b.n, zero, r, g + j)
+    for j in range(hi - (hi - lo) % 4, hi):
+        g[j] = fr_vdot(b.n, b.X + j * b.n, r)
+
+
+# ---- the whole Gram matrix ------------------------------------------------------------------------------------------
+cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q) except -1 nogil:
+    """G = X'X (p x p), Q[k] = X'Y[k] for dense X, centred and weighted; sets the means and norms of d.
+
+    Y (t x n) is centred and scaled. The rows are dealt to a fixed number of lanes, each with sums of its own: the
+    result does not depend on the number of threads.
+    """
+    cdef Py_ssize_t p = d.p, q = p + t + 1, lanes = 1, rows, lane, i, j, k, sample
+    cdef double work = <double> d.n * p * p, wsum = 0
+    cdef double *shift = <double *> calloc(p, sizeof(double))
+    cdef double *sums = NULL
+    cdef double *buffer = NULL
+    rows = max(64, min(1024, 65536 // q // 64 * 64))
+    if work > 2e7:
+        lanes = 8 if p <= 256 else (4 if p <= 512 else 2)
+        lanes = min(lanes, max(1, d.n // (2 * rows)))
+    rows = min(rows, d.n)
+    sums = <double *> calloc(lanes * q * q, sizeof(double))
+    buffer = <double *> malloc(lanes * rows * q * sizeof(double))
+    if shift == NULL or sums == NULL or buffer == NULL:
+        free(shift)
+        free(sums)
+        free(buffer)
+        with gil:
+            raise MemoryError()
+    if d.centred:
+        _approximate_mean(d, rows, buffer, shift)
+    if d.threads(work) > 1 and lanes > 1:
+        for lane in prange(lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
+            _gram_lane(d, Y, t, lane * d.n // lanes, (lane + 1) * d.n // lanes, rows, shift,
+                       buffer + lane * rows * q, sums + lane * q * q)
+    else:
+        for lane in range(lanes):
+            _gram_lane(d, Y, t, lane * d.n // lanes, (lane + 1) * d.n // lanes, rows, shift,
+                       buffer + lane * rows * q, sums + lane * q * q)
+    for lane in range(1, lanes):
+        fr_axpy(q * q, 1., sums + lane * q * q, sums)
+    _centre_gram(d, t, shift, sums, G, Q)
+    d.mark_constant()
+    free(shift)
+    free(sums)
+    free(buffer)
+    return 0
+
+
+cdef void _approximate_mean(Design d, Py_ssize_t rows, double *buffer, double *shift) noexcept nogil:
+    """Weighted mean of the first rows; where their weights are all zero, of nothing (0)."""
+    cdef Py_ssize_t i, j
+    cdef double w = 0, s
+    if d.root == NULL:
+        w = rows
+    else:
+        for i in range(rows):
+            w += d.root[i]
+    if w == 0:
+        return
+    d.load_rows(0, rows, shift, buffer)
+    for j in range(d.p):
+        s = 0
+        for i in range(rows):
+            s += buffer[j * rows + i]
+        buffer[j] = s / w
+    memcpy(shift, buffer, d.p * sizeof(double))
+
+
+cdef void _gram_lane(Design d, const double *Y, Py_ssize_t t, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t rows,
+                     const double *shift, double *buffer, double *sums) noexcept nogil:
+    """Sum of B'B over row blocks, B = [X - shift, Y', 1], all scaled by sqrt(s); upper triangle."""
+    cdef Py_ssize_t i, i0, k, m, p = d.p, q = p + t + 1
+    cdef int iq = <int> q, im
+    cdef double one = 1
+    i0 = lo
+    while i0 < hi:
+        m = min(rows, hi - i0)
+        im = <int> m
+        d.load_rows(i0, m, shift, buffer)
+        for k in range(t):
+            memcpy(buffer + (p + k) * m, Y + k * d.n + i0, m * sizeof(double))
+        for i in range(m):
+            buffer[(p + t) * m + i] = 1 if d.root == NULL else d.root[i0 + i]
+        dsyrk('U', 'T', &iq, &im, &one, buffer, &im, &one, sums, &iq)
+        i0 += m
+
+
+cdef void _centre_gram(Design d, Py_ssize_t t, const double *shift, const double *sums, double *G,
+                       double *Q) noexcept nogil:
+    """From sums about the shift to sums about the mean, in both triangles of G."""
+    cdef Py_ssize_t i, j, k, p = d.p, q = p + t + 1
+    cdef const double *last = sums + (p + t) * q       # sums of the columns and of Y
+    cdef double s, mi, mj
+    for j in range(p):
+        mj = last[j] / d.weight_sum if d.centred else 0
+        if d.centred:
+            d.mean[j] = shift[j] + mj
+        for i in range(j + 1):
+            mi = last[i] if d.centred else 0
+            s = sums[j * q + i] - mi * mj
+            G[j * p + i] = s
+            G[i * p + j] = s
+        for k in range(t):
+            Q[k * p + j] = sums[(p + k) * q + j] - (mj * last[p + k] if d.centred else 0)
+        d.norm[j] = sqrt(max(0., G[j * p + j]))

@@ -1,0 +1,172 @@
+/* Leaf loops over one to four columns or rows: everything here is bound by memory or by one fused multiply-add,
+ * so it is written once per element type and compiled once per SIMD level (target_clones, chosen when the library
+ * is loaded). All sums are accumulated in double, whatever X is stored in. */
+#ifndef FASTREG_LEAF_H
+#define FASTREG_LEAF_H
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#ifdef __linux__
+#include <features.h>
+#endif
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 \
+    && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(FASTREG_NO_CLONES)
+#define FR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FR_HAS_CLONES 1
+#else
+#define FR_CLONES
+#define FR_HAS_CLONES 0
+#endif
+#define FR_UNUSED __attribute__((unused))
+#define FR_LEAF FR_CLONES FR_UNUSED static
+#define FR_PRAGMA(x) _Pragma(#x)
+
+static inline const char *fr_simd_level(void) {
+#if FR_HAS_CLONES
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq")) return "x86-64-v4 (AVX-512)";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3 (AVX2, FMA)";
+    return "baseline";
+#else
+    return "baseline (no function multiversioning)";
+#endif
+}
+
+/* ---- dense columns of element type T ------------------------------------------------------------------------- */
+#define FR_DENSE(T, S)                                                                                               \
+/* out_k = sum_i (x_k[i] - m_k) v[i] for four columns */                                                             \
+FR_LEAF void fr_dot4_##S(ptrdiff_t n, const T *x0, const T *x1, const T *x2, const T *x3, const double *m,           \
+                         const double *v, double *out) {                                                             \
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0, m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3];                               \
+    FR_PRAGMA(omp simd reduction(+:s0, s1, s2, s3))                                                                  \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                                              \
+        double vi = v[i];                                                                                            \
+        s0 += ((double)x0[i] - m0) * vi; s1 += ((double)x1[i] - m1) * vi;                                            \
+        s2 += ((double)x2[i] - m2) * vi; s3 += ((double)x3[i] - m3) * vi;                                            \
+    }                                                                                                                \
+    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;                                                              \
+}                                                                                                                    \
+FR_LEAF double fr_dot_##S(ptrdiff_t n, const T *x, double m, const double *v) {                                      \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t i = 0; i < n; i++) s += ((double)x[i] - m) * v[i];                                                \
+    return s;                                                                                                        \
+}                                                                                                                    \
+FR_LEAF double fr_sum_##S(ptrdiff_t n, const T *x) {                                                                 \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t i = 0; i < n; i++) s += (double)x[i];                                                             \
+    return s;                                                                                                        \
+}                                                                                                                    \
+FR_LEAF double fr_sumsq_##S(ptrdiff_t n, const T *x, double m) {                                                     \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t i = 0; i < n; i++) { double d = (double)x[i] - m; s += d * d; }                                   \
+    return s;                                                                                                        \
+}                                                                                                                    \
+FR_LEAF double fr_wsumsq_##S(ptrdiff_t n, const T *x, double m, const double *w) {                                   \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t i = 0; i < n; i++) { double d = (double)x[i] - m; s += w[i] * d * d; }                            \
+    return s;                                                                                                        \
+}                                                                                                                    \
+/* out[i] = q[i] (x[i] - m), q NULL meaning 1 */                                                                     \
+FR_LEAF void fr_load_##S(ptrdiff_t n, const T *x, double m, const double *q, double *out) {                          \
+    if (q) for (ptrdiff_t i = 0; i < n; i++) out[i] = q[i] * ((double)x[i] - m);                                     \
+    else for (ptrdiff_t i = 0; i < n; i++) out[i] = (double)x[i] - m;                                                \
+}                                                                                                                    \
+/* out[j] += sum_k v_k (x_k[j] - m[j]) for four rows */                                                              \
+FR_LEAF void fr_rows4_##S(ptrdiff_t p, const T *x0, const T *x1, const T *x2, const T *x3, const double *m,          \
+                          const double *v, double *out) {                                                            \
+    double v0 = v[0], v1 = v[1], v2 = v[2], v3 = v[3];                                                               \
+    FR_PRAGMA(omp simd)                                                                                              \
+    for (ptrdiff_t j = 0; j < p; j++)                                                                                \
+        out[j] += ((double)x0[j] - m[j]) * v0 + ((double)x1[j] - m[j]) * v1                                          \
+                + ((double)x2[j] - m[j]) * v2 + ((double)x3[j] - m[j]) * v3;                                         \
+}                                                                                                                    \
+FR_LEAF void fr_row_##S(ptrdiff_t p, const T *x, const double *m, double v, double *out) {                           \
+    FR_PRAGMA(omp simd)                                                                                              \
+    for (ptrdiff_t j = 0; j < p; j++) out[j] += ((double)x[j] - m[j]) * v;                                           \
+}                                                                                                                    \
+/* out[j] += v (x[j] - m[j])^2 */                                                                                    \
+FR_LEAF void fr_rowsq_##S(ptrdiff_t p, const T *x, const double *m, double v, double *out) {                         \
+    FR_PRAGMA(omp simd)                                                                                              \
+    for (ptrdiff_t j = 0; j < p; j++) { double d = (double)x[j] - m[j]; out[j] += v * d * d; }                       \
+}
+
+FR_DENSE(double, f64)
+FR_DENSE(float, f32)
+
+/* ---- a sparse column (or row) of element type T and index type I ---------------------------------------------- */
+#define FR_SPARSE(T, I, S)                                                                                           \
+FR_LEAF double fr_spdot_##S(ptrdiff_t nnz, const T *x, const I *idx, const double *v) {                              \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t k = 0; k < nnz; k++) s += (double)x[k] * v[idx[k]];                                               \
+    return s;                                                                                                        \
+}
+
+FR_SPARSE(double, int32_t, f64_i32)
+FR_SPARSE(double, int64_t, f64_i64)
+FR_SPARSE(float, int32_t, f32_i32)
+FR_SPARSE(float, int64_t, f32_i64)
+
+/* ---- float64 vectors ------------------------------------------------------------------------------------------ */
+/* y += a0 x0 + a1 x1 + a2 x2 + a3 x3 */
+FR_LEAF void fr_axpy4(ptrdiff_t n, const double *a, const double *x0, const double *x1, const double *x2,
+                      const double *x3, double *y) {
+    double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+    FR_PRAGMA(omp simd)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] += a0 * x0[i] + a1 * x1[i] + a2 * x2[i] + a3 * x3[i];
+}
+FR_LEAF void fr_axpy(ptrdiff_t n, double a, const double *x, double *y) {
+    FR_PRAGMA(omp simd)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+FR_LEAF double fr_vdot(ptrdiff_t n, const double *x, const double *y) {
+    double s = 0;
+    FR_PRAGMA(omp simd reduction(+:s))
+    for (ptrdiff_t i = 0; i < n; i++) s += x[i] * y[i];
+    return s;
+}
+FR_LEAF double fr_maxabs(ptrdiff_t n, const double *x) {
+    double s = 0;
+    FR_PRAGMA(omp simd reduction(max:s))
+    for (ptrdiff_t i = 0; i < n; i++) { double a = fabs(x[i]); s = a > s ? a : s; }
+    return s;
+}
+/* one column of a rank-one Cholesky update: rotate (l, v) so that v loses its head (done by the caller) */
+FR_LEAF void fr_rotate(ptrdiff_t n, double c, double s, double *l, double *v) {
+    FR_PRAGMA(omp simd)
+    for (ptrdiff_t i = 0; i < n; i++) { double t = c * l[i] + s * v[i]; v[i] = c * v[i] - s * l[i]; l[i] = t; }
+}
+/* Upper bound on |x_a' r| from stored passes: est = sum_k c_k g_k, err = min(n2 e2, n1 einf); n1 may be NULL */
+FR_LEAF void fr_bound(ptrdiff_t m, int k, const double *c, const double *const *g, const double *n2, double e2,
+                      const double *n1, double einf, double *est, double *err) {
+    for (ptrdiff_t a = 0; a < m; a++) est[a] = c[0] * g[0][a];
+    for (int q = 1; q < k; q++) {
+        const double *gq = g[q]; double cq = c[q];
+        FR_PRAGMA(omp simd)
+        for (ptrdiff_t a = 0; a < m; a++) est[a] += cq * gq[a];
+    }
+    if (n1) {
+        FR_PRAGMA(omp simd)
+        for (ptrdiff_t a = 0; a < m; a++) { double u = n2[a] * e2, w = n1[a] * einf; err[a] = u < w ? u : w; }
+    } else {
+        FR_PRAGMA(omp simd)
+        for (ptrdiff_t a = 0; a < m; a++) err[a] = n2[a] * e2;
+    }
+}
+/* rows of a working block kept as lists of (position, value) */
+FR_LEAF double fr_list_dot(ptrdiff_t len, const int32_t *pos, const double *val, const double *w) {
+    double s = 0;
+    FR_PRAGMA(omp simd reduction(+:s))
+    for (ptrdiff_t k = 0; k < len; k++) s += val[k] * w[pos[k]];
+    return s;
+}
+static inline void fr_list_add(ptrdiff_t len, const int32_t *pos, const double *val, double a, double *out) {
+    for (ptrdiff_t k = 0; k < len; k++) out[pos[k]] += a * val[k];
+}
+#endif

@@ -1,0 +1,41 @@
+# Declarations of leaf.h: see there for the formula of each leaf.
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "leaf.h" nogil:
+    const char *fr_simd_level() noexcept
+    void fr_dot4_f64(Py_ssize_t n, const double *x0, const double *x1, const double *x2, const double *x3,
+                     const double *m, const double *v, double *out) noexcept
+    void fr_dot4_f32(Py_ssize_t n, const float *x0, const float *x1, const float *x2, const float *x3,
+                     const double *m, const double *v, double *out) noexcept
+    double fr_dot_f64(Py_ssize_t n, const double *x, double m, const double *v) noexcept
+    double fr_dot_f32(Py_ssize_t n, const float *x, double m, const double *v) noexcept
+    double fr_sum_f64(Py_ssize_t n, const double *x) noexcept
+    double fr_sum_f32(Py_ssize_t n, const float *x) noexcept
+    double fr_sumsq_f64(Py_ssize_t n, const double *x, double m) noexcept
+    double fr_sumsq_f32(Py_ssize_t n, const float *x, double m) noexcept
+    double fr_wsumsq_f64(Py_ssize_t n, const double *x, double m, const double *w) noexcept
+    double fr_wsumsq_f32(Py_ssize_t n, const float *x, double m, const double *w) noexcept
+    void fr_load_f64(Py_ssize_t n, const double *x, double m, const double *q, double *out) noexcept
+    void fr_load_f32(Py_ssize_t n, const float *x, double m, const double *q, double *out) noexcept
+    void fr_rows4_f64(Py_ssize_t p, const double *x0, const double *x1, const double *x2, const double *x3,
+                      const double *m, const double *v, double *out) noexcept
+    void fr_rows4_f32(Py_ssize_t p, const float *x0, const float *x1, const float *x2, const float *x3,
+                      const double *m, const double *v, double *out) noexcept
+    void fr_row_f64(Py_ssize_t p, const double *x, const double *m, double v, double *out) noexcept
+    void fr_row_f32(Py_ssize_t p, const float *x, const double *m, double v, double *out) noexcept
+    void fr_rowsq_f64(Py_ssize_t p, const double *x, const double *m, double v, double *out) noexcept
+    void fr_rowsq_f32(Py_ssize_t p, const float *x, const double *m, double v, double *out) noexcept
+    double fr_spdot_f64_i32(Py_ssize_t nnz, const double *x, const int32_t *idx, const double *v) noexcept
+    double fr_spdot_f64_i64(Py_ssize_t nnz, const double *x, const int64_t *idx, const double *v) noexcept
+    double fr_spdot_f32_i32(Py_ssize_t nnz, const float *x, const int32_t *idx, const double *v) noexcept
+    double fr_spdot_f32_i64(Py_ssize_t nnz, const float *x, const int64_t *idx, const double *v) noexcept
+    void fr_axpy4(Py_ssize_t n, const double *a, const double *x0, const double *x1, const double *x2,
+                  const double *x3, double *y) noexcept
+    void fr_axpy(Py_ssize_t n, double a, const double *x, double *y) noexcept
+    double fr_vdot(Py_ssize_t n, const double *x, const double *y) noexcept
+    double fr_maxabs(Py_ssize_t n, const double *x) noexcept
+    void fr_rotate(Py_ssize_t n, double c, double s, double *l, double *v) noexcept
+    void fr_bound(Py_ssize_t m, int k, const double *c, const double *const *g, const double *n2, double e2,
+                  const double *n1, double einf, double *est, double *err) noexcept
+    double fr_list_dot(Py_ssize_t len, const int32_t *pos, const double *val, const double *w) noexcept
+    void fr_list_add(Py_ssize_t len, const int32_t *pos, const double *val, double a, double *out) noexcept

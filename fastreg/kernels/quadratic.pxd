@@ -1,0 +1,43 @@
+# The small problem on the working set.
+from fastreg.kernels.factor cimport Factor
+
+cdef enum State:
+    OUT = 0          # at zero
+    FREE = 1         # in the support, in the factor
+    AT_LOWER = 2     # at a bound other than zero
+    AT_UPPER = 3
+    WAITING = 4      # at zero, linearly dependent on the support
+
+cdef struct Quad:
+    Py_ssize_t m, cap, ldg
+    const double *G      # Gram matrix, column-major, symmetric, owned by the caller
+    double *w            # solution
+    double *g            # q - G w: correlation with the residual
+    double *l1
+    double *l2
+    double *lo
+    double *hi
+    double *sg           # sign held by a free coordinate (0: not penalised by l1)
+    double *seen         # the w for which g is valid outside the support
+    char *st
+    Factor f
+    double slack         # a KKT violation below slack * l1 + noise * sqrt(G_jj) is rounding
+    double noise
+    double *rem          # work over the support: stationarity residual, step, rate of change, breakpoints
+    double *d
+    double *rate
+    double *tb
+    int *list_
+    int *order
+    char *flag
+    Py_ssize_t n_newton, n_sweep, n_swap
+
+cdef int quad_init(Quad *q) noexcept nogil
+cdef void quad_free(Quad *q) noexcept nogil
+cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil
+cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g) noexcept nogil
+cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil
+cdef int quad_place(Quad *q) except -1 nogil
+cdef bint quad_settled(const Quad *q) noexcept nogil
+cdef int quad_refactor(Quad *q) except -1 nogil
+cdef int quad_solve(Quad *q, int rounds) except -1 nogil

@@ -1,0 +1,147 @@
+"""Squared loss: from arrays to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastreg.design import as_design, effective_threads
+from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.working_set import Engine
+
+# Elements of X above which BLAS could start threads of its own.
+SMALL = 50_000
+# Multiply-adds a second of a rank-k update, and elements a second of a pass: their ratio decides the Gram mode.
+GRAM_RATE, PASS_RATE = 4e10, 1.2e9
+
+
+@dataclass
+class Penalty:
+    """Elastic-net penalty and limits; arrays of length n_features, or scalars.
+
+    ``alpha * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)``, ``lower <= w <= upper``; with
+    `standardize`, w_j counts in units of 1 / (standard deviation of column j).
+    """
+
+    l1_ratio: float = 1.0
+    factor: object = 1.0
+    lower: object = -np.inf
+    upper: object = np.inf
+    standardize: bool = False
+
+    def arrays(self, design_norm, n):
+        """What the engine takes: factors of alpha for its summed (not averaged) objective, and limits."""
+        factor = np.atleast_1d(np.asarray(self.factor, dtype=np.float64))
+        scale = design_norm / np.sqrt(n) if self.standardize else np.ones(1)
+        with np.errstate(invalid="ignore"):
+            pen1, pen2 = n * self.l1_ratio * factor * scale, n * (1 - self.l1_ratio) * factor * scale**2
+        # an excluded column (factor inf) is excluded whatever its scale and whatever the l1_ratio
+        excluded = np.broadcast_to(np.isinf(factor), pen1.shape)
+        pen1[excluded] = np.inf
+        pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
+        limits = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (self.lower, self.upper))
+        return (np.ascontiguousarray(pen1), np.ascontiguousarray(pen2), *map(np.ascontiguousarray, limits))
+
+
+@dataclass
+class Solutions:
+    """A path of solutions, for every alpha and target."""
+
+    alphas: np.ndarray        # (n_alphas,)
+    coefs: object             # scipy CSC array (n_features, n_alphas * n_targets), targets running fastest
+    intercepts: np.ndarray    # (n_alphas, n_targets)
+    dual_gaps: np.ndarray     # (n_alphas, n_targets), of the averaged objective
+    targets: np.ndarray       # (n_alphas, n_targets): the gap aimed at
+    n_iters: np.ndarray       # (n_alphas, n_targets)
+    converged: np.ndarray     # (n_alphas, n_targets)
+    elements_streamed: float
+
+
+def normalized_weight(sample_weight, n):
+    """Weights summing to n, or None where they are all the same."""
+    if sample_weight is None or np.all(sample_weight == sample_weight[0]):
+        return None
+    return np.ascontiguousarray(sample_weight * (n / np.sum(sample_weight)), dtype=np.float64)
+
+
+def centre_targets(Y, weight, fit_intercept):
+    """(targets as rows, centred and scaled by sqrt(weight), C order; their means). Y has shape (n, T)."""
+    Y = np.asarray(Y, dtype=np.float64)
+    mean = np.average(Y, axis=0, weights=weight) if fit_intercept else np.zeros(Y.shape[1])
+    centred = np.ascontiguousarray((Y - mean).T)
+    if fit_intercept:
+        # a constant target less its rounded mean is rounding, not signal
+        constant = np.max(np.abs(centred), axis=1) <= 8 * np.finfo(float).eps * np.abs(mean)
+        centred[constant] = 0
+    if weight is not None:
+        centred *= np.sqrt(weight)
+    return centred, mean
+
+
+def prefers_gram(X, n_alphas):
+    """Whether X'X of dense X costs less than the passes a path of so many alphas would make without it."""
+    n, p = X.shape
+    if sp.issparse(X) or (p > 2 * n and p > 100):
+        return False
+    passes = 8 + 0.5 * (n_alphas - 1)
+    return n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
+
+
+def alpha_grid(alpha_max, n_alphas, eps):
+    """Geometric grid from alpha_max down to eps * alpha_max."""
+    if not alpha_max > np.finfo(float).tiny:
+        return np.full(n_alphas, np.finfo(float).resolution)
+    grid = np.geomspace(alpha_max, alpha_max * eps, num=n_alphas)
+    grid[0] = alpha_max
+    return grid
+
+
+def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e-4, max_iter=1000, n_threads=None,
+               eps=1e-3, warm=None, report=None):
+    """Solutions for decreasing alphas and every column of Y.
+
+    Parameters
+    ----------
+    X : ndarray or scipy sparse, shape (n, p), float32 or float64
+    Y : ndarray of shape (n, n_targets)
+    alphas : int or ndarray
+        A number of values from the largest useful one down to `eps` times it, or the values, in the order to solve.
+    penalty : Penalty
+    fit_intercept : bool
+    weight : ndarray of shape (n,) or None
+        From `normalized_weight`.
+    tol : float
+        Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective.
+    max_iter : int
+        Rounds of working set and certificate for each alpha.
+    n_threads : int or None
+    warm : ndarray of shape (n_targets, p) or None
+        Where to start.
+    report : callable or None
+        Called with the number of finished alphas now and then.
+
+    Returns
+    -------
+    Solutions
+    """
+    n, p = X.shape
+    targets, y_mean = centre_targets(Y, weight, fit_intercept)
+    design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
+    count = alphas if isinstance(alphas, int) else len(alphas)
+    with nullcontext() if n * p < SMALL else single_threaded_blas:
+        engine = Engine(design, targets, prefers_gram(X, count), tol, report)
+        engine.prepare()
+        engine.set_penalty(*penalty.arrays(design.norms, n))
+        if isinstance(alphas, int):
+            alphas = alpha_grid(float(np.max(engine.alpha_max())), alphas, eps)
+        if warm is not None:
+            for t, coef in enumerate(warm):
+                engine.warm(t, np.ascontiguousarray(coef, dtype=np.float64))
+        indptr, indices, values, gaps, rounds, converged = engine.solve(alphas, max_iter)
+    coefs = sp.csc_array((values, indices, indptr), shape=(p, len(indptr) - 1))
+    coefs.sort_indices()
+    intercepts = np.tile(y_mean, (len(alphas), 1))
+    if fit_intercept:
+        intercepts = intercepts - (coefs.T @ design.means).reshape(intercepts.shape)
+    aims = np.tile(tol * np.einsum("ti,ti->t", targets, targets) / n, (len(alphas), 1))
+    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed)

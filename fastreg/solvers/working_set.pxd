@@ -1,0 +1,28 @@
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.gram cimport Block
+from fastreg.kernels.quadratic cimport Quad
+
+cdef enum:
+    MAX_REFS = 4
+
+cdef struct Problem:
+    const double *y      # sqrt(s) (y - mean of y)
+    double *r            # residual at the current solution
+    double yy, rr, r_max
+    Quad q
+    double *ref_r[MAX_REFS]   # residuals whose X'r is known for every live column
+    double *ref_g[MAX_REFS]
+    int n_ref, oldest
+    double *est          # per live column: estimate of x'r and its error bound
+    double *err
+    int *cand            # live positions whose bound does not clear the penalty
+    Py_ssize_t n_cand
+    int *viol            # columns outside the working set that violate, and their correlation
+    double *viol_g
+    double *score
+    Py_ssize_t n_viol
+    bint whole           # wants a pass over all live columns
+    bint done
+    bint settled         # no violation left, inside or outside
+    double gap
+    Py_ssize_t rounds

@@ -1,0 +1,786 @@
+"""Lasso and elastic net for one or several targets that share X: stream, gather, solve small, certify.
+
+    minimise  1/2 sum_i s_i (y_i - x_i w - b)^2 + sum_j l1_j |w_j| + 1/2 sum_j l2_j w_j^2,   lo_j <= w_j <= hi_j
+
+with ``l1_j = alpha * pen1_j`` and ``l2_j = alpha * pen2_j``, for each alpha of a path.
+
+Design:
+
+a) **Working set.** Columns that ever violated their optimality condition are gathered into a block with their Gram
+   matrix; the small problem on it is solved exactly (``kernels.quadratic``) from the last solution.
+b) **Certificate from few passes.** A residual r is nearly a combination of earlier residuals r_k whose X'r_k is
+   known: with e = r - sum_k c_k r_k,
+
+       |x_j'r - sum_k c_k x_j'r_k| <= min(||x_j||_2 ||e||_2, ||x_j||_1 ||e||_inf),
+
+   so only columns whose bound reaches l1_j need their own dot product. Where they are too many, one pass over all live
+   columns is made and becomes a new reference. Nothing is assumed: a column is skipped only when the bound proves it.
+c) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
+   direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
+d) **Gap.** The duality gap of each solution, in float64, from the exact correlations of the block and the bound outside.
+e) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
+"""
+from libc.math cimport INFINITY, fabs, isinf, sqrt
+from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.string cimport memcpy, memset
+from libc.time cimport time_t
+
+from cpython.exc cimport PyErr_CheckSignals
+
+import numpy as np
+
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.gram cimport (
+    Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
+from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
+from fastreg.kernels.memory cimport grow
+from fastreg.kernels.quadratic cimport (
+    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_refactor,
+    quad_reserve, quad_settled, quad_solve)
+
+cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
+cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
+cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
+
+
+cdef enum Place:
+    DEAD = 0
+    LIVE = 1
+    INSIDE = 2
+    EXCLUDED = 3
+
+
+cdef extern from "<time.h>" nogil:
+    ctypedef struct timespec "struct timespec":
+        time_t tv_sec
+        long tv_nsec
+    int TIME_UTC
+    int timespec_get(timespec *t, int base) noexcept
+
+
+cdef double now() noexcept nogil:
+    cdef timespec t
+    timespec_get(&t, TIME_UTC)
+    return t.tv_sec + 1e-9 * t.tv_nsec
+
+
+cdef int _descending(const void *a, const void *b) noexcept nogil:
+    cdef double s = (<const double *> a)[0], t = (<const double *> b)[0]
+    return (s < t) - (s > t)
+
+
+cdef class Engine:
+    """Solves one path for all targets in lockstep.
+
+    Parameters
+    ----------
+    design : Design
+    Y : ndarray of shape (n_targets, n), float64, C-contiguous
+        Centred and scaled by the square roots of the weights.
+    full : bool
+        Full Gram mode (dense X).
+    tol : float
+        A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
+    report : callable or None
+        Called with the number of finished penalty values from time to time.
+    """
+    cdef Design d
+    cdef Block block
+    cdef Problem *problems
+    cdef Py_ssize_t n_targets, p, n
+    cdef const double[:, ::1] Y
+    cdef bint full
+    cdef double tol
+    cdef object report
+    cdef double last_tick, alpha_now
+    cdef const double[::1] pen1_, pen2_, lo_, hi_
+    cdef const double *pen1
+    cdef const double *pen2
+    cdef const double *lo
+    cdef const double *hi
+    cdef Py_ssize_t i1, i2, ilo, ihi         # 0 where a penalty or limit is the same for every column
+    cdef char *place
+    cdef int *wcol                            # column of each working-set position
+    cdef int *live
+    cdef Py_ssize_t n_live
+    cdef double *live_norm
+    cdef double *live_norm1
+    cdef double live_cost, dead_alpha, dead_r, dead_rmax
+    cdef double *work                         # n_targets x n
+    cdef double *passes
+    cdef double *dots
+    cdef int *cols
+    cdef double[:, ::1] q                     # X'Y
+    cdef int *out_col                         # solutions, one after the other
+    cdef double *out_val
+    cdef Py_ssize_t out_n, out_room, finished
+    cdef readonly double columns_streamed     # elements of X streamed so far
+    cdef readonly Py_ssize_t n_rounds
+
+    def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, report=None):
+        cdef Py_ssize_t t, k, p = design.p
+        self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
+        self.n_targets, self.n, self.p = Y.shape[0], design.n, p
+        block_init(&self.block, design)
+        self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
+        self.place = <char *> calloc(p, 1)
+        self.wcol = <int *> malloc(p * sizeof(int))
+        self.live = <int *> malloc(p * sizeof(int))
+        self.cols = <int *> malloc(p * sizeof(int))
+        self.live_norm = <double *> malloc(p * sizeof(double))
+        self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
+        self.dots = <double *> malloc(p * sizeof(double))
+        self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
+        if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
+                or self.live_norm == NULL or self.dots == NULL or self.work == NULL):
+            raise MemoryError()
+        self.q = np.empty((self.n_targets, p))
+        for t in range(self.n_targets):
+            quad_init(&self.problems[t].q)
+            self._allocate(&self.problems[t])
+            self.problems[t].y = &Y[t, 0]
+            self.problems[t].yy = self.problems[t].rr = fr_vdot(self.n, &Y[t, 0], &Y[t, 0])
+            memcpy(self.problems[t].r, &Y[t, 0], self.n * sizeof(double))
+            self.problems[t].r_max = fr_maxabs(self.n, &Y[t, 0])
+
+    cdef int _allocate(self, Problem *P) except -1:
+        cdef Py_ssize_t p = self.p, k
+        P.r = <double *> malloc(self.n * sizeof(double))
+        P.viol = <int *> malloc(p * sizeof(int))
+        P.viol_g = <double *> malloc(p * sizeof(double))
+        if P.r == NULL or P.viol == NULL or P.viol_g == NULL:
+            raise MemoryError()
+        if self.full:
+            return 0
+        P.est = <double *> malloc(p * sizeof(double))
+        P.err = <double *> malloc(p * sizeof(double))
+        P.score = <double *> malloc(p * sizeof(double))
+        P.cand = <int *> malloc(p * sizeof(int))
+        if P.est == NULL or P.err == NULL or P.score == NULL or P.cand == NULL:
+            raise MemoryError()
+        for k in range(MAX_REFS):
+            P.ref_r[k] = <double *> malloc(self.n * sizeof(double))
+            P.ref_g[k] = <double *> malloc(p * sizeof(double))
+            if P.ref_r[k] == NULL or P.ref_g[k] == NULL:
+                raise MemoryError()
+        return 0
+
+    def __dealloc__(self):
+        cdef Py_ssize_t t, k
+        cdef Problem *P
+        if self.problems != NULL:
+            for t in range(self.n_targets):
+                P = &self.problems[t]
+                quad_free(&P.q)
+                for k in range(MAX_REFS):
+                    free(P.ref_r[k])
+                    free(P.ref_g[k])
+                free(P.r)
+                free(P.est)
+                free(P.err)
+                free(P.cand)
+                free(P.viol)
+                free(P.viol_g)
+                free(P.score)
+            free(self.problems)
+        block_free(&self.block)
+        free(self.place)
+        free(self.wcol)
+        free(self.live)
+        free(self.cols)
+        free(self.live_norm)
+        free(self.live_norm1)
+        free(self.dots)
+        free(self.work)
+        free(self.passes)
+        free(self.out_col)
+        free(self.out_val)
+
+    # ---- set-up ----------------------------------------------------------------------------------------------------
+    def prepare(self):
+        """Column moments and X'Y: the first pass over X, or the only one in full Gram mode."""
+        cdef Py_ssize_t t, j
+        self.last_tick = now()
+        with nogil:
+            if self.full:
+                self.block.m = self.block.cap = self.block.ld = self.p
+                grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
+                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.G, &self.q[0, 0])
+            else:
+                self.d.moments()
+                for t in range(self.n_targets):
+                    self._weigh(&self.Y[t, 0], self.work + t * self.n)
+                self.d.stream(NULL, self.p, self.work, self.n_targets, &self.q[0, 0], self.p)
+        self.columns_streamed += self.d.nnz * (1 if self.full else 2)
+
+    def set_penalty(self, const double[::1] pen1, const double[::1] pen2, const double[::1] lo, const double[::1] hi):
+        """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""
+        cdef Py_ssize_t j
+        self.pen1_, self.pen2_, self.lo_, self.hi_ = pen1, pen2, lo, hi
+        self.pen1, self.pen2, self.lo, self.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
+        self.i1, self.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
+        self.ilo, self.ihi = lo.shape[0] > 1, hi.shape[0] > 1
+        for j in range(self.p):
+            if (self.d.norm[j] == 0 or isinf(self.pen1[j * self.i1]) or isinf(self.pen2[j * self.i2])
+                    or (self.lo[j * self.ilo] == 0 and self.hi[j * self.ihi] == 0)):
+                self.place[j] = EXCLUDED
+        with nogil:
+            self._first_references()
+
+    cdef int _first_references(self) except -1 nogil:
+        """In full Gram mode every column enters; otherwise y itself is the first reference."""
+        cdef Py_ssize_t t, j
+        cdef Problem *P
+        self.dead_alpha = INFINITY
+        if self.full:
+            for t in range(self.n_targets):
+                P = &self.problems[t]
+                quad_reserve(&P.q, self.p)
+                P.q.G, P.q.ldg = self.block.G, self.p
+                for j in range(self.p):
+                    quad_add(&P.q, 0, 0, self.lo[j * self.ilo], self.hi[j * self.ihi], self.q[t, j])
+                    if self.place[j] == EXCLUDED:
+                        P.q.lo[j] = P.q.hi[j] = 0
+            for j in range(self.p):
+                self.wcol[j] = <int> j
+                if self.place[j] != EXCLUDED:
+                    self.place[j] = INSIDE
+            return 0
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            memcpy(P.ref_r[0], P.y, self.n * sizeof(double))
+            P.n_ref, P.oldest = 1, 1
+        if not self.d.by_columns():              # rows are streamed whole: every column is live
+            self.dead_alpha = 0
+            for j in range(self.p):
+                self.live[j] = <int> j
+                self.live_norm[j] = self.d.norm[j]
+                if self.live_norm1 != NULL:
+                    self.live_norm1[j] = self.d.norm1[j]
+                for t in range(self.n_targets):
+                    self.problems[t].ref_g[0][j] = self.q[t, j]
+            self.n_live = self.p
+            self.live_cost = self.d.nnz
+        return 0
+
+    def alpha_max(self):
+        """Smallest alpha with no penalised coefficient, per target (after the unpenalised ones are fitted)."""
+        cdef Py_ssize_t t, j
+        cdef double g
+        out = np.zeros(self.n_targets)
+        cdef double[::1] o = out
+        cdef double[:, ::1] c = self.q
+        for j in range(self.p):
+            if self.pen1[j * self.i1] == 0 and self.place[j] != EXCLUDED:
+                c = self._null_correlations()
+                break
+        for t in range(self.n_targets):
+            for j in range(self.p):
+                if self.place[j] == EXCLUDED or self.pen1[j * self.i1] == 0:
+                    continue
+                g = c[t, j]
+                if (g > 0 and self.hi[j * self.ihi] > 0) or (g < 0 and self.lo[j * self.ilo] < 0):
+                    o[t] = max(o[t], fabs(g) / self.pen1[j * self.i1])
+        return out
+
+    cdef double[:, ::1] _null_correlations(self):
+        """X'r at the fit of the unpenalised columns alone."""
+        cdef Py_ssize_t t, j
+        cdef double[:, ::1] c = np.empty((self.n_targets, self.p))
+        with nogil:
+            self._solve(1e300, 1000)
+            for t in range(self.n_targets):
+                if self.full:
+                    for j in range(self.p):
+                        c[t, j] = self.problems[t].q.g[j]
+                else:
+                    self._weigh(self.problems[t].r, self.work + t * self.n)
+            if not self.full:
+                self.d.stream(NULL, self.p, self.work, self.n_targets, &c[0, 0], self.p)
+        return c
+
+    def warm(self, Py_ssize_t target, const double[::1] coef):
+        """Start target from the given coefficients."""
+        cdef Py_ssize_t j, k, n = 0
+        cdef Problem *P = &self.problems[target]
+        for j in range(self.p):
+            if coef[j] != 0 and (self.place[j] == DEAD or self.place[j] == LIVE):
+                self.cols[n] = <int> j
+                n += 1
+        with nogil:
+            self._gather(self.cols, n)
+            for k in range(P.q.m):
+                P.q.w[k] = 0 if self.place[self.wcol[k]] == EXCLUDED else coef[self.wcol[k]]
+                P.q.w[k] = min(max(P.q.w[k], P.q.lo[k]), P.q.hi[k])
+            quad_place(&P.q)
+            self._correlate(P)
+
+    # ---- the path --------------------------------------------------------------------------------------------------
+    def solve(self, const double[::1] alphas, Py_ssize_t max_rounds):
+        """Solve for each alpha in turn.
+
+        Returns
+        -------
+        indptr, indices, values : ndarray
+            Solutions in CSC layout, column ``k * n_targets + t`` for alpha k and target t.
+        gaps, rounds : ndarray of shape (n_alphas, n_targets)
+        converged : ndarray of bool, same shape
+        """
+        cdef Py_ssize_t k, t, L = alphas.shape[0], T = self.n_targets
+        cdef double[:, ::1] gaps = np.empty((L, T))
+        cdef long long[:, ::1] rounds = np.empty((L, T), dtype=np.longlong)
+        cdef long long[::1] indptr = np.zeros(L * T + 1, dtype=np.longlong)
+        cdef unsigned char[:, ::1] ok = np.empty((L, T), dtype=np.uint8)
+        cdef Problem *P
+        self.out_n = 0
+        with nogil:
+            for k in range(L):
+                self._solve(alphas[k], max_rounds)
+                self.finished = k + 1
+                for t in range(T):
+                    P = &self.problems[t]
+                    self._store(P)
+                    indptr[k * T + t + 1] = self.out_n
+                    gaps[k, t], rounds[k, t], ok[k, t] = P.gap, P.rounds, P.done
+        indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
+        cdef long long[::1] oi = indices
+        cdef double[::1] ov = values
+        for k in range(self.out_n):
+            oi[k], ov[k] = self.out_col[k], self.out_val[k]
+        return (np.asarray(indptr), indices, values, np.asarray(gaps), np.asarray(rounds),
+                np.asarray(ok).astype(bool))
+
+    cdef int _store(self, const Problem *P) except -1 nogil:
+        cdef Py_ssize_t j
+        if self.out_n + P.q.m > self.out_room:
+            self.out_room = max(self.out_n + P.q.m, 2 * self.out_room)
+            grow(<void **> &self.out_col, self.out_room * sizeof(int))
+            grow(<void **> &self.out_val, self.out_room * sizeof(double))
+        for j in range(P.q.m):
+            if P.q.w[j] != 0:
+                self.out_col[self.out_n] = self.wcol[j]
+                self.out_val[self.out_n] = P.q.w[j]
+                self.out_n += 1
+        return 0
+
+    cdef int _tick(self) except -1 nogil:
+        """Now and then let Python see signals and the progress report."""
+        cdef double t = now()
+        if t - self.last_tick > 0.05:
+            self.last_tick = t
+            with gil:
+                PyErr_CheckSignals()
+                if self.report is not None:
+                    self.report(self.finished)
+        return 0
+
+    cdef int _solve(self, double alpha, Py_ssize_t max_rounds) except -1 nogil:
+        """All targets at one alpha, to their certificates."""
+        cdef Py_ssize_t t, pending = self.n_targets
+        cdef Problem *P
+        self.alpha_now = alpha
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
+            self._set_alpha(P, alpha)
+        while pending > 0:
+            self.n_rounds += 1
+            for t in range(self.n_targets):
+                P = &self.problems[t]
+                if not P.done:
+                    P.rounds += 1
+                    self._solve_small(P)
+            self._certify(alpha)
+            pending = 0
+            for t in range(self.n_targets):
+                P = &self.problems[t]
+                if not P.done:
+                    P.done = P.settled or P.gap <= self.tol * P.yy
+                    pending += not P.done and P.rounds < max_rounds
+            if pending > 0:
+                self._grow_working_set()
+            self._tick()
+        return 0
+
+    cdef int _set_alpha(self, Problem *P, double alpha) except -1 nogil:
+        cdef Py_ssize_t j, c
+        cdef bint ridge = False
+        cdef double l2
+        for j in range(P.q.m):
+            c = self.wcol[j]
+            P.q.l1[j] = alpha * self.pen1[c * self.i1] if self.place[c] != EXCLUDED else 1
+            l2 = alpha * self.pen2[c * self.i2] if self.place[c] != EXCLUDED else 1
+            ridge |= l2 != P.q.l2[j]
+            P.q.l2[j] = l2
+        # a violation below tol would not move the gap; below the rounding of x_j'r it is no violation at all
+        P.q.slack = min(1e-7, max(1e-10, 1e-2 * self.tol))
+        P.q.noise = 2e-14 * sqrt(P.yy)
+        quad_place(&P.q)
+        if ridge:
+            quad_refactor(&P.q)
+        return 0
+
+    cdef int _solve_small(self, Problem *P) except -1 nogil:
+        cdef Py_ssize_t k
+        if P.q.m > 0:
+            for k in range(50 + P.q.m):
+                if quad_solve(&P.q, 4) == 1:
+                    break
+                self._tick()
+        return 0
+
+    # ---- certificate -----------------------------------------------------------------------------------------------
+    cdef void _weigh(self, const double *r, double *v) noexcept nogil:
+        """v = sqrt(s) r: what X is streamed against."""
+        cdef Py_ssize_t i
+        if self.d.root == NULL:
+            memcpy(v, r, self.n * sizeof(double))
+        else:
+            for i in range(self.n):
+                v[i] = self.d.root[i] * r[i]
+
+    cdef int _correlate(self, Problem *P) except -1 nogil:
+        """Residual, its norms and the correlations of the working set at w, from scratch."""
+        cdef Py_ssize_t j
+        if self.full:
+            memcpy(P.q.g, &self.q[P - self.problems, 0], self.p * sizeof(double))
+            P.rr = P.yy
+            for j in range(self.p):
+                P.q.seen[j] = P.q.w[j]
+                if P.q.w[j] != 0:
+                    fr_axpy(self.p, -P.q.w[j], self.block.G + j * self.p, P.q.g)
+            for j in range(self.p):
+                P.rr -= P.q.w[j] * (self.q[P - self.problems, j] + P.q.g[j])
+            P.rr = max(P.rr, 0.)
+            return 0
+        block_residual(&self.block, self.d, P.y, P.q.w, P.r)
+        P.rr = fr_vdot(self.n, P.r, P.r)
+        P.r_max = fr_maxabs(self.n, P.r)
+        block_correlate(&self.block, self.d, P.r, 0, P.q.g)
+        for j in range(P.q.m):
+            P.q.seen[j] = P.q.w[j]
+        return 0
+
+    cdef int _certify(self, double alpha) except -1 nogil:
+        """Correlations at the new solutions, violators outside the working sets, gaps."""
+        cdef Py_ssize_t t, a, k, n_whole = 0
+        cdef Problem *P
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.done:
+                continue
+            self._correlate(P)
+            P.n_viol = 0
+            P.whole = False
+            if not self.full:
+                self._screen(P, alpha)
+                n_whole += P.whole
+        if n_whole > 0:
+            self._pass(n_whole)
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.done:
+                continue
+            if not self.full:
+                self._violators(P, alpha)
+            P.gap = self._gap(P, alpha)
+            P.settled = P.n_viol == 0 and quad_settled(&P.q)
+        return 0
+
+    cdef int _screen(self, Problem *P, double alpha) except -1 nogil:
+        """Bound x_j'r for every live column; list those whose bound exceeds their l1."""
+        cdef Py_ssize_t a, n = 0
+        cdef int j
+        cdef double e2, einf, l1, cost = 0
+        cdef double c[MAX_REFS]
+        self._revive(P, alpha)
+        self._project(P, c, &e2, &einf)
+        fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1, einf,
+                 P.est, P.err)
+        for a in range(self.n_live):
+            l1 = alpha * self.pen1[self.live[a] * self.i1]
+            if fabs(P.est[a]) + P.err[a] > l1:
+                j = self.live[a]
+                if self.place[j] == LIVE and (
+                        (P.est[a] + P.err[a] > l1 and self.hi[j * self.ihi] > 0)
+                        or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)):
+                    P.cand[n] = <int> a
+                    n += 1
+        P.n_cand = n
+        if n == 0 or e2 == 0:
+            return 0
+        for a in range(n):
+            cost += self.d.cost(self.live[P.cand[a]])
+        if not self.d.by_columns() or cost > PARTIAL * self.live_cost:
+            P.whole = True
+            return 0
+        for a in range(n):
+            self.cols[a] = self.live[P.cand[a]]
+        self._weigh(P.r, self.work)
+        self.d.stream(self.cols, n, self.work, 1, self.dots, n)
+        self.columns_streamed += cost
+        for a in range(n):
+            P.est[P.cand[a]] = self.dots[a]
+        return 0
+
+    cdef void _project(self, const Problem *P, double *c, double *e2, double *einf) noexcept nogil:
+        """Coefficients of r on the reference residuals, newest first, and the norms of what is left.
+
+        Gram-Schmidt on the stored residuals; the remainder is recomputed from the coefficients, so that the bound
+        holds whatever rounding did to them."""
+        cdef Py_ssize_t i, n = self.n
+        cdef int a, b, k = P.n_ref
+        cdef double A[MAX_REFS * MAX_REFS]
+        cdef double rhs[MAX_REFS]
+        cdef double s
+        cdef double *e = self.work
+        for a in range(k):
+            for b in range(a + 1):
+                A[a * MAX_REFS + b] = A[b * MAX_REFS + a] = fr_vdot(n, P.ref_r[a], P.ref_r[b])
+            c[a] = 0
+        memcpy(e, P.r, n * sizeof(double))
+        for i in range(2):                        # the second time refines the first
+            for a in range(k):
+                rhs[a] = fr_vdot(n, P.ref_r[a], e)
+            _solve_small_system(A, rhs, k)
+            for a in range(k):
+                c[a] += rhs[a]
+            memcpy(e, P.r, n * sizeof(double))
+            for a in range(k):
+                fr_axpy(n, -c[a], P.ref_r[a], e)
+        s = fr_vdot(n, e, e)
+        # a remainder at the rounding of the residuals themselves is none
+        e2[0] = sqrt(s) if s > 1e-28 * P.rr else 0
+        einf[0] = fr_maxabs(n, e) if s > 1e-28 * P.rr else 0
+
+    cdef int _revive(self, Problem *P, double alpha) except -1 nogil:
+        """Bring to life the columns that alpha, or the size of r, no longer keeps out."""
+        cdef Py_ssize_t j, t, k, first = self.n_live, n
+        cdef double r2 = sqrt(P.rr), bound, horizon
+        cdef Problem *Q
+        if alpha >= self.dead_alpha * max(r2 / self.dead_r if self.dead_r > 0 else 1.,
+                                          P.r_max / self.dead_rmax if self.dead_rmax > 0 else 1.):
+            return 0
+        self.dead_r = self.dead_rmax = 0
+        for t in range(self.n_targets):
+            self.dead_r = max(self.dead_r, sqrt(self.problems[t].rr))
+            self.dead_rmax = max(self.dead_rmax, self.problems[t].r_max)
+        self.dead_alpha = horizon = HORIZON * alpha
+        for j in range(self.p):
+            if self.place[j] != DEAD:
+                continue
+            bound = self.d.norm[j] * self.dead_r
+            if self.d.norm1 != NULL:
+                bound = min(bound, self.d.norm1[j] * self.dead_rmax)
+            if bound > horizon * self.pen1[j * self.i1]:
+                self.place[j] = LIVE
+                self.live[self.n_live] = <int> j
+                self.live_norm[self.n_live] = self.d.norm[j]
+                if self.live_norm1 != NULL:
+                    self.live_norm1[self.n_live] = self.d.norm1[j]
+                self.live_cost += self.d.cost(j)
+                self.n_live += 1
+        n = self.n_live - first
+        for t in range(self.n_targets):
+            Q = &self.problems[t]
+            for k in range(Q.n_ref if n > 0 else 0):
+                self._weigh(Q.ref_r[k], self.work)
+                self.d.stream(self.live + first, n, self.work, 1, Q.ref_g[k] + first, n)
+        return 0
+
+    cdef int _pass(self, Py_ssize_t n_whole) except -1 nogil:
+        """One pass over the live columns for every target that wants it; it becomes their newest reference."""
+        cdef Py_ssize_t t, k = 0
+        cdef Problem *P
+        cdef bint rows = not self.d.by_columns()
+        cdef double *out
+        if n_whole > 1:
+            grow(<void **> &self.passes, n_whole * self.n_live * sizeof(double))
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.whole:
+                self._weigh(P.r, self.work + k * self.n)
+                out = P.ref_g[P.oldest]
+                k += 1
+        if n_whole > 1:
+            out = self.passes
+        self.d.stream(NULL if rows else self.live, self.n_live, self.work, n_whole, out, self.n_live)
+        self.columns_streamed += self.live_cost * n_whole
+        k = 0
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if not P.whole:
+                continue
+            if n_whole > 1:
+                memcpy(P.ref_g[P.oldest], self.passes + k * self.n_live, self.n_live * sizeof(double))
+                k += 1
+            memcpy(P.est, P.ref_g[P.oldest], self.n_live * sizeof(double))
+            memcpy(P.ref_r[P.oldest], P.r, self.n * sizeof(double))
+            P.n_ref = max(P.n_ref, P.oldest + 1)
+            P.oldest = (P.oldest + 1) % MAX_REFS
+        return 0
+
+    cdef void _violators(self, Problem *P, double alpha) noexcept nogil:
+        """Columns outside the working set whose (now exact) correlation exceeds their l1."""
+        cdef Py_ssize_t a, k
+        cdef int j
+        cdef double l1, g, tol
+        for k in range(P.n_cand):
+            a = P.cand[k]
+            j = self.live[a]
+            g = P.est[a]
+            l1 = alpha * self.pen1[j * self.i1]
+            tol = P.q.slack * l1 + P.q.noise * self.live_norm[a]
+            if (g > l1 + tol and self.hi[j * self.ihi] > 0) or (g < -l1 - tol and self.lo[j * self.ilo] < 0):
+                P.viol[P.n_viol] = j
+                P.viol_g[P.n_viol] = g
+                P.n_viol += 1
+
+    cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
+        """Primal minus dual objective at theta = c r, for the better of the scalings worth trying."""
+        cdef Py_ssize_t j, k
+        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0, h
+        cdef bint boxed = False
+        primal = 0.5 * P.rr
+        yr = P.rr                                     # y'r = r'r + w'X'r
+        for j in range(P.q.m):
+            k = self.wcol[j]
+            if self.place[k] == EXCLUDED:
+                continue
+            primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
+            yr += P.q.w[j] * P.q.g[j]
+            if P.q.l1[j] > 0:
+                h = _restrict(P.q.g[j], P.q.lo[j], P.q.hi[j])
+                if h * c_safe > P.q.l1[j]:
+                    c_safe = P.q.l1[j] / h
+            elif P.q.l2[j] == 0 and P.q.st[j] == FREE:
+                # not penalised: r should be orthogonal to x_j; what is left of it would move w_j so far
+                free_ += fabs(P.q.g[j]) * (fabs(P.q.w[j]) + fabs(P.q.g[j]) / P.q.G[j * P.q.ldg + j])
+        for k in range(P.n_viol):
+            j = P.viol[k]
+            h = _restrict(P.viol_g[k], self.lo[j * self.ilo], self.hi[j * self.ihi])
+            if h * c_safe > alpha * self.pen1[j * self.i1]:
+                c_safe = alpha * self.pen1[j * self.i1] / h
+        c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
+        value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
+        value = max(value, self._dual(P, alpha, c_lasso, yr))
+        return max(primal - value, 0.) + free_
+
+    cdef double _dual(self, const Problem *P, double alpha, double c, double yr) noexcept nogil:
+        """Dual objective at theta = c r; -inf where theta is not feasible."""
+        cdef Py_ssize_t j, k
+        cdef double value = c * yr - 0.5 * c * c * P.rr
+        for j in range(P.q.m):
+            if self.place[self.wcol[j]] == EXCLUDED or (P.q.l1[j] == 0 and P.q.l2[j] == 0 and P.q.st[j] == FREE):
+                continue
+            value -= _conjugate(c * P.q.g[j], P.q.l1[j] * (1 + 1e-14), P.q.l2[j], P.q.lo[j], P.q.hi[j])
+        for k in range(P.n_viol):
+            j = P.viol[k]
+            value -= _conjugate(c * P.viol_g[k], alpha * self.pen1[j * self.i1] * (1 + 1e-14),
+                                alpha * self.pen2[j * self.i2], self.lo[j * self.ilo], self.hi[j * self.ihi])
+        return value
+
+    # ---- growth ----------------------------------------------------------------------------------------------------
+    cdef int _grow_working_set(self) except -1 nogil:
+        """Gather the worst violators of the open targets: at most GROWTH, or as many as the support holds, of each."""
+        cdef Py_ssize_t t, k, n = 0, cap
+        cdef Problem *P
+        cdef double least
+        cdef int j
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.done or P.n_viol == 0:
+                continue
+            for k in range(P.n_viol):
+                j = P.viol[k]
+                least = self.pen1[j * self.i1]
+                P.score[k] = self.dots[k] = fabs(P.viol_g[k]) / least if least > 0 else INFINITY
+            cap = max(GROWTH, P.q.f.s)
+            least = 0
+            if P.n_viol > cap:
+                qsort(self.dots, P.n_viol, sizeof(double), _descending)
+                least = self.dots[cap - 1]
+            for k in range(P.n_viol):
+                if P.score[k] >= least and self.place[P.viol[k]] != INSIDE:
+                    self.place[P.viol[k]] = INSIDE
+                    self.cols[n] = P.viol[k]
+                    n += 1
+        return self._gather(self.cols, n)
+
+    cdef int _gather(self, const int *cols, Py_ssize_t n) except -1 nogil:
+        """Columns into the block, and into every target's small problem with their correlations."""
+        cdef Py_ssize_t t, k, m = self.block.m
+        cdef int j
+        cdef Problem *P
+        if n == 0:
+            return 0
+        block_append(&self.block, self.d, cols, n)
+        for k in range(n):
+            self.wcol[m + k] = cols[k]
+            self.place[cols[k]] = INSIDE
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            quad_reserve(&P.q, m + n)
+            P.q.G, P.q.ldg = self.block.G, self.block.ld
+            for k in range(n):
+                j = cols[k]
+                quad_add(&P.q, self.alpha_now * self.pen1[j * self.i1], self.alpha_now * self.pen2[j * self.i2],
+                         self.lo[j * self.ilo], self.hi[j * self.ihi], 0)
+            block_correlate(&self.block, self.d, P.r, m, P.q.g)
+        return 0
+
+
+cdef inline double _restrict(double g, double lo, double hi) noexcept nogil:
+    """|g| where w_j may grow without end on the side that g points to, 0 where a limit stops it."""
+    if g > 0:
+        return g if isinf(hi) else 0
+    return -g if isinf(lo) else 0
+
+
+cdef inline double _conjugate(double u, double l1, double l2, double lo, double hi) noexcept nogil:
+    """sup over lo <= w <= hi of u w - l1 |w| - l2 w^2 / 2."""
+    cdef double e = fabs(u) - l1, end = hi if u > 0 else -lo
+    if e <= 0 or end == 0:
+        return 0
+    if l2 > 0:
+        end = min(end, e / l2)
+    return INFINITY if isinf(end) else e * end - 0.5 * l2 * end * end
+
+
+cdef void _solve_small_system(const double *A, double *b, int k) noexcept nogil:
+    """b := A^-1 b for a small positive semidefinite A, by LDL' with complete pivoting; null directions get 0."""
+    cdef double M[MAX_REFS * MAX_REFS]
+    cdef double x[MAX_REFS]
+    cdef int used[MAX_REFS]
+    cdef int order[MAX_REFS]
+    cdef int a, i, j, piv, rank = 0
+    cdef double best, f
+    for i in range(k):
+        used[i] = 0
+        x[i] = b[i]
+        for j in range(k):
+            M[i * MAX_REFS + j] = A[i * MAX_REFS + j]
+    for a in range(k):
+        piv, best = -1, 0
+        for i in range(k):
+            if not used[i] and M[i * MAX_REFS + i] > best:
+                piv, best = i, M[i * MAX_REFS + i]
+        if piv < 0 or best <= 1e-14 * A[piv * MAX_REFS + piv]:
+            break
+        used[piv] = 1
+        order[rank] = piv
+        rank += 1
+        for i in range(k):
+            if not used[i]:
+                f = M[i * MAX_REFS + piv] / best
+                for j in range(k):
+                    M[i * MAX_REFS + j] -= f * M[piv * MAX_REFS + j]
+                x[i] -= f * x[piv]
+    for i in range(k):
+        b[i] = 0
+    for a in range(rank - 1, -1, -1):
+        piv = order[a]
+        f = x[piv]
+        for i in range(a + 1, rank):
+            f -= M[piv * MAX_REFS + order[i]] * b[order[i]]
+        b[piv] = f / M[piv * MAX_REFS + piv]
