@@ -8,7 +8,8 @@ import scipy.sparse as sp
 from referee import Referee
 
 TOL = 1e-10  # what the exactness tests ask for
-SHARED_OPTIONS = "l1_ratio fit_intercept positive penalty_factor lower_limits upper_limits standardize".split()
+SHARED_OPTIONS = ["l1_ratio", "fit_intercept", "positive", "penalty_factor"]
+SHARED_OPTIONS += ["lower_limits", "upper_limits", "standardize"]
 
 
 def make_data(seed=0, n=40, p=25, density=0.5, noise=0.5):

@@ -1,7 +1,8 @@
 """scikit-learn's own conformance checks."""
 
-from fastreg import ElasticNet, Lasso
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastreg import ElasticNet, Lasso
 
 
 @parametrize_with_checks(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+
 from fastreg import ElasticNet, Lasso, enet_path, lasso_path, regularization_path
 
 wrong = (ValueError, TypeError)
@@ -63,7 +64,7 @@ def test_eps(data, path, eps):
 
 @pytest.mark.parametrize("path", [regularization_path, enet_path])
 def test_a_grid_needs_an_l1_penalty(data, path):
-    with pytest.raises(ValueError, match="l1_ratio|alphas"):
+    with pytest.raises(ValueError, match=r"l1_ratio|alphas"):
         path(data[0], data[1], l1_ratio=0.0)
 
 
@@ -74,7 +75,7 @@ def test_unknown_keyword(data):
 
 
 def test_limits_with_positive(data):
-    with pytest.raises(ValueError, match="positive|upper_limits"):
+    with pytest.raises(ValueError, match=r"positive|upper_limits"):
         Lasso(positive=True, upper_limits=-1.0).fit(data[0], data[1])
 
 
@@ -104,7 +105,7 @@ def test_bad_X(data, fit, bad):
     X = BAD_X[bad](data[0])
     y = data[1][: len(X)] if isinstance(X, np.ndarray) and len(X) == 0 else data[1]
     # scikit-learn's validation words some of these itself, without the argument's name
-    with pytest.raises(wrong, match="X|array|feature|sample|[Cc]omplex|string|float"):
+    with pytest.raises(wrong, match=r"X|array|feature|sample|[Cc]omplex|string|float"):
         fit(X, y)
 
 
@@ -142,7 +143,7 @@ BAD_WEIGHTS += [np.r_[np.nan, np.ones(39)], np.r_[np.inf, np.ones(39)], "x", ["a
 @pytest.mark.parametrize("bad", range(len(BAD_WEIGHTS)))
 def test_bad_sample_weight(data, make, bad):
     for fit in (Lasso(0.1).fit, ElasticNet(0.1).fit, regularization_path):
-        with pytest.raises(wrong, match="sample_weight|[Ss]ample weights"):
+        with pytest.raises(wrong, match=r"sample_weight|[Ss]ample weights"):
             fit(make(data[0]), data[1], sample_weight=BAD_WEIGHTS[bad])
 
 
@@ -153,7 +154,7 @@ def test_prediction_checks_its_input(data):
     model, path = Lasso(0.1).fit(X, y), regularization_path(X, y, alphas=5)
     for predict in (model.predict, lambda Z: path.predict(Z, 0.1)):
         for bad in (X[:, :3], spoiled(X, np.nan), X[0]):
-            with pytest.raises(wrong, match="X|feature|array"):
+            with pytest.raises(wrong, match=r"X|feature|array"):
                 predict(bad)
     for alpha in (-0.1, np.nan, "x"):
         with pytest.raises(wrong, match="alpha"):

@@ -4,16 +4,17 @@ import warnings
 
 import numpy as np
 import pytest
-from fastreg import ElasticNet, Lasso
 from problems import SPARSE, STORAGES, certify
 from referee import Referee, dense
 from sklearn.exceptions import ConvergenceWarning
+
+from fastreg import ElasticNet, Lasso
 
 CHUNKS, SIZE = 48, 50
 
 
 def random_X(rng, n, p):
-    """Random X with, at random: zeros, scales, correlation, a large mean, constant, zero, equal and dependent columns."""
+    """Random X, at times with zeros, scales, correlation, a large mean, constant, equal and dependent columns."""
     X = rng.standard_normal((n, p)) + rng.choice([0.0, 0.0, 3.0]) * rng.standard_normal((n, 1))
     if rng.random() < 0.5:
         X *= 10.0 ** rng.uniform(-2, 2, p)

@@ -1,13 +1,14 @@
-"""NIST StRD linear regressions at alpha = 0: digits of agreement with the certified values (run with -s to see them)."""
+"""NIST StRD linear regressions at alpha = 0: digits of agreement with the certified values (-s prints them)."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fastreg import ElasticNet, Lasso
 from problems import STORAGES
 from referee import Referee
+
+from fastreg import ElasticNet, Lasso
 
 SETS = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text())
 # what a centred, scaled Gram with one refinement on the residual reaches, less a digit or so; Filip is beyond a Gram

@@ -5,12 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fastreg import ElasticNet, Lasso, enet_path, lasso_path, regularization_path
 from problems import STORAGES, correlated, make_data
 from referee import Referee, dense
 from sklearn import linear_model as reference
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
+
+from fastreg import ElasticNet, Lasso, enet_path, lasso_path, regularization_path
 
 SMALL_STORAGES = ["C", "F", "csr_matrix", "csc_array"]
 OPTIONS = [

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fastreg import Lasso, regularization_path
 from referee import Referee, dense
+
+from fastreg import Lasso, regularization_path
 
 WIDE = ["leukemia_golub72", "riboflavin", "colon_alon", "arcene", "srbct_khan", "wheat_dart"]
 TALL = ["ames_onehot", "spambase", "california_housing", "uci_gas", "a9a"]

@@ -76,6 +76,15 @@ def test_alpha_max(data, options):
         assert np.any(referee.solve()[referee.l1 > 0] != 0) == some
 
 
+def test_another_alpha(data):
+    X, y, weights = data
+    referee = Referee(X, y, 1.0, sample_weight=weights, standardize=True)
+    other = Referee(X, y, 0.05, sample_weight=weights, standardize=True)
+    w = other.solve()
+    assert abs(referee.with_alpha(0.05).gap(w) - other.gap(w)) <= 1e-15 * other.p0
+    assert referee.with_alpha(0.05).gap(0.9 * w) > 1e-4 * other.p0
+
+
 def test_wrong_sign_and_missing_feature(data):
     X, y, _ = data
     referee = Referee(X, y, 0.05)

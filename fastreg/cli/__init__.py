@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 import warnings
 from contextlib import nullcontext
 
@@ -56,12 +55,7 @@ def _run(options):
     print("\n".join(header_lines(data, options.n_alphas, options.l1_ratio, options.tol)), flush=True)
     with threadpool_limits(options.threads) if options.threads else nullcontext():
         path, seconds = _fit(data, options)
-        referee = Referee(data.X, data.y, options.l1_ratio)
-        coefs = path.coefs.tocsc()
-        verdicts = [
-            referee.judge(coefs[:, [k]].toarray().ravel(), intercept, alpha)
-            for k, (alpha, intercept) in enumerate(zip(path.alphas, path.intercepts))
-        ]
+        verdicts = Referee(data.X, data.y, options.l1_ratio).judge_path(path.coefs, path.intercepts, path.alphas)
     print("\n".join(path_lines(path, verdicts)), flush=True)
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
@@ -94,7 +88,7 @@ def _fit(data, options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            path, seconds = best_time(fit, clock=time.perf_counter)
+            path, seconds = best_time(fit)
         except (ValueError, TypeError) as error:
             raise DataError(" ".join(str(error).split())) from error
         finally:

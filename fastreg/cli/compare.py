@@ -46,15 +46,13 @@ class PeerResult(NamedTuple):
     problem: str = ""
 
 
-def best_time(run, clock=time.perf_counter):
+def best_time(run):
     """Answer and best time of a run, repeated only while it is short enough for noise to matter.
 
     Parameters
     ----------
     run : callable
         Takes nothing; the answer of its first call is returned.
-    clock : callable, default=time.perf_counter
-        Seconds.
 
     Returns
     -------
@@ -63,13 +61,13 @@ def best_time(run, clock=time.perf_counter):
     seconds : float
         The shortest of one to three calls.
     """
-    start = clock()
+    start = time.perf_counter()
     answer = run()
-    best = clock() - start
+    best = time.perf_counter() - start
     for _ in range(2 if best < 0.5 else 0):
-        start = clock()
+        start = time.perf_counter()
         run()
-        best = min(best, clock() - start)
+        best = min(best, time.perf_counter() - start)
     return answer, best
 
 
@@ -157,8 +155,8 @@ def _climb(sender, X, y, alphas, l1_ratio, target, threads):
         X = sparse.csc_matrix(X, dtype=np.float64) if sparse.issparse(X) else X
         with threadpool_limits(threads) if threads else nullcontext():
             for tol in TOLS:
-                coefs, seconds = best_time(lambda tol=tol: _path(X, y, alphas, l1_ratio, tol))
-                gap = _worst_gap(referee, coefs, alphas)
+                (coefs, intercepts), seconds = best_time(lambda tol=tol: scikit_learn_path(X, y, alphas, l1_ratio, tol))
+                gap = max(verdict.gap for verdict in referee.judge_path(coefs, intercepts, alphas))
                 sender.send((tol, seconds, gap))
                 if gap <= target:
                     return
@@ -166,8 +164,29 @@ def _climb(sender, X, y, alphas, l1_ratio, target, threads):
         sender.send(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
-def _path(X, y, alphas, l1_ratio, tol):
-    """scikit-learn's path with an intercept: dense X is centred once, sparse X by an offset in its solver."""
+def scikit_learn_path(X, y, alphas, l1_ratio, tol):
+    """scikit-learn's path with an intercept: dense X is centred once, sparse X by an offset in its solver.
+
+    Parameters
+    ----------
+    X : ndarray or CSC matrix of shape (n_samples, n_features)
+        The data; sparse in float64.
+    y : ndarray of shape (n_samples,)
+        The target.
+    alphas : ndarray of shape (n_alphas,)
+        Penalty values, decreasing.
+    l1_ratio : float
+        Share of the l1 penalty.
+    tol : float
+        scikit-learn's tolerance.
+
+    Returns
+    -------
+    coefs : ndarray of shape (n_features, n_alphas)
+        Coefficients.
+    intercepts : ndarray of shape (n_alphas,)
+        Intercepts.
+    """
     x_mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
     params = {"l1_ratio": l1_ratio, "alphas": alphas, "tol": tol, "max_iter": 100_000, "check_input": False}
     if sparse.issparse(X):
@@ -175,10 +194,5 @@ def _path(X, y, alphas, l1_ratio, tol):
     else:
         X = np.subtract(X, x_mean, dtype=np.float64, order="F")
         params |= {"precompute": "auto", "copy_X": False}
-    return enet_path(X, y - y.mean(), **params)[1]
-
-
-def _worst_gap(referee, coefs, alphas):
-    return max(
-        referee.judge(coef, referee.y_mean - referee.x_mean @ coef, alpha).gap for coef, alpha in zip(coefs.T, alphas)
-    )
+    coefs = enet_path(X, y - y.mean(), **params)[1]
+    return coefs, y.mean() - x_mean @ coefs

@@ -73,7 +73,32 @@ class Referee:
         r = residual - residual.mean()
         gradient = np.abs(_rmatvec(self.X, r) - self.x_mean * r.sum()) / n
         gap = primal - self._bound(r, gradient, a1, a2)
-        return Verdict(gap / self.objective_at_zero, 1 - squares / (self.y @ self.y))
+        return Verdict(float(gap / self.objective_at_zero), float(1 - squares / (self.y @ self.y)))
+
+    def judge_path(self, coefs, intercepts, alphas):
+        """Gap and R^2 along a path.
+
+        Parameters
+        ----------
+        coefs : ndarray or sparse matrix of shape (n_features, n_alphas)
+            Coefficients.
+        intercepts : ndarray of shape (n_alphas,)
+            Intercepts.
+        alphas : ndarray of shape (n_alphas,)
+            Penalties.
+
+        Returns
+        -------
+        list of Verdict
+            One for each penalty.
+        """
+        columns = coefs.tocsc() if sparse.issparse(coefs) else coefs
+        verdicts = []
+        for k, (intercept, alpha) in enumerate(zip(intercepts, alphas)):
+            coef = columns[:, [k]]
+            coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
+            verdicts.append(self.judge(coef.ravel(), intercept, alpha))
+        return verdicts
 
     def _bound(self, r, gradient, a1, a2):
         yr, rr = self.y @ r, r @ r

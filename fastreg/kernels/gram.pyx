@@ -12,9 +12,9 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from scipy.linalg.cython_blas cimport dgemm, dsyrk
+from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
-from fastreg.kernels.design cimport Design, RowLists, rows_free, rows_init
+from fastreg.kernels.design cimport DENSE_ROWS, Design, RowLists, rows_free, rows_init
 from fastreg.kernels.leaf cimport fr_axpy, fr_axpy4, fr_dot4_f64, fr_list_add, fr_list_dot, fr_vdot
 from fastreg.kernels.memory cimport grow
 
@@ -212,104 +212,153 @@ cdef void _correlate_columns(const Block *b, const double *r, Py_ssize_t lo, Py_
 
 
 # ---- the whole Gram matrix ------------------------------------------------------------------------------------------
+cdef struct Sums:
+    # Sums over rows of [X - shift, Y', 1]' [X - shift, Y', 1], all scaled by sqrt(s); upper triangle, q x q.
+    Py_ssize_t p, t, q, rows, lanes
+    bint direct          # BLAS reads X itself; otherwise shifted blocks of `rows` rows
+    const double *Y
+    double *shift
+    double *buffer       # of each lane: a block of rows, or ones
+    double *total        # of each lane
+
+
 cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q) except -1 nogil:
     """G = X'X (p x p), Q[k] = X'Y[k] for dense X, centred and weighted; sets the means and norms of d.
 
-    Y (t x n) is centred and scaled. The rows are dealt to a fixed number of lanes, each with sums of its own: the
+    Y (t x n) is centred and scaled. Float64 X without weights is read by BLAS where it lies, unless the level of a
+    column is so high against its spread that centring afterwards would cost digits; otherwise, blocks of rows are
+    loaded less an approximate mean. The rows are dealt to a fixed number of lanes, each with sums of its own, so the
     result does not depend on the number of threads.
     """
-    cdef Py_ssize_t p = d.p, q = p + t + 1, lanes = 1, rows, lane, i, j, k, sample
-    cdef double work = <double> d.n * p * p, wsum = 0
-    cdef double *shift = <double *> calloc(p, sizeof(double))
-    cdef double *sums = NULL
-    cdef double *buffer = NULL
-    rows = max(64, min(1024, 65536 // q // 64 * 64))
+    cdef Sums u
+    cdef Py_ssize_t p = d.p, q = p + t + 1
+    cdef double work = <double> d.n * p * p
+    u.p, u.t, u.q, u.Y, u.lanes = p, t, q, Y, 1
+    u.direct = not d.single and d.root == NULL and (d.kind == DENSE_ROWS or d.step == 1)
+    u.rows = min(d.n, 1024)
     if work > 2e7:
-        lanes = 8 if p <= 256 else (4 if p <= 512 else 2)
-        lanes = min(lanes, max(1, d.n // (2 * rows)))
-    rows = min(rows, d.n)
-    sums = <double *> calloc(lanes * q * q, sizeof(double))
-    buffer = <double *> malloc(lanes * rows * q * sizeof(double))
-    if shift == NULL or sums == NULL or buffer == NULL:
-        free(shift)
-        free(sums)
-        free(buffer)
+        u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
+    u.shift = <double *> calloc(p, sizeof(double))
+    u.total = <double *> calloc(u.lanes * q * q, sizeof(double))
+    u.buffer = <double *> malloc(u.lanes * u.rows * (1 if u.direct else q) * sizeof(double))
+    if u.shift == NULL or u.total == NULL or u.buffer == NULL:
+        free(u.shift)
+        free(u.total)
+        free(u.buffer)
         with gil:
             raise MemoryError()
-    if d.centred:
-        _approximate_mean(d, rows, buffer, shift)
-    if d.threads(work) > 1 and lanes > 1:
-        for lane in prange(lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
-            _gram_lane(d, Y, t, lane * d.n // lanes, (lane + 1) * d.n // lanes, rows, shift,
-                       buffer + lane * rows * q, sums + lane * q * q)
-    else:
-        for lane in range(lanes):
-            _gram_lane(d, Y, t, lane * d.n // lanes, (lane + 1) * d.n // lanes, rows, shift,
-                       buffer + lane * rows * q, sums + lane * q * q)
-    for lane in range(1, lanes):
-        fr_axpy(q * q, 1., sums + lane * q * q, sums)
-    _centre_gram(d, t, shift, sums, G, Q)
+    if u.direct:
+        _run_lanes(d, &u)
+        if d.centred and _high_level(d, &u):
+            u.direct = False
+            grow(<void **> &u.buffer, u.lanes * u.rows * q * sizeof(double))
+            memset(u.total, 0, u.lanes * q * q * sizeof(double))
+    if not u.direct:
+        if d.centred:
+            _approximate_mean(d, &u)
+        _run_lanes(d, &u)
+    _centre_gram(d, &u, G, Q)
     d.mark_constant()
-    free(shift)
-    free(sums)
-    free(buffer)
+    free(u.shift)
+    free(u.total)
+    free(u.buffer)
     return 0
 
 
-cdef void _approximate_mean(Design d, Py_ssize_t rows, double *buffer, double *shift) noexcept nogil:
+cdef void _run_lanes(Design d, Sums *u) noexcept nogil:
+    cdef Py_ssize_t lane, per = (d.n + u.lanes - 1) // u.lanes
+    if u.lanes > 1 and d.threads(<double> d.n * u.p * u.p) > 1:
+        for lane in prange(u.lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
+            _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
+    else:
+        for lane in range(u.lanes):
+            _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
+    for lane in range(1, u.lanes):
+        fr_axpy(u.q * u.q, 1., u.total + lane * u.q * u.q, u.total)
+
+
+cdef bint _high_level(Design d, const Sums *u) noexcept nogil:
+    """Whether some column's mean is so large against its deviation that subtracting it loses more than 3 digits."""
+    cdef Py_ssize_t j
+    cdef double level, sq
+    for j in range(u.p):
+        level = u.total[(u.p + u.t) * u.q + j]
+        sq = u.total[j * u.q + j]
+        if level * level / d.weight_sum > (1 - 1e-3) * sq:
+            return True
+    return False
+
+
+cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
     """Weighted mean of the first rows; where their weights are all zero, of nothing (0)."""
     cdef Py_ssize_t i, j
     cdef double w = 0, s
     if d.root == NULL:
-        w = rows
+        w = <double> u.rows
     else:
-        for i in range(rows):
+        for i in range(u.rows):
             w += d.root[i]
     if w == 0:
         return
-    d.load_rows(0, rows, shift, buffer)
-    for j in range(d.p):
+    d.load_rows(0, u.rows, u.shift, u.buffer)
+    for j in range(u.p):
         s = 0
-        for i in range(rows):
-            s += buffer[j * rows + i]
-        buffer[j] = s / w
-    memcpy(shift, buffer, d.p * sizeof(double))
+        for i in range(u.rows):
+            s += u.buffer[j * u.rows + i]
+        u.shift[j] = s / w
 
 
-cdef void _gram_lane(Design d, const double *Y, Py_ssize_t t, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t rows,
-                     const double *shift, double *buffer, double *sums) noexcept nogil:
-    """Sum of B'B over row blocks, B = [X - shift, Y', 1], all scaled by sqrt(s); upper triangle."""
-    cdef Py_ssize_t i, i0, k, m, p = d.p, q = p + t + 1
-    cdef int iq = <int> q, im
+cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """Add rows [lo, hi), block by block, to the sums of a lane."""
+    cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
+    cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1
     cdef double one = 1
-    i0 = lo
+    cdef double *total = u.total + lane * q * q
+    cdef double *B = u.buffer + lane * u.rows * (1 if u.direct else q)
+    cdef double *ones = B if u.direct else NULL
+    cdef double *X
+    cdef const double *v
     while i0 < hi:
-        m = min(rows, hi - i0)
+        m = min(u.rows, hi - i0)
         im = <int> m
-        d.load_rows(i0, m, shift, buffer)
-        for k in range(t):
-            memcpy(buffer + (p + k) * m, Y + k * d.n + i0, m * sizeof(double))
+        if not u.direct:
+            d.load_rows(i0, m, u.shift, B)
+            for k in range(u.t):
+                memcpy(B + (p + k) * m, u.Y + k * d.n + i0, m * sizeof(double))
+            for i in range(m):
+                B[(p + u.t) * m + i] = 1 if d.root == NULL else d.root[i0 + i]
+            dsyrk('U', 'T', &iq, &im, &one, B, &im, &one, total, &iq)
+            i0 += m
+            continue
+        X = <double *> d.data + (i0 * d.stride if d.kind == DENSE_ROWS else i0)
+        dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
         for i in range(m):
-            buffer[(p + t) * m + i] = 1 if d.root == NULL else d.root[i0 + i]
-        dsyrk('U', 'T', &iq, &im, &one, buffer, &im, &one, sums, &iq)
+            ones[i] = 1
+        for k in range(u.t + 1):
+            v = u.Y + k * d.n + i0 if k < u.t else ones
+            if d.kind == DENSE_ROWS:
+                dgemv('N', &ip, &im, &one, X, &ld, <double *> v, &inc, &one, total + (p + k) * q, &inc)
+            else:
+                dgemv('T', &im, &ip, &one, X, &ld, <double *> v, &inc, &one, total + (p + k) * q, &inc)
         i0 += m
 
 
-cdef void _centre_gram(Design d, Py_ssize_t t, const double *shift, const double *sums, double *G,
-                       double *Q) noexcept nogil:
-    """From sums about the shift to sums about the mean, in both triangles of G."""
-    cdef Py_ssize_t i, j, k, p = d.p, q = p + t + 1
-    cdef const double *last = sums + (p + t) * q       # sums of the columns and of Y
+cdef void _centre_gram(Design d, const Sums *u, double *G, double *Q) noexcept nogil:
+    """From sums about the shift to sums about the mean, in both triangles of G.
+
+    Y sums to zero against the weights, so X'Y needs no correction when centred."""
+    cdef Py_ssize_t i, j, k, p = u.p, q = u.q
+    cdef const double *level = u.total + (p + u.t) * q
     cdef double s, mi, mj
     for j in range(p):
-        mj = last[j] / d.weight_sum if d.centred else 0
+        mj = level[j] / d.weight_sum if d.centred else 0
         if d.centred:
-            d.mean[j] = shift[j] + mj
+            d.mean[j] = u.shift[j] + mj
         for i in range(j + 1):
-            mi = last[i] if d.centred else 0
-            s = sums[j * q + i] - mi * mj
+            mi = level[i] if d.centred else 0
+            s = u.total[j * q + i] - mi * mj
             G[j * p + i] = s
             G[i * p + j] = s
-        for k in range(t):
-            Q[k * p + j] = sums[(p + k) * q + j] - (mj * last[p + k] if d.centred else 0)
+        for k in range(u.t):
+            Q[k * p + j] = u.total[(p + k) * q + j]
         d.norm[j] = sqrt(max(0., G[j * p + j]))

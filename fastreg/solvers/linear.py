@@ -97,7 +97,7 @@ def alpha_grid(alpha_max, n_alphas, eps):
 
 
 def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e-4, max_iter=1000, n_threads=None,
-               eps=1e-3, warm=None, report=None):
+               eps=1e-3, gram=None, warm=None, report=None):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -115,6 +115,8 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     max_iter : int
         Rounds of working set and certificate for each alpha.
     n_threads : int or None
+    gram : bool or None
+        Whether to compute the whole Gram matrix (dense X); None: as is faster.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
     report : callable or None
@@ -128,8 +130,10 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     targets, y_mean = centre_targets(Y, weight, fit_intercept)
     design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
     count = alphas if isinstance(alphas, int) else len(alphas)
+    if gram is None or sp.issparse(X):
+        gram = prefers_gram(X, count)
     with nullcontext() if n * p < SMALL else single_threaded_blas:
-        engine = Engine(design, targets, prefers_gram(X, count), tol, report)
+        engine = Engine(design, targets, gram, tol, report)
         engine.prepare()
         engine.set_penalty(*penalty.arrays(design.norms, n))
         if isinstance(alphas, int):

@@ -1,0 +1,134 @@
+"""Checks of what users pass: clear errors that name the argument and say what was expected."""
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
+
+FORMATS = ("csc", "csr")
+FLOATS = [np.float64, np.float32]
+
+
+def check_number(value, name, low=None, high=None, kind=Real, low_open=False):
+    """Return value if it is a finite number of the given kind in [low, high], else raise TypeError or ValueError."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
+        what = "an integer" if kind is Integral else "a number"
+        raise TypeError(f"{name} must be {what}, got {value!r} of type {type(value).__name__}.")
+    if not np.isfinite(value) or (low is not None and (value < low or (low_open and value == low))) or (
+            high is not None and value > high):
+        bounds = [] if low is None else [f"{'> ' if low_open else '>= '}{low}"]
+        bounds += [] if high is None else [f"<= {high}"]
+        raise ValueError(f"{name} must be {' and '.join(['finite', *bounds])}, got {value!r}.")
+    return value
+
+
+def check_flag(value, name):
+    """Return value as bool if it is one, else raise TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_threads(n_threads):
+    """None, or an integer of at least 1."""
+    return None if n_threads is None else int(check_number(n_threads, "n_threads", 1, kind=Integral))
+
+
+def check_precompute(precompute):
+    """True, False or 'auto'; a Gram matrix is refused, since fastreg would have no use for it."""
+    if isinstance(precompute, str) and precompute == "auto" or isinstance(precompute, (bool, np.bool_)):
+        return precompute
+    if isinstance(precompute, (np.ndarray, list)):
+        raise ValueError("precompute does not take a Gram matrix: fastreg computes one when that is faster. "
+                         "Pass True, False or 'auto'.")
+    raise ValueError(f"precompute must be True, False or 'auto', got {precompute!r}.")
+
+
+def is_plain(X, y):
+    """Whether X and y are arrays that need no conversion, so that only their values remain to be checked."""
+    return (type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and X.shape[0] > 0 and X.shape[1] > 0
+            and type(y) is np.ndarray and y.ndim in (1, 2) and y.dtype in FLOATS and len(y) == len(X)
+            and (y.ndim == 1 or y.shape[1] > 0)
+            and bool(np.isfinite(np.add.reduce(X, axis=None)) and np.isfinite(np.add.reduce(y, axis=None))))
+
+
+def check_X_y(X, y):
+    """X (dense, CSC or CSR, float32 or float64, finite) and y (float64, 1-D or 2-D), converted only if they must be."""
+    if is_plain(X, y):
+        return X, y
+    X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if y.ndim not in (1, 2):
+        raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")
+    check_consistent_length(X, y)
+    return X, y
+
+
+def check_weight(sample_weight, n):
+    """Sample weights as a float64 array of shape (n,), or None; a number weighs all samples alike."""
+    if sample_weight is None or isinstance(sample_weight, Real):
+        if sample_weight is not None and not (np.isfinite(sample_weight) and sample_weight > 0):
+            raise ValueError(f"sample_weight must be positive and finite, got {sample_weight!r}.")
+        return None
+    try:
+        weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"sample_weight must be numeric: {error}") from None
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), one for each sample, got {weight.shape}.")
+    if not np.all(np.isfinite(weight)):
+        raise ValueError("sample_weight must be finite: it contains NaN or infinity.")
+    if np.any(weight < 0):
+        raise ValueError("sample_weight must not be negative.")
+    if not np.any(weight > 0):
+        raise ValueError("sample_weight must not be all zero.")
+    return weight
+
+
+def check_per_feature(value, name, p, default):
+    """A number or an array of shape (p,), without NaN, as float64."""
+    if value is None:
+        return default
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}.") from None
+    if array.ndim > 1 or (array.ndim == 1 and array.shape != (p,)):
+        raise ValueError(f"{name} must be a number or have shape ({p},), one for each feature, got {array.shape}.")
+    if np.any(np.isnan(array)):
+        raise ValueError(f"{name} must not contain NaN.")
+    return array
+
+
+def check_penalty_options(p, *, positive, penalty_factor, lower_limits, upper_limits):
+    """Penalty factors and limits, each a number or an array of shape (p,)."""
+    factor = check_per_feature(penalty_factor, "penalty_factor", p, 1.0)
+    if np.any(factor < 0):
+        raise ValueError("penalty_factor must not be negative.")
+    lower = check_per_feature(lower_limits, "lower_limits", p, -np.inf)
+    upper = check_per_feature(upper_limits, "upper_limits", p, np.inf)
+    if np.any(lower > 0):
+        raise ValueError("lower_limits must be <= 0: limits that exclude 0 are not supported.")
+    if np.any(upper < 0):
+        raise ValueError("upper_limits must be >= 0: limits that exclude 0 are not supported.")
+    if check_flag(positive, "positive"):
+        lower = np.maximum(lower, 0.0)
+    return {"factor": factor, "lower": lower, "upper": upper}
+
+
+def check_alphas(alphas, eps, l1_ratio):
+    """A number of values (int), or the values as a decreasing float64 array."""
+    if isinstance(alphas, Integral) and not isinstance(alphas, bool):
+        check_number(eps, "eps", 0, 1, low_open=True)
+        if l1_ratio == 0:
+            raise ValueError("alphas must be given as an array when l1_ratio = 0: there is no largest useful value.")
+        return int(check_number(alphas, "alphas", 1, kind=Integral))
+    try:
+        alphas = np.asarray(alphas, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"alphas must be an integer or an array of numbers, got {alphas!r}.") from None
+    if alphas.ndim != 1 or alphas.size == 0:
+        raise ValueError(f"alphas must be an integer or a one-dimensional array, got shape {alphas.shape}.")
+    if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
+        raise ValueError("alphas must be finite and not negative.")
+    return np.sort(alphas)[::-1]

@@ -1,0 +1,4 @@
+"""Estimator classes: thin, in scikit-learn's conventions."""
+from fastreg.estimators.elastic_net import ElasticNet, Lasso
+
+__all__ = ["ElasticNet", "Lasso"]
