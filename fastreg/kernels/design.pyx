@@ -289,15 +289,35 @@ cdef void rows_free(RowLists *r) noexcept nogil:
     memset(r, 0, sizeof(RowLists))
 
 
+cdef int _rows_repack(RowLists *r, Py_ssize_t extra) except -1 nogil:
+    """A larger arena with the rows in order again, each with a little room: reading them all stays sequential."""
+    cdef RowLists old = r[0]
+    cdef Py_ssize_t i, at = 0, size = extra + 1024
+    for i in range(r.n):
+        size += r.len[i] + r.len[i] // 4
+    size += size // 2
+    r.pos, r.val = NULL, NULL
+    grow(<void **> &r.pos, size * sizeof(int32_t))
+    grow(<void **> &r.val, size * sizeof(double))
+    for i in range(r.n):
+        memcpy(r.pos + at, old.pos + old.start[i], old.len[i] * sizeof(int32_t))
+        memcpy(r.val + at, old.val + old.start[i], old.len[i] * sizeof(double))
+        r.start[i] = at
+        r.room[i] = old.len[i] + old.len[i] // 4
+        at += r.room[i]
+    r.used, r.size = at, size
+    free(old.pos)
+    free(old.val)
+    return 0
+
+
 cdef inline int _rows_push(RowLists *r, Py_ssize_t i, int pos, double val) except -1 nogil:
     """Append (pos, val) to row i; a full row moves to the end of the arena with twice the room."""
     cdef Py_ssize_t room, at
     if r.len[i] == r.room[i]:
-        room = max(4, 2 * r.room[i])
+        room = max(4, r.room[i] + r.room[i] // 2)
         if r.used + room > r.size:
-            r.size = max(r.used + room, r.size + r.size // 2, 1024)
-            grow(<void **> &r.pos, r.size * sizeof(int32_t))
-            grow(<void **> &r.val, r.size * sizeof(double))
+            _rows_repack(r, room)
         memcpy(r.pos + r.used, r.pos + r.start[i], r.len[i] * sizeof(int32_t))
         memcpy(r.val + r.used, r.val + r.start[i], r.len[i] * sizeof(double))
         r.start[i] = r.used

@@ -54,7 +54,8 @@ class Solutions:
     targets: np.ndarray       # (n_alphas, n_targets): the gap aimed at
     n_iters: np.ndarray       # (n_alphas, n_targets)
     converged: np.ndarray     # (n_alphas, n_targets)
-    elements_streamed: float
+    elements_streamed: float  # of X, in all passes
+    gathered: int             # columns of the working block
 
 
 def normalized_weight(sample_weight, n):
@@ -148,4 +149,4 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     if fit_intercept:
         intercepts = intercepts - (coefs.T @ design.means).reshape(intercepts.shape)
     aims = np.tile(tol * np.einsum("ti,ti->t", targets, targets) / n, (len(alphas), 1))
-    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed)
+    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed, engine.gathered)

@@ -8,6 +8,9 @@ cdef enum:
 cdef struct Problem:
     const double *y      # sqrt(s) (y - mean of y)
     double *r            # residual at the current solution
+    double *r_last       # residual at the solution before
+    double alpha[2]      # the last two penalty values
+    Py_ssize_t n_solved
     double yy, rr, r_max
     Quad q
     double *ref_r[MAX_REFS]   # residuals whose X'r is known for every live column

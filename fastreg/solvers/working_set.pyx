@@ -40,6 +40,7 @@ from fastreg.kernels.quadratic cimport (
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
+cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
 
 
@@ -107,6 +108,7 @@ cdef class Engine:
     cdef double *live_norm1
     cdef double live_cost, dead_alpha, dead_r, dead_rmax
     cdef double *work                         # n_targets x n
+    cdef double *guess                        # n
     cdef double *passes
     cdef double *dots
     cdef int *cols
@@ -131,8 +133,9 @@ cdef class Engine:
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
+        self.guess = <double *> malloc(self.n * sizeof(double))
         if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
-                or self.live_norm == NULL or self.dots == NULL or self.work == NULL):
+                or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.guess == NULL):
             raise MemoryError()
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
@@ -154,9 +157,10 @@ cdef class Engine:
             return 0
         P.est = <double *> malloc(p * sizeof(double))
         P.err = <double *> malloc(p * sizeof(double))
+        P.r_last = <double *> malloc(self.n * sizeof(double))
         P.score = <double *> malloc(p * sizeof(double))
         P.cand = <int *> malloc(p * sizeof(int))
-        if P.est == NULL or P.err == NULL or P.score == NULL or P.cand == NULL:
+        if P.est == NULL or P.err == NULL or P.r_last == NULL or P.score == NULL or P.cand == NULL:
             raise MemoryError()
         for k in range(MAX_REFS):
             P.ref_r[k] = <double *> malloc(self.n * sizeof(double))
@@ -177,6 +181,7 @@ cdef class Engine:
                     free(P.ref_g[k])
                 free(P.r)
                 free(P.est)
+                free(P.r_last)
                 free(P.err)
                 free(P.cand)
                 free(P.viol)
@@ -192,9 +197,15 @@ cdef class Engine:
         free(self.live_norm1)
         free(self.dots)
         free(self.work)
+        free(self.guess)
         free(self.passes)
         free(self.out_col)
         free(self.out_val)
+
+    @property
+    def gathered(self):
+        """Columns in the working block."""
+        return self.block.m
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self):
@@ -313,6 +324,7 @@ cdef class Engine:
                 P.q.w[k] = 0 if self.place[self.wcol[k]] == EXCLUDED else coef[self.wcol[k]]
                 P.q.w[k] = min(max(P.q.w[k], P.q.lo[k]), P.q.hi[k])
             quad_place(&P.q)
+            self._residual(P)
             self._correlate(P)
 
     # ---- the path --------------------------------------------------------------------------------------------------
@@ -383,6 +395,10 @@ cdef class Engine:
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
             self._set_alpha(P, alpha)
+            if not self.full:
+                self._predict(P, alpha)
+        if not self.full:
+            self._grow_working_set()
         while pending > 0:
             self.n_rounds += 1
             for t in range(self.n_targets):
@@ -400,6 +416,39 @@ cdef class Engine:
             if pending > 0:
                 self._grow_working_set()
             self._tick()
+        return 0
+
+    cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
+        """List the columns that would violate at alpha if r went on along its path, which is linear between events.
+
+        A guess: it only saves a round of certificates, it decides nothing."""
+        cdef Py_ssize_t a
+        cdef int j
+        cdef double t, l1, e2, einf, doubt
+        cdef double c[MAX_REFS]
+        P.n_viol = 0
+        if P.n_solved >= 2 and alpha < P.alpha[0] < P.alpha[1]:
+            # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
+            doubt = DOUBT / sqrt(<double> self.n)
+            t = (alpha - P.alpha[0]) / (P.alpha[0] - P.alpha[1])
+            memcpy(self.guess, P.r, self.n * sizeof(double))
+            fr_axpy(self.n, t, P.r, self.guess)
+            fr_axpy(self.n, -t, P.r_last, self.guess)
+            self._project(P, self.guess, c, &e2, &einf)
+            fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1,
+                     einf, P.est, P.err)
+            for a in range(self.n_live):
+                j = self.live[a]
+                l1 = alpha * self.pen1[j * self.i1]
+                t = fabs(P.est[a]) - doubt * P.err[a]
+                if t > l1 and self.place[j] == LIVE and (
+                        self.hi[j * self.ihi] > 0 if P.est[a] > 0 else self.lo[j * self.ilo] < 0):
+                    P.viol[P.n_viol] = j
+                    P.viol_g[P.n_viol] = P.est[a]
+                    P.n_viol += 1
+        memcpy(P.r_last, P.r, self.n * sizeof(double))
+        P.alpha[1], P.alpha[0] = P.alpha[0], alpha
+        P.n_solved += 1
         return 0
 
     cdef int _set_alpha(self, Problem *P, double alpha) except -1 nogil:
@@ -439,8 +488,16 @@ cdef class Engine:
             for i in range(self.n):
                 v[i] = self.d.root[i] * r[i]
 
+    cdef int _residual(self, Problem *P) except -1 nogil:
+        """Residual and its norms at w."""
+        if not self.full:
+            block_residual(&self.block, self.d, P.y, P.q.w, P.r)
+            P.rr = fr_vdot(self.n, P.r, P.r)
+            P.r_max = fr_maxabs(self.n, P.r)
+        return 0
+
     cdef int _correlate(self, Problem *P) except -1 nogil:
-        """Residual, its norms and the correlations of the working set at w, from scratch."""
+        """Correlations of the working set with the residual, from scratch: no rounding is carried along."""
         cdef Py_ssize_t j
         if self.full:
             memcpy(P.q.g, &self.q[P - self.problems, 0], self.p * sizeof(double))
@@ -453,9 +510,6 @@ cdef class Engine:
                 P.rr -= P.q.w[j] * (self.q[P - self.problems, j] + P.q.g[j])
             P.rr = max(P.rr, 0.)
             return 0
-        block_residual(&self.block, self.d, P.y, P.q.w, P.r)
-        P.rr = fr_vdot(self.n, P.r, P.r)
-        P.r_max = fr_maxabs(self.n, P.r)
         block_correlate(&self.block, self.d, P.r, 0, P.q.g)
         for j in range(P.q.m):
             P.q.seen[j] = P.q.w[j]
@@ -469,7 +523,7 @@ cdef class Engine:
             P = &self.problems[t]
             if P.done:
                 continue
-            self._correlate(P)
+            self._residual(P)
             P.n_viol = 0
             P.whole = False
             if not self.full:
@@ -483,7 +537,12 @@ cdef class Engine:
                 continue
             if not self.full:
                 self._violators(P, alpha)
+            if P.n_viol == 0:                         # else the small problem's own correlations will do
+                self._correlate(P)
             P.gap = self._gap(P, alpha)
+            if P.n_viol > 0 and P.gap <= self.tol * P.yy:
+                self._correlate(P)
+                P.gap = self._gap(P, alpha)
             P.settled = P.n_viol == 0 and quad_settled(&P.q)
         return 0
 
@@ -494,7 +553,7 @@ cdef class Engine:
         cdef double e2, einf, l1, cost = 0
         cdef double c[MAX_REFS]
         self._revive(P, alpha)
-        self._project(P, c, &e2, &einf)
+        self._project(P, P.r, c, &e2, &einf)
         fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1, einf,
                  P.est, P.err)
         for a in range(self.n_live):
@@ -523,7 +582,7 @@ cdef class Engine:
             P.est[P.cand[a]] = self.dots[a]
         return 0
 
-    cdef void _project(self, const Problem *P, double *c, double *e2, double *einf) noexcept nogil:
+    cdef void _project(self, const Problem *P, const double *r, double *c, double *e2, double *einf) noexcept nogil:
         """Coefficients of r on the reference residuals, newest first, and the norms of what is left.
 
         Gram-Schmidt on the stored residuals; the remainder is recomputed from the coefficients, so that the bound
@@ -538,14 +597,14 @@ cdef class Engine:
             for b in range(a + 1):
                 A[a * MAX_REFS + b] = A[b * MAX_REFS + a] = fr_vdot(n, P.ref_r[a], P.ref_r[b])
             c[a] = 0
-        memcpy(e, P.r, n * sizeof(double))
+        memcpy(e, r, n * sizeof(double))
         for i in range(2):                        # the second time refines the first
             for a in range(k):
                 rhs[a] = fr_vdot(n, P.ref_r[a], e)
             _solve_small_system(A, rhs, k)
             for a in range(k):
                 c[a] += rhs[a]
-            memcpy(e, P.r, n * sizeof(double))
+            memcpy(e, r, n * sizeof(double))
             for a in range(k):
                 fr_axpy(n, -c[a], P.ref_r[a], e)
         s = fr_vdot(n, e, e)

@@ -1,0 +1,198 @@
+"""What holds the code base together: imports point one way, versions agree, every public name is documented."""
+
+import ast
+import importlib.metadata
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import fastreg
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "fastreg"
+
+# A module imports from its own layer or a lower one.  A new top-level module must be given its place here.
+LAYERS = {
+    "kernels": 0,
+    "design": 1,
+    "datafits": 1,
+    "penalties": 1,
+    "solvers": 2,
+    "checks": 3,
+    "path": 3,
+    "crossval": 3,
+    "estimators": 4,
+    "_versions": 4,
+    "cli": 5,
+    "__main__": 6,
+}
+SCIKIT_LEARN_FROM = 3  # the lowest layer that may import scikit-learn
+HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars")
+
+CYTHON_FROM = re.compile(r"^\s*from\s+([\w.]+)\s+c?import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+CYTHON_IMPORT = re.compile(r"^\s*c?import\s+([^\n#]+)", re.MULTILINE)
+
+
+def module_name(path):
+    """Dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def absolute(module, level, path):
+    """The module a relative import means, seen from a file."""
+    if level == 0:
+        return module
+    package = path.relative_to(ROOT).parent.parts
+    return ".".join([*package[: len(package) - level + 1], *([module] if module else [])])
+
+
+def python_imports(path):
+    """(module, name) pairs; name is None for a plain import."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = absolute(node.module or "", node.level, path)
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def cython_imports(path):
+    """The same for .pyx and .pxd files, imports and cimports alike."""
+    text = re.sub(r'"""[\s\S]*?"""', "", path.read_text())
+    for match in CYTHON_FROM.finditer(text):
+        dots = len(match[1]) - len(match[1].lstrip("."))
+        module = absolute(match[1].lstrip("."), dots, path)
+        names = re.sub(r"#[^\n]*|[()\\]", "", match[2]).split(",")
+        yield from ((module, name.split()[0]) for name in names if name.strip())
+    for match in CYTHON_IMPORT.finditer(text):
+        yield from ((module.split()[0], None) for module in match[1].split(","))
+
+
+def sources():
+    """Every source file of the package but its own __init__, which gathers the public names."""
+    files = [path for pattern in ("*.py", "*.pyx", "*.pxd") for path in PACKAGE.rglob(pattern)]
+    return sorted(path for path in files if path != PACKAGE / "__init__.py")
+
+
+def imports(path):
+    return python_imports(path) if path.suffix == ".py" else cython_imports(path)
+
+
+def layer(module, path):
+    """Layer of a dotted fastreg name."""
+    top = module.split(".")[1]
+    assert top in LAYERS, f"{path.relative_to(ROOT)}: fastreg.{top} has no place in LAYERS"
+    return LAYERS[top]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    own = layer(module_name(path), path)
+    for module, name in imports(path):
+        if module == "fastreg" and (name is None or name not in LAYERS):
+            # The public package: only what stands above it, as a user does, may import it.
+            assert own >= LAYERS["cli"], f"imports {name or 'fastreg'} from the package root"
+        elif module.split(".")[0] == "fastreg":
+            target = module if module != "fastreg" else f"fastreg.{name}"
+            assert layer(target, path) <= own, f"imports {target}, of a higher layer"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_scikit_learn_only_on_top_and_only_public_names(path):
+    own = layer(module_name(path), path)
+    for module, name in imports(path):
+        if module.split(".")[0] == "sklearn":
+            assert own >= SCIKIT_LEARN_FROM, f"imports {module}"
+            assert not any(part.startswith("_") for part in [*module.split("."), name or ""]), f"{module}: {name}"
+
+
+def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):
+    """The two readers above are worth no more than what they find."""
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    source = tmp_path / "fastreg" / "solvers" / "new.pyx"
+    source.parent.mkdir(parents=True)
+    source.write_text(
+        '"""from fastreg.path import nothing."""\n'
+        "import fastreg.path, numpy as np\n"
+        "cimport fastreg.estimators\n"
+        "from ..path cimport (a,  # why\n    b as c)\n"
+        "from . cimport sibling\n"
+        "def f():\n    from sklearn.linear_model._base import x\n"
+    )
+    assert set(cython_imports(source)) == {
+        ("fastreg.path", None),
+        ("numpy", None),
+        ("fastreg.estimators", None),
+        ("fastreg.path", "a"),
+        ("fastreg.path", "b"),
+        ("fastreg.solvers", "sibling"),
+        ("sklearn.linear_model._base", "x"),
+    }
+    source = source.with_suffix(".py")
+    source.write_text("from ..path import a\nfrom . import b\nif True:\n    import fastreg.cli\n")
+    assert set(python_imports(source)) == {("fastreg.path", "a"), ("fastreg.solvers", "b"), ("fastreg.cli", None)}
+
+
+def test_import_is_light():
+    code = f"import sys, fastreg; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    latest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
+    assert latest == fastreg.__version__
+    assert f"`{project['name']}`" in (ROOT / "README.md").read_text()
+    try:
+        installed = importlib.metadata.version(project["name"])
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("built in place, not installed")
+    assert installed == fastreg.__version__
+
+
+def test_show_versions(capsys):
+    fastreg.show_versions()
+    report = capsys.readouterr().out
+    for word in ("compiler", "SIMD", "OpenMP", "blas", "numpy", "scipy", "scikit-learn"):
+        assert word in report
+
+
+def public_objects():
+    """Every public function and class, and the methods fastreg itself defines on the classes."""
+    for name in fastreg.__all__:
+        thing = getattr(fastreg, name)
+        yield name, thing
+        if inspect.isclass(thing):
+            for method_name, method in inspect.getmembers(thing, inspect.isfunction):
+                if not method_name.startswith("_") and method.__module__.startswith("fastreg"):
+                    yield f"{name}.{method_name}", method
+
+
+def documented(doc, section):
+    """Names described in a numpydoc section."""
+    match = re.search(rf"^{section}\n-+\n([\s\S]*?)(?=^\w[^\n]*\n-+\n|\Z)", doc, re.MULTILINE)
+    lines = re.findall(r"^(\S[^\n:]*?)(?: ?:|$)", match[1], re.MULTILINE) if match else []
+    return {name.strip().lstrip("*") for line in lines for name in line.split(",")}
+
+
+@pytest.mark.parametrize(("name", "thing"), public_objects(), ids=[name for name, _ in public_objects()])
+def test_public_docstrings_are_complete(name, thing):
+    doc = inspect.getdoc(thing)
+    assert doc, "no docstring"
+    parameters = set(inspect.signature(thing).parameters) - {"self"}
+    described = documented(doc, "Parameters")
+    if inspect.isclass(thing):
+        described |= documented(doc, "Attributes")
+        assert documented(doc, "Attributes"), "no Attributes section"
+    else:
+        assert documented(doc, "Returns"), "no Returns section"
+    assert not parameters - described, "parameters without a description"
+    if "." not in name:
+        assert re.search(r"^Examples\n-+$", doc, re.MULTILINE), "no Examples section"

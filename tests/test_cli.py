@@ -1,0 +1,243 @@
+"""`python -m fastreg`: the bundled data, every file format, every mistake a user makes, and the figures it prints."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import dump_svmlight_file
+from sklearn.linear_model import ElasticNet, Lasso
+
+from fastreg.cli import main
+from fastreg.cli.compare import PeerResult, run_scikit_learn, time_limit
+from fastreg.cli.data import Data, load_bundled
+from fastreg.cli.referee import Referee
+from fastreg.cli.report import Progress, comparison_lines
+
+SHORT = ["--no-compare", "--n-alphas", "3"]
+
+
+@pytest.fixture
+def problem():
+    """A small X, y with a sparse answer."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 6)).round(3)
+    return X, (X @ [3.0, 0, 0, -2, 0, 0] + 0.1 * rng.standard_normal(40)).round(3)
+
+
+def write_csv(path, X, y, delimiter=",", names=None):
+    names = names or [f"x{j}" for j in range(X.shape[1])] + ["y"]
+    np.savetxt(path, np.column_stack([X, y]), delimiter=delimiter, header=delimiter.join(names), comments="")
+
+
+def table(out):
+    """The rows of the printed path as numbers: alpha, non-zeros, R^2, gap."""
+    rows = [line.split() for line in out.splitlines() if re.fullmatch(r"\s*\S+\s+\d+\s+-?\d\.\d{4}\s+\S+", line)]
+    return np.array(rows, dtype=float)
+
+
+def failure(capsys, *argv):
+    """Run what must fail; return its one line."""
+    try:
+        code = main(list(argv))
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    return err
+
+
+def test_bundled_data_beside_scikit_learn():
+    """The first command of the README, in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "fastreg"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    rows = table(done.stdout)
+    assert len(rows) == 12
+    assert rows[0, 1] == 0
+    assert np.all(np.diff(rows[:, 0]) < 0)
+    assert np.all(np.diff(rows[:, 2]) > 0)
+    assert rows[:, 3].max() <= 1e-6
+    line = r"^(fastreg|scikit-learn) +([\d.]+) (ms|s) +worst gap ([^\s,]+)"
+    times = re.findall(line, done.stdout, re.MULTILINE)
+    assert [name for name, *_ in times] == ["fastreg", "scikit-learn"]
+    assert all(float(gap) <= 1e-6 for *_, gap in times)
+    ours, theirs = (float(value) * (1e-3 if unit == "ms" else 1) for _, value, unit, _ in times)
+    ratio = theirs / ours
+    said = float(re.search(r"([\d.e+]+) times as (?:fast|long)\.$", done.stdout.strip())[1])
+    assert said == pytest.approx(max(ratio, 1 / ratio), rel=0.02)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("target", ["y", "6", "-1"])
+def test_csv(tmp_path, capsys, problem, delimiter, target):
+    write_csv(tmp_path / "data.csv", *problem, delimiter=delimiter)
+    assert main([str(tmp_path / "data.csv"), "--target", target, *SHORT]) == 0
+    out = capsys.readouterr().out
+    assert "40 samples x 6 features (dense" in out
+    rows = table(out)
+    model = Lasso(alpha=rows[-1, 0], tol=1e-10).fit(*problem)
+    assert rows[-1, 1] == np.count_nonzero(model.coef_)
+    assert rows[-1, 2] == pytest.approx(model.score(*problem), abs=1e-4)
+
+
+def test_csv_with_quotes_and_byte_order_mark(tmp_path, capsys):
+    text = '\ufeff"first, of two",b,y\n"1",2,3\n4,5,7\n7,1,1\n\n'
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8")
+    assert main([str(tmp_path / "data.csv"), "--target", "first, of two", *SHORT]) == 0
+    assert "3 samples x 2 features" in capsys.readouterr().out
+
+
+def test_other_formats_agree_with_csv(tmp_path, capsys, problem):
+    X, y = problem
+    X = np.where(np.abs(X) > 0.7, X, 0)
+    write_csv(tmp_path / "data.csv", X, y)
+    dump_svmlight_file(X, y, str(tmp_path / "data.svm"))
+    np.savez(tmp_path / "dense.npz", X=X, y=np.zeros(3), other=y)
+    sparse.save_npz(tmp_path / "csr.npz", sparse.csr_matrix(X))
+    arrays = dict(np.load(tmp_path / "csr.npz"))
+    np.savez(tmp_path / "csr.npz", **arrays, y=y)
+    runs = [["data.csv", "--target", "y"], ["data.svm"], ["dense.npz", "--target", "other"], ["csr.npz"]]
+    tables, kinds = [], []
+    for name, *rest in runs:
+        assert main([str(tmp_path / name), *rest, *SHORT, "--l1-ratio", "0.5", "--eps", "0.1"]) == 0
+        out = capsys.readouterr().out
+        tables.append(table(out)[:, :3])
+        kinds.append("sparse" in out)
+    assert kinds == [False, True, False, True]
+    for other in tables[1:]:
+        np.testing.assert_allclose(other, tables[0], rtol=1e-4)
+
+
+def test_csv_mistakes(tmp_path, capsys, problem):
+    path = tmp_path / "data.csv"
+    write_csv(path, *problem)
+    good = path.read_text()
+    assert "--target COLUMN" in failure(capsys, str(path))
+    assert "no column 'z'; columns: x0, x1" in failure(capsys, str(path), "--target", "z")
+    assert "no column number 7" in failure(capsys, str(path), "--target", "7")
+    cases = {
+        "": "no data",
+        "a,b,y\n": "no data",
+        "a,b,y\n1,red,3\n4,5,6\n": "column 'b' is not numeric: 'red' in line 2",
+        "a,b,y\n1,2,3\n4,,6\n": "column 'b' is not numeric: an empty cell in line 3",
+        "a,b,y\n1,2,3\n4,5\n": "line 3 has 2 values, the header 3 names",
+        "a,b,y\n1,2\n4,5\n": "line 2 has 2 values",
+        "a,b,y\n1,2,3\n4,5,3\n": "constant",
+        "a,b,y\n1,2,3\nnan,5,4\n": "NaN",
+        "y\n1\n2\n": "no data (2 rows, 0 features)",
+        "y,y,a\n1,2,3\n3,4,6\n": "2 columns are named 'y'",
+    }
+    for text, message in cases.items():
+        path.write_text(text)
+        assert message in failure(capsys, str(path), "--target", "y"), text
+    path.write_bytes(good.encode("utf-16"))
+    assert "UTF-8" in failure(capsys, str(path), "--target", "y")
+
+
+def test_other_mistakes(tmp_path, capsys, problem):
+    X, y = problem
+    assert "No such file" in failure(capsys, str(tmp_path / "none.npz"))
+    assert "unknown ending" in failure(capsys, str(tmp_path))
+    (tmp_path / "words.svm").write_text("not a data file\n")
+    assert "not in svmlight format" in failure(capsys, str(tmp_path / "words.svm"))
+    assert "--target" in failure(capsys, str(tmp_path / "words.svm"), "--target", "y")
+    assert "--target" in failure(capsys, "--target", "y")
+    (tmp_path / "words.npz").write_text("not an archive\n")
+    assert "not a readable .npz" in failure(capsys, str(tmp_path / "words.npz"))
+    archives = {
+        "no array 'y'; arrays: X": {"X": X},
+        "X has 40 rows and the target has 39": {"X": X, "y": y[:-1]},
+        "must be numbers": {"X": X.astype(str), "y": y},
+        "two dimensions": {"X": X[0], "y": y},
+        "no data": {"X": X[:0], "y": y[:0]},
+        "allow_pickle": {"X": X.astype(object), "y": y},
+    }
+    for message, arrays in archives.items():
+        np.savez(tmp_path / "data.npz", **arrays)
+        assert message in failure(capsys, str(tmp_path / "data.npz")), message
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--l1-ratio", "2"], ["--eps", "0"], ["--tol", "x"], ["--n-alphas", "0"], ["--threads", "1.5"], ["--what"]],
+    ids=" ".join,
+)
+def test_wrong_options(capsys, argv):
+    assert argv[0] in failure(capsys, *argv)
+
+
+def test_plot(tmp_path, capsys):
+    out = tmp_path / "path.png"
+    assert main([*SHORT, "--plot", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert "must end in" in failure(capsys, "--plot", "path.what")
+
+
+def test_plot_without_matplotlib(capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("matplotlib.backends.backend_agg")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    assert "fastreg-solver[plot]" in failure(capsys, "--plot", "path.png")
+
+
+def test_scikit_learn_is_stopped_at_its_limit():
+    data = load_bundled()
+    alphas = np.geomspace(45, 1e-4, 1000)
+    start = time.monotonic()
+    result = run_scikit_learn(data, alphas, 1.0, 1e-12, 1, limit=0.5)
+    assert result.seconds is None
+    assert result.problem == ""
+    assert time.monotonic() - start < 30
+    assert "gap not reached in 0 s" in "\n".join(comparison_lines(0.1, 1e-12, 1e-12, result))
+
+
+def test_scikit_learn_failure_is_told():
+    bad = Data("bad", np.ones((4, 2)), np.arange(3.0))
+    assert run_scikit_learn(bad, np.array([1.0]), 1.0, 1e-6, 1, limit=30).problem
+
+
+def test_time_limit_grows_with_our_time():
+    assert time_limit(0.01) == 30
+    assert time_limit(100) == 500
+
+
+def test_a_slower_fastreg_says_so():
+    lines = comparison_lines(2.0, 1e-7, 1e-6, PeerResult(1.0, 1e-7, 1e-6, 30.0))
+    assert lines[-1] == "fastreg is slower: it takes 2 times as long."
+    assert "short of the 1e-08 asked for" in comparison_lines(2.0, 1e-7, 1e-8, None)[-1]
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.3, 0.0])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_referee_knows_right_from_wrong(problem, l1_ratio, convert):
+    X, y = problem
+    referee = Referee(convert(X + 5), y, l1_ratio)
+    model = ElasticNet(alpha=0.1, l1_ratio=l1_ratio, tol=1e-14, max_iter=100_000).fit(X + 5, y)
+    right = referee.judge(model.coef_, model.intercept_, 0.1)
+    assert abs(right.gap) < 1e-10
+    assert right.r2 == pytest.approx(model.score(X + 5, y))
+    assert referee.judge(model.coef_ + 1e-3, model.intercept_ - 5e-3 * 6, 0.1).gap > 1e-8
+    assert referee.judge(model.coef_, model.intercept_ + 1e-2, 0.1).gap > 1e-6
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_progress_bar():
+    for stream, delay, drawn in ((Terminal(), 0.0, True), (Terminal(), 60.0, False), (io.StringIO(), 0.0, False)):
+        bar = Progress(stream, delay)
+        bar(5, 10)
+        assert ("5/10" in stream.getvalue()) == drawn
+        bar.close()
+        assert stream.getvalue().endswith("\x1b[K") == drawn
