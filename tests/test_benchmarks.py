@@ -40,7 +40,7 @@ def cases():
                     yield pytest.param(case, parameters, id="-".join((case.__name__, *parameters)))
 
 
-@pytest.mark.parametrize(("case", "parameters"), cases())
+@pytest.mark.parametrize(("case", "parameters"), list(cases()))
 def test_case_runs(case, parameters):
     methods = [name for name in dir(case) if name.startswith(KINDS)]
     assert {name.split("_")[0] for name in methods} == {"time", "peakmem", "track"}

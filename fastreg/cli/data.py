@@ -124,7 +124,7 @@ def _read_csv(path, target):
     if not table.size:
         raise DataError("no data (a header and no rows)")
     if table.shape[1] != len(names):
-        raise DataError(f"{len(names)} names in the header, {table.shape[1]} values in the rows below it")
+        raise DataError(_first_fault(path, delimiter, names))
     return np.delete(table, column, axis=1), table[:, column].copy()
 
 

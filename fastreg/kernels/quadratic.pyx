@@ -10,9 +10,9 @@ b) **Bent path.** Such a coordinate is frozen where it meets its bound and the o
    bent path is piecewise quadratic, its slope and curvature are updated in O(|S|) per bend, and the walk stops at its
    exact minimum. The objective falls with every step, no trial step is ever evaluated.
 c) **Sweeps.** When many coordinates want to enter at once, a few epochs of cyclic coordinate descent choose among them.
-d) **Dependent columns** stay out of the factor. If one still violates its optimality condition at the optimum over the
-   support, w moves along the null direction (the fit does not change, the penalty falls) until a coordinate of the
-   support reaches zero: they swap places.
+d) **Dependent columns** stay out of the factor. If one is not at zero, or still violates its optimality condition at the
+   optimum over the support, w slides along the null direction (the fit does not change, the penalty falls) until a
+   coordinate of the support reaches zero and they swap places, or the column itself does.
 """
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free, qsort
@@ -100,6 +100,16 @@ cdef int _append(Quad *q, const int *js, Py_ssize_t m) except -1 nogil:
     return 0
 
 
+cdef int _enter(Quad *q, const int *js, Py_ssize_t m) except -1 nogil:
+    """_append, then slide those that depend on the support but are not at zero until they have left or belong to it."""
+    cdef Py_ssize_t j
+    _append(q, js, m)
+    for j in range(q.m):
+        if q.st[j] == WAITING and q.w[j] != 0:
+            _slide(q, j)
+    return 0
+
+
 cdef int _drop(Quad *q) except -1 nogil:
     """Remove from the factor the coordinates that are no longer FREE; keeps rem aligned with the factor."""
     cdef Py_ssize_t i, d = 0, to = 0
@@ -128,11 +138,7 @@ cdef int quad_place(Quad *q) except -1 nogil:
             n += 1
         q.sg[j] = 0 if q.l1[j] == 0 else (q.w[j] > 0) - (q.w[j] < 0)
     _drop(q)
-    _append(q, q.list_, n)
-    for i in range(n):
-        if q.st[q.list_[i]] == WAITING:
-            q.w[q.list_[i]] = 0
-    return 0
+    return _enter(q, q.list_, n)
 
 
 cdef bint quad_settled(const Quad *q) noexcept nogil:
@@ -154,7 +160,7 @@ cdef int quad_refactor(Quad *q) except -1 nogil:
     cdef Py_ssize_t s = q.f.s
     memcpy(q.list_, q.f.idx, s * sizeof(int))
     factor_clear(&q.f)
-    return _append(q, q.list_, s)
+    return _enter(q, q.list_, s)
 
 
 # ---- gradient ------------------------------------------------------------------------------------------------------
@@ -348,41 +354,50 @@ cdef int _sweep(Quad *q, const int *js, Py_ssize_t nj, int epochs) except -1 nog
                 n += 1
     memcpy(q.list_, q.order, n * sizeof(int))
     _drop(q)
-    return _append(q, q.list_, n)
+    return _enter(q, q.list_, n)
 
 
-cdef int _swap(Quad *q, Py_ssize_t j) except -1 nogil:
-    """Coordinate j depends on the support and violates its condition: move along the null direction."""
-    cdef Py_ssize_t i, s = q.f.s, first = -1
-    cdef double step = INFINITY, t, sign
+cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
+    """Coordinate j depends on the support: move along the null direction, downhill in the penalty, to its first event.
+
+    Either a coordinate of the support reaches zero (or a bound) and j takes its place in the factor, or j does."""
+    cdef Py_ssize_t i, k, s = q.f.s, first = -1
+    cdef double step = INFINITY, own, dj, slope
     cdef int one = <int> j
     _append(q, &one, 1)
     if q.st[j] == FREE:                                # no longer dependent: coordinates have left since
         return 0
-    sign = 1 if q.g[j] > 0 else -1
+    if q.w[j] == 0:
+        q.sg[j] = 0 if q.l1[j] == 0 else (1 if q.g[j] > 0 else -1)
     for i in range(s):
-        q.d[i] = -sign * q.G[j * q.ldg + q.f.idx[i]]
-    factor_solve(&q.f, q.d)
+        q.d[i] = -q.G[j * q.ldg + q.f.idx[i]]
+    factor_solve(&q.f, q.d)                            # w_j + t, w_S + t d leaves the fit as it is
+    slope = q.l1[j] * q.sg[j]
     for i in range(s):
-        t = _breakpoint(q, q.f.idx[i], q.d[i])
-        if t < step:
-            step, first = t, i
-    t = q.hi[j] if sign > 0 else -q.lo[j]
-    if first < 0 and t == INFINITY:                    # nothing penalised takes part: a violation by rounding alone
-        return 0
+        slope += q.l1[q.f.idx[i]] * q.sg[q.f.idx[i]] * q.d[i]
+    dj = -1 if slope > 0 or (slope == 0 and q.w[j] > 0) else 1
+    own = _breakpoint(q, j, dj)
+    for i in range(s):
+        q.d[i] *= dj
+        if _breakpoint(q, q.f.idx[i], q.d[i]) < step:
+            step, first = _breakpoint(q, q.f.idx[i], q.d[i]), i
+    if min(own, step) == INFINITY:                     # nothing penalised takes part: a violation by rounding alone
+        q.w[j], q.st[j] = 0, OUT
+        return _refresh(q, True)
     q.n_swap += 1
     for i in range(s):
-        if i != first or t <= step:
-            q.w[q.f.idx[i]] += min(t, step) * q.d[i]
-    q.w[j] = sign * min(t, step)
-    if t <= step:
-        q.st[j] = AT_UPPER if sign > 0 else AT_LOWER
+        k = q.f.idx[i]
+        q.w[k] += min(own, step) * q.d[i]
+        q.rem[i] = 0
+    if own <= step:
+        _freeze(q, j, dj)
     else:
+        q.w[j] += step * dj
         _freeze(q, q.f.idx[first], q.d[first])
         _drop(q)
         _append(q, &one, 1)
         if q.st[j] != FREE:                            # numerically still dependent: leave it at zero
-            q.w[j] = 0
+            q.w[j], q.st[j] = 0, OUT
     return _refresh(q, True)
 
 
@@ -414,9 +429,9 @@ cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
         if n == 0 and wait < 0:
             return 1
         if n == 0:
-            _swap(q, wait)
+            _slide(q, wait)
         elif n >= 8 and 4 * n >= q.f.s:
             _sweep(q, q.list_, n, 4)
         else:
-            _append(q, q.list_, n)
+            _enter(q, q.list_, n)
     return 0
