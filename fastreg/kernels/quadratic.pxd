@@ -18,6 +18,7 @@ cdef struct Quad:
     double *lo
     double *hi
     double *sg           # sign held by a free coordinate (0: not penalised by l1)
+    double *l2f          # the l2 that the factor holds for a free coordinate
     double *seen         # the w for which g is valid outside the support
     char *st
     Factor f
@@ -26,6 +27,9 @@ cdef struct Quad:
     double *rem          # work over the support: stationarity residual, step, rate of change, breakpoints
     double *d
     double *rate
+    double *res          # work of the preconditioned solve
+    double *dir
+    double *mdir
     double *tb
     int *list_
     int *order
@@ -39,5 +43,5 @@ cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil
 cdef int quad_place(Quad *q) except -1 nogil
 cdef bint quad_settled(const Quad *q) noexcept nogil
-cdef int quad_refactor(Quad *q) except -1 nogil
+cdef int quad_set_l2(Quad *q) except -1 nogil
 cdef int quad_solve(Quad *q, int rounds) except -1 nogil

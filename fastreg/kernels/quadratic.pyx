@@ -45,15 +45,16 @@ cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil:
     if cap <= q.cap:
         return 0
     cap = max(cap, q.cap + q.cap // 2, 16)
-    grow(<void **> &new, 13 * cap * sizeof(double))
+    grow(<void **> &new, 17 * cap * sizeof(double))
     old = q.w
-    for k in range(8):
+    for k in range(9):
         if q.m > 0:
             memcpy(new + k * cap, old + k * q.cap, q.m * sizeof(double))
     free(old)
     q.w, q.g, q.l1, q.l2 = new, new + cap, new + 2 * cap, new + 3 * cap
     q.lo, q.hi, q.sg, q.seen = new + 4 * cap, new + 5 * cap, new + 6 * cap, new + 7 * cap
-    q.rem, q.d, q.rate, q.tb = new + 8 * cap, new + 9 * cap, new + 10 * cap, new + 11 * cap
+    q.l2f, q.rem, q.d, q.rate = new + 8 * cap, new + 9 * cap, new + 10 * cap, new + 11 * cap
+    q.res, q.dir, q.mdir, q.tb = new + 12 * cap, new + 13 * cap, new + 14 * cap, new + 15 * cap
     grow(<void **> &q.st, 2 * cap)
     q.flag = q.st + cap
     free(q.list_)
@@ -97,6 +98,7 @@ cdef int _append(Quad *q, const int *js, Py_ssize_t m) except -1 nogil:
     factor_append(&q.f, q.G, q.ldg, q.l2, js, m, q.flag)
     for k in range(m):
         q.st[js[k]] = WAITING if q.flag[k] else FREE
+        q.l2f[js[k]] = q.l2[js[k]]
     return 0
 
 
@@ -155,12 +157,19 @@ cdef bint quad_settled(const Quad *q) noexcept nogil:
     return True
 
 
-cdef int quad_refactor(Quad *q) except -1 nogil:
-    """Build the factor anew (the l2 terms, or G itself, have changed)."""
-    cdef Py_ssize_t s = q.f.s
-    memcpy(q.list_, q.f.idx, s * sizeof(int))
-    factor_clear(&q.f)
-    return _enter(q, q.list_, s)
+cdef int quad_set_l2(Quad *q) except -1 nogil:
+    """The l2 terms have changed: rebuild the factor if the one at hand is no good preconditioner any more."""
+    cdef Py_ssize_t i, s = q.f.s
+    cdef double l2, old
+    cdef bint far = False
+    for i in range(s):
+        l2, old = q.l2[q.f.idx[i]], q.l2f[q.f.idx[i]]
+        far |= l2 < 0.6 * old or l2 > 1.5 * old or (s < 64 and l2 != old)
+    if far:
+        memcpy(q.list_, q.f.idx, s * sizeof(int))
+        factor_clear(&q.f)
+        _enter(q, q.list_, s)
+    return 0
 
 
 # ---- gradient ------------------------------------------------------------------------------------------------------
@@ -242,16 +251,15 @@ cdef void _freeze(Quad *q, Py_ssize_t j, double d) noexcept nogil:
 cdef Py_ssize_t _walk(Quad *q, Break *breaks) noexcept nogil:
     """Walk along the bent path of step q.d to its first minimum; returns how many coordinates were frozen."""
     cdef Py_ssize_t s = q.f.s, i, a, j, nb = 0, frozen = 0
-    cdef double t = 0, dt, end, slope = 0, curve, tmp
+    cdef double t = 0, dt, end, slope = 0, curve = 0, tmp
     cdef const double *col
     for i in range(s):
         tmp = _breakpoint(q, q.f.idx[i], q.d[i])
         if tmp < 4:                       # beyond a few full steps the quadratic has long been left behind
             breaks[nb].t, breaks[nb].i = tmp, <int> i
             nb += 1
-        q.rate[i] = -q.rem[i]
         slope -= q.rem[i] * q.d[i]
-    curve = -slope
+        curve -= q.rate[i] * q.d[i]
     if nb > 1:
         qsort(breaks, nb, sizeof(Break), _by_time)
     while True:
@@ -285,26 +293,64 @@ cdef Py_ssize_t _walk(Quad *q, Break *breaks) noexcept nogil:
     return frozen
 
 
+cdef void _direction(Quad *q) noexcept nogil:
+    """Newton direction d and its rate of change -(G + l2) d.
+
+    Where the factor holds other l2 terms (an elastic net at the next alpha) it preconditions conjugate gradients:
+    M = G + l2f is inverted exactly and differs from A = G + l2 by a diagonal, so that A p comes from M p for free."""
+    cdef Py_ssize_t i, it, s = q.f.s
+    cdef double rz = 0, old, step, pap, worst, first = 0
+    cdef bint stale = False
+    memcpy(q.res, q.rem, s * sizeof(double))
+    memset(q.d, 0, s * sizeof(double))
+    for it in range(40):
+        memcpy(q.tb, q.res, s * sizeof(double))
+        factor_solve(&q.f, q.tb)
+        old, rz, pap, worst = rz, 0, 0, 0
+        for i in range(s):
+            rz += q.res[i] * q.tb[i]
+        for i in range(s):
+            step = rz / old if it > 0 else 0
+            q.dir[i] = q.tb[i] + (step * q.dir[i] if it > 0 else 0)
+            q.mdir[i] = q.res[i] + (step * q.mdir[i] if it > 0 else 0)
+            q.rate[i] = (q.l2f[q.f.idx[i]] - q.l2[q.f.idx[i]]) * q.dir[i]
+            stale |= q.rate[i] != 0
+            pap += q.dir[i] * (q.mdir[i] - q.rate[i])
+        if not pap > 0:
+            break
+        step = rz / pap if stale else 1
+        for i in range(s):
+            q.d[i] += step * q.dir[i]
+            q.res[i] -= step * (q.mdir[i] - q.rate[i])
+            worst = max(worst, fabs(q.res[i]))
+        first = worst if it == 0 else first
+        if not stale or worst <= 1e-9 * first or rz <= 1e-26 * old:
+            break
+    for i in range(s):
+        q.rate[i] = q.res[i] - q.rem[i]
+
+
 cdef int _newton(Quad *q) except -1 nogil:
-    """Minimise over the support; on return no coordinate of the support was blocked in the last step."""
-    cdef Py_ssize_t i, j, frozen = 1
+    """Minimise over the support; a step that is not blocked ends there, up to rounding (and a stale factor)."""
+    cdef Py_ssize_t i, j, frozen, tries = 0
     cdef double worst
     for i in range(q.f.s):
         j = q.f.idx[i]
         q.rem[i] = q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]
-    while q.f.s > 0 and frozen > 0:
+    while q.f.s > 0 and tries < 3:
         worst = 0
         for i in range(q.f.s):
             j = q.f.idx[i]
             worst = max(worst, fabs(q.rem[i]) / (1e-3 * q.slack * q.l1[j] + 0.1 * q.noise * sqrt(q.G[j * q.ldg + j])))
         if worst <= 1:
             break
-        memcpy(q.d, q.rem, q.f.s * sizeof(double))
-        factor_solve(&q.f, q.d)
+        _direction(q)
         frozen = _walk(q, <Break *> q.tb)
         q.n_newton += 1
+        tries += 1
         if frozen > 0:
             _drop(q)
+            tries = 0
     for i in range(q.f.s):
         j = q.f.idx[i]
         q.g[j] = q.rem[i] + q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]

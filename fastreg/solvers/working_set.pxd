@@ -28,4 +28,5 @@ cdef struct Problem:
     bint done
     bint settled         # no violation left, inside or outside
     double gap
+    double worst         # largest relative violation outside the working set
     Py_ssize_t rounds

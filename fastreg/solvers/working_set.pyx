@@ -35,8 +35,8 @@ from fastreg.kernels.gram cimport (
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
-    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_refactor,
-    quad_reserve, quad_settled, quad_solve)
+    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_reserve,
+    quad_set_l2, quad_settled, quad_solve)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
@@ -91,7 +91,7 @@ cdef class Engine:
     cdef Py_ssize_t n_targets, p, n
     cdef const double[:, ::1] Y
     cdef bint full
-    cdef double tol
+    cdef double tol, slack
     cdef object report
     cdef double last_tick, alpha_now
     cdef const double[::1] pen1_, pen2_, lo_, hi_
@@ -122,6 +122,8 @@ cdef class Engine:
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, report=None):
         cdef Py_ssize_t t, k, p = design.p
         self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
+        # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
+        self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
         self.n_targets, self.n, self.p = Y.shape[0], design.n, p
         block_init(&self.block, design)
         self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
@@ -394,6 +396,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
+            P.worst = INFINITY if P.n_solved == 0 else 0
             self._set_alpha(P, alpha)
             if not self.full:
                 self._predict(P, alpha)
@@ -461,16 +464,16 @@ cdef class Engine:
             l2 = alpha * self.pen2[c * self.i2] if self.place[c] != EXCLUDED else 1
             ridge |= l2 != P.q.l2[j]
             P.q.l2[j] = l2
-        # a violation below tol would not move the gap; below the rounding of x_j'r it is no violation at all
-        P.q.slack = min(1e-7, max(1e-10, 1e-2 * self.tol))
         P.q.noise = 2e-14 * sqrt(P.yy)
         quad_place(&P.q)
         if ridge:
-            quad_refactor(&P.q)
+            quad_set_l2(&P.q)
         return 0
 
     cdef int _solve_small(self, Problem *P) except -1 nogil:
+        """No more exactly than the violations outside the working set are worth, when the last round left any."""
         cdef Py_ssize_t k
+        P.q.slack = max(self.slack, min(0.3, 0.1 * P.worst))
         if P.q.m > 0:
             for k in range(50 + P.q.m):
                 if quad_solve(&P.q, 4) == 1:
@@ -543,6 +546,7 @@ cdef class Engine:
             if P.n_viol > 0 and P.gap <= self.tol * P.yy:
                 self._correlate(P)
                 P.gap = self._gap(P, alpha)
+            P.q.slack = self.slack
             P.settled = P.n_viol == 0 and quad_settled(&P.q)
         return 0
 
@@ -684,16 +688,18 @@ cdef class Engine:
         cdef Py_ssize_t a, k
         cdef int j
         cdef double l1, g, tol
+        P.worst = 0
         for k in range(P.n_cand):
             a = P.cand[k]
             j = self.live[a]
             g = P.est[a]
             l1 = alpha * self.pen1[j * self.i1]
-            tol = P.q.slack * l1 + P.q.noise * self.live_norm[a]
+            tol = self.slack * l1 + P.q.noise * self.live_norm[a]
             if (g > l1 + tol and self.hi[j * self.ihi] > 0) or (g < -l1 - tol and self.lo[j * self.ilo] < 0):
                 P.viol[P.n_viol] = j
                 P.viol_g[P.n_viol] = g
                 P.n_viol += 1
+                P.worst = max(P.worst, fabs(g) / l1 - 1 if l1 > 0 else 1.)
 
     cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
         """Primal minus dual objective at theta = c r, for the better of the scalings worth trying."""
