@@ -27,7 +27,6 @@ OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads(
 
 
 def has_openmp(compiler, flag):
-    """Whether the compiler builds and links an OpenMP program."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "openmp.c")
         source.write_text(OPENMP_PROGRAM)
@@ -57,6 +56,8 @@ class BuildExt(build_ext):
             extension.extra_compile_args = compile_args + both
             extension.extra_link_args = both
         super().build_extensions()
+        # In the checkout `python -m fastreg` finds fastreg/ here before the installed package: both must work.
+        self.copy_extensions_to_source()
 
 
 def extensions():

@@ -34,14 +34,34 @@ def check_threads(n_threads):
     return None if n_threads is None else int(check_number(n_threads, "n_threads", 1, kind=Integral))
 
 
-def check_precompute(precompute):
-    """True, False or 'auto'; a Gram matrix is refused, since fastreg would have no use for it."""
-    if isinstance(precompute, str) and precompute == "auto" or isinstance(precompute, (bool, np.bool_)):
-        return precompute
-    if isinstance(precompute, (np.ndarray, list)):
-        raise ValueError("precompute does not take a Gram matrix: fastreg computes one when that is faster. "
-                         "Pass True, False or 'auto'.")
-    raise ValueError(f"precompute must be True, False or 'auto', got {precompute!r}.")
+def check_precompute(precompute, p):
+    """Whether to use the Gram matrix of all features: True, None (as is faster), or the matrix itself."""
+    if precompute is True or precompute is False or (isinstance(precompute, str) and precompute == "auto"):
+        return True if precompute is True else None
+    if isinstance(precompute, (np.ndarray, list, tuple)):
+        gram = check_array(precompute, dtype=np.float64, order="C", input_name="precompute")
+        if gram.shape != (p, p):
+            raise ValueError(f"precompute must have shape ({p}, {p}) when it is a Gram matrix, got {gram.shape}.")
+        if not np.allclose(gram, gram.T, rtol=1e-6, atol=1e-9 * np.max(np.abs(gram))):
+            raise ValueError("precompute must be symmetric when it is a Gram matrix.")
+        return gram
+    raise ValueError(f"precompute must be True, False, 'auto' or a Gram matrix, got {precompute!r}.")
+
+
+def check_selection(selection):
+    """'cyclic' or 'random': solutions are exact, so that they do not depend on an order of updates."""
+    if selection not in ("cyclic", "random"):
+        raise ValueError(f"selection must be 'cyclic' or 'random', got {selection!r}.")
+
+
+def check_start(coef, n_targets, p, name="coef_init"):
+    """Starting coefficients as a float64 array of shape (n_targets, p), or None."""
+    if coef is None:
+        return None
+    array = check_array(np.atleast_2d(coef), dtype=np.float64, order="C", input_name=name)
+    if array.shape != (n_targets, p):
+        raise ValueError(f"{name} must have shape ({n_targets}, {p}), got {np.shape(coef)}.")
+    return array
 
 
 def is_plain(X, y):
@@ -131,4 +151,4 @@ def check_alphas(alphas, eps, l1_ratio):
         raise ValueError(f"alphas must be an integer or a one-dimensional array, got shape {alphas.shape}.")
     if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
         raise ValueError("alphas must be finite and not negative.")
-    return np.sort(alphas)[::-1]
+    return np.sort(alphas)[::-1].copy()

@@ -17,6 +17,8 @@ from fastreg.checks import (
     check_penalty_options,
     check_per_feature,
     check_precompute,
+    check_selection,
+    check_start,
     check_threads,
     check_weight,
     check_X_y,
@@ -235,7 +237,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     >>> X, y = load_diabetes(return_X_y=True)
     >>> path = regularization_path(X, y, alphas=5)
     >>> path.df.tolist()
-    [0, 4, 8, 10, 10]
+    [0, 4, 7, 9, 10]
     """
     check_number(l1_ratio, "l1_ratio", 0, 1)
     X, y = check_X_y(X, y)
@@ -267,6 +269,14 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
                               np.diff(found.coefs.indptr), found.n_iters[:, 0], solve)
 
 
+def check_per_product(Xy, p, n_targets):
+    """X'y as an array of shape (p, n_targets)."""
+    array = check_array(Xy, dtype=np.float64, ensure_2d=False, input_name="Xy")
+    if array.shape not in ((p,), (p, n_targets)) or array.size != p * n_targets:
+        raise ValueError(f"Xy must have shape ({p},) or ({p}, {n_targets}), got {array.shape}.")
+    return array.reshape(p, n_targets)
+
+
 def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy=None, copy_X=True, coef_init=None,
               verbose=False, return_n_iter=False, positive=False, check_input=True, tol=1e-4, max_iter=1000,
               sample_weight=None, selection="cyclic", random_state=None, n_threads=None):
@@ -284,10 +294,10 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
     eps : float in (0, 1], default=1e-3
         Smallest alpha over largest.
     alphas : int or array-like, default=100
-    precompute : bool or 'auto', default='auto'
-        True: use the Gram matrix of all features (dense X); else as is faster.
-    Xy : array-like or None
-        Ignored by scikit-learn unless `precompute` is a Gram matrix, which fastreg does not take: must be None.
+    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default='auto'
+        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix.
+    Xy : array-like of shape (n_features,) or (n_features, n_targets), or None
+        X'y; it is computed anyway, and must agree.
     copy_X : bool, default=True
         X is neither copied nor modified, whatever the value.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
@@ -302,7 +312,8 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
         Duality gap, relative to ||y||^2, at which a solution is accepted.
     max_iter : int, default=1000
     sample_weight : array-like of shape (n_samples,), float or None
-    selection : {'cyclic'}
+    selection : {'cyclic', 'random'}, default='cyclic'
+        The solution is exact in any order of updates.
     random_state : int, RandomState or None
         Nothing is random: any value gives the same result.
     n_threads : int or None
@@ -324,10 +335,17 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
     See Also
     --------
     regularization_path : With intercept, standardisation and limits; sparse coefficients.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import enet_path
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> alphas, coefs, dual_gaps = enet_path(X, y - y.mean(), l1_ratio=0.9, alphas=5)
+    >>> coefs.shape
+    (10, 5)
     """
     check_number(l1_ratio, "l1_ratio", 0, 1)
-    if Xy is not None:
-        raise ValueError("Xy must be None: fastreg computes X'y, which costs one pass over X.")
     check_selection(selection)
     X, y = check_X_y(X, y)
     n, p = X.shape
@@ -339,7 +357,8 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
         X, Y, alphas, Penalty(l1_ratio, **options), fit_intercept=False, eps=eps,
         weight=normalized_weight(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
         max_iter=int(check_number(max_iter, "max_iter", 1, kind=Integral)), n_threads=check_threads(n_threads),
-        gram=True if check_precompute(precompute) is True else None, warm=check_start(coef_init, Y.shape[1], p),
+        gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
+        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
         report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
     warn_unless_converged(solutions, max_iter, stacklevel=2)
     coefs = solutions.coefs.toarray()
@@ -375,23 +394,20 @@ def lasso_path(X, y, **params):
     ------
     ValueError, TypeError
         Where an argument is not as described; the message names it.
+
+    See Also
+    --------
+    regularization_path : With intercept, standardisation and limits; sparse coefficients.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import lasso_path
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> alphas, coefs, dual_gaps = lasso_path(X, y - y.mean(), alphas=5)
+    >>> (coefs != 0).sum(axis=0).tolist()
+    [0, 4, 7, 9, 10]
     """
     if "l1_ratio" in params:
         raise TypeError("lasso_path() has no argument l1_ratio: use enet_path.")
     return enet_path(X, y, l1_ratio=1.0, **params)
-
-
-def check_start(coef, n_targets, p):
-    """Starting coefficients as an array of shape (n_targets, p), or None."""
-    if coef is None:
-        return None
-    coef = np.asarray(coef, dtype=np.float64).reshape(-1, p) if np.size(coef) % p == 0 else np.asarray(coef)
-    if coef.shape != (n_targets, p):
-        raise ValueError(f"coef_init must have shape ({n_targets}, {p}), got {coef.shape}.")
-    return coef
-
-
-def check_selection(selection):
-    """Only 'cyclic': there is no order of updates to randomise."""
-    if selection != "cyclic":
-        raise ValueError(f"selection must be 'cyclic', got {selection!r}: solutions are exact in any order.")

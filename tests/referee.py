@@ -37,7 +37,24 @@ class BoxLasso:
         plain = self.l1 == 0
         lost_in_rounding = self.l1 <= 1e-11 * self.norms * self.size  # scaling cannot help these: project
         choices = [plain] if np.array_equal(plain, lost_in_rounding | plain) else [plain, lost_in_rounding | plain]
-        return max(self._dual(self.t - self.A @ w, choice) for choice in choices)
+        points = [p for r in self._dual_points(w) for p in (r, self._pulled_back(r))]
+        return max(self._dual(r, choice) for choice in choices for r in points)
+
+    def _dual_points(self, w):
+        return [self.t - self.A @ w]
+
+    def _pulled_back(self, r):
+        # the least change that brings the correlations beyond their l1 back to it: scaling alone loses first order
+        over = np.zeros(len(self.l1), dtype=bool)
+        for _ in range(4):
+            v = self.A.T @ r
+            new = (np.abs(v) > self.l1) & np.isinf(np.where(v > 0, self.upper, -self.lower)) & (self.norms > 0)
+            if not (new & ~over).any():
+                break
+            over |= new
+            excess = np.sign(v[over]) * (np.abs(v[over]) - self.l1[over]) / self.norms[over]
+            r = r - np.linalg.lstsq((self.A[:, over] / self.norms[over]).T, excess, rcond=1e-10)[0]
+        return r
 
     def _dual(self, r, plain):
         theta = self._project(r, plain & (self.norms > 0))
@@ -156,7 +173,8 @@ class Referee(BoxLasso):
         lower, upper = (np.broadcast_to(default if value is None else value, p).astype(float)
                         for value, default in ((lower_limits, -np.inf), (upper_limits, np.inf)))  # fmt: skip
         lower = np.where(excluded, 0.0, np.maximum(lower, 0.0) if positive else lower)
-        rows = np.sqrt(np.diag(l2)[np.flatnonzero(l2)])
+        self.l2, self.l2_columns = l2, np.flatnonzero(l2)
+        rows = np.sqrt(np.diag(l2)[self.l2_columns])
         t = np.concatenate([t.astype(np.float64), np.zeros(len(rows))])
         super().__init__(np.vstack([A.astype(np.float64), rows]), t, l1, lower, np.where(excluded, 0.0, upper))
         self.p0 = 0.5 * float(t @ t)
@@ -164,6 +182,14 @@ class Referee(BoxLasso):
     def intercept(self, w):
         """The best intercept for w."""
         return float(self.y_mean - self.x_mean @ np.asarray(w, np.longdouble)) if self.fit_intercept else 0.0
+
+    def _dual_points(self, w):
+        # what an l2 row of theta holds is free: beside the residual, take what is best for its column
+        r, k, n = self.t - self.A @ w, self.l2_columns, self.n_samples
+        v = (self.A[:n].T @ r[:n])[k]
+        limit = np.where(v > 0, self.upper[k], -self.lower[k])
+        best = np.minimum(np.maximum(np.abs(v) - self.l1[k], 0.0) / self.l2[k], limit)
+        return [r, np.concatenate([r[:n], -np.sqrt(self.l2[k]) * np.sign(v) * best])] if len(k) else [r]
 
     def objective(self, w, b=None):
         """The primal objective, with b at its best unless given."""

@@ -1,10 +1,12 @@
 """`python -m fastreg`: the bundled data, every file format, every mistake a user makes, and the figures it prints."""
 
 import io
+import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy import sparse
 from sklearn.datasets import dump_svmlight_file
 from sklearn.linear_model import ElasticNet, Lasso
 
+import fastreg
 from fastreg.cli import main
 from fastreg.cli.compare import PeerResult, run_scikit_learn, time_limit
 from fastreg.cli.data import Data, load_bundled
@@ -42,6 +45,7 @@ def table(out):
 
 def failure(capsys, *argv):
     """Run what must fail; return its one line."""
+    capsys.readouterr()
     try:
         code = main(list(argv))
     except SystemExit as stop:  # argparse
@@ -53,9 +57,11 @@ def failure(capsys, *argv):
     return err
 
 
-def test_bundled_data_beside_scikit_learn():
-    """The first command of the README, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "fastreg"], capture_output=True, text=True, timeout=300)
+def test_bundled_data_beside_scikit_learn(tmp_path):
+    """The first command of the README, in a process of its own, with the package under test."""
+    env = os.environ | {"PYTHONPATH": str(Path(fastreg.__file__).parents[1])}
+    command = [sys.executable, "-m", "fastreg"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     rows = table(done.stdout)

@@ -1,5 +1,6 @@
 """regularization_path, lasso_path and enet_path: every value certified, none stale, results as scikit-learn's."""
 
+import threading
 import warnings
 
 import numpy as np
@@ -153,25 +154,30 @@ def test_plot(data):
     plt.close("all")
 
 
-def test_callback_counts_up(data):
+LONG = {"alphas": 3000, "eps": 1e-3, "tol": 1e-10}  # long enough for a progress bar
+
+
+def test_callback_counts_up():
+    X, y = correlated(200, 400, 0.9)
     seen = []
-    regularization_path(data[0], data[1], alphas=50, callback=lambda k, n: seen.append((k, n)))
-    done = [k for k, _ in seen]
-    assert done == sorted(done) and done[-1] == 50 and {n for _, n in seen} == {50}
+    regularization_path(X, y, **LONG, callback=lambda k, n: seen.append((k, n, threading.current_thread())))
+    done = [k for k, _, _ in seen]
+    assert done and done == sorted(done) and 0 <= done[0] and done[-1] <= 3000
+    assert {n for _, n, _ in seen} == {3000} and {t for _, _, t in seen} == {threading.main_thread()}
 
 
-def test_an_error_in_the_callback_stops_the_path(data):
+def test_an_error_in_the_callback_stops_the_path():
     def fail(k, n):
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        regularization_path(data[0], data[1], callback=fail)
+        regularization_path(*correlated(200, 400, 0.9), **LONG, callback=fail)
 
 
 def test_convergence_warning():
     X, y = correlated(100, 400, 0.95)
     with pytest.warns(ConvergenceWarning, match="gap.*max_iter") as caught:
-        regularization_path(X, y, alphas=[1e-4, 2e-4, 3e-4], max_iter=1, tol=1e-14)
+        regularization_path(X, y, alphas=[3e-4, 2e-4, 1e-4], max_iter=1, tol=1e-14)
     assert len(caught) == 1, "one warning for a path, not one for each alpha"
 
 

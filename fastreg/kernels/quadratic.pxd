@@ -6,7 +6,8 @@ cdef enum State:
     FREE = 1         # in the support, in the factor
     AT_LOWER = 2     # at a bound other than zero
     AT_UPPER = 3
-    WAITING = 4      # at zero, linearly dependent on the support
+    WAITING = 4      # linearly dependent on the support
+    IDLE = 5         # dependent, at zero, and its violation is rounding: rests until the support loses a coordinate
 
 cdef struct Quad:
     Py_ssize_t m, cap, ldg
@@ -45,3 +46,4 @@ cdef int quad_place(Quad *q) except -1 nogil
 cdef bint quad_settled(const Quad *q) noexcept nogil
 cdef int quad_set_l2(Quad *q) except -1 nogil
 cdef int quad_solve(Quad *q, int rounds) except -1 nogil
+cdef double quad_polish(Quad *q) except -1 nogil

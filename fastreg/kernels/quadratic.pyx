@@ -122,6 +122,9 @@ cdef int _drop(Quad *q) except -1 nogil:
         else:
             q.order[d] = <int> i
             d += 1
+    for i in range(q.m if d > 0 else 0):
+        if q.st[i] == IDLE:
+            q.st[i] = OUT
     return factor_remove(&q.f, q.order, d)
 
 
@@ -129,7 +132,7 @@ cdef int quad_place(Quad *q) except -1 nogil:
     """Bring states, signs and the factor in line with w and the present penalties."""
     cdef Py_ssize_t i, j, n = 0
     for j in range(q.m):
-        if q.st[j] == WAITING or (q.st[j] == FREE and q.w[j] == 0 and q.l1[j] > 0):
+        if q.st[j] >= WAITING or (q.st[j] == FREE and q.w[j] == 0 and q.l1[j] > 0):
             q.st[j] = OUT
         elif q.w[j] != 0 and q.w[j] == q.hi[j]:
             q.st[j] = AT_UPPER
@@ -152,7 +155,7 @@ cdef bint quad_settled(const Quad *q) noexcept nogil:
             if fabs(q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]) > (
                     q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j])):
                 return False
-        elif quad_violates(q, j, &sign):
+        elif q.st[j] != IDLE and quad_violates(q, j, &sign):
             return False
     return True
 
@@ -357,6 +360,29 @@ cdef int _newton(Quad *q) except -1 nogil:
     return 0
 
 
+cdef double quad_polish(Quad *q) except -1 nogil:
+    """One step of refinement with the g at hand if the support has free coordinates and nothing blocks the way.
+
+    Returns the size of the step against that of w; 0 when none was made."""
+    cdef Py_ssize_t i, j, s = q.f.s
+    cdef bint free_ = False
+    cdef double step = 0
+    for i in range(s):
+        j = q.f.idx[i]
+        free_ |= q.l1[j] == 0 and q.l2[j] == 0
+        q.rem[i] = q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]
+    if not free_:
+        return 0
+    _direction(q)
+    for i in range(s):
+        if _breakpoint(q, q.f.idx[i], q.d[i]) <= 1:
+            return 0
+        step = max(step, fabs(q.d[i]) / (fabs(q.w[q.f.idx[i]]) + 1e-300))
+    for i in range(s):
+        q.w[q.f.idx[i]] += q.d[i]
+    return step
+
+
 # ---- entering ------------------------------------------------------------------------------------------------------
 cdef int _sweep(Quad *q, const int *js, Py_ssize_t nj, int epochs) except -1 nogil:
     """Cyclic coordinate descent over js and the support, then the support is what is not at zero or a bound."""
@@ -421,7 +447,12 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
     slope = q.l1[j] * q.sg[j]
     for i in range(s):
         slope += q.l1[q.f.idx[i]] * q.sg[q.f.idx[i]] * q.d[i]
-    dj = -1 if slope > 0 or (slope == 0 and q.w[j] > 0) else 1
+    if fabs(slope) <= q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]):
+        if q.w[j] == 0:                                # what violated was rounding
+            q.st[j] = IDLE
+            return 0
+        slope = q.w[j]                                 # towards zero
+    dj = -1 if slope > 0 else 1
     own = _breakpoint(q, j, dj)
     for i in range(s):
         q.d[i] *= dj
@@ -453,7 +484,7 @@ cdef Py_ssize_t _entering(Quad *q, Py_ssize_t *waiting) noexcept nogil:
     cdef double sign = 0, worst = 0
     waiting[0] = -1
     for j in range(q.m):
-        if q.st[j] == FREE or not quad_violates(q, j, &sign):
+        if q.st[j] == FREE or q.st[j] == IDLE or not quad_violates(q, j, &sign):
             continue
         q.sg[j] = sign
         if q.st[j] != WAITING:

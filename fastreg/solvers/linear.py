@@ -13,6 +13,8 @@ from fastreg.solvers.working_set import Engine
 SMALL = 50_000
 # Multiply-adds a second of a rank-k update, and elements a second of a pass: their ratio decides the Gram mode.
 GRAM_RATE, PASS_RATE = 4e10, 1.2e9
+# Elements of X up to which least squares (alpha = 0) is refined on X itself, whatever the Gram matrix would save.
+EXACT = 1_000_000
 
 
 @dataclass
@@ -88,6 +90,16 @@ def prefers_gram(X, n_alphas):
     return n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
 
 
+def _check_known(gram, xy, norms, correlations):
+    """What the user says of X'X and X'y must agree with X: diagonals and products are compared."""
+    scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
+    if gram is not None and not np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6):
+        raise ValueError("precompute is not the Gram matrix of X (centred where an intercept is fitted, weighted where "
+                         "there are sample weights).")
+    if xy is not None and not np.allclose(xy.T, correlations, rtol=1e-3, atol=1e-5 * np.max(np.abs(correlations))):
+        raise ValueError("Xy is not X'y (centred where an intercept is fitted, weighted where there are weights).")
+
+
 def alpha_grid(alpha_max, n_alphas, eps):
     """Geometric grid from alpha_max down to eps * alpha_max."""
     if not alpha_max > np.finfo(float).tiny:
@@ -98,7 +110,8 @@ def alpha_grid(alpha_max, n_alphas, eps):
 
 
 def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e-4, max_iter=1000, n_threads=None,
-               eps=1e-3, gram=None, warm=None, report=None):
+               eps=1e-3, gram=None, xy=None, warm=None,
+               report=None):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -116,8 +129,11 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     max_iter : int
         Rounds of working set and certificate for each alpha.
     n_threads : int or None
-    gram : bool or None
-        Whether to compute the whole Gram matrix (dense X); None: as is faster.
+    gram : bool, ndarray of shape (p, p) or None
+        Whether to compute the whole Gram matrix (dense X), None meaning as is faster; or that matrix, of the centred
+        and weighted X.
+    xy : ndarray of shape (p, n_targets) or None
+        X'Y, only checked: it is computed anyway.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
     report : callable or None
@@ -131,11 +147,13 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     targets, y_mean = centre_targets(Y, weight, fit_intercept)
     design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
     count = alphas if isinstance(alphas, int) else len(alphas)
-    if gram is None or sp.issparse(X):
-        gram = prefers_gram(X, count)
+    known = gram if isinstance(gram, np.ndarray) else None
+    if known is None and (gram is None or sp.issparse(X)):
+        gram = prefers_gram(X, count) and not (np.min(alphas) == 0 and X.size <= EXACT)
     with nullcontext() if n * p < SMALL else single_threaded_blas:
-        engine = Engine(design, targets, gram, tol, report)
-        engine.prepare()
+        engine = Engine(design, targets, known is not None or gram, tol, report)
+        engine.prepare(known)
+        _check_known(known, xy, design.norms, engine.correlations)
         engine.set_penalty(*penalty.arrays(design.norms, n))
         if isinstance(alphas, int):
             alphas = alpha_grid(float(np.max(engine.alpha_max())), alphas, eps)

@@ -35,7 +35,7 @@ from fastreg.kernels.gram cimport (
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
-    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_reserve,
+    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
@@ -209,13 +209,18 @@ cdef class Engine:
         """Columns in the working block."""
         return self.block.m
 
+    @property
+    def correlations(self):
+        """X'Y as rows, once prepared."""
+        return self.q.base
+
     # ---- set-up ----------------------------------------------------------------------------------------------------
-    def prepare(self):
-        """Column moments and X'Y: the first pass over X, or the only one in full Gram mode."""
+    def prepare(self, const double[:, ::1] gram=None):
+        """Column moments and X'Y (the only pass over X in full Gram mode); gram is X'X where it is known."""
         cdef Py_ssize_t t, j
         self.last_tick = now()
         with nogil:
-            if self.full:
+            if self.full and gram is None:
                 self.block.m = self.block.cap = self.block.ld = self.p
                 grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
                 full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.G, &self.q[0, 0])
@@ -224,7 +229,11 @@ cdef class Engine:
                 for t in range(self.n_targets):
                     self._weigh(&self.Y[t, 0], self.work + t * self.n)
                 self.d.stream(NULL, self.p, self.work, self.n_targets, &self.q[0, 0], self.p)
-        self.columns_streamed += self.d.nnz * (1 if self.full else 2)
+                if self.full:
+                    self.block.m = self.block.cap = self.block.ld = self.p
+                    grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
+                    memcpy(self.block.G, &gram[0, 0], self.p * self.p * sizeof(double))
+        self.columns_streamed += self.d.nnz * (1 if self.full and gram is None else 2)
 
     def set_penalty(self, const double[::1] pen1, const double[::1] pen2, const double[::1] lo, const double[::1] hi):
         """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""
@@ -266,6 +275,8 @@ cdef class Engine:
         if not self.d.by_columns():              # rows are streamed whole: every column is live
             self.dead_alpha = 0
             for j in range(self.p):
+                if self.place[j] == DEAD:
+                    self.place[j] = LIVE
                 self.live[j] = <int> j
                 self.live_norm[j] = self.d.norm[j]
                 if self.live_norm1 != NULL:
@@ -396,7 +407,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
-            P.worst = INFINITY if P.n_solved == 0 else 0
+            P.worst = INFINITY if P.n_solved == 0 and not self.full else 0
             self._set_alpha(P, alpha)
             if not self.full:
                 self._predict(P, alpha)
@@ -419,6 +430,26 @@ cdef class Engine:
             if pending > 0:
                 self._grow_working_set()
             self._tick()
+        if not self.full:
+            for t in range(self.n_targets):
+                self._polish(&self.problems[t], alpha)
+        return 0
+
+    cdef int _polish(self, Problem *P, double alpha) except -1 nogil:
+        """Iterative refinement where free columns are fitted: least squares deserves all digits X has to give."""
+        cdef Py_ssize_t k
+        cdef double step, last = INFINITY
+        for k in range(5):
+            step = quad_polish(&P.q)
+            if step == 0:
+                break
+            self._residual(P)
+            self._correlate(P)
+            if step > 0.5 * last or step < 1e-16:
+                break
+            last = step
+        if last < INFINITY:
+            P.gap = self._gap(P, alpha)
         return 0
 
     cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
@@ -702,10 +733,12 @@ cdef class Engine:
                 P.worst = max(P.worst, fabs(g) / l1 - 1 if l1 > 0 else 1.)
 
     cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
-        """Primal minus dual objective at theta = c r, for the better of the scalings worth trying."""
+        """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
+
+        Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
+        is counted as the descent that a step along them would still bring."""
         cdef Py_ssize_t j, k
-        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0, h
-        cdef bint boxed = False
+        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
         primal = 0.5 * P.rr
         yr = P.rr                                     # y'r = r'r + w'X'r
         for j in range(P.q.m):
@@ -714,36 +747,54 @@ cdef class Engine:
                 continue
             primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
             yr += P.q.w[j] * P.q.g[j]
-            if P.q.l1[j] > 0:
-                h = _restrict(P.q.g[j], P.q.lo[j], P.q.hi[j])
-                if h * c_safe > P.q.l1[j]:
-                    c_safe = P.q.l1[j] / h
-            elif P.q.l2[j] == 0 and P.q.st[j] == FREE:
-                # not penalised: r should be orthogonal to x_j; what is left of it would move w_j so far
-                free_ += fabs(P.q.g[j]) * (fabs(P.q.w[j]) + fabs(P.q.g[j]) / P.q.G[j * P.q.ldg + j])
+            self._scaling(P.q.g[j], k, alpha, P.q.noise, P.q.w[j], &c_safe, &free_)
         for k in range(P.n_viol):
-            j = P.viol[k]
-            h = _restrict(P.viol_g[k], self.lo[j * self.ilo], self.hi[j * self.ihi])
-            if h * c_safe > alpha * self.pen1[j * self.i1]:
-                c_safe = alpha * self.pen1[j * self.i1] / h
+            if self._free(P.viol_g[k], P.viol[k], alpha):
+                return INFINITY                       # it has yet to be fitted
+            self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, 0, &c_safe, &free_)
         c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
         value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
         value = max(value, self._dual(P, alpha, c_lasso, yr))
         return max(primal - value, 0.) + free_
+
+    cdef inline bint _free(self, double g, Py_ssize_t j, double alpha) noexcept nogil:
+        """No penalty and no limit on the side that g points to."""
+        return (alpha * self.pen1[j * self.i1] == 0 and alpha * self.pen2[j * self.i2] == 0
+                and isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]))
+
+    cdef void _scaling(self, double g, Py_ssize_t j, double alpha, double noise, double w, double *c,
+                       double *free_) noexcept nogil:
+        """Lower c until c g is feasible for column j; or add to what the free columns leave."""
+        cdef double l1 = alpha * self.pen1[j * self.i1], size = fabs(g), norm = self.d.norm[j]
+        if self._free(g, j, alpha):
+            free_[0] += size * (fabs(w) * 2.2e-16 + size / (norm * norm))
+        elif isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]):
+            size = max(size - noise * norm, 0.)
+            if size * c[0] > l1:
+                c[0] = l1 / size
 
     cdef double _dual(self, const Problem *P, double alpha, double c, double yr) noexcept nogil:
         """Dual objective at theta = c r; -inf where theta is not feasible."""
         cdef Py_ssize_t j, k
         cdef double value = c * yr - 0.5 * c * c * P.rr
         for j in range(P.q.m):
-            if self.place[self.wcol[j]] == EXCLUDED or (P.q.l1[j] == 0 and P.q.l2[j] == 0 and P.q.st[j] == FREE):
-                continue
-            value -= _conjugate(c * P.q.g[j], P.q.l1[j] * (1 + 1e-14), P.q.l2[j], P.q.lo[j], P.q.hi[j])
+            k = self.wcol[j]
+            if self.place[k] != EXCLUDED:
+                value -= self._conjugate(c * P.q.g[j], k, alpha, P.q.noise)
         for k in range(P.n_viol):
-            j = P.viol[k]
-            value -= _conjugate(c * P.viol_g[k], alpha * self.pen1[j * self.i1] * (1 + 1e-14),
-                                alpha * self.pen2[j * self.i2], self.lo[j * self.ilo], self.hi[j * self.ihi])
+            value -= self._conjugate(c * P.viol_g[k], P.viol[k], alpha, P.q.noise)
         return value
+
+    cdef double _conjugate(self, double u, Py_ssize_t j, double alpha, double noise) noexcept nogil:
+        """sup over lo <= w <= hi of u w - l1 |w| - l2 w^2 / 2; an excess of u at its rounding counts for nothing."""
+        cdef double l2 = alpha * self.pen2[j * self.i2]
+        cdef double e = fabs(u) - alpha * self.pen1[j * self.i1] * (1 + 1e-14) - noise * self.d.norm[j]
+        cdef double end = self.hi[j * self.ihi] if u > 0 else -self.lo[j * self.ilo]
+        if e <= 0 or end == 0 or self._free(u, j, alpha):
+            return 0
+        if l2 > 0:
+            end = min(end, e / l2)
+        return INFINITY if isinf(end) else e * end - 0.5 * l2 * end * end
 
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef int _grow_working_set(self) except -1 nogil:
@@ -793,23 +844,6 @@ cdef class Engine:
                          self.lo[j * self.ilo], self.hi[j * self.ihi], 0)
             block_correlate(&self.block, self.d, P.r, m, P.q.g)
         return 0
-
-
-cdef inline double _restrict(double g, double lo, double hi) noexcept nogil:
-    """|g| where w_j may grow without end on the side that g points to, 0 where a limit stops it."""
-    if g > 0:
-        return g if isinf(hi) else 0
-    return -g if isinf(lo) else 0
-
-
-cdef inline double _conjugate(double u, double l1, double l2, double lo, double hi) noexcept nogil:
-    """sup over lo <= w <= hi of u w - l1 |w| - l2 w^2 / 2."""
-    cdef double e = fabs(u) - l1, end = hi if u > 0 else -lo
-    if e <= 0 or end == 0:
-        return 0
-    if l2 > 0:
-        end = min(end, e / l2)
-    return INFINITY if isinf(end) else e * end - 0.5 * l2 * end * end
 
 
 cdef void _solve_small_system(const double *A, double *b, int k) noexcept nogil:
