@@ -112,6 +112,13 @@ cdef int _enter(Quad *q, const int *js, Py_ssize_t m) except -1 nogil:
     return 0
 
 
+cdef char _state_at_rest(const Quad *q, Py_ssize_t j) noexcept nogil:
+    """State of a coordinate outside the support, from its value."""
+    if q.w[j] == 0:
+        return OUT
+    return AT_UPPER if q.w[j] == q.hi[j] else AT_LOWER
+
+
 cdef int _drop(Quad *q) except -1 nogil:
     """Remove from the factor the coordinates that are no longer FREE; keeps rem aligned with the factor."""
     cdef Py_ssize_t i, d = 0, to = 0
@@ -124,7 +131,7 @@ cdef int _drop(Quad *q) except -1 nogil:
             d += 1
     for i in range(q.m if d > 0 else 0):
         if q.st[i] == IDLE:
-            q.st[i] = OUT
+            q.st[i] = _state_at_rest(q, i)
     return factor_remove(&q.f, q.order, d)
 
 
@@ -132,13 +139,9 @@ cdef int quad_place(Quad *q) except -1 nogil:
     """Bring states, signs and the factor in line with w and the present penalties."""
     cdef Py_ssize_t i, j, n = 0
     for j in range(q.m):
-        if q.st[j] >= WAITING or (q.st[j] == FREE and q.w[j] == 0 and q.l1[j] > 0):
-            q.st[j] = OUT
-        elif q.w[j] != 0 and q.w[j] == q.hi[j]:
-            q.st[j] = AT_UPPER
-        elif q.w[j] != 0 and q.w[j] == q.lo[j]:
-            q.st[j] = AT_LOWER
-        elif q.w[j] != 0 and q.st[j] != FREE:
+        if q.w[j] == q.hi[j] or q.w[j] == q.lo[j] or (q.w[j] == 0 and (q.st[j] != FREE or q.l1[j] > 0)):
+            q.st[j] = _state_at_rest(q, j)
+        elif q.st[j] != FREE:
             q.list_[n] = <int> j
             n += 1
         q.sg[j] = 0 if q.l1[j] == 0 else (q.w[j] > 0) - (q.w[j] < 0)
@@ -448,8 +451,8 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
     for i in range(s):
         slope += q.l1[q.f.idx[i]] * q.sg[q.f.idx[i]] * q.d[i]
     if fabs(slope) <= q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]):
-        if q.w[j] == 0:                                # what violated was rounding
-            q.st[j] = IDLE
+        if q.w[j] == 0 or q.w[j] == q.lo[j] or q.w[j] == q.hi[j]:
+            q.st[j] = IDLE                             # what violated was rounding
             return 0
         slope = q.w[j]                                 # towards zero
     dj = -1 if slope > 0 else 1

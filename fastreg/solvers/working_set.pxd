@@ -28,5 +28,7 @@ cdef struct Problem:
     bint done
     bint settled         # no violation left, inside or outside
     double gap
+    double best          # smallest gap so far at this penalty value, and rounds since that did not halve it
+    int stalled
     double worst         # largest relative violation outside the working set
     Py_ssize_t rounds

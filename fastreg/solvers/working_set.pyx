@@ -407,6 +407,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
+            P.best, P.stalled = INFINITY, 0
             P.worst = INFINITY if P.n_solved == 0 and not self.full else 0
             self._set_alpha(P, alpha)
             if not self.full:
@@ -495,7 +496,7 @@ cdef class Engine:
             l2 = alpha * self.pen2[c * self.i2] if self.place[c] != EXCLUDED else 1
             ridge |= l2 != P.q.l2[j]
             P.q.l2[j] = l2
-        P.q.noise = 2e-14 * sqrt(P.yy)
+        P.q.noise = 5e-15 * sqrt(P.yy)
         quad_place(&P.q)
         if ridge:
             quad_set_l2(&P.q)
@@ -578,8 +579,16 @@ cdef class Engine:
                 self._correlate(P)
                 P.gap = self._gap(P, alpha)
             P.q.slack = self.slack
-            P.settled = P.n_viol == 0 and quad_settled(&P.q)
+            P.settled = P.n_viol == 0 and (quad_settled(&P.q) or self._stalls(P))
         return 0
+
+    cdef bint _stalls(self, Problem *P) noexcept nogil:
+        """Nothing violates outside, and three rounds inside have not halved the gap: rounding has the last word."""
+        if P.gap < 0.5 * P.best:
+            P.best, P.stalled = P.gap, 0
+        else:
+            P.stalled += 1
+        return P.stalled >= 3
 
     cdef int _screen(self, Problem *P, double alpha) except -1 nogil:
         """Bound x_j'r for every live column; list those whose bound exceeds their l1."""
