@@ -113,12 +113,13 @@ def referee_of(model, X, y, sample_weight=None):
     return Referee(X, y, params["alpha"], sample_weight=sample_weight, **options)
 
 
-def certify(model, X, y, sample_weight=None, gap=None, kkt=1e-5):
+def certify(model, X, y, sample_weight=None, gap=None, kkt=None):
     """Assert that a fitted model is optimal to its tolerance, by the referee's figures and not by its own.
 
     A gap bounds the residual's error by its square root: hence the larger tolerance for KKT.
     """
     gap = 2.1 * model.tol + 1e-13 if gap is None else gap
+    kkt = max(1e-5, np.sqrt(gap)) if kkt is None else kkt
     referee = referee_of(model, X, y, sample_weight)
     w, b = np.asarray(model.coef_, dtype=np.float64), float(np.asarray(model.intercept_).item())
     assert np.isfinite(w).all() and np.isfinite(b)

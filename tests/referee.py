@@ -37,18 +37,20 @@ class BoxLasso:
         plain = self.l1 == 0
         lost_in_rounding = self.l1 <= 1e-11 * self.norms * self.size  # scaling cannot help these: project
         choices = [plain] if np.array_equal(plain, lost_in_rounding | plain) else [plain, lost_in_rounding | plain]
-        points = [p for r in self._dual_points(w) for p in (r, self._pulled_back(r))]
+        points = [p for r in self._dual_points(w) for p in (r, self._pulled_back(r, w))]
         return max(self._dual(r, choice) for choice in choices for r in points)
 
     def _dual_points(self, w):
         return [self.t - self.A @ w]
 
-    def _pulled_back(self, r):
-        # the least change that brings the correlations beyond their l1 back to it: scaling alone loses first order
+    def _pulled_back(self, r, w):
+        # the least change that brings correlations beyond their l1 back to it (unless a limit holds the coefficient
+        # there): scaling alone loses first order
         over = np.zeros(len(self.l1), dtype=bool)
         for _ in range(4):
             v = self.A.T @ r
-            new = (np.abs(v) > self.l1) & np.isinf(np.where(v > 0, self.upper, -self.lower)) & (self.norms > 0)
+            held = np.where(v > 0, w >= self.upper, w <= self.lower)
+            new = (np.abs(v) > self.l1) & ~held & (self.norms > 0)
             if not (new & ~over).any():
                 break
             over |= new

@@ -162,7 +162,7 @@ def test_callback_counts_up():
     seen = []
     regularization_path(X, y, **LONG, callback=lambda k, n: seen.append((k, n, threading.current_thread())))
     done = [k for k, _, _ in seen]
-    assert done and done == sorted(done) and 0 <= done[0] and done[-1] <= 3000
+    assert done and done == sorted(done) and done[0] >= 0 and done[-1] <= 3000
     assert {n for _, n, _ in seen} == {3000} and {t for _, _, t in seen} == {threading.main_thread()}
 
 

@@ -49,7 +49,7 @@ DENSE = [f"dense('{order}', '{dtype}')" for order in "CF" for dtype in ("float64
 SPARSE = [f"sparse(sp.{cls}, '{index}')" for cls in ("csr_matrix", "csc_array") for index in ("int32", "int64")]
 FITS = {
     "fit": "assert Lasso(alpha, tol=1e-6).fit(X, y).coef_.any()",
-    "weighted": "ElasticNet(alpha, l1_ratio=0.9, tol=1e-6).fit(X, y, np.linspace(0, 2, len(y)))",
+    "weighted": "ElasticNet(1.5 * alpha, l1_ratio=0.9, tol=1e-6).fit(X, y, np.linspace(0, 2, len(y)))",
     "path": "regularization_path(X, y, alphas=10, eps=0.3)",
 }
 

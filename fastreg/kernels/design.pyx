@@ -114,7 +114,7 @@ cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ss
     return copy
 
 
-# ---- dense, by columns ------------------------------------------------------------------------------------------------
+# ---- dense, by columns ---------------------------------------------------------------------------------------------
 cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
                          Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
     """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for a in [lo, hi)."""
@@ -149,7 +149,7 @@ cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo
             i += rows
 
 
-# ---- dense, by rows ---------------------------------------------------------------------------------------------------
+# ---- dense, by rows ------------------------------------------------------------------------------------------------
 cdef void _dense_rows(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
                       double *out, Py_ssize_t ldo) noexcept nogil:
     """out[t, j] for columns j in [lo, hi): out += V[t, i] (x_i - mean) row by row."""
@@ -196,7 +196,7 @@ cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t j, real *cop
     d.norm[j] = sqrt(_sumsq(n, x, m, d.weight))
 
 
-# ---- sparse -----------------------------------------------------------------------------------------------------------
+# ---- sparse --------------------------------------------------------------------------------------------------------
 cdef void _sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
                           Py_ssize_t lo, Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
                           double *out, Py_ssize_t ldo) noexcept nogil:
@@ -267,7 +267,7 @@ cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const
     return 0
 
 
-# ---- row lists: a sparse block that grows by columns and is read by rows -----------------------------------------------
+# ---- row lists: a sparse block that grows by columns and is read by rows -------------------------------------------
 cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
     memset(r, 0, sizeof(RowLists))
     r.n = n
@@ -371,7 +371,7 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
     return 0
 
 
-# ---- shifted blocks for a Gram matrix -----------------------------------------------------------------------------------
+# ---- shifted blocks for a Gram matrix ------------------------------------------------------------------------------
 cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, Py_ssize_t rows, const double *shift,
                      double *out) noexcept nogil:
     """Rows [i0, i0 + rows) of sqrt(s) (x - shift), column-major with leading dimension rows."""
@@ -391,7 +391,7 @@ cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, Py_ssize_t rows, co
                     1 if root == NULL else root[i])
 
 
-# ---- the class --------------------------------------------------------------------------------------------------------
+# ---- the class -----------------------------------------------------------------------------------------------------
 cdef class Design:
     """X by address: built by ``fastreg.design.as_design``, which has checked shapes, types and finiteness.
 
@@ -433,6 +433,7 @@ cdef class Design:
             self.norm1_ = norm1
             self.norm1 = &self.norm1_[0]
         self.weight_sum, self.n_threads, self.owners = weight_sum, n_threads, owners
+
     @property
     def means(self):
         """Column means (0 without intercept), once the engine has computed them."""
@@ -566,7 +567,7 @@ cdef class Design:
             cols, m, first, rows)
 
 
-# ---- dispatch by layout (typed) ----------------------------------------------------------------------------------------
+# ---- dispatch by layout (typed) ------------------------------------------------------------------------------------
 cdef int _each_column_moments(Design d, const real *X) except -1 nogil:
     cdef Py_ssize_t j
     cdef real *copy = NULL

@@ -1,5 +1,7 @@
 # Cholesky factor of the Gram matrix of the support, kept and updated as the support changes.
 
+cdef double PIVOT_TOL
+
 cdef struct Factor:
     Py_ssize_t s        # order of the factor
     Py_ssize_t ld       # leading dimension (capacity) of L

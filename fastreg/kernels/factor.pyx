@@ -17,7 +17,7 @@ from scipy.linalg.cython_lapack cimport dpotrf
 from fastreg.kernels.leaf cimport fr_rotate
 from fastreg.kernels.memory cimport grow
 
-cdef double PIVOT_TOL = 1e-11
+PIVOT_TOL = 1e-11
 
 
 cdef int factor_init(Factor *f) noexcept nogil:
@@ -160,7 +160,7 @@ cdef int factor_append(Factor *f, const double *G, Py_ssize_t ldg, const double 
 
 
 cdef void _copy_rows(double *col, const double *C, const char *dependent, Py_ssize_t k, Py_ssize_t m,
-                    Py_ssize_t row) noexcept nogil:
+                     Py_ssize_t row) noexcept nogil:
     """Copy rows k..m of a column of C, without the dependent ones, to col[row..]."""
     cdef Py_ssize_t i
     for i in range(k, m):

@@ -1,7 +1,7 @@
 """Gram matrices and the working block.
 
-``Block`` holds the columns gathered so far, centred and scaled, and their Gram matrix: a dense n x m array, or row lists
-for sparse X, where the Gram entries of new columns are sums of outer products over the rows they touch.
+``Block`` holds the columns gathered so far, centred and scaled, and their Gram matrix: a dense n x m array, or row
+lists for sparse X, where the Gram entries of new columns are sums of outer products over the rows they touch.
 ``full_gram`` is X'X of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that
 centring afterwards costs no digits.
 """

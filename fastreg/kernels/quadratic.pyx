@@ -10,7 +10,7 @@ b) **Bent path.** Such a coordinate is frozen where it meets its bound and the o
    bent path is piecewise quadratic, its slope and curvature are updated in O(|S|) per bend, and the walk stops at its
    exact minimum. The objective falls with every step, no trial step is ever evaluated.
 c) **Sweeps.** When many coordinates want to enter at once, a few epochs of cyclic coordinate descent choose among them.
-d) **Dependent columns** stay out of the factor. If one is not at zero, or still violates its optimality condition at the
+d) **Dependent columns** stay out of the factor. If one is not at zero, or still violates its condition at the
    optimum over the support, w slides along the null direction (the fit does not change, the penalty falls) until a
    coordinate of the support reaches zero and they swap places, or the column itself does.
 """
@@ -137,7 +137,7 @@ cdef int _drop(Quad *q) except -1 nogil:
 
 cdef int quad_place(Quad *q) except -1 nogil:
     """Bring states, signs and the factor in line with w and the present penalties."""
-    cdef Py_ssize_t i, j, n = 0
+    cdef Py_ssize_t j, n = 0
     for j in range(q.m):
         if q.w[j] == q.hi[j] or q.w[j] == q.lo[j] or (q.w[j] == 0 and (q.st[j] != FREE or q.l1[j] > 0)):
             q.st[j] = _state_at_rest(q, j)
@@ -389,9 +389,10 @@ cdef double quad_polish(Quad *q) except -1 nogil:
 # ---- entering ------------------------------------------------------------------------------------------------------
 cdef int _sweep(Quad *q, const int *js, Py_ssize_t nj, int epochs) except -1 nogil:
     """Cyclic coordinate descent over js and the support, then the support is what is not at zero or a bound."""
-    cdef Py_ssize_t k, j, e, n = 0, changed, s = q.f.s
+    cdef Py_ssize_t k, j, n = 0, changed, s = q.f.s
+    cdef int _
     cdef double h, w, gjj, moved
-    for e in range(epochs):
+    for _ in range(epochs):
         changed = 0
         for k in range(s + nj):
             j = q.f.idx[k] if k < s else js[k - s]
@@ -454,7 +455,8 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
         if q.w[j] == 0 or q.w[j] == q.lo[j] or q.w[j] == q.hi[j]:
             q.st[j] = IDLE                             # what violated was rounding
             return 0
-        slope = q.w[j]                                 # towards zero
+        q.w[j], q.st[j] = 0, OUT                       # Newton fits the others anew
+        return _refresh(q, True)
     dj = -1 if slope > 0 else 1
     own = _breakpoint(q, j, dj)
     for i in range(s):
@@ -501,8 +503,8 @@ cdef Py_ssize_t _entering(Quad *q, Py_ssize_t *waiting) noexcept nogil:
 cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
     """Up to `rounds` rounds of enter, Newton, refresh; returns 1 when the small problem is solved, 0 otherwise."""
     cdef Py_ssize_t n, wait
-    cdef int k
-    for k in range(rounds):
+    cdef int _
+    for _ in range(rounds):
         _newton(q)
         _refresh(q, False)
         n = _entering(q, &wait)

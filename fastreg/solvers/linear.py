@@ -167,4 +167,5 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     if fit_intercept:
         intercepts = intercepts - (coefs.T @ design.means).reshape(intercepts.shape)
     aims = np.tile(tol * np.einsum("ti,ti->t", targets, targets) / n, (len(alphas), 1))
-    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed, engine.gathered)
+    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed,
+                     engine.gathered)

@@ -30,5 +30,6 @@ cdef struct Problem:
     double gap
     double best          # smallest gap so far at this penalty value, and rounds since that did not halve it
     int stalled
+    bint tried           # a gap has been computed at this penalty value
     double worst         # largest relative violation outside the working set
     Py_ssize_t rounds

@@ -17,12 +17,12 @@ b) **Certificate from few passes.** A residual r is nearly a combination of earl
    columns is made and becomes a new reference. Nothing is assumed: a column is skipped only when the bound proves it.
 c) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
    direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
-d) **Gap.** The duality gap of each solution, in float64, from the exact correlations of the block and the bound outside.
+d) **Gap.** The duality gap of each solution, in float64, from the block's exact correlations and the bound outside.
 e) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
 """
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from libc.time cimport time_t
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -30,12 +30,13 @@ from cpython.exc cimport PyErr_CheckSignals
 import numpy as np
 
 from fastreg.kernels.design cimport Design
+from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
-    AT_LOWER, AT_UPPER, FREE, OUT, WAITING, Quad, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
+    FREE, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
@@ -120,7 +121,7 @@ cdef class Engine:
     cdef readonly Py_ssize_t n_rounds
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, report=None):
-        cdef Py_ssize_t t, k, p = design.p
+        cdef Py_ssize_t t, p = design.p
         self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
@@ -217,7 +218,7 @@ cdef class Engine:
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self, const double[:, ::1] gram=None):
         """Column moments and X'Y (the only pass over X in full Gram mode); gram is X'X where it is known."""
-        cdef Py_ssize_t t, j
+        cdef Py_ssize_t t
         self.last_tick = now()
         with nogil:
             if self.full and gram is None:
@@ -407,11 +408,12 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
-            P.best, P.stalled = INFINITY, 0
+            P.best, P.stalled, P.tried = INFINITY, 0, False
             P.worst = INFINITY if P.n_solved == 0 and not self.full else 0
             self._set_alpha(P, alpha)
             if not self.full:
                 self._predict(P, alpha)
+            self._tick()
         if not self.full:
             self._grow_working_set()
         while pending > 0:
@@ -421,12 +423,15 @@ cdef class Engine:
                 if not P.done:
                     P.rounds += 1
                     self._solve_small(P)
+                    self._tick()
             self._certify(alpha)
             pending = 0
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 if not P.done:
-                    P.done = P.settled or P.gap <= self.tol * P.yy
+                    # never at the first gap: a path would stand still while its last solution is good enough
+                    P.done = P.settled or (P.tried and P.gap <= self.tol * P.yy)
+                    P.tried = P.gap < INFINITY
                     pending += not P.done and P.rounds < max_rounds
             if pending > 0:
                 self._grow_working_set()
@@ -438,9 +443,9 @@ cdef class Engine:
 
     cdef int _polish(self, Problem *P, double alpha) except -1 nogil:
         """Iterative refinement where free columns are fitted: least squares deserves all digits X has to give."""
-        cdef Py_ssize_t k
+        cdef int _
         cdef double step, last = INFINITY
-        for k in range(5):
+        for _ in range(5):
             step = quad_polish(&P.q)
             if step == 0:
                 break
@@ -504,10 +509,10 @@ cdef class Engine:
 
     cdef int _solve_small(self, Problem *P) except -1 nogil:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
-        cdef Py_ssize_t k
+        cdef Py_ssize_t _
         P.q.slack = max(self.slack, min(0.3, 0.1 * P.worst))
         if P.q.m > 0:
-            for k in range(50 + P.q.m):
+            for _ in range(50 + P.q.m):
                 if quad_solve(&P.q, 4) == 1:
                     break
                 self._tick()
@@ -552,12 +557,13 @@ cdef class Engine:
 
     cdef int _certify(self, double alpha) except -1 nogil:
         """Correlations at the new solutions, violators outside the working sets, gaps."""
-        cdef Py_ssize_t t, a, k, n_whole = 0
+        cdef Py_ssize_t t, n_whole = 0
         cdef Problem *P
         for t in range(self.n_targets):
             P = &self.problems[t]
             if P.done:
                 continue
+            self._tick()
             self._residual(P)
             P.n_viol = 0
             P.whole = False
@@ -578,6 +584,7 @@ cdef class Engine:
             if P.n_viol > 0 and P.gap <= self.tol * P.yy:
                 self._correlate(P)
                 P.gap = self._gap(P, alpha)
+            self._tick()
             P.q.slack = self.slack
             P.settled = P.n_viol == 0 and (quad_settled(&P.q) or self._stalls(P))
         return 0
@@ -631,8 +638,8 @@ cdef class Engine:
 
         Gram-Schmidt on the stored residuals; the remainder is recomputed from the coefficients, so that the bound
         holds whatever rounding did to them."""
-        cdef Py_ssize_t i, n = self.n
-        cdef int a, b, k = P.n_ref
+        cdef Py_ssize_t n = self.n
+        cdef int _, a, b, k = P.n_ref
         cdef double A[MAX_REFS * MAX_REFS]
         cdef double rhs[MAX_REFS]
         cdef double s
@@ -642,7 +649,7 @@ cdef class Engine:
                 A[a * MAX_REFS + b] = A[b * MAX_REFS + a] = fr_vdot(n, P.ref_r[a], P.ref_r[b])
             c[a] = 0
         memcpy(e, r, n * sizeof(double))
-        for i in range(2):                        # the second time refines the first
+        for _ in range(2):                        # the second time refines the first
             for a in range(k):
                 rhs[a] = fr_vdot(n, P.ref_r[a], e)
             _solve_small_system(A, rhs, k)
@@ -696,7 +703,7 @@ cdef class Engine:
         cdef Py_ssize_t t, k = 0
         cdef Problem *P
         cdef bint rows = not self.d.by_columns()
-        cdef double *out
+        cdef double *out = self.passes
         if n_whole > 1:
             grow(<void **> &self.passes, n_whole * self.n_live * sizeof(double))
         for t in range(self.n_targets):
@@ -756,11 +763,11 @@ cdef class Engine:
                 continue
             primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
             yr += P.q.w[j] * P.q.g[j]
-            self._scaling(P.q.g[j], k, alpha, P.q.noise, P.q.w[j], &c_safe, &free_)
+            self._scaling(P.q.g[j], k, alpha, P.q.noise, P.q.st[j] == FREE, &c_safe, &free_)
         for k in range(P.n_viol):
             if self._free(P.viol_g[k], P.viol[k], alpha):
                 return INFINITY                       # it has yet to be fitted
-            self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, 0, &c_safe, &free_)
+            self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
         c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
         value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
         value = max(value, self._dual(P, alpha, c_lasso, yr))
@@ -771,12 +778,14 @@ cdef class Engine:
         return (alpha * self.pen1[j * self.i1] == 0 and alpha * self.pen2[j * self.i2] == 0
                 and isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]))
 
-    cdef void _scaling(self, double g, Py_ssize_t j, double alpha, double noise, double w, double *c,
+    cdef void _scaling(self, double g, Py_ssize_t j, double alpha, double noise, bint fitted, double *c,
                        double *free_) noexcept nogil:
-        """Lower c until c g is feasible for column j; or add to what the free columns leave."""
+        """Lower c until c g is feasible for column j; or add to what the free columns leave.
+
+        One that is not in the support depends on it, up to a remainder of squared length 1e-3 PIVOT_TOL of its own."""
         cdef double l1 = alpha * self.pen1[j * self.i1], size = fabs(g), norm = self.d.norm[j]
         if self._free(g, j, alpha):
-            free_[0] += size * (fabs(w) * 2.2e-16 + size / (norm * norm))
+            free_[0] += size * size / (norm * norm) * (1 if fitted else 0.5e3 / PIVOT_TOL)
         elif isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]):
             size = max(size - noise * norm, 0.)
             if size * c[0] > l1:
@@ -861,14 +870,14 @@ cdef void _solve_small_system(const double *A, double *b, int k) noexcept nogil:
     cdef double x[MAX_REFS]
     cdef int used[MAX_REFS]
     cdef int order[MAX_REFS]
-    cdef int a, i, j, piv, rank = 0
+    cdef int _, a, i, j, piv, rank = 0
     cdef double best, f
     for i in range(k):
         used[i] = 0
         x[i] = b[i]
         for j in range(k):
             M[i * MAX_REFS + j] = A[i * MAX_REFS + j]
-    for a in range(k):
+    for _ in range(k):
         piv, best = -1, 0
         for i in range(k):
             if not used[i] and M[i * MAX_REFS + i] > best:
