@@ -221,6 +221,12 @@ cdef void _sparse_rows(Design d, const real *data, const index *idx, const index
                 out[t * ldo + idx[e]] += v * data[e]
 
 
+cdef inline double _absent(Design d, double present) noexcept nogil:
+    """Weight of the rows where a column has no entry; none where the difference is rounding."""
+    cdef double absent = d.weight_sum - present
+    return absent if absent > 1e-12 * d.weight_sum else 0
+
+
 cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr,
                                  Py_ssize_t j) noexcept nogil:
     cdef Py_ssize_t e
@@ -236,7 +242,7 @@ cdef void _sparse_column_moments(Design d, const real *data, const index *idx, c
         sq += w * (x - m) * (x - m)
         n1 += fabs(x) if d.root == NULL else d.root[idx[e]] * fabs(x)
     d.mean[j], d.norm1[j] = m, n1
-    d.norm[j] = sqrt(sq + max(0., d.weight_sum - present) * m * m)
+    d.norm[j] = sqrt(sq + _absent(d, present) * m * m)
 
 
 cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
@@ -262,7 +268,7 @@ cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const
             x = data[e] - d.mean[j]
             d.norm[j] += w * x * x
     for j in range(d.p):
-        d.norm[j] = sqrt(d.norm[j] + max(0., d.weight_sum - present[j]) * d.mean[j] * d.mean[j])
+        d.norm[j] = sqrt(d.norm[j] + _absent(d, present[j]) * d.mean[j] * d.mean[j])
     free(present)
     return 0
 

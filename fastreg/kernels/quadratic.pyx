@@ -170,7 +170,7 @@ cdef int quad_set_l2(Quad *q) except -1 nogil:
     cdef bint far = False
     for i in range(s):
         l2, old = q.l2[q.f.idx[i]], q.l2f[q.f.idx[i]]
-        far |= l2 < 0.6 * old or l2 > 1.5 * old or (s < 64 and l2 != old)
+        far |= l2 < 0.8 * old or l2 > 1.25 * old or (s < 64 and l2 != old)
     if far:
         memcpy(q.list_, q.f.idx, s * sizeof(int))
         factor_clear(&q.f)
@@ -347,7 +347,7 @@ cdef int _newton(Quad *q) except -1 nogil:
         worst = 0
         for i in range(q.f.s):
             j = q.f.idx[i]
-            worst = max(worst, fabs(q.rem[i]) / (1e-3 * q.slack * q.l1[j] + 0.1 * q.noise * sqrt(q.G[j * q.ldg + j])))
+            worst = max(worst, fabs(q.rem[i]) / (0.1 * q.slack * q.l1[j] + 0.1 * q.noise * sqrt(q.G[j * q.ldg + j])))
         if worst <= 1:
             break
         _direction(q)

@@ -367,7 +367,9 @@ cdef class Engine:
                     P = &self.problems[t]
                     self._store(P)
                     indptr[k * T + t + 1] = self.out_n
-                    gaps[k, t], rounds[k, t], ok[k, t] = P.gap, P.rounds, P.done
+                    gaps[k, t], rounds[k, t] = P.gap, P.rounds
+                    # where rounding ended the rounds it must have left a gap that deserves the name
+                    ok[k, t] = P.done and P.gap <= max(self.tol, 1e-9) * P.yy
         indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
         cdef long long[::1] oi = indices
         cdef double[::1] ov = values
