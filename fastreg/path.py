@@ -100,7 +100,7 @@ class RegularizationPath:
             order = np.argsort(-wanted, kind="stable")
             solved = self._solve(wanted[order])
             back = np.argsort(order)
-            return solved.coefs[:, back], solved.intercepts[back, 0]
+            return solved.sparse()[:, back], solved.intercepts[back, 0]
         # positions in the decreasing grid, as a weighted mean of the two neighbours
         at = np.interp(-wanted, -self.alphas, np.arange(len(self.alphas), dtype=float))
         lo = np.floor(at).astype(int)
@@ -265,8 +265,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return RegularizationPath(found.alphas, found.coefs, found.intercepts[:, 0], found.dual_gaps[:, 0],
-                              np.diff(found.coefs.indptr), found.n_iters[:, 0], solve)
+    coefs = found.sparse()
+    return RegularizationPath(found.alphas, coefs, found.intercepts[:, 0], found.dual_gaps[:, 0],
+                              np.diff(coefs.indptr), found.n_iters[:, 0], solve)
 
 
 def check_per_product(Xy, p, n_targets):
@@ -361,7 +362,7 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
         xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
         report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
     warn_unless_converged(solutions, max_iter, stacklevel=2)
-    coefs = solutions.coefs.toarray()
+    coefs = solutions.dense().T
     gaps, n_iters = solutions.dual_gaps[:, 0], solutions.n_iters[:, 0].tolist()
     if y.ndim == 2:
         coefs = coefs.reshape(p, len(solutions.alphas), -1).transpose(2, 0, 1)

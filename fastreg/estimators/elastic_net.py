@@ -198,7 +198,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
             weight=normalized_weight(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
             warm=start, **settings)
         warn_unless_converged(solutions, self.max_iter, stacklevel=2)
-        coef, self.intercept_ = solutions.coefs.T.toarray(), solutions.intercepts[0]
+        coef, self.intercept_ = solutions.dense(), solutions.intercepts[0]
         single = Y.shape[1] == 1
         self.coef_ = coef[0] if single else coef
         self.dual_gap_ = float(solutions.dual_gaps[0, 0]) if single else solutions.dual_gaps[0]

@@ -50,7 +50,10 @@ class Solutions:
     """A path of solutions, for every alpha and target."""
 
     alphas: np.ndarray        # (n_alphas,)
-    coefs: object             # scipy CSC array (n_features, n_alphas * n_targets), targets running fastest
+    n_features: int
+    columns: np.ndarray       # of each non-zero: its solution (targets running fastest), feature and value
+    features: np.ndarray
+    values: np.ndarray
     intercepts: np.ndarray    # (n_alphas, n_targets)
     dual_gaps: np.ndarray     # (n_alphas, n_targets), of the averaged objective
     targets: np.ndarray       # (n_alphas, n_targets): the gap aimed at
@@ -58,6 +61,20 @@ class Solutions:
     converged: np.ndarray     # (n_alphas, n_targets)
     elements_streamed: float  # of X, in all passes
     gathered: int             # columns of the working block
+
+    def dense(self):
+        """Coefficients as an array of shape (n_alphas * n_targets, n_features)."""
+        out = np.zeros((self.intercepts.size, self.n_features))
+        out[self.columns, self.features] = self.values
+        return out
+
+    def sparse(self):
+        """Coefficients as a CSC array of shape (n_features, n_alphas * n_targets)."""
+        indptr = np.zeros(self.intercepts.size + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self.columns, minlength=self.intercepts.size), out=indptr[1:])
+        coefs = sp.csc_array((self.values, self.features, indptr), shape=(self.n_features, self.intercepts.size))
+        coefs.sort_indices()
+        return coefs
 
 
 def normalized_weight(sample_weight, n):
@@ -160,12 +177,9 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
         if warm is not None:
             for t, coef in enumerate(warm):
                 engine.warm(t, np.ascontiguousarray(coef, dtype=np.float64))
-        indptr, indices, values, gaps, rounds, converged = engine.solve(alphas, max_iter)
-    coefs = sp.csc_array((values, indices, indptr), shape=(p, len(indptr) - 1))
-    coefs.sort_indices()
-    intercepts = np.tile(y_mean, (len(alphas), 1))
-    if fit_intercept:
-        intercepts = intercepts - (coefs.T @ design.means).reshape(intercepts.shape)
-    aims = np.tile(tol * np.einsum("ti,ti->t", targets, targets) / n, (len(alphas), 1))
-    return Solutions(alphas, coefs, intercepts, gaps / n, aims, rounds, converged, engine.columns_streamed,
-                     engine.gathered)
+        indptr, features, values, gaps, rounds, converged = engine.solve(alphas, max_iter)
+    columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
+    shift = np.bincount(columns, weights=values * design.means[features], minlength=gaps.size)
+    aims = np.broadcast_to(tol * np.einsum("ti,ti->t", targets, targets) / n, gaps.shape)
+    return Solutions(alphas, p, columns, features, values, y_mean - shift.reshape(gaps.shape), gaps / n, aims, rounds,
+                     converged, engine.columns_streamed, engine.gathered)
