@@ -36,6 +36,12 @@ cdef void quad_free(Quad *q) noexcept nogil:
     factor_free(&q.f)
 
 
+cdef void quad_clear(Quad *q) noexcept nogil:
+    """No coordinates; the memory is kept."""
+    q.m = 0
+    factor_clear(&q.f)
+
+
 cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil:
     """Room for cap coordinates; the double arrays share one allocation (the breakpoints take two places each)."""
     cdef Py_ssize_t k

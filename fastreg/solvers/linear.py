@@ -15,6 +15,8 @@ SMALL = 50_000
 GRAM_RATE, PASS_RATE = 4e10, 1.2e9
 # Elements of X up to which least squares (alpha = 0) is refined on X itself, whatever the Gram matrix would save.
 EXACT = 1_000_000
+# Bytes for the working block, its Gram matrix and its factor.
+BUDGET = 2**31
 
 
 @dataclass
@@ -104,7 +106,15 @@ def prefers_gram(X, n_alphas):
     if sp.issparse(X) or (p > 2 * n and p > 100):
         return False
     passes = 8 + 0.5 * (n_alphas - 1)
-    return n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
+    return 16 * p * p <= BUDGET and n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
+
+
+def capacity(X, n_targets):
+    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrix, a factor for each target."""
+    n, p = X.shape
+    per_column = 12 * X.nnz / p if sp.issparse(X) else 8 * n
+    quadratic = 8 * (1 + n_targets)
+    return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET) - per_column) / (2 * quadratic))
 
 
 def _check_known(gram, xy, norms, correlations):
@@ -168,7 +178,7 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     if known is None and (gram is None or sp.issparse(X)):
         gram = prefers_gram(X, count) and not (np.min(alphas) == 0 and X.size <= EXACT)
     with nullcontext() if n * p < SMALL else single_threaded_blas:
-        engine = Engine(design, targets, known is not None or gram, tol, report)
+        engine = Engine(design, targets, known is not None or gram, tol, capacity(X, len(targets)), report)
         engine.prepare(known)
         _check_known(known, xy, design.norms, engine.correlations)
         engine.set_penalty(*penalty.arrays(design.norms, n))

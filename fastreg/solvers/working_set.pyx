@@ -18,7 +18,9 @@ b) **Certificate from few passes.** A residual r is nearly a combination of earl
 c) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
    direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
 d) **Gap.** The duality gap of each solution, in float64, from the block's exact correlations and the bound outside.
-e) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
+e) **Memory.** When the working set would outgrow its memory, it is built anew from the worst violators and as many of its
+   non-zero coefficients as fit; the others keep their values outside, as part of the residual, until they violate.
+f) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
 """
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
@@ -36,7 +38,7 @@ from fastreg.kernels.gram cimport (
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
-    FREE, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
+    FREE, quad_add, quad_clear, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
@@ -83,13 +85,15 @@ cdef class Engine:
         Full Gram mode (dense X).
     tol : float
         A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
+    capacity : int
+        Most columns the working set may hold.
     report : callable or None
         Called with the number of finished penalty values from time to time.
     """
     cdef Design d
     cdef Block block
     cdef Problem *problems
-    cdef Py_ssize_t n_targets, p, n
+    cdef Py_ssize_t n_targets, p, n, capacity, turn
     cdef const double[:, ::1] Y
     cdef bint full
     cdef double tol, slack
@@ -102,6 +106,7 @@ cdef class Engine:
     cdef const double *hi
     cdef Py_ssize_t i1, i2, ilo, ihi         # 0 where a penalty or limit is the same for every column
     cdef char *place
+    cdef char *lived                          # has a position among the live columns
     cdef int *wcol                            # column of each working-set position
     cdef int *live
     cdef Py_ssize_t n_live
@@ -120,8 +125,10 @@ cdef class Engine:
     cdef readonly double columns_streamed     # elements of X streamed so far
     cdef readonly Py_ssize_t n_rounds
 
-    def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, report=None):
+    def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
+                  report=None):
         cdef Py_ssize_t t, p = design.p
+        self.capacity = max(capacity, 2)
         self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
@@ -129,6 +136,7 @@ cdef class Engine:
         block_init(&self.block, design)
         self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
         self.place = <char *> calloc(p, 1)
+        self.lived = <char *> calloc(p, 1)
         self.wcol = <int *> malloc(p * sizeof(int))
         self.live = <int *> malloc(p * sizeof(int))
         self.cols = <int *> malloc(p * sizeof(int))
@@ -137,14 +145,14 @@ cdef class Engine:
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
         self.guess = <double *> malloc(self.n * sizeof(double))
-        if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
+        if (self.problems == NULL or self.place == NULL or self.lived == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
                 or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.guess == NULL):
             raise MemoryError()
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
             quad_init(&self.problems[t].q)
             self._allocate(&self.problems[t])
-            self.problems[t].y = &Y[t, 0]
+            self.problems[t].y = self.problems[t].base = &Y[t, 0]
             self.problems[t].yy = self.problems[t].rr = fr_vdot(self.n, &Y[t, 0], &Y[t, 0])
             memcpy(self.problems[t].r, &Y[t, 0], self.n * sizeof(double))
             self.problems[t].r_max = fr_maxabs(self.n, &Y[t, 0])
@@ -183,6 +191,8 @@ cdef class Engine:
                     free(P.ref_r[k])
                     free(P.ref_g[k])
                 free(P.r)
+                free(P.base_own)
+                free(P.outside)
                 free(P.est)
                 free(P.r_last)
                 free(P.err)
@@ -193,6 +203,7 @@ cdef class Engine:
             free(self.problems)
         block_free(&self.block)
         free(self.place)
+        free(self.lived)
         free(self.wcol)
         free(self.live)
         free(self.cols)
@@ -279,6 +290,7 @@ cdef class Engine:
                 if self.place[j] == DEAD:
                     self.place[j] = LIVE
                 self.live[j] = <int> j
+                self.lived[j] = 1
                 self.live_norm[j] = self.d.norm[j]
                 if self.live_norm1 != NULL:
                     self.live_norm1[j] = self.d.norm1[j]
@@ -380,15 +392,22 @@ cdef class Engine:
 
     cdef int _store(self, const Problem *P) except -1 nogil:
         cdef Py_ssize_t j
-        if self.out_n + P.q.m > self.out_room:
-            self.out_room = max(self.out_n + P.q.m, 2 * self.out_room)
-            grow(<void **> &self.out_col, self.out_room * sizeof(int))
-            grow(<void **> &self.out_val, self.out_room * sizeof(double))
         for j in range(P.q.m):
             if P.q.w[j] != 0:
-                self.out_col[self.out_n] = self.wcol[j]
-                self.out_val[self.out_n] = P.q.w[j]
-                self.out_n += 1
+                self._push(self.wcol[j], P.q.w[j])
+        if P.outside != NULL:
+            for j in range(self.p):
+                if P.outside[j] != 0:
+                    self._push(j, P.outside[j])
+        return 0
+
+    cdef int _push(self, Py_ssize_t j, double w) except -1 nogil:
+        if self.out_n == self.out_room:
+            self.out_room = max(1024, 2 * self.out_room)
+            grow(<void **> &self.out_col, self.out_room * sizeof(int))
+            grow(<void **> &self.out_val, self.out_room * sizeof(double))
+        self.out_col[self.out_n], self.out_val[self.out_n] = <int> j, w
+        self.out_n += 1
         return 0
 
     cdef int _tick(self) except -1 nogil:
@@ -487,6 +506,7 @@ cdef class Engine:
                         self.hi[j * self.ihi] > 0 if P.est[a] > 0 else self.lo[j * self.ilo] < 0):
                     P.viol[P.n_viol] = j
                     P.viol_g[P.n_viol] = P.est[a]
+                    P.score[P.n_viol] = alpha * fabs(P.est[a]) / l1 if l1 > 0 else INFINITY
                     P.n_viol += 1
         memcpy(P.r_last, P.r, self.n * sizeof(double))
         P.alpha[1], P.alpha[0] = P.alpha[0], alpha
@@ -533,7 +553,7 @@ cdef class Engine:
     cdef int _residual(self, Problem *P) except -1 nogil:
         """Residual and its norms at w."""
         if not self.full:
-            block_residual(&self.block, self.d, P.y, P.q.w, P.r)
+            block_residual(&self.block, self.d, P.base, P.q.w, P.r)
             P.rr = fr_vdot(self.n, P.r, P.r)
             P.r_max = fr_maxabs(self.n, P.r)
         return 0
@@ -567,7 +587,7 @@ cdef class Engine:
                 continue
             self._tick()
             self._residual(P)
-            P.n_viol = 0
+            P.n_viol = P.n_bad = 0
             P.whole = False
             if not self.full:
                 self._screen(P, alpha)
@@ -580,15 +600,15 @@ cdef class Engine:
                 continue
             if not self.full:
                 self._violators(P, alpha)
-            if P.n_viol == 0:                         # else the small problem's own correlations will do
+            if P.n_bad == 0:                          # else the small problem's own correlations will do
                 self._correlate(P)
             P.gap = self._gap(P, alpha)
-            if P.n_viol > 0 and P.gap <= self.tol * P.yy:
+            if P.n_bad > 0 and P.gap <= self.tol * P.yy:
                 self._correlate(P)
                 P.gap = self._gap(P, alpha)
             self._tick()
             P.q.slack = self.slack
-            P.settled = P.n_viol == 0 and (quad_settled(&P.q) or self._stalls(P))
+            P.settled = P.n_bad == 0 and (quad_settled(&P.q) or self._stalls(P))
         return 0
 
     cdef bint _stalls(self, Problem *P) noexcept nogil:
@@ -610,12 +630,13 @@ cdef class Engine:
         fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1, einf,
                  P.est, P.err)
         for a in range(self.n_live):
-            l1 = alpha * self.pen1[self.live[a] * self.i1]
-            if fabs(P.est[a]) + P.err[a] > l1:
-                j = self.live[a]
+            j = self.live[a]
+            l1 = alpha * self.pen1[j * self.i1]
+            if fabs(P.est[a]) + P.err[a] > l1 or (P.outside != NULL and P.outside[j] != 0):
                 if self.place[j] == LIVE and (
                         (P.est[a] + P.err[a] > l1 and self.hi[j * self.ihi] > 0)
-                        or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)):
+                        or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)
+                        or (P.outside != NULL and P.outside[j] != 0)):
                     P.cand[n] = <int> a
                     n += 1
         P.n_cand = n
@@ -667,9 +688,8 @@ cdef class Engine:
 
     cdef int _revive(self, Problem *P, double alpha) except -1 nogil:
         """Bring to life the columns that alpha, or the size of r, no longer keeps out."""
-        cdef Py_ssize_t j, t, k, first = self.n_live, n
+        cdef Py_ssize_t j, t, first = self.n_live
         cdef double r2 = sqrt(P.rr), bound, horizon
-        cdef Problem *Q
         if alpha >= self.dead_alpha * max(r2 / self.dead_r if self.dead_r > 0 else 1.,
                                           P.r_max / self.dead_rmax if self.dead_rmax > 0 else 1.):
             return 0
@@ -686,13 +706,24 @@ cdef class Engine:
                 bound = min(bound, self.d.norm1[j] * self.dead_rmax)
             if bound > horizon * self.pen1[j * self.i1]:
                 self.place[j] = LIVE
-                self.live[self.n_live] = <int> j
-                self.live_norm[self.n_live] = self.d.norm[j]
-                if self.live_norm1 != NULL:
-                    self.live_norm1[self.n_live] = self.d.norm1[j]
-                self.live_cost += self.d.cost(j)
-                self.n_live += 1
-        n = self.n_live - first
+                self._add_live(j)
+        return self._extend_references(first)
+
+    cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
+        if self.lived[j]:
+            return
+        self.lived[j] = 1
+        self.live[self.n_live] = <int> j
+        self.live_norm[self.n_live] = self.d.norm[j]
+        if self.live_norm1 != NULL:
+            self.live_norm1[self.n_live] = self.d.norm1[j]
+        self.live_cost += self.d.cost(j)
+        self.n_live += 1
+
+    cdef int _extend_references(self, Py_ssize_t first) except -1 nogil:
+        """Correlations of the live columns from `first` on with the residuals kept for reference."""
+        cdef Py_ssize_t t, k, n = self.n_live - first
+        cdef Problem *Q
         for t in range(self.n_targets):
             Q = &self.problems[t]
             for k in range(Q.n_ref if n > 0 else 0):
@@ -733,22 +764,38 @@ cdef class Engine:
         return 0
 
     cdef void _violators(self, Problem *P, double alpha) noexcept nogil:
-        """Columns outside the working set whose (now exact) correlation exceeds their l1."""
+        """Columns outside the working set whose (now exact) correlation breaks their condition, or that are not at zero.
+        """
         cdef Py_ssize_t a, k
         cdef int j
-        cdef double l1, g, tol
+        cdef double l1, g, tol, w, excess
         P.worst = 0
         for k in range(P.n_cand):
             a = P.cand[k]
             j = self.live[a]
-            g = P.est[a]
+            g, w = P.est[a], 0 if P.outside == NULL else P.outside[j]
             l1 = alpha * self.pen1[j * self.i1]
             tol = self.slack * l1 + P.q.noise * self.live_norm[a]
-            if (g > l1 + tol and self.hi[j * self.ihi] > 0) or (g < -l1 - tol and self.lo[j * self.ilo] < 0):
-                P.viol[P.n_viol] = j
-                P.viol_g[P.n_viol] = g
-                P.n_viol += 1
-                P.worst = max(P.worst, fabs(g) / l1 - 1 if l1 > 0 else 1.)
+            excess = self._excess(g - alpha * self.pen2[j * self.i2] * w, w, l1, j)
+            if excess <= tol and w == 0:
+                continue
+            P.viol[P.n_viol], P.viol_g[P.n_viol] = j, g
+            P.score[P.n_viol] = -1
+            if excess > tol:
+                P.score[P.n_viol] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
+                P.worst = max(P.worst, excess / l1 if l1 > 0 else 1.)
+                P.n_bad += 1
+            P.n_viol += 1
+
+    cdef double _excess(self, double h, double w, double l1, Py_ssize_t j) noexcept nogil:
+        """By how much h = g - l2 w breaks the optimality condition of column j at w."""
+        cdef double lo = self.lo[j * self.ilo], hi = self.hi[j * self.ihi]
+        if w == 0:
+            return max(h - l1 if hi > 0 else 0., -h - l1 if lo < 0 else 0.)
+        h -= l1 if w > 0 else -l1
+        if w == hi:
+            return -h
+        return h if w == lo else fabs(h)
 
     cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
         """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
@@ -756,7 +803,7 @@ cdef class Engine:
         Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
         is counted as the descent that a step along them would still bring."""
         cdef Py_ssize_t j, k
-        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
+        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0, w
         primal = 0.5 * P.rr
         yr = P.rr                                     # y'r = r'r + w'X'r
         for j in range(P.q.m):
@@ -770,6 +817,10 @@ cdef class Engine:
             if self._free(P.viol_g[k], P.viol[k], alpha):
                 return INFINITY                       # it has yet to be fitted
             self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
+            if P.outside != NULL:
+                j, w = P.viol[k], P.outside[P.viol[k]]
+                primal += alpha * (self.pen1[j * self.i1] * fabs(w) + 0.5 * self.pen2[j * self.i2] * w * w)
+                yr += w * P.viol_g[k]
         c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
         value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
         value = max(value, self._dual(P, alpha, c_lasso, yr))
@@ -819,29 +870,83 @@ cdef class Engine:
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef int _grow_working_set(self) except -1 nogil:
         """Gather the worst violators of the open targets: at most GROWTH, or as many as the support holds, of each."""
-        cdef Py_ssize_t t, k, n = 0, cap
+        cdef Py_ssize_t t, k, n = 0, cap, bad
         cdef Problem *P
         cdef double least
         cdef int j
         for t in range(self.n_targets):
             P = &self.problems[t]
-            if P.done or P.n_viol == 0:
+            if P.done:
                 continue
+            bad = 0
             for k in range(P.n_viol):
-                j = P.viol[k]
-                least = self.pen1[j * self.i1]
-                P.score[k] = self.dots[k] = fabs(P.viol_g[k]) / least if least > 0 else INFINITY
-            cap = max(GROWTH, P.q.f.s)
+                if P.score[k] >= 0:
+                    self.dots[bad] = P.score[k]
+                    bad += 1
+            cap = min(max(GROWTH, P.q.f.s), max(1, self.capacity // 2))
             least = 0
-            if P.n_viol > cap:
-                qsort(self.dots, P.n_viol, sizeof(double), _descending)
+            if bad > cap:
+                qsort(self.dots, bad, sizeof(double), _descending)
                 least = self.dots[cap - 1]
             for k in range(P.n_viol):
-                if P.score[k] >= least and self.place[P.viol[k]] != INSIDE:
-                    self.place[P.viol[k]] = INSIDE
-                    self.cols[n] = P.viol[k]
+                j = P.viol[k]
+                if P.score[k] >= least and self.place[j] != INSIDE and n < self.capacity:
+                    self.place[j] = INSIDE
+                    self.cols[n] = j
                     n += 1
+        if self.block.m + n > self.capacity:
+            return self._rebuild(n)
         return self._gather(self.cols, n)
+
+    cdef int _rebuild(self, Py_ssize_t n) except -1 nogil:
+        """A new working set: the n columns in self.cols, then as many non-zero ones of the old as there is room for.
+
+        Which of those stay changes from time to time, so that each is solved together with each other."""
+        cdef Py_ssize_t t, k, j, m = self.block.m, first = self.n_live
+        cdef Problem *P
+        cdef bint used
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.outside == NULL:
+                P.outside = <double *> calloc(self.p, sizeof(double))
+                P.base_own = <double *> malloc(self.n * sizeof(double))
+                if P.outside == NULL or P.base_own == NULL:
+                    with gil:
+                        raise MemoryError()
+                P.base = P.base_own
+            for k in range(m):
+                P.outside[self.wcol[k]] = P.q.w[k]
+        self.turn += self.capacity // 3 + 1
+        for k in range(m):
+            self.place[self.wcol[k]] = LIVE
+            self._add_live(self.wcol[k])
+        for k in range(m):
+            j = self.wcol[(k + self.turn) % m]
+            used = False
+            for t in range(self.n_targets):
+                used |= self.problems[t].outside[j] != 0
+            if used and n < self.capacity:
+                self.cols[n] = <int> j
+                n += 1
+        self._extend_references(first)
+        block_free(&self.block)
+        block_init(&self.block, self.d)
+        for t in range(self.n_targets):
+            quad_clear(&self.problems[t].q)
+        self._gather(self.cols, n)
+        for t in range(self.n_targets):
+            self._bring_in(&self.problems[t])
+        return 0
+
+    cdef int _bring_in(self, Problem *P) except -1 nogil:
+        """The coefficients of the working set from those kept outside; the residual stays what it is."""
+        cdef Py_ssize_t k
+        for k in range(P.q.m):
+            P.q.w[k] = P.q.seen[k] = P.outside[self.wcol[k]]
+            P.q.rate[k] = -P.q.w[k]
+            P.outside[self.wcol[k]] = 0
+        block_residual(&self.block, self.d, P.r, P.q.rate, P.base_own)
+        return quad_place(&P.q)
 
     cdef int _gather(self, const int *cols, Py_ssize_t n) except -1 nogil:
         """Columns into the block, and into every target's small problem with their correlations."""

@@ -1,0 +1,53 @@
+"""A working set that outgrows its memory: built anew from what matters, the rest kept outside, the answer the same."""
+
+import numpy as np
+import pytest
+from problems import STORAGES, certify
+
+from fastreg import ElasticNet, Lasso
+from fastreg.solvers import linear
+
+
+def problem(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((120, 300)) * (rng.random((120, 300)) < 0.5)
+    y = X[:, :40] @ rng.standard_normal(40) + rng.standard_normal(120)
+    return X, y
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Room for 90 columns."""
+    monkeypatch.setattr(linear, "capacity", lambda X, n_targets: 90)
+
+
+@pytest.mark.parametrize("storage", ["C", "F", "csc_matrix", "csr_matrix"])
+@pytest.mark.parametrize("model", [Lasso(0.05, tol=1e-9), ElasticNet(0.1, tol=1e-9, standardize=True)], ids=str)
+def test_support_beyond_capacity(small, storage, model):
+    X, y = problem()
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(y))
+    model.fit(STORAGES[storage](X), y, weights)
+    certify(model, X, y, weights)
+
+
+def test_capacity_is_kept_and_exceeded_supports_occur(small):
+    X, y = problem()
+    found = linear.solve_path(X, y[:, None], 30, linear.Penalty(l1_ratio=0.5), eps=0.02, tol=1e-8)
+    assert found.gathered <= 90 < np.bincount(found.columns).max()
+    assert found.converged.all()
+
+
+def test_targets_share_the_capacity(small):
+    X, y = problem()
+    Y = np.column_stack([y, np.roll(y, 1), X[:, 200:240].sum(axis=1)])
+    together = Lasso(0.3, tol=1e-10).fit(X, Y)
+    for t in range(3):
+        np.testing.assert_allclose(together.coef_[t], Lasso(0.3, tol=1e-10).fit(X, Y[:, t]).coef_, atol=1e-4)
+
+
+def test_capacity_follows_from_the_budget(monkeypatch):
+    X = np.zeros((1000, 5000))
+    for budget in (10**6, 10**8):
+        monkeypatch.setattr(linear, "BUDGET", budget)
+        m = linear.capacity(X, 1)
+        assert 0.98 * budget <= 8 * 1000 * m + 16 * m * m <= budget
