@@ -13,8 +13,8 @@ from libc.string cimport memcpy, memset
 
 from fastreg.kernels.leaf cimport (
     fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64, fr_row_f32, fr_row_f64, fr_rows4_f32,
-    fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64, fr_spdot_f32_i32, fr_spdot_f32_i64, fr_spdot_f64_i32, fr_spdot_f64_i64,
-    fr_sum_f32, fr_sum_f64, fr_sumsq_f32, fr_sumsq_f64, fr_wsumsq_f32, fr_wsumsq_f64)
+    fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64, fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32,
+    fr_spcols_f64_i64, fr_sum_f32, fr_sum_f64, fr_sumsq_f32, fr_sumsq_f64, fr_wsumsq_f32, fr_wsumsq_f64)
 from fastreg.kernels.memory cimport grow
 
 ctypedef fused real:
@@ -46,17 +46,19 @@ cdef inline void _dot4(Py_ssize_t n, const real **x, const double *m, const doub
         fr_dot4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
 
 
-cdef inline double _spdot(Py_ssize_t nnz, const real *x, const index *idx, const double *v) noexcept nogil:
+cdef inline void _spcols(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x, const index *idx,
+                         const index *ptr, const double *mean, const double *v, double total,
+                         double *out) noexcept nogil:
     if real is double:
         if index is int32_t:
-            return fr_spdot_f64_i32(nnz, x, idx, v)
+            fr_spcols_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
         else:
-            return fr_spdot_f64_i64(nnz, x, idx, v)
+            fr_spcols_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
     else:
         if index is int32_t:
-            return fr_spdot_f32_i32(nnz, x, idx, v)
+            fr_spcols_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
         else:
-            return fr_spdot_f32_i64(nnz, x, idx, v)
+            fr_spcols_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
 
 
 cdef inline void _load(Py_ssize_t n, const real *x, double m, const double *q, double *out) noexcept nogil:
@@ -197,17 +199,6 @@ cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t j, real *cop
 
 
 # ---- sparse --------------------------------------------------------------------------------------------------------
-cdef void _sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
-                          Py_ssize_t lo, Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
-                          double *out, Py_ssize_t ldo) noexcept nogil:
-    cdef Py_ssize_t a, j, t
-    for a in range(lo, hi):
-        j = cols[a] if cols != NULL else a
-        for t in range(k):
-            out[t * ldo + a] = _spdot(<Py_ssize_t> (ptr[j + 1] - ptr[j]), data + ptr[j], idx + ptr[j],
-                                      V + t * d.n) - d.mean[j] * total[t]
-
-
 cdef void _sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const double *V,
                        const double *total, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
     cdef Py_ssize_t i, j, t, e
@@ -630,16 +621,26 @@ cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, c
 cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
                         const double *V, const double *total, Py_ssize_t k, double *out,
                         Py_ssize_t ldo) except -1 nogil:
-    cdef Py_ssize_t c, chunk = 4 * CHUNK
+    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
     cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
     if d.kind == SPARSE_ROWS:
         _sparse_rows(d, data, idx, ptr, V, total, k, out, ldo)
     elif threads > 1:
-        for c in prange((m + chunk - 1) // chunk, num_threads=threads, schedule="dynamic", chunksize=1):
-            _sparse_columns(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
     else:
-        _sparse_columns(d, data, idx, ptr, cols, 0, m, V, total, k, out, ldo)
+        for c in range(chunks):
+            _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
     return 0
+
+
+cdef void _sparse_chunk(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                        Py_ssize_t lo, Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
+                        double *out, Py_ssize_t ldo) noexcept nogil:
+    """A few columns against every right-hand side while they are in cache."""
+    cdef Py_ssize_t t
+    for t in range(k):
+        _spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
 
 
 cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, double *out) except -1 nogil:

@@ -101,11 +101,22 @@ FR_DENSE(float, f32)
 
 /* ---- a sparse column (or row) of element type T and index type I ---------------------------------------------- */
 #define FR_SPARSE(T, I, S)                                                                                           \
-FR_LEAF double fr_spdot_##S(ptrdiff_t nnz, const T *x, const I *idx, const double *v) {                              \
-    double s = 0;                                                                                                    \
-    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
-    for (ptrdiff_t k = 0; k < nnz; k++) s += (double)x[k] * v[idx[k]];                                               \
-    return s;                                                                                                        \
+/* out[a] = x_j'v - mean[j] total, j = cols[a] (a itself without cols), for a in [lo, hi) */                          \
+FR_LEAF void fr_spcols_##S(ptrdiff_t lo, ptrdiff_t hi, const int *cols, const T *x, const I *idx, const I *ptr,      \
+                           const double *mean, const double *v, double total, double *out) {                         \
+    for (ptrdiff_t a = lo; a < hi; a++) {                                                                            \
+        ptrdiff_t j = cols ? cols[a] : a, first = (ptrdiff_t)ptr[j], nnz = (ptrdiff_t)ptr[j + 1] - first;            \
+        const T *xj = x + first;                                                                                     \
+        const I *ij = idx + first;                                                                                   \
+        double s = 0;                                                                                                \
+        if (nnz < 16) {                         /* most columns of text: not worth a vector loop */                  \
+            for (ptrdiff_t k = 0; k < nnz; k++) s += (double)xj[k] * v[ij[k]];                                       \
+        } else {                                                                                                     \
+            FR_PRAGMA(omp simd reduction(+:s))                                                                       \
+            for (ptrdiff_t k = 0; k < nnz; k++) s += (double)xj[k] * v[ij[k]];                                       \
+        }                                                                                                            \
+        out[a] = s - mean[j] * total;                                                                                \
+    }                                                                                                                \
 }
 
 FR_SPARSE(double, int32_t, f64_i32)
@@ -130,6 +141,18 @@ FR_LEAF double fr_vdot(ptrdiff_t n, const double *x, const double *y) {
     FR_PRAGMA(omp simd reduction(+:s))
     for (ptrdiff_t i = 0; i < n; i++) s += x[i] * y[i];
     return s;
+}
+/* dots[k] += x_k'v and sums[k] += x_k'1 for four columns of leading dimension ld, read once */
+FR_LEAF void fr_dotsum4(ptrdiff_t n, const double *x, ptrdiff_t ld, const double *v, double *dots, double *sums) {
+    const double *x1 = x + ld, *x2 = x + 2 * ld, *x3 = x + 3 * ld;
+    double d0 = 0, d1 = 0, d2 = 0, d3 = 0, s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    FR_PRAGMA(omp simd reduction(+:d0, d1, d2, d3, s0, s1, s2, s3))
+    for (ptrdiff_t i = 0; i < n; i++) {
+        d0 += x[i] * v[i]; d1 += x1[i] * v[i]; d2 += x2[i] * v[i]; d3 += x3[i] * v[i];
+        s0 += x[i]; s1 += x1[i]; s2 += x2[i]; s3 += x3[i];
+    }
+    dots[0] += d0; dots[1] += d1; dots[2] += d2; dots[3] += d3;
+    sums[0] += s0; sums[1] += s1; sums[2] += s2; sums[3] += s3;
 }
 FR_LEAF double fr_maxabs(ptrdiff_t n, const double *x) {
     double s = 0;

@@ -25,14 +25,24 @@ cdef extern from "leaf.h" nogil:
     void fr_row_f32(Py_ssize_t p, const float *x, const double *m, double v, double *out) noexcept
     void fr_rowsq_f64(Py_ssize_t p, const double *x, const double *m, double v, double *out) noexcept
     void fr_rowsq_f32(Py_ssize_t p, const float *x, const double *m, double v, double *out) noexcept
-    double fr_spdot_f64_i32(Py_ssize_t nnz, const double *x, const int32_t *idx, const double *v) noexcept
-    double fr_spdot_f64_i64(Py_ssize_t nnz, const double *x, const int64_t *idx, const double *v) noexcept
-    double fr_spdot_f32_i32(Py_ssize_t nnz, const float *x, const int32_t *idx, const double *v) noexcept
-    double fr_spdot_f32_i64(Py_ssize_t nnz, const float *x, const int64_t *idx, const double *v) noexcept
+    void fr_spcols_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int32_t *idx,
+                           const int32_t *ptr, const double *mean, const double *v, double total,
+                           double *out) noexcept
+    void fr_spcols_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int64_t *idx,
+                           const int64_t *ptr, const double *mean, const double *v, double total,
+                           double *out) noexcept
+    void fr_spcols_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int32_t *idx,
+                           const int32_t *ptr, const double *mean, const double *v, double total,
+                           double *out) noexcept
+    void fr_spcols_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int64_t *idx,
+                           const int64_t *ptr, const double *mean, const double *v, double total,
+                           double *out) noexcept
     void fr_axpy4(Py_ssize_t n, const double *a, const double *x0, const double *x1, const double *x2,
                   const double *x3, double *y) noexcept
     void fr_axpy(Py_ssize_t n, double a, const double *x, double *y) noexcept
     double fr_vdot(Py_ssize_t n, const double *x, const double *y) noexcept
+    void fr_dotsum4(Py_ssize_t n, const double *x, Py_ssize_t ld, const double *v, double *dots,
+                    double *sums) noexcept
     double fr_maxabs(Py_ssize_t n, const double *x) noexcept
     void fr_rotate(Py_ssize_t n, double c, double s, double *l, double *v) noexcept
     void fr_bound(Py_ssize_t m, int k, const double *c, const double *const *g, const double *n2, double e2,

@@ -18,8 +18,8 @@ b) **Certificate from few passes.** A residual r is nearly a combination of earl
 c) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
    direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
 d) **Gap.** The duality gap of each solution, in float64, from the block's exact correlations and the bound outside.
-e) **Memory.** When the working set would outgrow its memory, it is built anew from the worst violators and as many of its
-   non-zero coefficients as fit; the others keep their values outside, as part of the residual, until they violate.
+e) **Memory.** When the working set would outgrow its memory, it is built anew from the worst violators and as many of
+   its non-zero coefficients as fit; the others keep their values outside, as part of the residual, until they violate.
 f) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
 """
 from libc.math cimport INFINITY, fabs, isinf, sqrt
@@ -94,6 +94,7 @@ cdef class Engine:
     cdef Block block
     cdef Problem *problems
     cdef Py_ssize_t n_targets, p, n, capacity, turn
+    cdef int max_refs
     cdef const double[:, ::1] Y
     cdef bint full
     cdef double tol, slack
@@ -129,6 +130,8 @@ cdef class Engine:
                   report=None):
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
+        # combining references costs as much as a pass where columns hold but a few entries
+        self.max_refs = MAX_REFS if design.nnz > 24 * p else 2
         self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
@@ -145,8 +148,9 @@ cdef class Engine:
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
         self.guess = <double *> malloc(self.n * sizeof(double))
-        if (self.problems == NULL or self.place == NULL or self.lived == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
-                or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.guess == NULL):
+        if (self.problems == NULL or self.place == NULL or self.lived == NULL or self.wcol == NULL
+                or self.live == NULL or self.cols == NULL or self.live_norm == NULL or self.dots == NULL
+                or self.work == NULL or self.guess == NULL):
             raise MemoryError()
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
@@ -283,7 +287,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             memcpy(P.ref_r[0], P.y, self.n * sizeof(double))
-            P.n_ref, P.oldest = 1, 1
+            P.n_ref, P.oldest = 1, 1 % self.max_refs
         if not self.d.by_columns():              # rows are streamed whole: every column is live
             self.dead_alpha = 0
             for j in range(self.p):
@@ -760,12 +764,11 @@ cdef class Engine:
             memcpy(P.est, P.ref_g[P.oldest], self.n_live * sizeof(double))
             memcpy(P.ref_r[P.oldest], P.r, self.n * sizeof(double))
             P.n_ref = max(P.n_ref, P.oldest + 1)
-            P.oldest = (P.oldest + 1) % MAX_REFS
+            P.oldest = (P.oldest + 1) % self.max_refs
         return 0
 
     cdef void _violators(self, Problem *P, double alpha) noexcept nogil:
-        """Columns outside the working set whose (now exact) correlation breaks their condition, or that are not at zero.
-        """
+        """Columns outside the working set whose (now exact) correlation breaks their condition, or not at zero."""
         cdef Py_ssize_t a, k
         cdef int j
         cdef double l1, g, tol, w, excess
