@@ -1,9 +1,7 @@
 from fastreg.kernels.design cimport Design
 from fastreg.kernels.gram cimport Block
 from fastreg.kernels.quadratic cimport Quad
-
-cdef enum:
-    MAX_REFS = 4
+from fastreg.kernels.references cimport References
 
 cdef struct Problem:
     const double *y      # sqrt(s) (y - mean of y)
@@ -16,9 +14,7 @@ cdef struct Problem:
     Py_ssize_t n_solved
     double yy, rr, r_max
     Quad q
-    double *ref_r[MAX_REFS]   # residuals whose X'r is known for every live column
-    double *ref_g[MAX_REFS]
-    int n_ref, oldest
+    References refs
     double *est          # per live column: estimate of x'r and its error bound
     double *err
     int *cand            # live positions whose bound does not clear the penalty

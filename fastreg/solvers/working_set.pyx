@@ -37,6 +37,8 @@ from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.references cimport (
+    MAX_REFERENCES, references_fit, references_free, references_init, references_keep)
 from fastreg.kernels.quadratic cimport (
     FREE, quad_add, quad_clear, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
@@ -131,7 +133,7 @@ cdef class Engine:
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
-        self.max_refs = MAX_REFS if design.nnz > 24 * p else 2
+        self.max_refs = MAX_REFERENCES if design.nnz > 24 * p else 2
         self.d, self.Y, self.full, self.tol, self.report = design, Y, full, tol, report
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
@@ -162,7 +164,7 @@ cdef class Engine:
             self.problems[t].r_max = fr_maxabs(self.n, &Y[t, 0])
 
     cdef int _allocate(self, Problem *P) except -1:
-        cdef Py_ssize_t p = self.p, k
+        cdef Py_ssize_t p = self.p
         P.r = <double *> malloc(self.n * sizeof(double))
         P.viol = <int *> malloc(p * sizeof(int))
         P.viol_g = <double *> malloc(p * sizeof(double))
@@ -177,23 +179,17 @@ cdef class Engine:
         P.cand = <int *> malloc(p * sizeof(int))
         if P.est == NULL or P.err == NULL or P.r_last == NULL or P.score == NULL or P.cand == NULL:
             raise MemoryError()
-        for k in range(MAX_REFS):
-            P.ref_r[k] = <double *> malloc(self.n * sizeof(double))
-            P.ref_g[k] = <double *> malloc(p * sizeof(double))
-            if P.ref_r[k] == NULL or P.ref_g[k] == NULL:
-                raise MemoryError()
+        references_init(&P.refs, self.n, p, self.max_refs)
         return 0
 
     def __dealloc__(self):
-        cdef Py_ssize_t t, k
+        cdef Py_ssize_t t
         cdef Problem *P
         if self.problems != NULL:
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 quad_free(&P.q)
-                for k in range(MAX_REFS):
-                    free(P.ref_r[k])
-                    free(P.ref_g[k])
+                references_free(&P.refs)
                 free(P.r)
                 free(P.base_own)
                 free(P.outside)
@@ -286,8 +282,7 @@ cdef class Engine:
             return 0
         for t in range(self.n_targets):
             P = &self.problems[t]
-            memcpy(P.ref_r[0], P.y, self.n * sizeof(double))
-            P.n_ref, P.oldest = 1, 1 % self.max_refs
+            references_keep(&P.refs, P.y)
         if not self.d.by_columns():              # rows are streamed whole: every column is live
             self.dead_alpha = 0
             for j in range(self.p):
@@ -299,7 +294,7 @@ cdef class Engine:
                 if self.live_norm1 != NULL:
                     self.live_norm1[j] = self.d.norm1[j]
                 for t in range(self.n_targets):
-                    self.problems[t].ref_g[0][j] = self.q[t, j]
+                    self.problems[t].refs.g[0][j] = self.q[t, j]
             self.n_live = self.p
             self.live_cost = self.d.nnz
         return 0
@@ -490,7 +485,7 @@ cdef class Engine:
         cdef Py_ssize_t a
         cdef int j
         cdef double t, l1, e2, einf, doubt
-        cdef double c[MAX_REFS]
+        cdef double c[MAX_REFERENCES]
         P.n_viol = 0
         if P.n_solved >= 2 and alpha < P.alpha[0] < P.alpha[1]:
             # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
@@ -499,9 +494,9 @@ cdef class Engine:
             memcpy(self.guess, P.r, self.n * sizeof(double))
             fr_axpy(self.n, t, P.r, self.guess)
             fr_axpy(self.n, -t, P.r_last, self.guess)
-            self._project(P, self.guess, c, &e2, &einf)
-            fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1,
-                     einf, P.est, P.err)
+            references_fit(&P.refs, self.guess, c, self.work, &e2, &einf)
+            fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2,
+                     self.live_norm1, einf, P.est, P.err)
             for a in range(self.n_live):
                 j = self.live[a]
                 l1 = alpha * self.pen1[j * self.i1]
@@ -628,11 +623,11 @@ cdef class Engine:
         cdef Py_ssize_t a, n = 0
         cdef int j
         cdef double e2, einf, l1, cost = 0
-        cdef double c[MAX_REFS]
+        cdef double c[MAX_REFERENCES]
         self._revive(P, alpha)
-        self._project(P, P.r, c, &e2, &einf)
-        fr_bound(self.n_live, P.n_ref, c, <const double *const *> P.ref_g, self.live_norm, e2, self.live_norm1, einf,
-                 P.est, P.err)
+        references_fit(&P.refs, P.r, c, self.work, &e2, &einf)
+        fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2, self.live_norm1,
+                 einf, P.est, P.err)
         for a in range(self.n_live):
             j = self.live[a]
             l1 = alpha * self.pen1[j * self.i1]
@@ -659,36 +654,6 @@ cdef class Engine:
         for a in range(n):
             P.est[P.cand[a]] = self.dots[a]
         return 0
-
-    cdef void _project(self, const Problem *P, const double *r, double *c, double *e2, double *einf) noexcept nogil:
-        """Coefficients of r on the reference residuals, newest first, and the norms of what is left.
-
-        Gram-Schmidt on the stored residuals; the remainder is recomputed from the coefficients, so that the bound
-        holds whatever rounding did to them."""
-        cdef Py_ssize_t n = self.n
-        cdef int _, a, b, k = P.n_ref
-        cdef double A[MAX_REFS * MAX_REFS]
-        cdef double rhs[MAX_REFS]
-        cdef double s
-        cdef double *e = self.work
-        for a in range(k):
-            for b in range(a + 1):
-                A[a * MAX_REFS + b] = A[b * MAX_REFS + a] = fr_vdot(n, P.ref_r[a], P.ref_r[b])
-            c[a] = 0
-        memcpy(e, r, n * sizeof(double))
-        for _ in range(2):                        # the second time refines the first
-            for a in range(k):
-                rhs[a] = fr_vdot(n, P.ref_r[a], e)
-            _solve_small_system(A, rhs, k)
-            for a in range(k):
-                c[a] += rhs[a]
-            memcpy(e, r, n * sizeof(double))
-            for a in range(k):
-                fr_axpy(n, -c[a], P.ref_r[a], e)
-        s = fr_vdot(n, e, e)
-        # a remainder at the rounding of the residuals themselves is none
-        e2[0] = sqrt(s) if s > 1e-28 * P.rr else 0
-        einf[0] = fr_maxabs(n, e) if s > 1e-28 * P.rr else 0
 
     cdef int _revive(self, Problem *P, double alpha) except -1 nogil:
         """Bring to life the columns that alpha, or the size of r, no longer keeps out."""
@@ -730,9 +695,9 @@ cdef class Engine:
         cdef Problem *Q
         for t in range(self.n_targets):
             Q = &self.problems[t]
-            for k in range(Q.n_ref if n > 0 else 0):
-                self._weigh(Q.ref_r[k], self.work)
-                self.d.stream(self.live + first, n, self.work, 1, Q.ref_g[k] + first, n)
+            for k in range(Q.refs.held if n > 0 else 0):
+                self._weigh(Q.refs.r[k], self.work)
+                self.d.stream(self.live + first, n, self.work, 1, Q.refs.g[k] + first, n)
         return 0
 
     cdef int _pass(self, Py_ssize_t n_whole) except -1 nogil:
@@ -747,7 +712,7 @@ cdef class Engine:
             P = &self.problems[t]
             if P.whole:
                 self._weigh(P.r, self.work + k * self.n)
-                out = P.ref_g[P.oldest]
+                out = P.refs.g[P.refs.oldest]
                 k += 1
         if n_whole > 1:
             out = self.passes
@@ -759,12 +724,10 @@ cdef class Engine:
             if not P.whole:
                 continue
             if n_whole > 1:
-                memcpy(P.ref_g[P.oldest], self.passes + k * self.n_live, self.n_live * sizeof(double))
+                memcpy(P.refs.g[P.refs.oldest], self.passes + k * self.n_live, self.n_live * sizeof(double))
                 k += 1
-            memcpy(P.est, P.ref_g[P.oldest], self.n_live * sizeof(double))
-            memcpy(P.ref_r[P.oldest], P.r, self.n * sizeof(double))
-            P.n_ref = max(P.n_ref, P.oldest + 1)
-            P.oldest = (P.oldest + 1) % self.max_refs
+            memcpy(P.est, P.refs.g[P.refs.oldest], self.n_live * sizeof(double))
+            references_keep(&P.refs, P.r)
         return 0
 
     cdef void _violators(self, Problem *P, double alpha) noexcept nogil:
@@ -972,42 +935,3 @@ cdef class Engine:
                          self.lo[j * self.ilo], self.hi[j * self.ihi], 0)
             block_correlate(&self.block, self.d, P.r, m, P.q.g)
         return 0
-
-
-cdef void _solve_small_system(const double *A, double *b, int k) noexcept nogil:
-    """b := A^-1 b for a small positive semidefinite A, by LDL' with complete pivoting; null directions get 0."""
-    cdef double M[MAX_REFS * MAX_REFS]
-    cdef double x[MAX_REFS]
-    cdef int used[MAX_REFS]
-    cdef int order[MAX_REFS]
-    cdef int _, a, i, j, piv, rank = 0
-    cdef double best, f
-    for i in range(k):
-        used[i] = 0
-        x[i] = b[i]
-        for j in range(k):
-            M[i * MAX_REFS + j] = A[i * MAX_REFS + j]
-    for _ in range(k):
-        piv, best = -1, 0
-        for i in range(k):
-            if not used[i] and M[i * MAX_REFS + i] > best:
-                piv, best = i, M[i * MAX_REFS + i]
-        if piv < 0 or best <= 1e-14 * A[piv * MAX_REFS + piv]:
-            break
-        used[piv] = 1
-        order[rank] = piv
-        rank += 1
-        for i in range(k):
-            if not used[i]:
-                f = M[i * MAX_REFS + piv] / best
-                for j in range(k):
-                    M[i * MAX_REFS + j] -= f * M[piv * MAX_REFS + j]
-                x[i] -= f * x[piv]
-    for i in range(k):
-        b[i] = 0
-    for a in range(rank - 1, -1, -1):
-        piv = order[a]
-        f = x[piv]
-        for i in range(a + 1, rank):
-            f -= M[piv * MAX_REFS + order[i]] * b[order[i]]
-        b[piv] = f / M[piv * MAX_REFS + piv]

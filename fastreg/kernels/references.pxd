@@ -1,0 +1,16 @@
+# Residuals whose correlations with every live column are known.
+
+cdef enum:
+    MAX_REFERENCES = 4
+
+cdef struct References:
+    Py_ssize_t n                      # length of a residual
+    int held, oldest, most
+    double *r[MAX_REFERENCES]
+    double *g[MAX_REFERENCES]         # X'r of each, by live column
+
+cdef int references_init(References *f, Py_ssize_t n, Py_ssize_t p, int most) except -1
+cdef void references_free(References *f) noexcept nogil
+cdef void references_keep(References *f, const double *r) noexcept nogil
+cdef void references_fit(const References *f, const double *r, double *c, double *e, double *e2,
+                         double *einf) noexcept nogil
