@@ -35,7 +35,6 @@ cdef struct Quad:
     int *list_
     int *order
     char *flag
-    Py_ssize_t n_newton, n_sweep, n_swap
 
 cdef int quad_init(Quad *q) noexcept nogil
 cdef void quad_free(Quad *q) noexcept nogil

@@ -358,7 +358,6 @@ cdef int _newton(Quad *q) except -1 nogil:
             break
         _direction(q)
         frozen = _walk(q, <Break *> q.tb)
-        q.n_newton += 1
         tries += 1
         if frozen > 0:
             _drop(q)
@@ -418,7 +417,6 @@ cdef int _sweep(Quad *q, const int *js, Py_ssize_t nj, int epochs) except -1 nog
                 changed += (w == 0) != (q.w[j] == 0)
                 fr_axpy(q.m, -moved, q.G + j * q.ldg, q.g)
                 q.w[j] = q.seen[j] = w
-        q.n_sweep += 1
         if changed == 0:
             break
     for k in range(s + nj):
@@ -472,7 +470,6 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
     if min(own, step) == INFINITY:                     # nothing penalised takes part: a violation by rounding alone
         q.w[j], q.st[j] = 0, OUT
         return _refresh(q, True)
-    q.n_swap += 1
     for i in range(s):
         k = q.f.idx[i]
         q.w[k] += min(own, step) * q.d[i]

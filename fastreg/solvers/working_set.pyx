@@ -126,7 +126,6 @@ cdef class Engine:
     cdef double *out_val
     cdef Py_ssize_t out_n, out_room, finished
     cdef readonly double columns_streamed     # elements of X streamed so far
-    cdef readonly Py_ssize_t n_rounds
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
                   report=None):
@@ -437,7 +436,6 @@ cdef class Engine:
         if not self.full:
             self._grow_working_set()
         while pending > 0:
-            self.n_rounds += 1
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 if not P.done:
