@@ -445,9 +445,8 @@ def test_the_same_fit_from_eight_threads(storage):
     with ThreadPoolExecutor(8) as pool:
         fits = list(pool.map(lambda _: Lasso(0.05, tol=TOL).fit(X, y), range(24)))
     for model in fits:
-        # to rounding only: OpenBLAS does not obey a thread limit that is set from a worker thread
-        np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-10, atol=1e-13)
-        assert model.intercept_ == pytest.approx(expected.intercept_, rel=1e-10)
+        np.testing.assert_array_equal(model.coef_, expected.coef_)
+        assert model.intercept_ == expected.intercept_
 
 
 # ---------------------------------------------------------------- scikit-learn's tools and data frames
