@@ -182,6 +182,16 @@ FR_LEAF void fr_bound(ptrdiff_t m, int k, const double *c, const double *const *
         for (ptrdiff_t a = 0; a < m; a++) err[a] = n2[a] * e2;
     }
 }
+/* g = the line through last and est, t further on, where both are exact (errors 0); else g, less doubt * g_err */
+FR_LEAF void fr_continue(ptrdiff_t m, double t, const double *est, const double *err, const double *last,
+                         const double *last_err, double doubt, const double *g_err, double *g) {
+    FR_PRAGMA(omp simd)
+    for (ptrdiff_t a = 0; a < m; a++) {
+        double line = est[a] + t * (est[a] - last[a]), s = fabs(g[a]) - doubt * g_err[a];
+        s = s > 0 ? s : 0;
+        g[a] = err[a] + last_err[a] == 0 ? line : (g[a] > 0 ? s : -s);
+    }
+}
 /* rows of a working block kept as lists of (position, value) */
 FR_LEAF double fr_list_dot(ptrdiff_t len, const int32_t *pos, const double *val, const double *w) {
     double s = 0;

@@ -80,9 +80,16 @@ cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g
     q.m += 1
 
 
+cdef inline double _tolerance(const Quad *q, Py_ssize_t j) noexcept nogil:
+    """The largest violation of coordinate j's condition that passes for none.
+
+    One of size loose * sqrt(l2) adds loose^2 / 2 to the duality gap, however ill-conditioned G is."""
+    return q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]) + q.loose * sqrt(q.l2[j])
+
+
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil:
     """Does coordinate j, outside the support, violate its optimality condition? If so, the sign it would take."""
-    cdef double l1 = q.l1[j], tol = q.slack * l1 + q.noise * sqrt(q.G[j * q.ldg + j]), h = q.g[j] - q.l2[j] * q.w[j]
+    cdef double l1 = q.l1[j], tol = _tolerance(q, j), h = q.g[j] - q.l2[j] * q.w[j]
     if q.st[j] == AT_UPPER:
         sign[0] = 1 if l1 > 0 else 0
         return h < sign[0] * l1 - tol
@@ -161,8 +168,7 @@ cdef bint quad_settled(const Quad *q) noexcept nogil:
     cdef double sign = 0
     for j in range(q.m):
         if q.st[j] == FREE:
-            if fabs(q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]) > (
-                    q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j])):
+            if fabs(q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]) > _tolerance(q, j):
                 return False
         elif q.st[j] != IDLE and quad_violates(q, j, &sign):
             return False
@@ -311,7 +317,7 @@ cdef void _direction(Quad *q) noexcept nogil:
     Where the factor holds other l2 terms (an elastic net at the next alpha) it preconditions conjugate gradients:
     M = G + l2f is inverted exactly and differs from A = G + l2 by a diagonal, so that A p comes from M p for free."""
     cdef Py_ssize_t i, it, s = q.f.s
-    cdef double rz = 0, old, step, pap, worst, first = 0
+    cdef double rz = 0, old, step, pap, worst
     cdef bint stale = False
     memcpy(q.res, q.rem, s * sizeof(double))
     memset(q.d, 0, s * sizeof(double))
@@ -334,9 +340,8 @@ cdef void _direction(Quad *q) noexcept nogil:
         for i in range(s):
             q.d[i] += step * q.dir[i]
             q.res[i] -= step * (q.mdir[i] - q.rate[i])
-            worst = max(worst, fabs(q.res[i]))
-        first = worst if it == 0 else first
-        if not stale or worst <= 1e-9 * first or rz <= 1e-26 * old:
+            worst = max(worst, fabs(q.res[i]) / _tolerance(q, q.f.idx[i]))
+        if not stale or worst <= 0.05 or rz <= 1e-26 * old:
             break
     for i in range(s):
         q.rate[i] = q.res[i] - q.rem[i]
@@ -353,8 +358,8 @@ cdef int _newton(Quad *q) except -1 nogil:
         worst = 0
         for i in range(q.f.s):
             j = q.f.idx[i]
-            worst = max(worst, fabs(q.rem[i]) / (0.1 * q.slack * q.l1[j] + 0.1 * q.noise * sqrt(q.G[j * q.ldg + j])))
-        if worst <= 1:
+            worst = max(worst, fabs(q.rem[i]) / _tolerance(q, j))
+        if worst <= 0.1:
             break
         _direction(q)
         frozen = _walk(q, <Break *> q.tb)
@@ -455,7 +460,7 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
     slope = q.l1[j] * q.sg[j]
     for i in range(s):
         slope += q.l1[q.f.idx[i]] * q.sg[q.f.idx[i]] * q.d[i]
-    if fabs(slope) <= q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]):
+    if fabs(slope) <= _tolerance(q, j):
         if q.w[j] == 0 or q.w[j] == q.lo[j] or q.w[j] == q.hi[j]:
             q.st[j] = IDLE                             # what violated was rounding
             return 0

@@ -16,7 +16,10 @@ cdef struct Problem:
     Quad q
     References refs
     double *est          # per live column: estimate of x'r and its error bound
-    double *err
+    double *err          # (0: exact)
+    double *est_last     # the same at the solution before, for the columns that were live then
+    double *err_last
+    Py_ssize_t n_known, n_last  # how many live columns est and est_last cover
     int *cand            # live positions whose bound does not clear the penalty
     Py_ssize_t n_cand
     int *viol            # columns outside the working set that violate or are not at zero, and their correlation
@@ -28,6 +31,9 @@ cdef struct Problem:
     bint done
     bint settled         # no violation left, inside or outside
     double gap
+    double aim           # a gap that is good enough at once
+    double loss          # what the columns cost the gap that were allowed to stay unread
+    bint predicted       # the columns expected to enter were let in at the start
     double best          # smallest gap so far at this penalty value, and rounds since that did not halve it
     int stalled
     bint tried           # a gap has been computed at this penalty value

@@ -24,7 +24,7 @@ f) **Full Gram mode.** When computing X'X costs less than the passes it saves, t
 """
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from libc.time cimport time_t
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -35,7 +35,7 @@ from fastreg.kernels.design cimport Design
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
-from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_maxabs, fr_vdot
+from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep)
@@ -46,6 +46,8 @@ from fastreg.kernels.quadratic cimport (
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
+cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
+cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave, inside and outside the working set
 cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
 
 
@@ -101,7 +103,7 @@ cdef class Engine:
     cdef bint full
     cdef double tol, slack
     cdef object report
-    cdef double last_tick, alpha_now
+    cdef double last_tick, alpha_now, least_pen1
     cdef const double[::1] pen1_, pen2_, lo_, hi_
     cdef const double *pen1
     cdef const double *pen2
@@ -173,10 +175,13 @@ cdef class Engine:
             return 0
         P.est = <double *> malloc(p * sizeof(double))
         P.err = <double *> malloc(p * sizeof(double))
+        P.est_last = <double *> malloc(p * sizeof(double))
+        P.err_last = <double *> malloc(p * sizeof(double))
         P.r_last = <double *> malloc(self.n * sizeof(double))
         P.score = <double *> malloc(p * sizeof(double))
         P.cand = <int *> malloc(p * sizeof(int))
-        if P.est == NULL or P.err == NULL or P.r_last == NULL or P.score == NULL or P.cand == NULL:
+        if (P.est == NULL or P.err == NULL or P.est_last == NULL or P.err_last == NULL or P.r_last == NULL
+                or P.score == NULL or P.cand == NULL):
             raise MemoryError()
         references_init(&P.refs, self.n, p, self.max_refs)
         return 0
@@ -195,6 +200,8 @@ cdef class Engine:
                 free(P.est)
                 free(P.r_last)
                 free(P.err)
+                free(P.est_last)
+                free(P.err_last)
                 free(P.cand)
                 free(P.viol)
                 free(P.viol_g)
@@ -253,6 +260,7 @@ cdef class Engine:
         self.pen1, self.pen2, self.lo, self.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
         self.i1, self.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
         self.ilo, self.ihi = lo.shape[0] > 1, hi.shape[0] > 1
+        self.least_pen1 = np.min(pen1)
         for j in range(self.p):
             if (self.d.norm[j] == 0 or isinf(self.pen1[j * self.i1]) or isinf(self.pen2[j * self.i2])
                     or (self.lo[j * self.ilo] == 0 and self.hi[j * self.ihi] == 0)):
@@ -427,7 +435,8 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
-            P.best, P.stalled, P.tried = INFINITY, 0, False
+            P.best, P.stalled, P.tried, P.predicted = INFINITY, 0, False, self.full
+            P.aim = min(self.tol, ACCURATE) * P.yy
             P.worst = INFINITY if P.n_solved == 0 and not self.full else 0
             self._set_alpha(P, alpha)
             if not self.full:
@@ -447,8 +456,10 @@ cdef class Engine:
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 if not P.done:
-                    # never at the first gap: a path would stand still while its last solution is good enough
-                    P.done = P.settled or (P.tried and P.gap <= self.tol * P.yy)
+                    # at the first gap only if it is small and new columns had their chance: a path must not stand
+                    # still while its last solution is good enough
+                    P.done = P.settled or (P.tried and P.gap <= self.tol * P.yy) or (
+                        P.predicted and P.gap <= P.aim)
                     P.tried = P.gap < INFINITY
                     pending += not P.done and P.rounds < max_rounds
             if pending > 0:
@@ -479,32 +490,45 @@ cdef class Engine:
     cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
         """List the columns that would violate at alpha if r went on along its path, which is linear between events.
 
-        A guess: it only saves a round of certificates, it decides nothing."""
+        Where both of the last two correlations of a column are known they are continued; otherwise those of the
+        references, taken back by the error they may have. A guess: it only saves a round of certificates, it decides
+        nothing."""
         cdef Py_ssize_t a
         cdef int j
-        cdef double t, l1, e2, einf, doubt
+        cdef double t, g, l1, e2, einf, doubt
         cdef double c[MAX_REFERENCES]
         P.n_viol = 0
         if P.n_solved >= 2 and alpha < P.alpha[0] < P.alpha[1]:
+            P.predicted = True
+            t = (alpha - P.alpha[0]) / (P.alpha[0] - P.alpha[1])
+            for a in range(P.n_last, self.n_live):
+                P.err_last[a] = INFINITY
+            for a in range(P.n_known, self.n_live):
+                P.err[a] = INFINITY
             # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
             doubt = DOUBT / sqrt(<double> self.n)
-            t = (alpha - P.alpha[0]) / (P.alpha[0] - P.alpha[1])
             memcpy(self.guess, P.r, self.n * sizeof(double))
             fr_axpy(self.n, t, P.r, self.guess)
             fr_axpy(self.n, -t, P.r_last, self.guess)
             references_fit(&P.refs, self.guess, c, self.work, &e2, &einf)
             fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2,
-                     self.live_norm1, einf, P.est, P.err)
+                     self.live_norm1, einf, P.score, P.viol_g)
+            fr_continue(self.n_live, t, P.est, P.err, P.est_last, P.err_last, doubt, P.viol_g, P.score)
             for a in range(self.n_live):
+                g = P.score[a]
+                if fabs(g) <= alpha * self.least_pen1:
+                    continue
                 j = self.live[a]
                 l1 = alpha * self.pen1[j * self.i1]
-                t = fabs(P.est[a]) - doubt * P.err[a]
-                if t > l1 and self.place[j] == LIVE and (
-                        self.hi[j * self.ihi] > 0 if P.est[a] > 0 else self.lo[j * self.ilo] < 0):
+                if fabs(g) > l1 and self.place[j] == LIVE and (
+                        self.hi[j * self.ihi] > 0 if g > 0 else self.lo[j * self.ilo] < 0):
                     P.viol[P.n_viol] = j
-                    P.viol_g[P.n_viol] = P.est[a]
-                    P.score[P.n_viol] = alpha * fabs(P.est[a]) / l1 if l1 > 0 else INFINITY
+                    P.viol_g[P.n_viol] = g
+                    P.score[P.n_viol] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
                     P.n_viol += 1
+        P.est, P.est_last = P.est_last, P.est
+        P.err, P.err_last = P.err_last, P.err
+        P.n_last, P.n_known = P.n_known, 0
         memcpy(P.r_last, P.r, self.n * sizeof(double))
         P.alpha[1], P.alpha[0] = P.alpha[0], alpha
         P.n_solved += 1
@@ -530,6 +554,7 @@ cdef class Engine:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
         cdef Py_ssize_t _
         P.q.slack = max(self.slack, min(0.3, 0.1 * P.worst))
+        P.q.loose = sqrt(ALLOWED * P.aim / (P.q.m + 1))
         if P.q.m > 0:
             for _ in range(50 + P.q.m):
                 if quad_solve(&P.q, 4) == 1:
@@ -623,10 +648,13 @@ cdef class Engine:
         cdef double e2, einf, l1, cost = 0
         cdef double c[MAX_REFERENCES]
         self._revive(P, alpha)
+        P.n_known = self.n_live
         references_fit(&P.refs, P.r, c, self.work, &e2, &einf)
         fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2, self.live_norm1,
                  einf, P.est, P.err)
         for a in range(self.n_live):
+            if fabs(P.est[a]) + P.err[a] <= alpha * self.least_pen1 and P.outside == NULL:
+                continue
             j = self.live[a]
             l1 = alpha * self.pen1[j * self.i1]
             if fabs(P.est[a]) + P.err[a] > l1 or (P.outside != NULL and P.outside[j] != 0):
@@ -636,6 +664,7 @@ cdef class Engine:
                         or (P.outside != NULL and P.outside[j] != 0)):
                     P.cand[n] = <int> a
                     n += 1
+        n = self._allow(P, alpha, n)
         P.n_cand = n
         if n == 0 or e2 == 0:
             return 0
@@ -651,7 +680,30 @@ cdef class Engine:
         self.columns_streamed += cost
         for a in range(n):
             P.est[P.cand[a]] = self.dots[a]
+            P.err[P.cand[a]] = 0
         return 0
+
+    cdef Py_ssize_t _allow(self, Problem *P, double alpha, Py_ssize_t n) noexcept nogil:
+        """Drop candidates whose l2 term makes them cheap: an excess e over l1 adds at most e^2 / (2 l2) to the gap."""
+        cdef Py_ssize_t a, k, kept, before
+        cdef int j
+        cdef double cost, most
+        P.loss = 0
+        before = n + 1
+        while 0 < n < before:
+            before, kept, most = n, 0, (ALLOWED * P.aim - P.loss) / n
+            for k in range(n):
+                a = P.cand[k]
+                j = self.live[a]
+                cost = fabs(P.est[a]) + P.err[a] - alpha * self.pen1[j * self.i1]
+                cost = cost * cost - 2 * most * alpha * self.pen2[j * self.i2]
+                if cost <= 0 and (P.outside == NULL or P.outside[j] == 0):
+                    P.loss += most + (0.5 * cost / (alpha * self.pen2[j * self.i2]) if cost < 0 else 0)
+                else:
+                    P.cand[kept] = <int> a
+                    kept += 1
+            n = kept
+        return n
 
     cdef int _revive(self, Problem *P, double alpha) except -1 nogil:
         """Bring to life the columns that alpha, or the size of r, no longer keeps out."""
@@ -725,6 +777,7 @@ cdef class Engine:
                 memcpy(P.refs.g[P.refs.oldest], self.passes + k * self.n_live, self.n_live * sizeof(double))
                 k += 1
             memcpy(P.est, P.refs.g[P.refs.oldest], self.n_live * sizeof(double))
+            memset(P.err, 0, self.n_live * sizeof(double))
             references_keep(&P.refs, P.r)
         return 0
 
@@ -788,7 +841,7 @@ cdef class Engine:
         c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
         value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
         value = max(value, self._dual(P, alpha, c_lasso, yr))
-        return max(primal - value, 0.) + free_
+        return max(primal - value, 0.) + free_ + P.loss
 
     cdef inline bint _free(self, double g, Py_ssize_t j, double alpha) noexcept nogil:
         """No penalty and no limit on the side that g points to."""
