@@ -108,11 +108,11 @@ def as_design(X, weight, centred, n_threads):
         owners = (X.data, X.indices, X.indptr)
         return Design(kind, n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), 0, 0,
                       X.dtype == np.float32, X.indices.dtype == np.int64, centred, weight, root, mean, norm,
-                      np.zeros(p), weight_sum, n_threads, owners)
+                      np.zeros(p), np.zeros(p), weight_sum, n_threads, owners)
     layout = _dense_strides(X)
     if layout is None:
         X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
         layout = _dense_strides(X)
     kind, stride, step = layout
     return Design(kind, n, p, n * p, _address(X), 0, 0, stride, step, X.dtype == np.float32, False, centred,
-                  weight, root, mean, norm, None, weight_sum, n_threads, X)
+                  weight, root, mean, norm, None, None, weight_sum, n_threads, X)

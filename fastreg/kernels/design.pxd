@@ -18,13 +18,15 @@ cdef class Design:
     cdef const void *indptr
     cdef object owners
     cdef int n_threads
-    cdef double[::1] mean_, norm_, norm1_
+    cdef double[::1] mean_, norm_, norm1_, level_
     cdef const double[::1] weight_, root_
     cdef const double *weight       # normalised sample weights, NULL for ones
     cdef const double *root         # their square roots, NULL for ones
     cdef double *mean
     cdef double *norm               # centred, weighted Euclidean norm of each column
     cdef double *norm1              # sum_i sqrt(s_i) |x_ij| (sparse storage), NULL otherwise
+    cdef double *level              # part of the mean that a sparse column loses when it is gathered: where it has no
+                                    # zeros all of it, which keeps the digits that a high level would cost
 
     cdef bint by_columns(self) noexcept nogil
     cdef bint sparse(self) noexcept nogil

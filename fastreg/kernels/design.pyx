@@ -233,6 +233,7 @@ cdef void _sparse_column_moments(Design d, const real *data, const index *idx, c
         sq += w * (x - m) * (x - m)
         n1 += fabs(x) if d.root == NULL else d.root[idx[e]] * fabs(x)
     d.mean[j], d.norm1[j] = m, n1
+    d.level[j] = 0 if _absent(d, present) > 0 else m
     d.norm[j] = sqrt(sq + _absent(d, present) * m * m)
 
 
@@ -259,6 +260,7 @@ cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const
             x = data[e] - d.mean[j]
             d.norm[j] += w * x * x
     for j in range(d.p):
+        d.level[j] = 0 if _absent(d, present[j]) > 0 else d.mean[j]
         d.norm[j] = sqrt(d.norm[j] + _absent(d, present[j]) * d.mean[j] * d.mean[j])
     free(present)
     return 0
@@ -342,10 +344,12 @@ cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) no
 cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
                                 Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
     cdef Py_ssize_t a, e
+    cdef double level
     for a in range(m):
+        level = d.level[cols[a]]
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
             _rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
-                       data[e] if d.root == NULL else d.root[idx[e]] * data[e])
+                       (data[e] - level) * (1 if d.root == NULL else d.root[idx[e]]))
     return 0
 
 
@@ -362,7 +366,8 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
         before = rows.len[i]
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             if where[idx[e]] > 0:
-                _rows_push(rows, i, where[idx[e]] - 1, data[e] if d.root == NULL else d.root[i] * data[e])
+                _rows_push(rows, i, where[idx[e]] - 1,
+                           (data[e] - d.level[idx[e]]) * (1 if d.root == NULL else d.root[i]))
         _sort_tail(rows.pos + rows.start[i], rows.val + rows.start[i], before, rows.len[i])
     free(where)
     return 0
@@ -405,8 +410,8 @@ cdef class Design:
         float32 data; int64 indices; subtract column means.
     weight, root : ndarray or None
         Sample weights summing to their number, and their square roots.
-    mean, norm, norm1 : ndarray of shape (p,)
-        Where the moments go; norm1 is None for dense storage.
+    mean, norm, norm1, level : ndarray of shape (p,)
+        Where the moments go; the last two are None for dense storage.
     weight_sum : float
     n_threads : int
     owners : object
@@ -415,20 +420,21 @@ cdef class Design:
 
     def __init__(self, int kind, Py_ssize_t n, Py_ssize_t p, Py_ssize_t nnz, uintptr_t data, uintptr_t indices,
                  uintptr_t indptr, Py_ssize_t stride, Py_ssize_t step, bint single, bint wide_index, bint centred,
-                 weight, root, double[::1] mean, double[::1] norm, norm1, double weight_sum, int n_threads, owners):
+                 weight, root, double[::1] mean, double[::1] norm, norm1, level, double weight_sum, int n_threads,
+                 owners):
         self.kind, self.n, self.p, self.nnz = kind, n, p, nnz
         self.data, self.indices, self.indptr = <const void *> data, <const void *> indices, <const void *> indptr
         self.stride, self.step = stride, step
         self.single, self.wide_index, self.centred = single, wide_index, centred
-        self.weight = self.root = self.norm1 = NULL
+        self.weight = self.root = self.norm1 = self.level = NULL
         if weight is not None:
             self.weight_, self.root_ = weight, root
             self.weight, self.root = &self.weight_[0], &self.root_[0]
         self.mean_, self.norm_ = mean, norm
         self.mean, self.norm = &mean[0], &norm[0]
         if norm1 is not None:
-            self.norm1_ = norm1
-            self.norm1 = &self.norm1_[0]
+            self.norm1_, self.level_ = norm1, level
+            self.norm1, self.level = &self.norm1_[0], &self.level_[0]
         self.weight_sum, self.n_threads, self.owners = weight_sum, n_threads, owners
 
     @property
@@ -460,7 +466,7 @@ cdef class Design:
         return self.n_threads if work > PARALLEL_WORK else 1
 
     cdef int moments(self) except -1 nogil:
-        """Fill mean, norm (and norm1)."""
+        """Fill mean, norm (norm1 and level)."""
         if self.kind == DENSE_COLUMNS:
             if self.single:
                 _each_column_moments[float](self, <const float *> self.data)
@@ -546,7 +552,7 @@ cdef class Design:
             _load_rows[double](self, <const double *> self.data, i0, rows, shift, out)
 
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
-        """Sparse storage: append columns cols[0..m), scaled by sqrt(s), as positions first, first + 1, ..."""
+        """Sparse storage: append columns cols[0..m), less their level and scaled by sqrt(s), as positions first, ..."""
         if self.wide_index:
             if self.single:
                 return _gather_sparse[float, int64_t](

@@ -20,6 +20,7 @@ from fastreg.kernels.leaf cimport (
 from fastreg.kernels.memory cimport grow
 
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
+cdef Py_ssize_t SPARSE_ROWS_AT_ONCE = 256
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
 
 
@@ -60,7 +61,7 @@ cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except 
     cdef Py_ssize_t a, i, m = b.m
     _reserve(b, d, m + k)
     for a in range(k):
-        b.mean[m + a] = d.mean[cols[a]]
+        b.mean[m + a] = d.mean[cols[a]] - (d.level[cols[a]] if d.sparse() else 0)
     if d.sparse():
         d.gather_rows(cols, k, <int> m, &b.rows)
         _sparse_gram(b, d, k)
@@ -128,11 +129,12 @@ cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
 
 
 # ---- products with the block ----------------------------------------------------------------------------------------
-cdef int block_residual(const Block *b, Design d, const double *y, const double *w, double *r) except -1 nogil:
-    """r = y - X w."""
-    cdef Py_ssize_t c, j, nz = 0, chunks = (b.n + ROWS - 1) // ROWS
+cdef int block_residual(const Block *b, Design d, const double *y, const double *w, double *r,
+                        double *g) except -1 nogil:
+    """r = y - X w; for sparse storage also g = X'r unless g is NULL, while the rows are in cache."""
+    cdef Py_ssize_t c, j, nz = 0, size = SPARSE_ROWS_AT_ONCE if d.sparse() else ROWS, chunks = (b.n + size - 1) // size
     cdef int threads
-    cdef double level = 0
+    cdef double level = 0, total = 0
     cdef int *js = NULL
     grow(<void **> &js, (b.m + 1) * sizeof(int))
     for j in range(b.m):
@@ -140,13 +142,19 @@ cdef int block_residual(const Block *b, Design d, const double *y, const double 
             js[nz] = <int> j
             nz += 1
             level += w[j] * b.mean[j]
+    if g != NULL:
+        memset(g, 0, b.m * sizeof(double))
     threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * nz)
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="static"):
-            _residual_rows(b, d, y, w, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS), r)
-    else:
-        for c in range(chunks):
-            _residual_rows(b, d, y, w, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS), r)
+            _residual_rows(b, d, y, w, level, js, nz, c * size, min(b.n, (c + 1) * size), r)
+    for c in range(chunks):
+        if threads == 1:
+            _residual_rows(b, d, y, w, level, js, nz, c * size, min(b.n, (c + 1) * size), r)
+        if g != NULL:
+            total += _correlate_rows(b, d, r, 0, c * size, min(b.n, (c + 1) * size), g)
+    if g != NULL and d.centred:
+        fr_axpy(b.m, -total, b.mean, g)
     free(js)
     return 0
 
@@ -173,24 +181,14 @@ cdef void _residual_rows(const Block *b, Design d, const double *y, const double
 
 cdef int block_correlate(const Block *b, Design d, const double *r, Py_ssize_t first, double *g) except -1 nogil:
     """g[j] = x_j'r for the block's columns from `first` on."""
-    cdef Py_ssize_t i, j, c, chunks
-    cdef double total = 0
-    cdef const RowLists *rows = &b.rows
+    cdef Py_ssize_t c, chunks
+    cdef double total
     cdef int threads
     if d.sparse():
         memset(g + first, 0, (b.m - first) * sizeof(double))
-        for i in range(b.n):
-            total += r[i] if d.root == NULL else d.root[i] * r[i]
-            j = rows.len[i]
-            if first > 0:
-                while j > 0 and rows.pos[rows.start[i] + j - 1] >= first:
-                    j -= 1
-            else:
-                j = 0
-            fr_list_add(rows.len[i] - j, rows.pos + rows.start[i] + j, rows.val + rows.start[i] + j, r[i], g)
+        total = _correlate_rows(b, d, r, first, 0, b.n, g)
         if d.centred:
-            for j in range(first, b.m):
-                g[j] -= b.mean[j] * total
+            fr_axpy(b.m - first, -total, b.mean + first, g + first)
         return 0
     chunks = (b.m - first + 31) // 32
     threads = d.threads(<double> b.n * (b.m - first))
@@ -200,6 +198,21 @@ cdef int block_correlate(const Block *b, Design d, const double *r, Py_ssize_t f
     else:
         _correlate_columns(b, r, first, b.m, g)
     return 0
+
+
+cdef double _correlate_rows(const Block *b, Design d, const double *r, Py_ssize_t first, Py_ssize_t lo, Py_ssize_t hi,
+                            double *g) noexcept nogil:
+    """g[j] += x_j'r over sparse rows [lo, hi), uncentred, for columns from `first` on; returns the sum of sqrt(s) r."""
+    cdef Py_ssize_t i, j
+    cdef double total = 0
+    cdef const RowLists *rows = &b.rows
+    for i in range(lo, hi):
+        total += r[i] if d.root == NULL else d.root[i] * r[i]
+        j = rows.len[i] if first > 0 else 0
+        while j > 0 and rows.pos[rows.start[i] + j - 1] >= first:
+            j -= 1
+        fr_list_add(rows.len[i] - j, rows.pos + rows.start[i] + j, rows.val + rows.start[i] + j, r[i], g)
+    return total
 
 
 cdef void _correlate_columns(const Block *b, const double *r, Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:

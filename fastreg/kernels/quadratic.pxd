@@ -23,9 +23,9 @@ cdef struct Quad:
     double *seen         # the w for which g is valid outside the support
     char *st
     Factor f
-    double slack         # a KKT violation below slack * l1 + noise * sqrt(G_jj) + loose * sqrt(l2) is none
+    double slack         # a KKT violation below slack * l1 + noise * sqrt(G_jj) is none; in the support,
     double noise
-    double loose
+    double loose         # loose * sqrt(l2) more is
     double *rem          # work over the support: stationarity residual, step, rate of change, breakpoints
     double *d
     double *rate

@@ -83,8 +83,9 @@ cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g
 cdef inline double _tolerance(const Quad *q, Py_ssize_t j) noexcept nogil:
     """The largest violation of coordinate j's condition that passes for none.
 
-    One of size loose * sqrt(l2) adds loose^2 / 2 to the duality gap, however ill-conditioned G is."""
-    return q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]) + q.loose * sqrt(q.l2[j])
+    In the support, one of loose * sqrt(l2) adds loose^2 / 2 to the duality gap, however ill-conditioned G is."""
+    return q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]) + (
+        q.loose * sqrt(q.l2[j]) if q.st[j] == FREE else 0)
 
 
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil:
@@ -182,7 +183,7 @@ cdef int quad_set_l2(Quad *q) except -1 nogil:
     cdef bint far = False
     for i in range(s):
         l2, old = q.l2[q.f.idx[i]], q.l2f[q.f.idx[i]]
-        far |= l2 < 0.8 * old or l2 > 1.25 * old or (s < 64 and l2 != old)
+        far |= l2 < 0.65 * old or l2 > 1.5 * old or (s < 64 and l2 != old)
     if far:
         memcpy(q.list_, q.f.idx, s * sizeof(int))
         factor_clear(&q.f)

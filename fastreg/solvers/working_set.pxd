@@ -13,6 +13,7 @@ cdef struct Problem:
     double alpha[2]      # the last two penalty values
     Py_ssize_t n_solved
     double yy, rr, r_max
+    bint fresh           # the correlations in q are computed from r, not carried along
     Quad q
     References refs
     double *est          # per live column: estimate of x'r and its error bound

@@ -31,7 +31,7 @@ from cpython.exc cimport PyErr_CheckSignals
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
@@ -554,6 +554,7 @@ cdef class Engine:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
         cdef Py_ssize_t _
         P.q.slack = max(self.slack, min(0.3, 0.1 * P.worst))
+        P.fresh = False
         P.q.loose = sqrt(ALLOWED * P.aim / (P.q.m + 1))
         if P.q.m > 0:
             for _ in range(50 + P.q.m):
@@ -575,7 +576,10 @@ cdef class Engine:
     cdef int _residual(self, Problem *P) except -1 nogil:
         """Residual and its norms at w."""
         if not self.full:
-            block_residual(&self.block, self.d, P.base, P.q.w, P.r)
+            P.fresh = self.d.sparse()
+            block_residual(&self.block, self.d, P.base, P.q.w, P.r, P.q.g if P.fresh else NULL)
+            if P.fresh:
+                memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
             P.rr = fr_vdot(self.n, P.r, P.r)
             P.r_max = fr_maxabs(self.n, P.r)
         return 0
@@ -583,6 +587,8 @@ cdef class Engine:
     cdef int _correlate(self, Problem *P) except -1 nogil:
         """Correlations of the working set with the residual, from scratch: no rounding is carried along."""
         cdef Py_ssize_t j
+        if P.fresh:
+            return 0
         if self.full:
             memcpy(P.q.g, &self.q[P - self.problems, 0], self.p * sizeof(double))
             P.rr = P.yy
@@ -595,8 +601,8 @@ cdef class Engine:
             P.rr = max(P.rr, 0.)
             return 0
         block_correlate(&self.block, self.d, P.r, 0, P.q.g)
-        for j in range(P.q.m):
-            P.q.seen[j] = P.q.w[j]
+        memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
+        P.fresh = True
         return 0
 
     cdef int _certify(self, double alpha) except -1 nogil:
@@ -684,10 +690,11 @@ cdef class Engine:
         return 0
 
     cdef Py_ssize_t _allow(self, Problem *P, double alpha, Py_ssize_t n) noexcept nogil:
-        """Drop candidates whose l2 term makes them cheap: an excess e over l1 adds at most e^2 / (2 l2) to the gap."""
+        """Drop candidates that are likely none and, by their l2 term, cheap if they are: an excess e of the bound over
+        l1 adds at most e^2 / (2 l2) to the gap."""
         cdef Py_ssize_t a, k, kept, before
         cdef int j
-        cdef double cost, most
+        cdef double cost, most, l1
         P.loss = 0
         before = n + 1
         while 0 < n < before:
@@ -695,9 +702,10 @@ cdef class Engine:
             for k in range(n):
                 a = P.cand[k]
                 j = self.live[a]
-                cost = fabs(P.est[a]) + P.err[a] - alpha * self.pen1[j * self.i1]
+                l1 = alpha * self.pen1[j * self.i1]
+                cost = fabs(P.est[a]) + P.err[a] - l1
                 cost = cost * cost - 2 * most * alpha * self.pen2[j * self.i2]
-                if cost <= 0 and (P.outside == NULL or P.outside[j] == 0):
+                if cost <= 0 and fabs(P.est[a]) <= l1 and (P.outside == NULL or P.outside[j] == 0):
                     P.loss += most + (0.5 * cost / (alpha * self.pen2[j * self.i2]) if cost < 0 else 0)
                 else:
                     P.cand[kept] = <int> a
@@ -855,11 +863,18 @@ cdef class Engine:
         One that is not in the support depends on it, up to a remainder of squared length 1e-3 PIVOT_TOL of its own."""
         cdef double l1 = alpha * self.pen1[j * self.i1], size = fabs(g), norm = self.d.norm[j]
         if self._free(g, j, alpha):
+            if not fitted:
+                size = max(size - self._rounding(j, noise), 0.)
             free_[0] += size * size / (norm * norm) * (1 if fitted else 0.5e3 / PIVOT_TOL)
         elif isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]):
             size = max(size - noise * norm, 0.)
             if size * c[0] > l1:
                 c[0] = l1 / size
+
+    cdef inline double _rounding(self, Py_ssize_t j, double noise) noexcept nogil:
+        """Rounding of x_j'r: that of a sparse column grows with its level, which is only subtracted from the sum."""
+        cdef double norm = self.d.norm[j], level = self.d.mean[j] if self.d.sparse() else 0
+        return noise * sqrt(norm * norm + self.d.weight_sum * level * level)
 
     cdef double _dual(self, const Problem *P, double alpha, double c, double yr) noexcept nogil:
         """Dual objective at theta = c r; -inf where theta is not feasible."""
@@ -962,7 +977,7 @@ cdef class Engine:
             P.q.w[k] = P.q.seen[k] = P.outside[self.wcol[k]]
             P.q.rate[k] = -P.q.w[k]
             P.outside[self.wcol[k]] = 0
-        block_residual(&self.block, self.d, P.r, P.q.rate, P.base_own)
+        block_residual(&self.block, self.d, P.r, P.q.rate, P.base_own, NULL)
         return quad_place(&P.q)
 
     cdef int _gather(self, const int *cols, Py_ssize_t n) except -1 nogil:
@@ -984,5 +999,9 @@ cdef class Engine:
                 j = cols[k]
                 quad_add(&P.q, self.alpha_now * self.pen1[j * self.i1], self.alpha_now * self.pen2[j * self.i2],
                          self.lo[j * self.ilo], self.hi[j * self.ihi], 0)
-            block_correlate(&self.block, self.d, P.r, m, P.q.g)
+            if self.d.kind == SPARSE_COLUMNS:
+                self._weigh(P.r, self.work)
+                self.d.stream(cols, n, self.work, 1, P.q.g + m, n)
+            else:
+                block_correlate(&self.block, self.d, P.r, m, P.q.g)
         return 0
