@@ -25,8 +25,8 @@ cdef class Design:
     cdef double *mean
     cdef double *norm               # centred, weighted Euclidean norm of each column
     cdef double *norm1              # sum_i sqrt(s_i) |x_ij| (sparse storage), NULL otherwise
-    cdef double *level              # part of the mean that a sparse column loses when it is gathered: where it has no
-                                    # zeros all of it, which keeps the digits that a high level would cost
+    cdef double *level              # the mean of a sparse column that has no zeros (0 otherwise): gathered columns
+    # lose it at once, which keeps the digits that a high level would cost
 
     cdef bint by_columns(self) noexcept nogil
     cdef bint sparse(self) noexcept nogil
@@ -40,12 +40,15 @@ cdef class Design:
     cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil
 
+cdef struct Row:
+    Py_ssize_t start     # in the arena
+    int32_t len
+    int32_t room
+
 cdef struct RowLists:
     Py_ssize_t n
-    Py_ssize_t *start
-    int32_t *len
-    int32_t *room
-    int32_t *pos
+    Row *row
+    int32_t *pos         # the arena
     double *val
     Py_ssize_t used, size
 

@@ -270,19 +270,15 @@ cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const
 cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
     memset(r, 0, sizeof(RowLists))
     r.n = n
-    r.start = <Py_ssize_t *> calloc(n, sizeof(Py_ssize_t))
-    r.len = <int32_t *> calloc(n, sizeof(int32_t))
-    r.room = <int32_t *> calloc(n, sizeof(int32_t))
-    if r.start == NULL or r.len == NULL or r.room == NULL:
+    r.row = <Row *> calloc(n, sizeof(Row))
+    if r.row == NULL:
         with gil:
             raise MemoryError()
     return 0
 
 
 cdef void rows_free(RowLists *r) noexcept nogil:
-    free(r.start)
-    free(r.len)
-    free(r.room)
+    free(r.row)
     free(r.pos)
     free(r.val)
     memset(r, 0, sizeof(RowLists))
@@ -290,42 +286,54 @@ cdef void rows_free(RowLists *r) noexcept nogil:
 
 cdef int _rows_repack(RowLists *r, Py_ssize_t extra) except -1 nogil:
     """A larger arena with the rows in order again, each with a little room: reading them all stays sequential."""
-    cdef RowLists old = r[0]
     cdef Py_ssize_t i, at = 0, size = extra + 1024
+    cdef int32_t *pos = r.pos
+    cdef double *val = r.val
+    cdef Row *row
     for i in range(r.n):
-        size += r.len[i] + r.len[i] // 4
+        size += r.row[i].len + r.row[i].len // 4
     size += size // 2
     r.pos, r.val = NULL, NULL
     grow(<void **> &r.pos, size * sizeof(int32_t))
     grow(<void **> &r.val, size * sizeof(double))
     for i in range(r.n):
-        memcpy(r.pos + at, old.pos + old.start[i], old.len[i] * sizeof(int32_t))
-        memcpy(r.val + at, old.val + old.start[i], old.len[i] * sizeof(double))
-        r.start[i] = at
-        r.room[i] = old.len[i] + old.len[i] // 4
-        at += r.room[i]
+        row = &r.row[i]
+        memcpy(r.pos + at, pos + row.start, row.len * sizeof(int32_t))
+        memcpy(r.val + at, val + row.start, row.len * sizeof(double))
+        row.start = at
+        row.room = row.len + row.len // 4
+        at += row.room
     r.used, r.size = at, size
-    free(old.pos)
-    free(old.val)
+    free(pos)
+    free(val)
     return 0
 
 
-cdef inline int _rows_push(RowLists *r, Py_ssize_t i, int pos, double val) except -1 nogil:
-    """Append (pos, val) to row i; a full row moves to the end of the arena with twice the room."""
-    cdef Py_ssize_t room, at
-    if r.len[i] == r.room[i]:
-        room = max(4, r.room[i] + r.room[i] // 2)
-        if r.used + room > r.size:
-            _rows_repack(r, room)
-        memcpy(r.pos + r.used, r.pos + r.start[i], r.len[i] * sizeof(int32_t))
-        memcpy(r.val + r.used, r.val + r.start[i], r.len[i] * sizeof(double))
-        r.start[i] = r.used
-        r.room[i] = <int32_t> room
-        r.used += room
-    at = r.start[i] + r.len[i]
+cdef inline Py_ssize_t _roomy(const Row *row, Py_ssize_t more) noexcept nogil:
+    return row.len + more + (row.len + more) // 2
+
+
+cdef inline int _rows_reserve(RowLists *r, Py_ssize_t i, Py_ssize_t more) except -1 nogil:
+    """Room for so many more entries in row i; a row that is too full moves to the end of the arena."""
+    cdef Row *row = &r.row[i]
+    cdef Py_ssize_t room = _roomy(row, more)
+    if row.len + more <= row.room:
+        return 0
+    if r.used + room > r.size:
+        _rows_repack(r, room)
+    memcpy(r.pos + r.used, r.pos + row.start, row.len * sizeof(int32_t))
+    memcpy(r.val + r.used, r.val + row.start, row.len * sizeof(double))
+    row.start, row.room = r.used, <int32_t> room
+    r.used += room
+    return 0
+
+
+cdef inline void _rows_push(RowLists *r, Py_ssize_t i, int pos, double val) noexcept nogil:
+    """Append (pos, val) to row i, which has room for it."""
+    cdef Row *row = &r.row[i]
+    cdef Py_ssize_t at = row.start + row.len
     r.pos[at], r.val[at] = pos, val
-    r.len[i] += 1
-    return 0
+    row.len += 1
 
 
 cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
@@ -343,8 +351,24 @@ cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) no
 
 cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
                                 Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
-    cdef Py_ssize_t a, e
+    cdef Py_ssize_t a, i, e, need = 0, most = 0
     cdef double level
+    cdef int32_t *more = <int32_t *> calloc(d.n, sizeof(int32_t))
+    if more == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            more[idx[e]] += 1
+    for i in range(d.n):
+        if more[i] > 0:
+            most += _roomy(&rows.row[i], more[i])
+            need += _roomy(&rows.row[i], more[i]) if rows.row[i].len + more[i] > rows.row[i].room else 0
+    if rows.used + need > rows.size:
+        _rows_repack(rows, most)              # now: a later one would take back room that is not yet used
+    for i in range(d.n):
+        _rows_reserve(rows, i, more[i])
+    free(more)
     for a in range(m):
         level = d.level[cols[a]]
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
@@ -355,7 +379,8 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
 
 cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
                              Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
-    cdef Py_ssize_t a, i, e, before
+    cdef Py_ssize_t a, i, e, more
+    cdef Row *row
     cdef int *where = <int *> calloc(d.p, sizeof(int))
     if where == NULL:
         with gil:
@@ -363,12 +388,18 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
     for a in range(m):
         where[cols[a]] = first + <int> a + 1
     for i in range(d.n):
-        before = rows.len[i]
+        more = 0
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            more += where[idx[e]] > 0
+        if more == 0:
+            continue
+        _rows_reserve(rows, i, more)
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             if where[idx[e]] > 0:
                 _rows_push(rows, i, where[idx[e]] - 1,
                            (data[e] - d.level[idx[e]]) * (1 if d.root == NULL else d.root[i]))
-        _sort_tail(rows.pos + rows.start[i], rows.val + rows.start[i], before, rows.len[i])
+        row = &rows.row[i]
+        _sort_tail(rows.pos + row.start, rows.val + row.start, row.len - more, row.len)
     free(where)
     return 0
 

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
-from fastreg.kernels.design cimport DENSE_ROWS, Design, RowLists, rows_free, rows_init
+from fastreg.kernels.design cimport DENSE_ROWS, Design, Row, RowLists, rows_free, rows_init
 from fastreg.kernels.leaf cimport (
     fr_axpy, fr_axpy4, fr_dot4_f64, fr_dotsum4, fr_list_add, fr_list_dot, fr_sum_f64, fr_vdot)
 from fastreg.kernels.memory cimport grow
@@ -102,7 +102,7 @@ cdef void _gram_tile(Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) noexc
 
 cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
     """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
-    cdef Py_ssize_t i, e, first, last, lo, hi, m = b.m, width = max(1, 32768 // (m + k))
+    cdef Py_ssize_t i, e, first, last, lo, hi, m = b.m, width = max(1, 65536 // (m + k))
     cdef RowLists *r = &b.rows
     cdef const int32_t *pos
     cdef const double *val
@@ -112,8 +112,8 @@ cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
         for e in range(lo, hi):
             memset(b.G + e * b.ld, 0, (m + k) * sizeof(double))
         for i in range(b.n):
-            pos, val = r.pos + r.start[i], r.val + r.start[i]
-            last = r.len[i]
+            pos, val = r.pos + r.row[i].start, r.val + r.row[i].start
+            last = r.row[i].len
             while last > 0 and pos[last - 1] >= hi:
                 last -= 1
             first = last
@@ -164,9 +164,11 @@ cdef void _residual_rows(const Block *b, Design d, const double *y, const double
     cdef Py_ssize_t i, k
     cdef double a[4]
     cdef const RowLists *rows = &b.rows
+    cdef const Row *row
     if d.sparse():
         for i in range(lo, hi):
-            r[i] = y[i] - fr_list_dot(rows.len[i], rows.pos + rows.start[i], rows.val + rows.start[i], w) + (
+            row = &rows.row[i]
+            r[i] = y[i] - fr_list_dot(row.len, rows.pos + row.start, rows.val + row.start, w) + (
                 level if d.root == NULL else level * d.root[i])
         return
     memcpy(r + lo, y + lo, (hi - lo) * sizeof(double))
@@ -206,12 +208,14 @@ cdef double _correlate_rows(const Block *b, Design d, const double *r, Py_ssize_
     cdef Py_ssize_t i, j
     cdef double total = 0
     cdef const RowLists *rows = &b.rows
+    cdef const Row *row
     for i in range(lo, hi):
         total += r[i] if d.root == NULL else d.root[i] * r[i]
-        j = rows.len[i] if first > 0 else 0
-        while j > 0 and rows.pos[rows.start[i] + j - 1] >= first:
+        row = &rows.row[i]
+        j = row.len if first > 0 else 0
+        while j > 0 and rows.pos[row.start + j - 1] >= first:
             j -= 1
-        fr_list_add(rows.len[i] - j, rows.pos + rows.start[i] + j, rows.val + rows.start[i] + j, r[i], g)
+        fr_list_add(row.len - j, rows.pos + row.start + j, rows.val + row.start + j, r[i], g)
     return total
 
 

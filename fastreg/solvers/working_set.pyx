@@ -44,6 +44,7 @@ from fastreg.kernels.quadratic cimport (
     quad_set_l2, quad_settled, quad_solve)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
+cdef double STEP = 0.65           # from alpha to alpha on the way to a first one far below the largest
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
@@ -377,6 +378,8 @@ cdef class Engine:
         cdef unsigned char[:, ::1] ok = np.empty((L, T), dtype=np.uint8)
         cdef Problem *P
         self.out_n = 0
+        if L > 0 and self.block.m == 0:
+            self._descend(alphas[0])
         with nogil:
             for k in range(L):
                 self._solve(alphas[k], max_rounds)
@@ -395,6 +398,21 @@ cdef class Engine:
             oi[k], ov[k] = self.out_col[k], self.out_val[k]
         return (np.asarray(indptr), indices, values, np.asarray(gaps), np.asarray(rounds),
                 np.asarray(ok).astype(bool))
+
+    cdef int _descend(self, double alpha) except -1:
+        """Before a cold start far down the path: a few values on the way, one round each.
+
+        Solved straight at a small alpha, the first working sets are fitted far too closely, and what their residual
+        lets in is mostly wrong."""
+        cdef double top = np.max(self.alpha_max()), least = max(alpha, 1e-3 * top)
+        cdef Py_ssize_t k = 0
+        with nogil:
+            top *= STEP
+            while top * sqrt(STEP) > least:
+                self._solve(top, 2 if k < 2 else 1)
+                top *= STEP
+                k += 1
+        return 0
 
     cdef int _store(self, const Problem *P) except -1 nogil:
         cdef Py_ssize_t j
