@@ -65,18 +65,20 @@ def check_start(coef, n_targets, p, name="coef_init"):
 
 
 def is_plain(X, y):
-    """Whether X and y are arrays that need no conversion, so that only their values remain to be checked."""
+    """Whether X and y are arrays that need no conversion; the solver finds NaN and infinity in X as it reads it."""
     return (type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and X.shape[0] > 0 and X.shape[1] > 0
             and type(y) is np.ndarray and y.ndim in (1, 2) and y.dtype in FLOATS and len(y) == len(X)
-            and (y.ndim == 1 or y.shape[1] > 0)
-            and bool(np.isfinite(np.add.reduce(X, axis=None)) and np.isfinite(np.add.reduce(y, axis=None))))
+            and (y.ndim == 1 or y.shape[1] > 0) and bool(np.isfinite(np.add.reduce(y, axis=None))))
 
 
 def check_X_y(X, y):
-    """X (dense, CSC or CSR, float32 or float64, finite) and y (float64, 1-D or 2-D), converted only if they must be."""
+    """X (dense, CSC or CSR, float32 or float64) and y (finite, 1-D or 2-D), converted only if they must be.
+
+    The values of X are left to the solver, which finds NaN and infinity as it reads them.
+    """
     if is_plain(X, y):
         return X, y
-    X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
+    X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False)
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")

@@ -53,7 +53,8 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
             return X, y
-        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True)
+        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
+                             ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
 
 
 class ElasticNet(LinearRegressorMixin, BaseEstimator):

@@ -33,7 +33,7 @@ cdef class Design:
     cdef double cost(self, Py_ssize_t j) noexcept nogil
     cdef int threads(self, double work) noexcept nogil
     cdef void mark_constant(self) noexcept nogil
-    cdef int moments(self) except -1 nogil
+    cdef int moments(self, const double *V, Py_ssize_t k, double *out) except -1 nogil
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil

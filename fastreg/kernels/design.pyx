@@ -8,13 +8,13 @@ from cython.parallel cimport prange
 
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int32_t, int64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastreg.kernels.leaf cimport (
     fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64, fr_row_f32, fr_row_f64, fr_rows4_f32,
     fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64, fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32,
-    fr_spcols_f64_i64, fr_sum_f32, fr_sum_f64, fr_sumsq_f32, fr_sumsq_f64, fr_wsumsq_f32, fr_wsumsq_f64)
+    fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
 from fastreg.kernels.memory cimport grow
 
 ctypedef fused real:
@@ -68,18 +68,19 @@ cdef inline void _load(Py_ssize_t n, const real *x, double m, const double *q, d
         fr_load_f32(n, x, m, q, out)
 
 
-cdef inline double _sum(Py_ssize_t n, const real *x) noexcept nogil:
+cdef inline void _sum4(Py_ssize_t n, const real **x, double *out) noexcept nogil:
     if real is double:
-        return fr_sum_f64(n, x)
+        fr_sum4_f64(n, x[0], x[1], x[2], x[3], out)
     else:
-        return fr_sum_f32(n, x)
+        fr_sum4_f32(n, x[0], x[1], x[2], x[3], out)
 
 
-cdef inline double _sumsq(Py_ssize_t n, const real *x, double m, const double *w) noexcept nogil:
+cdef inline void _sqdot4(Py_ssize_t n, const real **x, const double *m, const double *w, const double *v, double *sq,
+                         double *dot) noexcept nogil:
     if real is double:
-        return fr_sumsq_f64(n, x, m) if w == NULL else fr_wsumsq_f64(n, x, m, w)
+        fr_sqdot4_f64(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
     else:
-        return fr_sumsq_f32(n, x, m) if w == NULL else fr_wsumsq_f32(n, x, m, w)
+        fr_sqdot4_f32(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
 
 
 cdef inline void _row(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
@@ -188,14 +189,34 @@ cdef void _dense_rows_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t
         d.norm[j] = sqrt(d.norm[j])
 
 
-cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t j, real *copy) noexcept nogil:
-    cdef Py_ssize_t n = d.n
-    cdef const real *x = _column(X, j, n, d.stride, d.step, copy)
-    cdef double m = 0
-    if d.centred:
-        m = _sum(n, x) / n if d.weight == NULL else _dot(n, x, 0, d.weight) / d.weight_sum
-        d.mean[j] = m
-    d.norm[j] = sqrt(_sumsq(n, x, m, d.weight))
+cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
+                                double *out, real *copy) noexcept nogil:
+    """Moments of columns [lo, hi), four at a time, and, while these are in cache, their products with V."""
+    cdef Py_ssize_t a, b, t, c, n = d.n
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double sq[4]
+    cdef double dot[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            x[b] = _column(X, a + b, n, d.stride, d.step, copy + b * n) if b < c else x[c - 1]
+            m[b] = 0
+        if d.centred:
+            if d.weight == NULL:
+                _sum4(n, x, sq)
+            else:
+                _dot4(n, x, m, d.weight, sq)
+            for b in range(c):
+                m[b] = d.mean[a + b] = sq[b] / d.weight_sum
+        for t in range(k):
+            if t == 0:
+                _sqdot4(n, x, m, d.weight, V, sq, dot)
+            else:
+                _dot4(n, x, m, V + t * n, dot)
+            for b in range(c):
+                d.norm[a + b] = sqrt(sq[b])
+                out[t * d.p + a + b] = dot[b]
 
 
 # ---- sparse --------------------------------------------------------------------------------------------------------
@@ -496,31 +517,26 @@ cdef class Design:
         """Threads worth starting for so many elements."""
         return self.n_threads if work > PARALLEL_WORK else 1
 
-    cdef int moments(self) except -1 nogil:
-        """Fill mean, norm (norm1 and level)."""
-        if self.kind == DENSE_COLUMNS:
+    cdef int moments(self, const double *V, Py_ssize_t k, double *out) except -1 nogil:
+        """Fill mean, norm (norm1 and level) and out[t, j] = x_j'V[t] (centred); V carries sqrt(s)."""
+        if not self.sparse():
             if self.single:
-                _each_column_moments[float](self, <const float *> self.data)
+                _dense_moments[float](self, <const float *> self.data, V, k, out)
             else:
-                _each_column_moments[double](self, <const double *> self.data)
-        elif self.kind == DENSE_ROWS:
-            if self.single:
-                _dense_rows_moments[float](self, <const float *> self.data, 0, self.p)
-            else:
-                _dense_rows_moments[double](self, <const double *> self.data, 0, self.p)
+                _dense_moments[double](self, <const double *> self.data, V, k, out)
         elif self.wide_index:
             if self.single:
                 _sparse_moments[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
-                                                <const int64_t *> self.indptr)
+                                                <const int64_t *> self.indptr, V, k, out)
             else:
                 _sparse_moments[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
-                                                 <const int64_t *> self.indptr)
+                                                 <const int64_t *> self.indptr, V, k, out)
         elif self.single:
             _sparse_moments[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
-                                            <const int32_t *> self.indptr)
+                                            <const int32_t *> self.indptr, V, k, out)
         else:
             _sparse_moments[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
-                                             <const int32_t *> self.indptr)
+                                             <const int32_t *> self.indptr, V, k, out)
         self.mark_constant()
         return 0
 
@@ -534,40 +550,25 @@ cdef class Design:
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil:
         """out[t, a] = x_j'V[t] (centred), j = cols[a]; all columns when cols is NULL. Row storage: all columns only."""
-        cdef double total[1]
-        cdef double *totals = total
-        cdef Py_ssize_t t, i
-        if self.sparse():
-            if k > 1:
-                totals = <double *> malloc(k * sizeof(double))
-                if totals == NULL:
-                    with gil:
-                        raise MemoryError()
-            for t in range(k):
-                totals[t] = 0
-                if self.centred:
-                    for i in range(self.n):
-                        totals[t] += V[t * self.n + i]
-            if self.wide_index:
-                if self.single:
-                    _stream_sparse[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
-                                                   <const int64_t *> self.indptr, cols, m, V, totals, k, out, ldo)
-                else:
-                    _stream_sparse[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
-                                                    <const int64_t *> self.indptr, cols, m, V, totals, k, out, ldo)
-            elif self.single:
-                _stream_sparse[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
-                                               <const int32_t *> self.indptr, cols, m, V, totals, k, out, ldo)
-            else:
-                _stream_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
-                                                <const int32_t *> self.indptr, cols, m, V, totals, k, out, ldo)
-            if totals != total:
-                free(totals)
-        elif self.single:
-            _stream_dense[float](self, <const float *> self.data, cols, m, V, k, out, ldo)
-        else:
-            _stream_dense[double](self, <const double *> self.data, cols, m, V, k, out, ldo)
-        return 0
+        if not self.sparse():
+            if self.single:
+                return _stream_dense[float](self, <const float *> self.data, cols, m, V, k, out, ldo)
+            return _stream_dense[double](self, <const double *> self.data, cols, m, V, k, out, ldo)
+        if self.wide_index:
+            if self.single:
+                return _stream_sparse[float, int64_t](
+                    self, <const float *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                    cols, m, V, k, out, ldo)
+            return _stream_sparse[double, int64_t](
+                self, <const double *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                cols, m, V, k, out, ldo)
+        if self.single:
+            return _stream_sparse[float, int32_t](
+                self, <const float *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+                cols, m, V, k, out, ldo)
+        return _stream_sparse[double, int32_t](
+            self, <const double *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+            cols, m, V, k, out, ldo)
 
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
         """Dense storage: columns cols[0..m) centred and scaled by sqrt(s), contiguous, into out (n x m)."""
@@ -602,29 +603,63 @@ cdef class Design:
 
 
 # ---- dispatch by layout (typed) ------------------------------------------------------------------------------------
-cdef int _each_column_moments(Design d, const real *X) except -1 nogil:
-    cdef Py_ssize_t j
+cdef int _dense_moments(Design d, const real *X, const double *V, Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunks = (d.p + CHUNK - 1) // CHUNK
     cdef real *copy = NULL
     cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
+    if d.kind == DENSE_ROWS:
+        _dense_rows_moments(d, X, 0, d.p)
+        return _stream_dense(d, X, NULL, d.p, V, k, out, d.p)
     if d.step != 1:
-        grow(<void **> &copy, d.n * sizeof(real))
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
     if threads > 1:
-        for j in prange(d.p, num_threads=threads, schedule="static", chunksize=CHUNK):
-            _dense_column_moments(d, X, j, copy)
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_column_moments(d, X, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
     else:
-        for j in range(d.p):
-            _dense_column_moments(d, X, j, copy)
+        _dense_column_moments(d, X, 0, d.p, V, k, out, copy)
     free(copy)
     return 0
 
 
-cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
-    cdef Py_ssize_t j
+cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr, const double *V,
+                         Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
+    cdef int threads = d.threads(<double> d.nnz * k)
+    cdef double *total
     if d.kind == SPARSE_ROWS:
-        return _sparse_row_moments(d, data, idx, ptr)
-    for j in range(d.p):
-        _sparse_column_moments(d, data, idx, ptr, j)
+        _sparse_row_moments(d, data, idx, ptr)
+        return _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p)
+    total = _totals(d, V, k)
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+    else:
+        for c in range(chunks):
+            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+    free(total)
     return 0
+
+
+cdef void _sparse_chunk_moments(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t lo,
+                                Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
+                                double *out) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(lo, hi):
+        _sparse_column_moments(d, data, idx, ptr, j)
+    _sparse_chunk(d, data, idx, ptr, NULL, lo, hi, V, total, k, out, d.p)
+
+
+cdef double *_totals(Design d, const double *V, Py_ssize_t k) except NULL nogil:
+    """Sum of each V[t], which the means are multiplied by; zeros when they are not subtracted. To be freed."""
+    cdef Py_ssize_t t, i
+    cdef double *total = <double *> calloc(k + 1, sizeof(double))
+    if total == NULL:
+        with gil:
+            raise MemoryError()
+    for t in range(k if d.centred else 0):
+        for i in range(d.n):
+            total[t] += V[t * d.n + i]
+    return total
 
 
 cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k,
@@ -656,10 +691,10 @@ cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, c
 
 
 cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
-                        const double *V, const double *total, Py_ssize_t k, double *out,
-                        Py_ssize_t ldo) except -1 nogil:
+                        const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
     cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
     cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef double *total = _totals(d, V, k)
     if d.kind == SPARSE_ROWS:
         _sparse_rows(d, data, idx, ptr, V, total, k, out, ldo)
     elif threads > 1:
@@ -668,6 +703,7 @@ cdef int _stream_sparse(Design d, const real *data, const index *idx, const inde
     else:
         for c in range(chunks):
             _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
+    free(total)
     return 0
 
 

@@ -16,7 +16,7 @@ from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
 from fastreg.kernels.design cimport DENSE_ROWS, Design, Row, RowLists, rows_free, rows_init
 from fastreg.kernels.leaf cimport (
-    fr_axpy, fr_axpy4, fr_dot4_f64, fr_dotsum4, fr_list_add, fr_list_dot, fr_sum_f64, fr_vdot)
+    fr_axpy, fr_axpy4, fr_dot4_f64, fr_dotsum4, fr_list_add, fr_list_dot, fr_vdot)
 from fastreg.kernels.memory cimport grow
 
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
@@ -348,16 +348,16 @@ cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py
             dsyrk('U', 'T', &iq, &im, &one, B, &im, &one, total, &iq)
             i0 += m
             continue
+        for i in range(m):
+            ones[i] = 1
         X = <double *> d.data + (i0 * d.stride if d.kind == DENSE_ROWS else i0)
         if u.t == 1 and d.kind != DENSE_ROWS:
             for k in range(0, p - 3, 4):
                 fr_dotsum4(m, X + k * d.stride, d.stride, u.Y + i0, total + p * q + k, total + (p + 1) * q + k)
             for k in range(p - p % 4, p):
                 total[p * q + k] += fr_vdot(m, X + k * d.stride, u.Y + i0)
-                total[(p + 1) * q + k] += fr_sum_f64(m, X + k * d.stride)
+                total[(p + 1) * q + k] += fr_vdot(m, X + k * d.stride, ones)
         dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
-        for i in range(m):
-            ones[i] = 1
         for k in range(u.t + 1 if u.t > 1 or d.kind == DENSE_ROWS else 0):
             v = u.Y + k * d.n + i0 if k < u.t else ones
             if d.kind == DENSE_ROWS:
@@ -385,4 +385,4 @@ cdef void _centre_gram(Design d, const Sums *u, double *G, double *Q) noexcept n
             G[i * p + j] = s
         for k in range(u.t):
             Q[k * p + j] = u.total[(p + k) * q + j]
-        d.norm[j] = sqrt(max(0., G[j * p + j]))
+        d.norm[j] = 0 if G[j * p + j] < 0 else sqrt(G[j * p + j])      # NaN stays one

@@ -54,23 +54,37 @@ FR_LEAF double fr_dot_##S(ptrdiff_t n, const T *x, double m, const double *v) { 
     for (ptrdiff_t i = 0; i < n; i++) s += ((double)x[i] - m) * v[i];                                                \
     return s;                                                                                                        \
 }                                                                                                                    \
-FR_LEAF double fr_sum_##S(ptrdiff_t n, const T *x) {                                                                 \
-    double s = 0;                                                                                                    \
-    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
-    for (ptrdiff_t i = 0; i < n; i++) s += (double)x[i];                                                             \
-    return s;                                                                                                        \
+FR_LEAF void fr_sum4_##S(ptrdiff_t n, const T *x0, const T *x1, const T *x2, const T *x3, double *out) {             \
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                                                           \
+    FR_PRAGMA(omp simd reduction(+:s0, s1, s2, s3))                                                                  \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                                              \
+        s0 += (double)x0[i]; s1 += (double)x1[i]; s2 += (double)x2[i]; s3 += (double)x3[i];                          \
+    }                                                                                                                \
+    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;                                                              \
 }                                                                                                                    \
-FR_LEAF double fr_sumsq_##S(ptrdiff_t n, const T *x, double m) {                                                     \
-    double s = 0;                                                                                                    \
-    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
-    for (ptrdiff_t i = 0; i < n; i++) { double d = (double)x[i] - m; s += d * d; }                                   \
-    return s;                                                                                                        \
-}                                                                                                                    \
-FR_LEAF double fr_wsumsq_##S(ptrdiff_t n, const T *x, double m, const double *w) {                                   \
-    double s = 0;                                                                                                    \
-    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
-    for (ptrdiff_t i = 0; i < n; i++) { double d = (double)x[i] - m; s += w[i] * d * d; }                            \
-    return s;                                                                                                        \
+/* sq_k = sum_i w[i] (x_k[i] - m_k)^2 (w NULL meaning 1) and dot_k = sum_i (x_k[i] - m_k) v[i] for four columns */   \
+FR_LEAF void fr_sqdot4_##S(ptrdiff_t n, const T *x0, const T *x1, const T *x2, const T *x3, const double *m,         \
+                           const double *w, const double *v, double *sq, double *dot) {                              \
+    double q0 = 0, q1 = 0, q2 = 0, q3 = 0, s0 = 0, s1 = 0, s2 = 0, s3 = 0, m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3];\
+    if (w) {                                                                                                         \
+        FR_PRAGMA(omp simd reduction(+:q0, q1, q2, q3, s0, s1, s2, s3))                                              \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                          \
+            double d0 = (double)x0[i] - m0, d1 = (double)x1[i] - m1, d2 = (double)x2[i] - m2;                        \
+            double d3 = (double)x3[i] - m3, vi = v[i], wi = w[i];                                                    \
+            q0 += wi * d0 * d0; q1 += wi * d1 * d1; q2 += wi * d2 * d2; q3 += wi * d3 * d3;                          \
+            s0 += d0 * vi; s1 += d1 * vi; s2 += d2 * vi; s3 += d3 * vi;                                              \
+        }                                                                                                            \
+    } else {                                                                                                         \
+        FR_PRAGMA(omp simd reduction(+:q0, q1, q2, q3, s0, s1, s2, s3))                                              \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                          \
+            double d0 = (double)x0[i] - m0, d1 = (double)x1[i] - m1, d2 = (double)x2[i] - m2;                        \
+            double d3 = (double)x3[i] - m3, vi = v[i];                                                               \
+            q0 += d0 * d0; q1 += d1 * d1; q2 += d2 * d2; q3 += d3 * d3;                                              \
+            s0 += d0 * vi; s1 += d1 * vi; s2 += d2 * vi; s3 += d3 * vi;                                              \
+        }                                                                                                            \
+    }                                                                                                                \
+    sq[0] = q0; sq[1] = q1; sq[2] = q2; sq[3] = q3;                                                                  \
+    dot[0] = s0; dot[1] = s1; dot[2] = s2; dot[3] = s3;                                                              \
 }                                                                                                                    \
 /* out[i] = q[i] (x[i] - m), q NULL meaning 1 */                                                                     \
 FR_LEAF void fr_load_##S(ptrdiff_t n, const T *x, double m, const double *q, double *out) {                          \

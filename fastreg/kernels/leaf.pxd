@@ -9,12 +9,14 @@ cdef extern from "leaf.h" nogil:
                      const double *m, const double *v, double *out) noexcept
     double fr_dot_f64(Py_ssize_t n, const double *x, double m, const double *v) noexcept
     double fr_dot_f32(Py_ssize_t n, const float *x, double m, const double *v) noexcept
-    double fr_sum_f64(Py_ssize_t n, const double *x) noexcept
-    double fr_sum_f32(Py_ssize_t n, const float *x) noexcept
-    double fr_sumsq_f64(Py_ssize_t n, const double *x, double m) noexcept
-    double fr_sumsq_f32(Py_ssize_t n, const float *x, double m) noexcept
-    double fr_wsumsq_f64(Py_ssize_t n, const double *x, double m, const double *w) noexcept
-    double fr_wsumsq_f32(Py_ssize_t n, const float *x, double m, const double *w) noexcept
+    void fr_sum4_f64(Py_ssize_t n, const double *x0, const double *x1, const double *x2, const double *x3,
+                     double *out) noexcept
+    void fr_sqdot4_f64(Py_ssize_t n, const double *x0, const double *x1, const double *x2, const double *x3,
+                       const double *m, const double *w, const double *v, double *sq, double *dot) noexcept
+    void fr_sum4_f32(Py_ssize_t n, const float *x0, const float *x1, const float *x2, const float *x3,
+                     double *out) noexcept
+    void fr_sqdot4_f32(Py_ssize_t n, const float *x0, const float *x1, const float *x2, const float *x3,
+                       const double *m, const double *w, const double *v, double *sq, double *dot) noexcept
     void fr_load_f64(Py_ssize_t n, const double *x, double m, const double *q, double *out) noexcept
     void fr_load_f32(Py_ssize_t n, const float *x, double m, const double *q, double *out) noexcept
     void fr_rows4_f64(Py_ssize_t p, const double *x0, const double *x1, const double *x2, const double *x3,

@@ -117,6 +117,18 @@ def capacity(X, n_targets):
     return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET) - per_column) / (2 * quadratic))
 
 
+def _check_finite(X, norms):
+    """NaN and infinity show in the norms of the columns, so that X is not read once more only to be checked."""
+    if np.isfinite(norms).all():
+        return
+    values = X.data if sp.issparse(X) else X
+    if np.isnan(values).any():
+        raise ValueError("X contains NaN: its values must be finite.")
+    if np.isinf(values).any():
+        raise ValueError("X contains infinity: its values must be finite.")
+    raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
+
+
 def _check_known(gram, xy, norms, correlations):
     """What the user says of X'X and X'y must agree with X: diagonals and products are compared."""
     scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
@@ -144,6 +156,7 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     Parameters
     ----------
     X : ndarray or scipy sparse, shape (n, p), float32 or float64
+        NaN or infinity raise a ValueError.
     Y : ndarray of shape (n, n_targets)
     alphas : int or ndarray
         A number of values from the largest useful one down to `eps` times it, or the values, in the order to solve.
@@ -180,6 +193,7 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     with nullcontext() if n * p < SMALL else single_threaded_blas:
         engine = Engine(design, targets, known is not None or gram, tol, capacity(X, len(targets)), report)
         engine.prepare(known)
+        _check_finite(X, design.norms)
         _check_known(known, xy, design.norms, engine.correlations)
         engine.set_penalty(*penalty.arrays(design.norms, n))
         if isinstance(alphas, int):

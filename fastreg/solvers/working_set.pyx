@@ -235,7 +235,7 @@ cdef class Engine:
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self, const double[:, ::1] gram=None):
-        """Column moments and X'Y (the only pass over X in full Gram mode); gram is X'X where it is known."""
+        """Column moments and X'Y in one pass (the only one over X in full Gram mode); gram is X'X where known."""
         cdef Py_ssize_t t
         self.last_tick = now()
         with nogil:
@@ -244,15 +244,14 @@ cdef class Engine:
                 grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
                 full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.G, &self.q[0, 0])
             else:
-                self.d.moments()
                 for t in range(self.n_targets):
                     self._weigh(&self.Y[t, 0], self.work + t * self.n)
-                self.d.stream(NULL, self.p, self.work, self.n_targets, &self.q[0, 0], self.p)
+                self.d.moments(self.work, self.n_targets, &self.q[0, 0])
                 if self.full:
                     self.block.m = self.block.cap = self.block.ld = self.p
                     grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
                     memcpy(self.block.G, &gram[0, 0], self.p * self.p * sizeof(double))
-        self.columns_streamed += self.d.nnz * (1 if self.full and gram is None else 2)
+        self.columns_streamed += self.d.nnz
 
     def set_penalty(self, const double[::1] pen1, const double[::1] pen2, const double[::1] lo, const double[::1] hi):
         """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""
@@ -369,26 +368,30 @@ cdef class Engine:
         indptr, indices, values : ndarray
             Solutions in CSC layout, column ``k * n_targets + t`` for alpha k and target t.
         gaps, rounds : ndarray of shape (n_alphas, n_targets)
+            The first rounds include those on the way down from the largest useful alpha.
         converged : ndarray of bool, same shape
         """
-        cdef Py_ssize_t k, t, L = alphas.shape[0], T = self.n_targets
+        cdef Py_ssize_t k, t, taken = 0, L = alphas.shape[0], T = self.n_targets
         cdef double[:, ::1] gaps = np.empty((L, T))
         cdef long long[:, ::1] rounds = np.empty((L, T), dtype=np.longlong)
         cdef long long[::1] indptr = np.zeros(L * T + 1, dtype=np.longlong)
         cdef unsigned char[:, ::1] ok = np.empty((L, T), dtype=np.uint8)
         cdef Problem *P
+        cdef long long[::1] before = np.zeros(T, dtype=np.longlong)
         self.out_n = 0
-        if L > 0 and self.block.m == 0:
-            self._descend(alphas[0])
+        if L > 0 and self.block.m == 0 and alphas[0] > 0:
+            self._descend(alphas[0], max_rounds, before)
+        for t in range(T):
+            taken = max(taken, before[t])
         with nogil:
             for k in range(L):
-                self._solve(alphas[k], max_rounds)
+                self._solve(alphas[k], max_rounds - (taken if k == 0 else 0))
                 self.finished = k + 1
                 for t in range(T):
                     P = &self.problems[t]
                     self._store(P)
                     indptr[k * T + t + 1] = self.out_n
-                    gaps[k, t], rounds[k, t] = P.gap, P.rounds
+                    gaps[k, t], rounds[k, t] = P.gap, P.rounds + (before[t] if k == 0 else 0)
                     # where rounding ended the rounds it must have left a gap that deserves the name
                     ok[k, t] = P.done and P.gap <= max(self.tol, 1e-9) * P.yy
         indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
@@ -399,17 +402,19 @@ cdef class Engine:
         return (np.asarray(indptr), indices, values, np.asarray(gaps), np.asarray(rounds),
                 np.asarray(ok).astype(bool))
 
-    cdef int _descend(self, double alpha) except -1:
-        """Before a cold start far down the path: a few values on the way, one round each.
+    cdef int _descend(self, double alpha, Py_ssize_t max_rounds, long long[::1] rounds) except -1:
+        """Before a cold start far down the path: a few values on the way, one round each (added to `rounds`).
 
         Solved straight at a small alpha, the first working sets are fitted far too closely, and what their residual
         lets in is mostly wrong."""
         cdef double top = np.max(self.alpha_max()), least = max(alpha, 1e-3 * top)
-        cdef Py_ssize_t k = 0
+        cdef Py_ssize_t t, k = 0
         with nogil:
             top *= STEP
-            while top * sqrt(STEP) > least:
+            while top * sqrt(STEP) > least and 2 * k + 4 < max_rounds:
                 self._solve(top, 2 if k < 2 else 1)
+                for t in range(self.n_targets):
+                    rounds[t] += self.problems[t].rounds
                 top *= STEP
                 k += 1
         return 0
