@@ -29,6 +29,7 @@ cdef class Design:
     # lose it at once, which keeps the digits that a high level would cost
 
     cdef bint by_columns(self) noexcept nogil
+    cdef double part(self, double share) noexcept nogil
     cdef bint sparse(self) noexcept nogil
     cdef double cost(self, Py_ssize_t j) noexcept nogil
     cdef int threads(self, double work) noexcept nogil

@@ -6,7 +6,7 @@ Nothing here copies X; each output column is computed by one thread, so results 
 """
 from cython.parallel cimport prange
 
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -27,6 +27,7 @@ ctypedef fused index:
 
 cdef Py_ssize_t CHUNK = 32              # columns a thread takes at a time
 cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
+cdef double ROW_SCATTER = 4             # what an element read on its own costs against one in a run of a row
 cdef double PARALLEL_WORK = 4e5         # elements below which starting threads costs more than it saves
 cdef double CONSTANT = 32 * 2.2e-16     # a centred column smaller than this against its mean is rounding
 
@@ -167,6 +168,22 @@ cdef void _dense_rows(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, con
     for i in range(n - n % 4, n):
         for t in range(k):
             _row(hi - lo, X + i * ld + lo, d.mean + lo, V[t * n + i], out + t * ldo + lo)
+
+
+cdef void _dense_rows_some(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                           Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, a] for a in [lo, hi), columns cols[a]: row by row, so that neighbours share what is fetched."""
+    cdef Py_ssize_t i, a, t, ld = d.stride
+    cdef const real *x
+    cdef double v
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(d.n):
+        x = X + i * ld
+        for t in range(k):
+            v = V[t * d.n + i]
+            for a in range(lo, hi):
+                out[t * ldo + a] += (x[cols[a]] - d.mean[cols[a]]) * v
 
 
 cdef void _dense_rows_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
@@ -502,6 +519,12 @@ cdef class Design:
     cdef bint by_columns(self) noexcept nogil:
         return self.kind == DENSE_COLUMNS or self.kind == SPARSE_COLUMNS
 
+    cdef double part(self, double share) noexcept nogil:
+        """Cost of streaming a share of the columns, in passes."""
+        if self.by_columns():
+            return share
+        return ROW_SCATTER * share if self.kind == DENSE_ROWS else INFINITY
+
     cdef bint sparse(self) noexcept nogil:
         return self.kind == SPARSE_COLUMNS or self.kind == SPARSE_ROWS
 
@@ -549,7 +572,7 @@ cdef class Design:
 
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil:
-        """out[t, a] = x_j'V[t] (centred), j = cols[a]; all columns when cols is NULL. Row storage: all columns only."""
+        """out[t, a] = x_j'V[t] (centred), j = cols[a]; all columns when cols is NULL. CSR: all columns only."""
         if not self.sparse():
             if self.single:
                 return _stream_dense[float](self, <const float *> self.data, cols, m, V, k, out, ldo)
@@ -668,14 +691,14 @@ cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, c
     cdef int threads = d.threads(<double> d.n * m * k)
     cdef real *copy = NULL
     if d.kind == DENSE_ROWS:
-        tile = min(2048, (d.p // 4 + 63) // 64 * 64 + 64)
-        chunks = (d.p + tile - 1) // tile
+        tile = min(2048, (m // 4 + 63) // 64 * 64 + 64)
+        chunks = (m + tile - 1) // tile
         if threads > 1:
             for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-                _dense_rows(d, X, c * tile, min(d.p, (c + 1) * tile), V, k, out, ldo)
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), V, k, out, ldo)
         else:
             for c in range(chunks):
-                _dense_rows(d, X, c * tile, min(d.p, (c + 1) * tile), V, k, out, ldo)
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), V, k, out, ldo)
         return 0
     chunks = (m + CHUNK - 1) // CHUNK
     if d.step != 1:
@@ -688,6 +711,14 @@ cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, c
         _dense_columns(d, X, cols, 0, m, V, k, out, ldo, copy)
     free(copy)
     return 0
+
+
+cdef void _dense_rows_tile(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                           Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    if cols == NULL:
+        _dense_rows(d, X, lo, hi, V, k, out, ldo)
+    else:
+        _dense_rows_some(d, X, cols, lo, hi, V, k, out, ldo)
 
 
 cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,

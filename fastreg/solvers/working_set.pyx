@@ -699,7 +699,7 @@ cdef class Engine:
             return 0
         for a in range(n):
             cost += self.d.cost(self.live[P.cand[a]])
-        if not self.d.by_columns() or cost > PARTIAL * self.live_cost:
+        if self.d.part(cost / self.live_cost) > PARTIAL:
             P.whole = True
             return 0
         for a in range(n):
