@@ -1,8 +1,8 @@
-"""A working set that outgrows its memory: built anew from what matters, the rest kept outside, the answer the same."""
+"""A working set that outgrows its memory: its Gram matrix is given up, products with X alone give the same answer."""
 
 import numpy as np
 import pytest
-from problems import STORAGES, certify
+from problems import STORAGES, certify, correlated
 
 from fastreg import ElasticNet, Lasso
 from fastreg.solvers import linear
@@ -35,6 +35,25 @@ def test_capacity_is_kept_and_exceeded_supports_occur(small):
     found = linear.solve_path(X, y[:, None], 30, linear.Penalty(l1_ratio=0.5), eps=0.02, tol=1e-8)
     assert found.gathered <= 90 < np.bincount(found.columns).max()
     assert found.converged.all()
+
+
+@pytest.mark.parametrize("storage", ["F", "csc_matrix"])
+@pytest.mark.parametrize("options", [{}, {"l1_ratio": 0.9}, {"lower": -0.5, "upper": 0.2}], ids=str)
+def test_correlated_path(small, storage, options):
+    X, y = correlated(200, 800, 0.95)
+    X[np.abs(X) < 0.3] = 0.0
+    found = linear.solve_path(STORAGES[storage](X), y[:, None], 30, linear.Penalty(**options), eps=0.003, tol=1e-9)
+    assert np.bincount(found.columns).max() > 90
+    assert found.converged.all()
+    assert (found.dual_gaps <= 2.1e-9 * np.var(y)).all()
+
+
+@pytest.mark.parametrize("storage", ["C", "F", "csc_matrix", "csr_matrix"])
+def test_ridge_with_every_column(small, storage):
+    X, y = correlated(60, 500, 0.5)
+    model = ElasticNet(0.1, l1_ratio=0.0, tol=1e-10).fit(STORAGES[storage](X), y)
+    certify(model, X, y)
+    assert np.count_nonzero(model.coef_) == 500
 
 
 def test_targets_share_the_capacity(small):

@@ -9,6 +9,7 @@ from referee import Referee, dense
 from sklearn.exceptions import ConvergenceWarning
 
 from fastreg import ElasticNet, Lasso
+from fastreg.solvers import linear
 
 CHUNKS, SIZE = 48, 50
 
@@ -87,3 +88,11 @@ def check(seed):
 def test_fuzz(chunk):
     wrong = [message for seed in range(chunk * SIZE, (chunk + 1) * SIZE) if (message := check(seed))]
     assert not wrong, f"{len(wrong)} of {SIZE} failed (see random_problem(seed)):\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("chunk", range(8))
+def test_fuzz_without_gram(chunk, monkeypatch):
+    """The same with room for the Gram matrix of two columns only: products with X alone."""
+    monkeypatch.setattr(linear, "capacity", lambda X, n_targets: 2)
+    monkeypatch.setattr(linear, "prefers_gram", lambda X, n_alphas: False)
+    test_fuzz(chunk)

@@ -1,4 +1,4 @@
-"""The design matrix as the engine sees it: ``stream`` X'V, ``gather`` columns, column ``moments``.
+"""The design matrix as the engine sees it: ``stream`` X'V, ``apply`` Xw, ``gather`` columns, column ``moments``.
 
 Every product is with the centred columns ``x_j - mean_j`` (mean_j = 0 without intercept). With sample weights s the
 engine works on rows scaled by sqrt(s_i); ``gather`` scales, ``stream`` expects V to carry that factor already.
@@ -12,9 +12,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastreg.kernels.leaf cimport (
-    fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64, fr_row_f32, fr_row_f64, fr_rows4_f32,
-    fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64, fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32,
-    fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
+    fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
+    fr_row_f32, fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,
+    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64,
+    fr_sum4_f32, fr_sum4_f64)
 from fastreg.kernels.memory cimport grow
 
 ctypedef fused real:
@@ -89,6 +90,20 @@ cdef inline void _row(Py_ssize_t p, const real *x, const double *m, double v, do
         fr_row_f64(p, x, m, v, out)
     else:
         fr_row_f32(p, x, m, v, out)
+
+
+cdef inline void _comb4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    if real is double:
+        fr_comb4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
+    else:
+        fr_comb4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline double _rowdot(Py_ssize_t p, const real *x, const double *m, const double *w) noexcept nogil:
+    if real is double:
+        return fr_rowdot_f64(p, x, m, w)
+    else:
+        return fr_rowdot_f32(p, x, m, w)
 
 
 cdef inline void _rows4(Py_ssize_t p, const real *x, Py_ssize_t ld, const double *m, const double *v,
@@ -415,16 +430,23 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
     return 0
 
 
-cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
-                             Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
-    cdef Py_ssize_t a, i, e, more
-    cdef Row *row
+cdef int *_positions(Design d, const int *cols, Py_ssize_t m, int first) except NULL nogil:
+    """first, first + 1, ... for the columns in cols, 0 for all others; to be freed."""
+    cdef Py_ssize_t a
     cdef int *where = <int *> calloc(d.p, sizeof(int))
     if where == NULL:
         with gil:
             raise MemoryError()
     for a in range(m):
-        where[cols[a]] = first + <int> a + 1
+        where[cols[a]] = first + <int> a
+    return where
+
+
+cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                             Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t i, e, more
+    cdef Row *row
+    cdef int *where = _positions(d, cols, m, first + 1)
     for i in range(d.n):
         more = 0
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
@@ -593,11 +615,41 @@ cdef class Design:
             self, <const double *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
             cols, m, V, k, out, ldo)
 
-    cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
-        """Dense storage: columns cols[0..m) centred and scaled by sqrt(s), contiguous, into out (n x m)."""
+    cdef int apply(self, const int *cols, Py_ssize_t m, const double *w, double *out) except -1 nogil:
+        """out = sum_a w[a] x_j, j = cols[a], centred and scaled by sqrt(s)."""
+        if not self.sparse():
+            if self.single:
+                return _apply_dense[float](self, <const float *> self.data, cols, m, w, out)
+            return _apply_dense[double](self, <const double *> self.data, cols, m, w, out)
+        if self.wide_index:
+            if self.single:
+                return _apply_sparse[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
+                                                     <const int64_t *> self.indptr, cols, m, w, out)
+            return _apply_sparse[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
+                                                  <const int64_t *> self.indptr, cols, m, w, out)
         if self.single:
-            return _gather_dense[float](self, <const float *> self.data, cols, m, out)
-        return _gather_dense[double](self, <const double *> self.data, cols, m, out)
+            return _apply_sparse[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
+                                                 <const int32_t *> self.indptr, cols, m, w, out)
+        return _apply_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
+                                              <const int32_t *> self.indptr, cols, m, w, out)
+
+    cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
+        """Columns cols[0..m) centred and scaled by sqrt(s), contiguous and dense, into out (n x m)."""
+        if not self.sparse():
+            if self.single:
+                return _gather_dense[float](self, <const float *> self.data, cols, m, out)
+            return _gather_dense[double](self, <const double *> self.data, cols, m, out)
+        if self.wide_index:
+            if self.single:
+                return _unpack_sparse[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
+                                                      <const int64_t *> self.indptr, cols, m, out)
+            return _unpack_sparse[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
+                                                   <const int64_t *> self.indptr, cols, m, out)
+        if self.single:
+            return _unpack_sparse[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
+                                                  <const int32_t *> self.indptr, cols, m, out)
+        return _unpack_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
+                                               <const int32_t *> self.indptr, cols, m, out)
 
     cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil:
         """Dense storage: a block of rows, shifted and scaled by sqrt(s), column-major."""
@@ -747,6 +799,90 @@ cdef void _sparse_chunk(Design d, const real *data, const index *idx, const inde
         _spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
 
 
+cdef int _apply_dense(Design d, const real *X, const int *cols, Py_ssize_t m, const double *w,
+                      double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunks = (d.n + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef int threads = d.threads(<double> d.n * m) if d.step == 1 or d.kind == DENSE_ROWS else 1
+    cdef real *copy = NULL
+    cdef double *full = NULL
+    if d.kind == DENSE_ROWS:
+        full = _scattered(d, cols, m, w)
+    elif d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        chunks = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _apply_rows(d, X, cols, m, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK), out)
+    else:
+        for c in range(chunks):
+            _apply_rows(d, X, cols, m, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK) if chunks > 1
+                        else d.n, out)
+    free(copy)
+    free(full)
+    return 0
+
+
+cdef void _apply_rows(Design d, const real *X, const int *cols, Py_ssize_t m, const double *w, const double *full,
+                      real *copy, Py_ssize_t lo, Py_ssize_t hi, double *out) noexcept nogil:
+    """Rows [lo, hi) of X w; full is w by column, for row storage."""
+    cdef Py_ssize_t i, a, b, c
+    cdef const real *x[4]
+    cdef double mean[4]
+    cdef double v[4]
+    if full != NULL:
+        for i in range(lo, hi):
+            out[i] = _rowdot(d.p, X + i * d.stride, d.mean, full)
+    else:
+        memset(out + lo, 0, (hi - lo) * sizeof(double))
+        for a in range(0, m, 4):
+            c = min(4, m - a)
+            for b in range(4):
+                x[b] = _column(X, cols[a + b], d.n, d.stride, d.step, copy + b * d.n) + lo if b < c else x[0]
+                mean[b] = d.mean[cols[a + b]] if b < c else 0
+                v[b] = w[a + b] if b < c else 0
+            _comb4(hi - lo, x, mean, v, out + lo)
+    for i in range(lo, hi if d.root != NULL else lo):
+        out[i] *= d.root[i]
+
+
+cdef double *_scattered(Design d, const int *cols, Py_ssize_t m, const double *w) except NULL nogil:
+    """w by column of X, to be freed."""
+    cdef Py_ssize_t a
+    cdef double *full = <double *> calloc(d.p, sizeof(double))
+    if full == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        full[cols[a]] = w[a]
+    return full
+
+
+cdef int _apply_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                       const double *w, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e
+    cdef double level = 0, s
+    cdef double *full
+    for a in range(m):
+        level += w[a] * d.mean[cols[a]]
+    if d.kind == SPARSE_COLUMNS:
+        for i in range(d.n):
+            out[i] = -level
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[idx[e]] += w[a] * data[e]
+    else:
+        full = _scattered(d, cols, m, w)
+        for i in range(d.n):
+            s = -level
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                s += full[idx[e]] * data[e]
+            out[i] = s
+        free(full)
+    for i in range(d.n if d.root != NULL else 0):
+        out[i] *= d.root[i]
+    return 0
+
+
 cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
     cdef Py_ssize_t a, i, n = d.n
     cdef real *copy = NULL
@@ -762,6 +898,30 @@ cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, d
         row = X + i * d.stride
         for a in range(m):
             out[a * n + i] = (row[cols[a]] - d.mean[cols[a]]) * (1 if d.root == NULL else d.root[i])
+    return 0
+
+
+cdef int _unpack_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e, n = d.n
+    cdef int *where = NULL
+    for a in range(m):
+        for i in range(n):
+            out[a * n + i] = -d.mean[cols[a]]
+    if d.kind == SPARSE_COLUMNS:
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[a * n + idx[e]] += data[e]
+    else:
+        where = _positions(d, cols, m, 1)
+        for i in range(n):
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                if where[idx[e]] > 0:
+                    out[(where[idx[e]] - 1) * n + i] += data[e]
+        free(where)
+    for a in range(m if d.root != NULL else 0):
+        for i in range(n):
+            out[a * n + i] *= d.root[i]
     return 0
 
 

@@ -100,9 +100,25 @@ FR_LEAF void fr_rows4_##S(ptrdiff_t p, const T *x0, const T *x1, const T *x2, co
         out[j] += ((double)x0[j] - m[j]) * v0 + ((double)x1[j] - m[j]) * v1                                          \
                 + ((double)x2[j] - m[j]) * v2 + ((double)x3[j] - m[j]) * v3;                                         \
 }                                                                                                                    \
+/* out[i] += sum_k v_k (x_k[i] - m_k) for four columns */                                                            \
+FR_LEAF void fr_comb4_##S(ptrdiff_t n, const T *x0, const T *x1, const T *x2, const T *x3, const double *m,          \
+                          const double *v, double *out) {                                                            \
+    double v0 = v[0], v1 = v[1], v2 = v[2], v3 = v[3], m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3];                   \
+    FR_PRAGMA(omp simd)                                                                                              \
+    for (ptrdiff_t i = 0; i < n; i++)                                                                                \
+        out[i] += ((double)x0[i] - m0) * v0 + ((double)x1[i] - m1) * v1                                              \
+                + ((double)x2[i] - m2) * v2 + ((double)x3[i] - m3) * v3;                                             \
+}                                                                                                                    \
 FR_LEAF void fr_row_##S(ptrdiff_t p, const T *x, const double *m, double v, double *out) {                           \
     FR_PRAGMA(omp simd)                                                                                              \
     for (ptrdiff_t j = 0; j < p; j++) out[j] += ((double)x[j] - m[j]) * v;                                           \
+}                                                                                                                    \
+/* sum_j (x[j] - m[j]) w[j] */                                                                                       \
+FR_LEAF double fr_rowdot_##S(ptrdiff_t p, const T *x, const double *m, const double *w) {                            \
+    double s = 0;                                                                                                    \
+    FR_PRAGMA(omp simd reduction(+:s))                                                                               \
+    for (ptrdiff_t j = 0; j < p; j++) s += ((double)x[j] - m[j]) * w[j];                                             \
+    return s;                                                                                                        \
 }                                                                                                                    \
 /* out[j] += v (x[j] - m[j])^2 */                                                                                    \
 FR_LEAF void fr_rowsq_##S(ptrdiff_t p, const T *x, const double *m, double v, double *out) {                         \

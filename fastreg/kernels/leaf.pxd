@@ -23,6 +23,12 @@ cdef extern from "leaf.h" nogil:
                       const double *m, const double *v, double *out) noexcept
     void fr_rows4_f32(Py_ssize_t p, const float *x0, const float *x1, const float *x2, const float *x3,
                       const double *m, const double *v, double *out) noexcept
+    void fr_comb4_f64(Py_ssize_t n, const double *x0, const double *x1, const double *x2, const double *x3,
+                      const double *m, const double *v, double *out) noexcept
+    double fr_rowdot_f64(Py_ssize_t p, const double *x, const double *m, const double *w) noexcept
+    void fr_comb4_f32(Py_ssize_t n, const float *x0, const float *x1, const float *x2, const float *x3,
+                      const double *m, const double *v, double *out) noexcept
+    double fr_rowdot_f32(Py_ssize_t p, const float *x, const double *m, const double *w) noexcept
     void fr_row_f64(Py_ssize_t p, const double *x, const double *m, double v, double *out) noexcept
     void fr_row_f32(Py_ssize_t p, const float *x, const double *m, double v, double *out) noexcept
     void fr_rowsq_f64(Py_ssize_t p, const double *x, const double *m, double v, double *out) noexcept

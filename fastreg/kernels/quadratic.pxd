@@ -39,9 +39,10 @@ cdef struct Quad:
 
 cdef int quad_init(Quad *q) noexcept nogil
 cdef void quad_free(Quad *q) noexcept nogil
-cdef void quad_clear(Quad *q) noexcept nogil
 cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil
 cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g) noexcept nogil
+cdef double quad_breakpoint(const Quad *q, Py_ssize_t j, double d) noexcept nogil
+cdef void quad_freeze(Quad *q, Py_ssize_t j, double d) noexcept nogil
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil
 cdef int quad_place(Quad *q) except -1 nogil
 cdef bint quad_settled(const Quad *q) noexcept nogil

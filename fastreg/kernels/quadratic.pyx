@@ -36,12 +36,6 @@ cdef void quad_free(Quad *q) noexcept nogil:
     factor_free(&q.f)
 
 
-cdef void quad_clear(Quad *q) noexcept nogil:
-    """No coordinates; the memory is kept."""
-    q.m = 0
-    factor_clear(&q.f)
-
-
 cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil:
     """Room for cap coordinates; the double arrays share one allocation (the breakpoints take two places each)."""
     cdef Py_ssize_t k
@@ -240,7 +234,7 @@ cdef int _by_time(const void *a, const void *b) noexcept nogil:
     return (<const Break *> a).i - (<const Break *> b).i
 
 
-cdef double _breakpoint(const Quad *q, Py_ssize_t j, double d) noexcept nogil:
+cdef double quad_breakpoint(const Quad *q, Py_ssize_t j, double d) noexcept nogil:
     """How far along d coordinate j may go before it meets zero (with its sign held) or a bound."""
     cdef double w = q.w[j], t = INFINITY
     if d == 0:
@@ -255,7 +249,7 @@ cdef double _breakpoint(const Quad *q, Py_ssize_t j, double d) noexcept nogil:
     return t
 
 
-cdef void _freeze(Quad *q, Py_ssize_t j, double d) noexcept nogil:
+cdef void quad_freeze(Quad *q, Py_ssize_t j, double d) noexcept nogil:
     """Coordinate j has met zero or a bound while moving along d."""
     if q.sg[j] != 0 and d * q.sg[j] < 0:
         q.w[j], q.st[j] = 0, OUT
@@ -273,7 +267,7 @@ cdef Py_ssize_t _walk(Quad *q, Break *breaks) noexcept nogil:
     cdef double t = 0, dt, end, slope = 0, curve = 0, tmp
     cdef const double *col
     for i in range(s):
-        tmp = _breakpoint(q, q.f.idx[i], q.d[i])
+        tmp = quad_breakpoint(q, q.f.idx[i], q.d[i])
         if tmp < 4:                       # beyond a few full steps the quadratic has long been left behind
             breaks[nb].t, breaks[nb].i = tmp, <int> i
             nb += 1
@@ -294,7 +288,7 @@ cdef Py_ssize_t _walk(Quad *q, Break *breaks) noexcept nogil:
         i = breaks[frozen].i
         frozen += 1
         j = q.f.idx[i]
-        _freeze(q, j, q.d[i])
+        quad_freeze(q, j, q.d[i])
         col = q.G + j * q.ldg
         tmp = q.d[i]
         q.d[i] = 0
@@ -389,7 +383,7 @@ cdef double quad_polish(Quad *q) except -1 nogil:
         return 0
     _direction(q)
     for i in range(s):
-        if _breakpoint(q, q.f.idx[i], q.d[i]) <= 1:
+        if quad_breakpoint(q, q.f.idx[i], q.d[i]) <= 1:
             return 0
         step = max(step, fabs(q.d[i]) / (fabs(q.w[q.f.idx[i]]) + 1e-300))
     for i in range(s):
@@ -468,11 +462,11 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
         q.w[j], q.st[j] = 0, OUT                       # Newton fits the others anew
         return _refresh(q, True)
     dj = -1 if slope > 0 else 1
-    own = _breakpoint(q, j, dj)
+    own = quad_breakpoint(q, j, dj)
     for i in range(s):
         q.d[i] *= dj
-        if _breakpoint(q, q.f.idx[i], q.d[i]) < step:
-            step, first = _breakpoint(q, q.f.idx[i], q.d[i]), i
+        if quad_breakpoint(q, q.f.idx[i], q.d[i]) < step:
+            step, first = quad_breakpoint(q, q.f.idx[i], q.d[i]), i
     if min(own, step) == INFINITY:                     # nothing penalised takes part: a violation by rounding alone
         q.w[j], q.st[j] = 0, OUT
         return _refresh(q, True)
@@ -481,10 +475,10 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
         q.w[k] += min(own, step) * q.d[i]
         q.rem[i] = 0
     if own <= step:
-        _freeze(q, j, dj)
+        quad_freeze(q, j, dj)
     else:
         q.w[j] += step * dj
-        _freeze(q, q.f.idx[first], q.d[first])
+        quad_freeze(q, q.f.idx[first], q.d[first])
         _drop(q)
         _append(q, &one, 1)
         if q.st[j] != FREE:                            # numerically still dependent: leave it at zero

@@ -5,9 +5,6 @@ from fastreg.kernels.references cimport References
 
 cdef struct Problem:
     const double *y      # sqrt(s) (y - mean of y)
-    const double *base   # y less the fit of the coefficients outside the working set
-    double *base_own
-    double *outside      # coefficients outside the working set (by column), once it has outgrown its memory
     double *r            # residual at the current solution
     double *r_last       # residual at the solution before
     double alpha[2]      # the last two penalty values
@@ -23,11 +20,10 @@ cdef struct Problem:
     Py_ssize_t n_known, n_last  # how many live columns est and est_last cover
     int *cand            # live positions whose bound does not clear the penalty
     Py_ssize_t n_cand
-    int *viol            # columns outside the working set that violate or are not at zero, and their correlation
+    int *viol            # columns outside the working set that violate, and their correlation
     double *viol_g
-    double *score        # the alpha at which it would stop violating; -1: no violation, but a coefficient outside
+    double *score        # the alpha at which it would stop violating
     Py_ssize_t n_viol
-    Py_ssize_t n_bad     # real violations among them
     bint whole           # wants a pass over all live columns
     bint done
     bint settled         # no violation left, inside or outside

@@ -18,8 +18,8 @@ b) **Certificate from few passes.** A residual r is nearly a combination of earl
 c) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
    direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
 d) **Gap.** The duality gap of each solution, in float64, from the block's exact correlations and the bound outside.
-e) **Memory.** When the working set would outgrow its memory, it is built anew from the worst violators and as many of
-   its non-zero coefficients as fit; the others keep their values outside, as part of the residual, until they violate.
+e) **Memory.** When block, Gram matrix and factor would outgrow their memory they are given up, and the problem on the
+   working set is solved by products with X alone (``matrix_free``).
 f) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
 """
 from libc.math cimport INFINITY, fabs, isinf, sqrt
@@ -32,7 +32,7 @@ from cpython.exc cimport PyErr_CheckSignals
 import numpy as np
 
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
-from fastreg.kernels.factor cimport PIVOT_TOL
+from fastreg.kernels.factor cimport PIVOT_TOL, factor_free
 from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_maxabs, fr_vdot
@@ -40,8 +40,9 @@ from fastreg.kernels.memory cimport grow
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep)
 from fastreg.kernels.quadratic cimport (
-    FREE, quad_add, quad_clear, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
+    FREE, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
+from fastreg.solvers.matrix_free cimport free_correlate, free_residual, free_settled, free_solve
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double STEP = 0.65           # from alpha to alpha on the way to a first one far below the largest
@@ -91,17 +92,18 @@ cdef class Engine:
     tol : float
         A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
     capacity : int
-        Most columns the working set may hold.
+        Most columns the working set may hold with its Gram matrix.
     report : callable or None
         Called with the number of finished penalty values from time to time.
     """
     cdef Design d
     cdef Block block
     cdef Problem *problems
-    cdef Py_ssize_t n_targets, p, n, capacity, turn
+    cdef Py_ssize_t n_targets, p, n, capacity
     cdef int max_refs
     cdef const double[:, ::1] Y
     cdef bint full
+    cdef bint large                           # the working set has outgrown its capacity
     cdef double tol, slack
     cdef object report
     cdef double last_tick, alpha_now, least_pen1
@@ -160,7 +162,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             quad_init(&self.problems[t].q)
             self._allocate(&self.problems[t])
-            self.problems[t].y = self.problems[t].base = &Y[t, 0]
+            self.problems[t].y = &Y[t, 0]
             self.problems[t].yy = self.problems[t].rr = fr_vdot(self.n, &Y[t, 0], &Y[t, 0])
             memcpy(self.problems[t].r, &Y[t, 0], self.n * sizeof(double))
             self.problems[t].r_max = fr_maxabs(self.n, &Y[t, 0])
@@ -196,8 +198,6 @@ cdef class Engine:
                 quad_free(&P.q)
                 references_free(&P.refs)
                 free(P.r)
-                free(P.base_own)
-                free(P.outside)
                 free(P.est)
                 free(P.r_last)
                 free(P.err)
@@ -225,7 +225,7 @@ cdef class Engine:
 
     @property
     def gathered(self):
-        """Columns in the working block."""
+        """Columns in the working block; 0 where it was given up."""
         return self.block.m
 
     @property
@@ -351,11 +351,12 @@ cdef class Engine:
                 self.cols[n] = <int> j
                 n += 1
         with nogil:
-            self._gather(self.cols, n)
+            self._enlarge(self.cols, n)
             for k in range(P.q.m):
                 P.q.w[k] = 0 if self.place[self.wcol[k]] == EXCLUDED else coef[self.wcol[k]]
                 P.q.w[k] = min(max(P.q.w[k], P.q.lo[k]), P.q.hi[k])
-            quad_place(&P.q)
+            if not self.large:
+                quad_place(&P.q)
             self._residual(P)
             self._correlate(P)
 
@@ -424,10 +425,6 @@ cdef class Engine:
         for j in range(P.q.m):
             if P.q.w[j] != 0:
                 self._push(self.wcol[j], P.q.w[j])
-        if P.outside != NULL:
-            for j in range(self.p):
-                if P.outside[j] != 0:
-                    self._push(j, P.outside[j])
         return 0
 
     cdef int _push(self, Py_ssize_t j, double w) except -1 nogil:
@@ -488,7 +485,7 @@ cdef class Engine:
             if pending > 0:
                 self._grow_working_set()
             self._tick()
-        if not self.full:
+        if not self.full and not self.large:
             for t in range(self.n_targets):
                 self._polish(&self.problems[t], alpha)
         return 0
@@ -568,9 +565,10 @@ cdef class Engine:
             ridge |= l2 != P.q.l2[j]
             P.q.l2[j] = l2
         P.q.noise = 5e-15 * sqrt(P.yy)
-        quad_place(&P.q)
-        if ridge:
-            quad_set_l2(&P.q)
+        if not self.large:
+            quad_place(&P.q)
+            if ridge:
+                quad_set_l2(&P.q)
         return 0
 
     cdef int _solve_small(self, Problem *P) except -1 nogil:
@@ -581,7 +579,7 @@ cdef class Engine:
         P.q.loose = sqrt(ALLOWED * P.aim / (P.q.m + 1))
         if P.q.m > 0:
             for _ in range(50 + P.q.m):
-                if quad_solve(&P.q, 4) == 1:
+                if (free_solve(&P.q, self.d, self.wcol, P.r) if self.large else quad_solve(&P.q, 4)) == 1:
                     break
                 self._tick()
         return 0
@@ -599,8 +597,11 @@ cdef class Engine:
     cdef int _residual(self, Problem *P) except -1 nogil:
         """Residual and its norms at w."""
         if not self.full:
-            P.fresh = self.d.sparse()
-            block_residual(&self.block, self.d, P.base, P.q.w, P.r, P.q.g if P.fresh else NULL)
+            P.fresh = self.d.sparse() and not self.large
+            if self.large:
+                free_residual(self.d, self.wcol, P.q.m, P.q.w, P.y, P.r)
+            else:
+                block_residual(&self.block, self.d, P.y, P.q.w, P.r, P.q.g if P.fresh else NULL)
             if P.fresh:
                 memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
             P.rr = fr_vdot(self.n, P.r, P.r)
@@ -623,7 +624,10 @@ cdef class Engine:
                 P.rr -= P.q.w[j] * (self.q[P - self.problems, j] + P.q.g[j])
             P.rr = max(P.rr, 0.)
             return 0
-        block_correlate(&self.block, self.d, P.r, 0, P.q.g)
+        if self.large:
+            free_correlate(self.d, self.wcol, P.q.m, P.r, P.q.g)
+        else:
+            block_correlate(&self.block, self.d, P.r, 0, P.q.g)
         memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
         P.fresh = True
         return 0
@@ -638,7 +642,7 @@ cdef class Engine:
                 continue
             self._tick()
             self._residual(P)
-            P.n_viol = P.n_bad = 0
+            P.n_viol = 0
             P.whole = False
             if not self.full:
                 self._screen(P, alpha)
@@ -651,15 +655,16 @@ cdef class Engine:
                 continue
             if not self.full:
                 self._violators(P, alpha)
-            if P.n_bad == 0:                          # else the small problem's own correlations will do
+            if P.n_viol == 0:                          # else the small problem's own correlations will do
                 self._correlate(P)
             P.gap = self._gap(P, alpha)
-            if P.n_bad > 0 and P.gap <= self.tol * P.yy:
+            if P.n_viol > 0 and P.gap <= self.tol * P.yy:
                 self._correlate(P)
                 P.gap = self._gap(P, alpha)
             self._tick()
             P.q.slack = self.slack
-            P.settled = P.n_bad == 0 and (quad_settled(&P.q) or self._stalls(P))
+            P.settled = P.n_viol == 0 and (
+                (free_settled(&P.q, self.d, self.wcol) if self.large else quad_settled(&P.q)) or self._stalls(P))
         return 0
 
     cdef bint _stalls(self, Problem *P) noexcept nogil:
@@ -682,17 +687,14 @@ cdef class Engine:
         fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2, self.live_norm1,
                  einf, P.est, P.err)
         for a in range(self.n_live):
-            if fabs(P.est[a]) + P.err[a] <= alpha * self.least_pen1 and P.outside == NULL:
+            if fabs(P.est[a]) + P.err[a] <= alpha * self.least_pen1:
                 continue
             j = self.live[a]
             l1 = alpha * self.pen1[j * self.i1]
-            if fabs(P.est[a]) + P.err[a] > l1 or (P.outside != NULL and P.outside[j] != 0):
-                if self.place[j] == LIVE and (
-                        (P.est[a] + P.err[a] > l1 and self.hi[j * self.ihi] > 0)
-                        or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)
-                        or (P.outside != NULL and P.outside[j] != 0)):
-                    P.cand[n] = <int> a
-                    n += 1
+            if self.place[j] == LIVE and ((P.est[a] + P.err[a] > l1 and self.hi[j * self.ihi] > 0)
+                                          or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)):
+                P.cand[n] = <int> a
+                n += 1
         n = self._allow(P, alpha, n)
         P.n_cand = n
         if n == 0 or e2 == 0:
@@ -728,7 +730,7 @@ cdef class Engine:
                 l1 = alpha * self.pen1[j * self.i1]
                 cost = fabs(P.est[a]) + P.err[a] - l1
                 cost = cost * cost - 2 * most * alpha * self.pen2[j * self.i2]
-                if cost <= 0 and fabs(P.est[a]) <= l1 and (P.outside == NULL or P.outside[j] == 0):
+                if cost <= 0 and fabs(P.est[a]) <= l1:
                     P.loss += most + (0.5 * cost / (alpha * self.pen2[j * self.i2]) if cost < 0 else 0)
                 else:
                     P.cand[kept] = <int> a
@@ -813,37 +815,24 @@ cdef class Engine:
         return 0
 
     cdef void _violators(self, Problem *P, double alpha) noexcept nogil:
-        """Columns outside the working set whose (now exact) correlation breaks their condition, or not at zero."""
+        """Columns outside the working set whose (now exact) correlation breaks their condition."""
         cdef Py_ssize_t a, k
         cdef int j
-        cdef double l1, g, tol, w, excess
+        cdef double l1, g, excess
         P.worst = 0
         for k in range(P.n_cand):
             a = P.cand[k]
             j = self.live[a]
-            g, w = P.est[a], 0 if P.outside == NULL else P.outside[j]
+            g = P.est[a]
             l1 = alpha * self.pen1[j * self.i1]
-            tol = self.slack * l1 + P.q.noise * self.live_norm[a]
-            excess = self._excess(g - alpha * self.pen2[j * self.i2] * w, w, l1, j)
-            if excess <= tol and w == 0:
+            excess = fabs(g) - l1
+            if excess <= self.slack * l1 + P.q.noise * self.live_norm[a] or (
+                    self.hi[j * self.ihi] == 0 if g > 0 else self.lo[j * self.ilo] == 0):
                 continue
             P.viol[P.n_viol], P.viol_g[P.n_viol] = j, g
-            P.score[P.n_viol] = -1
-            if excess > tol:
-                P.score[P.n_viol] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
-                P.worst = max(P.worst, excess / l1 if l1 > 0 else 1.)
-                P.n_bad += 1
+            P.score[P.n_viol] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
+            P.worst = max(P.worst, excess / l1 if l1 > 0 else 1.)
             P.n_viol += 1
-
-    cdef double _excess(self, double h, double w, double l1, Py_ssize_t j) noexcept nogil:
-        """By how much h = g - l2 w breaks the optimality condition of column j at w."""
-        cdef double lo = self.lo[j * self.ilo], hi = self.hi[j * self.ihi]
-        if w == 0:
-            return max(h - l1 if hi > 0 else 0., -h - l1 if lo < 0 else 0.)
-        h -= l1 if w > 0 else -l1
-        if w == hi:
-            return -h
-        return h if w == lo else fabs(h)
 
     cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
         """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
@@ -851,7 +840,7 @@ cdef class Engine:
         Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
         is counted as the descent that a step along them would still bring."""
         cdef Py_ssize_t j, k
-        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0, w
+        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
         primal = 0.5 * P.rr
         yr = P.rr                                     # y'r = r'r + w'X'r
         for j in range(P.q.m):
@@ -865,10 +854,6 @@ cdef class Engine:
             if self._free(P.viol_g[k], P.viol[k], alpha):
                 return INFINITY                       # it has yet to be fitted
             self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
-            if P.outside != NULL:
-                j, w = P.viol[k], P.outside[P.viol[k]]
-                primal += alpha * (self.pen1[j * self.i1] * fabs(w) + 0.5 * self.pen2[j * self.i2] * w * w)
-                yr += w * P.viol_g[k]
         c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
         value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
         value = max(value, self._dual(P, alpha, c_lasso, yr))
@@ -925,7 +910,7 @@ cdef class Engine:
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef int _grow_working_set(self) except -1 nogil:
         """Gather the worst violators of the open targets: at most GROWTH, or as many as the support holds, of each."""
-        cdef Py_ssize_t t, k, n = 0, cap, bad
+        cdef Py_ssize_t t, k, n = 0, cap
         cdef Problem *P
         cdef double least
         cdef int j
@@ -933,84 +918,31 @@ cdef class Engine:
             P = &self.problems[t]
             if P.done:
                 continue
-            bad = 0
-            for k in range(P.n_viol):
-                if P.score[k] >= 0:
-                    self.dots[bad] = P.score[k]
-                    bad += 1
-            cap = min(max(GROWTH, P.q.f.s), max(1, self.capacity // 2))
+            cap = max(GROWTH, P.q.m if self.large else P.q.f.s)
             least = 0
-            if bad > cap:
-                qsort(self.dots, bad, sizeof(double), _descending)
+            if P.n_viol > cap:
+                memcpy(self.dots, P.score, P.n_viol * sizeof(double))
+                qsort(self.dots, P.n_viol, sizeof(double), _descending)
                 least = self.dots[cap - 1]
             for k in range(P.n_viol):
                 j = P.viol[k]
-                if P.score[k] >= least and self.place[j] != INSIDE and n < self.capacity:
+                if P.score[k] >= least and self.place[j] != INSIDE:
                     self.place[j] = INSIDE
                     self.cols[n] = j
                     n += 1
-        if self.block.m + n > self.capacity:
-            return self._rebuild(n)
-        return self._gather(self.cols, n)
+        return self._enlarge(self.cols, n)
 
-    cdef int _rebuild(self, Py_ssize_t n) except -1 nogil:
-        """A new working set: the n columns in self.cols, then as many non-zero ones of the old as there is room for.
-
-        Which of those stay changes from time to time, so that each is solved together with each other."""
-        cdef Py_ssize_t t, k, j, m = self.block.m, first = self.n_live
-        cdef Problem *P
-        cdef bint used
-        for t in range(self.n_targets):
-            P = &self.problems[t]
-            if P.outside == NULL:
-                P.outside = <double *> calloc(self.p, sizeof(double))
-                P.base_own = <double *> malloc(self.n * sizeof(double))
-                if P.outside == NULL or P.base_own == NULL:
-                    with gil:
-                        raise MemoryError()
-                P.base = P.base_own
-            for k in range(m):
-                P.outside[self.wcol[k]] = P.q.w[k]
-        self.turn += self.capacity // 3 + 1
-        for k in range(m):
-            self.place[self.wcol[k]] = LIVE
-            self._add_live(self.wcol[k])
-        for k in range(m):
-            j = self.wcol[(k + self.turn) % m]
-            used = False
-            for t in range(self.n_targets):
-                used |= self.problems[t].outside[j] != 0
-            if used and n < self.capacity:
-                self.cols[n] = <int> j
-                n += 1
-        self._extend_references(first)
-        block_free(&self.block)
-        block_init(&self.block, self.d)
-        for t in range(self.n_targets):
-            quad_clear(&self.problems[t].q)
-        self._gather(self.cols, n)
-        for t in range(self.n_targets):
-            self._bring_in(&self.problems[t])
-        return 0
-
-    cdef int _bring_in(self, Problem *P) except -1 nogil:
-        """The coefficients of the working set from those kept outside; the residual stays what it is."""
-        cdef Py_ssize_t k
-        for k in range(P.q.m):
-            P.q.w[k] = P.q.seen[k] = P.outside[self.wcol[k]]
-            P.q.rate[k] = -P.q.w[k]
-            P.outside[self.wcol[k]] = 0
-        block_residual(&self.block, self.d, P.r, P.q.rate, P.base_own, NULL)
-        return quad_place(&P.q)
-
-    cdef int _gather(self, const int *cols, Py_ssize_t n) except -1 nogil:
-        """Columns into the block, and into every target's small problem with their correlations."""
-        cdef Py_ssize_t t, k, m = self.block.m
+    cdef int _enlarge(self, const int *cols, Py_ssize_t n) except -1 nogil:
+        """Columns into the working set: every target's small problem and, within capacity, the block."""
+        cdef Py_ssize_t t, k, m = self.problems[0].q.m
         cdef int j
         cdef Problem *P
         if n == 0:
             return 0
-        block_append(&self.block, self.d, cols, n)
+        if m + n > self.capacity and not self.large:
+            self._give_up_gram()
+        if not self.large:
+            block_append(&self.block, self.d, cols, n)
         for k in range(n):
             self.wcol[m + k] = cols[k]
             self.place[cols[k]] = INSIDE
@@ -1025,6 +957,17 @@ cdef class Engine:
             if self.d.kind == SPARSE_COLUMNS:
                 self._weigh(P.r, self.work)
                 self.d.stream(cols, n, self.work, 1, P.q.g + m, n)
-            else:
+            elif not self.large:                      # else the solver starts by computing them all
                 block_correlate(&self.block, self.d, P.r, m, P.q.g)
+        return 0
+
+    cdef int _give_up_gram(self) except -1 nogil:
+        """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
+        cdef Py_ssize_t t
+        self.large = True
+        block_free(&self.block)
+        block_init(&self.block, self.d)
+        for t in range(self.n_targets):
+            factor_free(&self.problems[t].q.f)
+            self.problems[t].fresh = False
         return 0
