@@ -1,17 +1,21 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`), regularisation paths (`regularization_path`,
-`lasso_path`, `enet_path`), dense or sparse X.
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`), regularisation paths
+(`regularization_path`, `lasso_path`, `enet_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
-from fastreg.estimators import ElasticNet, Lasso
+from fastreg.crossval import CrossValidatedPath
+from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CrossValidatedPath",
     "ElasticNet",
+    "ElasticNetCV",
     "Lasso",
+    "LassoCV",
     "RegularizationPath",
     "enet_path",
     "lasso_path",

@@ -39,7 +39,8 @@ cdef class Design:
                     Py_ssize_t ldo) except -1 nogil
     cdef int apply(self, const int *cols, Py_ssize_t m, const double *w, double *out) except -1 nogil
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil
-    cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil
+    cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                        double *out) noexcept nogil
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil
 
 cdef struct Row:

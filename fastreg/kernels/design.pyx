@@ -465,23 +465,27 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
 
 
 # ---- shifted blocks for a Gram matrix ------------------------------------------------------------------------------
-cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, Py_ssize_t rows, const double *shift,
+cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                      double *out) noexcept nogil:
-    """Rows [i0, i0 + rows) of sqrt(s) (x - shift), column-major with leading dimension rows."""
-    cdef Py_ssize_t i, j, lo
-    cdef const real *x
-    cdef const double *root = NULL if d.root == NULL else d.root + i0
-    if d.kind == DENSE_COLUMNS and d.step == 1:
+    """m rows, from i0 on or those listed, of sqrt(s) (x - shift), column-major with leading dimension m."""
+    cdef Py_ssize_t i, j, lo, at
+    cdef double root
+    if d.kind == DENSE_COLUMNS and d.step == 1 and rows == NULL:
         for j in range(d.p):
-            _load(rows, X + j * d.stride + i0, shift[j], root, out + j * rows)
+            _load(m, X + j * d.stride + i0, shift[j], NULL if d.root == NULL else d.root + i0, out + j * m)
         return
-    # row storage: tiles that stay in cache while they are turned round
-    for lo in range(0, d.p, 16):
-        for i in range(rows):
-            x = X + ((i0 + i) * d.stride if d.kind == DENSE_ROWS else (i0 + i) * d.step)
+    if d.kind == DENSE_COLUMNS:
+        for j in range(d.p):
+            for i in range(m):
+                at = rows[i] if rows != NULL else i0 + i
+                out[j * m + i] = (X[j * d.stride + at * d.step] - shift[j]) * (1 if d.root == NULL else d.root[at])
+        return
+    for lo in range(0, d.p, 16):                 # tiles that stay in cache while they are turned round
+        for i in range(m):
+            at = rows[i] if rows != NULL else i0 + i
+            root = 1 if d.root == NULL else d.root[at]
             for j in range(lo, min(lo + 16, d.p)):
-                out[j * rows + i] = (x[j if d.kind == DENSE_ROWS else j * d.stride] - shift[j]) * (
-                    1 if root == NULL else root[i])
+                out[j * m + i] = (X[at * d.stride + j] - shift[j]) * root
 
 
 # ---- the class -----------------------------------------------------------------------------------------------------
@@ -651,12 +655,13 @@ cdef class Design:
         return _unpack_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
                                                <const int32_t *> self.indptr, cols, m, out)
 
-    cdef void load_rows(self, Py_ssize_t i0, Py_ssize_t rows, const double *shift, double *out) noexcept nogil:
-        """Dense storage: a block of rows, shifted and scaled by sqrt(s), column-major."""
+    cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                        double *out) noexcept nogil:
+        """Dense storage: m rows, from i0 on or those listed, shifted and scaled by sqrt(s), column-major."""
         if self.single:
-            _load_rows[float](self, <const float *> self.data, i0, rows, shift, out)
+            _load_rows[float](self, <const float *> self.data, i0, rows, m, shift, out)
         else:
-            _load_rows[double](self, <const double *> self.data, i0, rows, shift, out)
+            _load_rows[double](self, <const double *> self.data, i0, rows, m, shift, out)
 
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
         """Sparse storage: append columns cols[0..m), less their level and scaled by sqrt(s), as positions first, ..."""

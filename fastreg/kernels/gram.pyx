@@ -318,7 +318,7 @@ cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
             w += d.root[i]
     if w == 0:
         return
-    d.load_rows(0, u.rows, u.shift, u.buffer)
+    d.load_rows(0, NULL, u.rows, u.shift, u.buffer)
     for j in range(u.p):
         s = 0
         for i in range(u.rows):
@@ -340,7 +340,7 @@ cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py
         m = min(u.rows, hi - i0)
         im = <int> m
         if not u.direct:
-            d.load_rows(i0, m, u.shift, B)
+            d.load_rows(i0, NULL, m, u.shift, B)
             for k in range(u.t):
                 memcpy(B + (p + k) * m, u.Y + k * d.n + i0, m * sizeof(double))
             for i in range(m):

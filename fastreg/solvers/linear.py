@@ -117,6 +117,16 @@ def capacity(X, n_targets):
     return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET) - per_column) / (2 * quadratic))
 
 
+@dataclass
+class Moments:
+    """What a fit needs of the (weighted, centred) dense X and y when it knows X'X."""
+
+    gram: np.ndarray   # (p, p)
+    xy: np.ndarray     # (n_targets, p)
+    means: np.ndarray  # (p,)
+    norms: np.ndarray  # (p,)
+
+
 def _check_finite(X, norms):
     """NaN and infinity show in the norms of the columns, so that X is not read once more only to be checked."""
     if np.isfinite(norms).all():
@@ -129,7 +139,7 @@ def _check_finite(X, norms):
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
 
 
-def _check_known(gram, xy, norms, correlations):
+def _check_given(gram, xy, norms, correlations):
     """What the user says of X'X and X'y must agree with X: diagonals and products are compared."""
     scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
     if gram is not None and not np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6):
@@ -148,9 +158,23 @@ def alpha_grid(alpha_max, n_alphas, eps):
     return grid
 
 
+def largest_alpha(X, Y, penalty, *, fit_intercept, weight, n_threads, known=None):
+    """The smallest alpha at which every penalised coefficient of every target is zero."""
+    targets, _ = centre_targets(Y, weight, fit_intercept)
+    design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
+    with nullcontext() if X.shape[0] * X.shape[1] < SMALL else single_threaded_blas:
+        engine = Engine(design, targets, known is not None, 1e-4, capacity(X, len(targets)))
+        if known is not None:
+            engine.prepare_known(known.gram, known.xy, known.means, known.norms)
+        else:
+            engine.prepare()
+        _check_finite(X, design.norms)
+        engine.set_penalty(*penalty.arrays(design.norms, X.shape[0]))
+        return float(np.max(engine.alpha_max()))
+
+
 def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e-4, max_iter=1000, n_threads=None,
-               eps=1e-3, gram=None, xy=None, warm=None,
-               report=None):
+               eps=1e-3, gram=None, xy=None, known=None, warm=None, report=None):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -174,6 +198,8 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
         and weighted X.
     xy : ndarray of shape (p, n_targets) or None
         X'Y, only checked: it is computed anyway.
+    known : Moments or None
+        Of the weighted and centred data, where they are known: X is not read.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
     report : callable or None
@@ -187,14 +213,24 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
     targets, y_mean = centre_targets(Y, weight, fit_intercept)
     design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
     count = alphas if isinstance(alphas, int) else len(alphas)
-    known = gram if isinstance(gram, np.ndarray) else None
-    if known is None and (gram is None or sp.issparse(X)):
+    given = gram if isinstance(gram, np.ndarray) else None
+    if given is None and (gram is None or sp.issparse(X)):
         gram = prefers_gram(X, count) and not (np.min(alphas) == 0 and X.size <= EXACT)
     with nullcontext() if n * p < SMALL else single_threaded_blas:
+        if given is not None:
+            # moments from X, which is read once to see whether the matrix fits it
+            scout = Engine(design, targets, False, tol, 2)
+            scout.prepare()
+            _check_finite(X, design.norms)
+            _check_given(given, None, design.norms, None)
+            known = Moments(given, scout.correlations, design.means.copy(), design.norms.copy())
         engine = Engine(design, targets, known is not None or gram, tol, capacity(X, len(targets)), report)
-        engine.prepare(known)
-        _check_finite(X, design.norms)
-        _check_known(known, xy, design.norms, engine.correlations)
+        if known is not None:
+            engine.prepare_known(known.gram, known.xy, known.means, known.norms)
+        else:
+            engine.prepare()
+            _check_finite(X, design.norms)
+        _check_given(None, xy, design.norms, engine.correlations)
         engine.set_penalty(*penalty.arrays(design.norms, n))
         if isinstance(alphas, int):
             alphas = alpha_grid(float(np.max(engine.alpha_max())), alphas, eps)

@@ -234,24 +234,34 @@ cdef class Engine:
         return self.q.base
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
-    def prepare(self, const double[:, ::1] gram=None):
-        """Column moments and X'Y in one pass (the only one over X in full Gram mode); gram is X'X where known."""
+    def prepare(self):
+        """Column moments and X'Y in one pass over X, which in full Gram mode gives X'X as well."""
         cdef Py_ssize_t t
         self.last_tick = now()
         with nogil:
-            if self.full and gram is None:
-                self.block.m = self.block.cap = self.block.ld = self.p
-                grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
+            if self.full:
+                self._full_block()
                 full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.G, &self.q[0, 0])
             else:
                 for t in range(self.n_targets):
                     self._weigh(&self.Y[t, 0], self.work + t * self.n)
                 self.d.moments(self.work, self.n_targets, &self.q[0, 0])
-                if self.full:
-                    self.block.m = self.block.cap = self.block.ld = self.p
-                    grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
-                    memcpy(self.block.G, &gram[0, 0], self.p * self.p * sizeof(double))
         self.columns_streamed += self.d.nnz
+
+    def prepare_known(self, const double[:, ::1] gram, const double[:, ::1] xy, const double[::1] means,
+                      const double[::1] norms):
+        """Full Gram mode with X'X, Y'X, means and norms at hand: X is not read."""
+        self.last_tick = now()
+        with nogil:
+            self._full_block()
+            memcpy(self.block.G, &gram[0, 0], self.p * self.p * sizeof(double))
+            memcpy(&self.q[0, 0], &xy[0, 0], self.n_targets * self.p * sizeof(double))
+            memcpy(self.d.mean, &means[0], self.p * sizeof(double))
+            memcpy(self.d.norm, &norms[0], self.p * sizeof(double))
+
+    cdef int _full_block(self) except -1 nogil:
+        self.block.m = self.block.cap = self.block.ld = self.p
+        return grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
 
     def set_penalty(self, const double[::1] pen1, const double[::1] pen2, const double[::1] lo, const double[::1] hi):
         """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""

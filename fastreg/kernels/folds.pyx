@@ -1,0 +1,90 @@
+"""Sums over disjoint parts of the rows of dense X, from which those of any union follow by addition.
+
+Of a union they give means, Gram matrix and X'y (``known_moments`` in ``solvers.folds``) and the squared error of any
+coefficients: a cross-validation of n >> p reads X once, whatever its folds.
+"""
+from cython.parallel cimport prange
+
+from libc.stdlib cimport free
+
+import numpy as np
+
+from scipy.linalg.cython_blas cimport dsyrk
+
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.memory cimport grow
+
+cdef Py_ssize_t ROWS = 512               # rows of a part loaded at a time
+
+
+def part_sums(Design d, const double[::1] y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift,
+              double level):
+    """Sums of weighted products over each part of the rows.
+
+    Parameters
+    ----------
+    d : Design
+        Dense, with its sample weights s.
+    y : ndarray of shape (n,)
+    part : ndarray of int32, shape (n,)
+        The part of each row, in [0, n_parts).
+    n_parts : int
+    shift : ndarray of shape (p,)
+    level : float
+        What to subtract from X and y, so that a common level costs no digits.
+
+    Returns
+    -------
+    ndarray of shape (n_parts, p + 2, p + 2)
+        ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i - level, 1)``.
+    """
+    cdef Py_ssize_t q = d.p + 2, block = ROWS * n_parts, a, b, blocks = (d.n + block - 1) // block
+    cdef double[:, :, ::1] sums = np.zeros((n_parts, q, q))
+    order_ = np.argsort(part, kind="stable").astype(np.int32)
+    cdef int[::1] order = order_
+    cdef Py_ssize_t[::1] end = np.cumsum(np.bincount(part, minlength=n_parts)).astype(np.intp)
+    cdef Py_ssize_t[::1] at = np.concatenate([[0], end.base[:-1]]).astype(np.intp)
+    cdef int threads = d.threads(<double> d.n * q * q)
+    with nogil:
+        if threads > 1:
+            for a in prange(n_parts, num_threads=threads, schedule="dynamic", chunksize=1):
+                _whole_part(d, y, order, shift, level, &at[a], end[a], block, blocks, &sums[a, 0, 0])
+        else:
+            for b in range(blocks):              # parts take turns on rows that are in cache
+                for a in range(n_parts):
+                    _rows_of_part(d, y, order, shift, level, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
+    found = sums.base
+    return np.triu(found.transpose(0, 2, 1)) + np.triu(found.transpose(0, 2, 1), 1).transpose(0, 2, 1)
+
+
+cdef int _whole_part(Design d, const double[::1] y, const int[::1] order, const double[::1] shift, double level,
+                     Py_ssize_t *at, Py_ssize_t end, Py_ssize_t block, Py_ssize_t blocks,
+                     double *total) except -1 nogil:
+    cdef Py_ssize_t b
+    for b in range(blocks):
+        _rows_of_part(d, y, order, shift, level, at, end, (b + 1) * block, total)
+    return 0
+
+
+cdef int _rows_of_part(Design d, const double[::1] y, const int[::1] order, const double[::1] shift, double level,
+                       Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double *total) except -1 nogil:
+    """Add the rows of a part that come next and lie before row `upto`."""
+    cdef Py_ssize_t m = 0, i, q = d.p + 2
+    cdef int im, iq = <int> q
+    cdef double one = 1, root
+    cdef double *B = NULL
+    while at[0] + m < end and order[at[0] + m] < upto:
+        m += 1
+    if m == 0:
+        return 0
+    grow(<void **> &B, m * q * sizeof(double))
+    d.load_rows(0, &order[at[0]], m, &shift[0], B)
+    for i in range(m):
+        root = 1 if d.root == NULL else d.root[order[at[0] + i]]
+        B[d.p * m + i] = root * (y[order[at[0] + i]] - level)
+        B[(d.p + 1) * m + i] = root
+    im = <int> m
+    dsyrk('U', 'T', &iq, &im, &one, B, &im, &one, total, &iq)
+    free(B)
+    at[0] += m
+    return 0
