@@ -61,7 +61,7 @@ class BuildExt(build_ext):
 
 
 def extensions():
-    headers = [str(path) for pattern in ("*.h", "*.pxd") for path in Path("fastreg").rglob(pattern)]
+    headers = [str(path) for pattern in ("*.h", "*.pxd", "*.pxi") for path in Path("fastreg").rglob(pattern)]
     return [
         Extension(".".join(path.with_suffix("").parts), [str(path)], include_dirs=["fastreg/kernels"], depends=headers)
         for path in sorted(Path("fastreg").rglob("*.pyx"))

@@ -78,7 +78,7 @@ def cython_imports(path):
 
 def sources():
     """Every source file of the package but its own __init__, which gathers the public names."""
-    files = [path for pattern in ("*.py", "*.pyx", "*.pxd") for path in PACKAGE.rglob(pattern)]
+    files = [path for pattern in ("*.py", "*.pyx", "*.pxd", "*.pxi") for path in PACKAGE.rglob(pattern)]
     return sorted(path for path in files if path != PACKAGE / "__init__.py")
 
 

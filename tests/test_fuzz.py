@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from problems import SPARSE, STORAGES, certify
+from problems import SPARSE, STORAGES, certify, make_data
 from referee import Referee, dense
 from sklearn.exceptions import ConvergenceWarning
 
@@ -96,3 +96,19 @@ def test_fuzz_without_gram(chunk, monkeypatch):
     monkeypatch.setattr(linear, "capacity", lambda X, n_targets: 2)
     monkeypatch.setattr(linear, "prefers_gram", lambda X, n_alphas: False)
     test_fuzz(chunk)
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_fuzz_targets(chunk):
+    """Several targets at once: each is certified by itself, whatever the others are doing."""
+    for seed in range(40 * chunk, 40 * chunk + 40):
+        rng = np.random.default_rng(seed)
+        X, _, weights = make_data(seed, 40, 60)
+        signal = X @ (rng.standard_normal((60, 5)) * (rng.random((60, 5)) < 0.2))
+        Y = signal + rng.standard_normal((40, 5)) * rng.choice([0.1, 1.0, 10.0], 5)
+        weights = weights if rng.random() < 0.5 else None
+        model = rng.choice([Lasso, ElasticNet])(10 ** rng.uniform(-2, 0), tol=1e-10)
+        model.fit(STORAGES[rng.choice(["C", "F", "csr_matrix", "csc_matrix"])](X), Y, weights)
+        for t in range(5):
+            referee = Referee(X, Y[:, t], model.alpha, model.l1_ratio, sample_weight=weights)
+            assert referee.relative_gap(model.coef_[t], model.intercept_[t]) <= 2.1e-10, f"seed {seed}, target {t}"

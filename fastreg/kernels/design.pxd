@@ -1,5 +1,5 @@
 # What X is: streaming, gathering, column moments. Storage is known here and nowhere else.
-from libc.stdint cimport int32_t
+from fastreg.kernels.rows cimport RowLists
 
 cdef enum Kind:
     DENSE_COLUMNS = 0
@@ -42,18 +42,3 @@ cdef class Design:
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                         double *out) noexcept nogil
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil
-
-cdef struct Row:
-    Py_ssize_t start     # in the arena
-    int32_t len
-    int32_t room
-
-cdef struct RowLists:
-    Py_ssize_t n
-    Row *row
-    int32_t *pos         # the arena
-    double *val
-    Py_ssize_t used, size
-
-cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil
-cdef void rows_free(RowLists *r) noexcept nogil

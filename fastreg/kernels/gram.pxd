@@ -1,5 +1,6 @@
 # Gram matrices: of all columns (dense X), and of a growing working block.
-from fastreg.kernels.design cimport Design, RowLists
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.rows cimport RowLists
 
 cdef struct Block:
     Py_ssize_t n, m, cap, ld

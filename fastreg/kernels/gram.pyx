@@ -14,10 +14,11 @@ from libc.string cimport memcpy, memset
 
 from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
-from fastreg.kernels.design cimport DENSE_ROWS, Design, Row, RowLists, rows_free, rows_init
+from fastreg.kernels.design cimport DENSE_ROWS, Design
 from fastreg.kernels.leaf cimport (
     fr_axpy, fr_axpy4, fr_dot4_f64, fr_dotsum4, fr_list_add, fr_list_dot, fr_vdot)
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
 
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
 cdef Py_ssize_t SPARSE_ROWS_AT_ONCE = 256

@@ -134,7 +134,7 @@ cdef int _conjugate_gradients(const Quad *q, Design d, Face *f, double accuracy,
         for k in range(f.m):
             f.prod[k] += q.l2[f.pos[k]] * f.dir[k]
             pap += f.prod[k] * f.dir[k]
-        if not pap > 1e-30 * rz:                 # a direction the fit does not feel: as far as its first event
+        if not pap > 1e-13 * rz:                 # a direction the fit does not feel: as far as its first event
             step = INFINITY
             for k in range(f.m):
                 step = min(step, quad_breakpoint(q, f.pos[k], f.dir[k]))

@@ -32,7 +32,7 @@ from cpython.exc cimport PyErr_CheckSignals
 import numpy as np
 
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
-from fastreg.kernels.factor cimport PIVOT_TOL, factor_free
+from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport (
     Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_maxabs, fr_vdot
@@ -40,24 +40,20 @@ from fastreg.kernels.memory cimport grow
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep)
 from fastreg.kernels.quadratic cimport (
-    FREE, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
+    quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
+from fastreg.solvers.certificate cimport (
+    DEAD, EXCLUDED, INSIDE, LIVE, Terms, duality_gap, l1_factor, l2_factor, lower, upper)
 from fastreg.solvers.matrix_free cimport free_correlate, free_residual, free_settled, free_solve
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
-cdef double STEP = 0.65           # from alpha to alpha on the way to a first one far below the largest
+cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
+cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave, inside and outside the working set
 cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
-
-
-cdef enum Place:
-    DEAD = 0
-    LIVE = 1
-    INSIDE = 2
-    EXCLUDED = 3
 
 
 cdef extern from "<time.h>" nogil:
@@ -108,11 +104,7 @@ cdef class Engine:
     cdef object report
     cdef double last_tick, alpha_now, least_pen1
     cdef const double[::1] pen1_, pen2_, lo_, hi_
-    cdef const double *pen1
-    cdef const double *pen2
-    cdef const double *lo
-    cdef const double *hi
-    cdef Py_ssize_t i1, i2, ilo, ihi         # 0 where a penalty or limit is the same for every column
+    cdef Terms terms
     cdef char *place
     cdef char *lived                          # has a position among the live columns
     cdef int *wcol                            # column of each working-set position
@@ -267,13 +259,15 @@ cdef class Engine:
         """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""
         cdef Py_ssize_t j
         self.pen1_, self.pen2_, self.lo_, self.hi_ = pen1, pen2, lo, hi
-        self.pen1, self.pen2, self.lo, self.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
-        self.i1, self.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
-        self.ilo, self.ihi = lo.shape[0] > 1, hi.shape[0] > 1
+        self.terms.pen1, self.terms.pen2, self.terms.lo, self.terms.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
+        self.terms.norm, self.terms.mean = self.d.norm, self.d.mean if self.d.sparse() else NULL
+        self.terms.weight_sum = self.d.weight_sum
+        self.terms.i1, self.terms.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
+        self.terms.ilo, self.terms.ihi = lo.shape[0] > 1, hi.shape[0] > 1
         self.least_pen1 = np.min(pen1)
         for j in range(self.p):
-            if (self.d.norm[j] == 0 or isinf(self.pen1[j * self.i1]) or isinf(self.pen2[j * self.i2])
-                    or (self.lo[j * self.ilo] == 0 and self.hi[j * self.ihi] == 0)):
+            if (self.d.norm[j] == 0 or isinf(l1_factor(&self.terms, j)) or isinf(l2_factor(&self.terms, j))
+                    or (lower(&self.terms, j) == 0 and upper(&self.terms, j) == 0)):
                 self.place[j] = EXCLUDED
         with nogil:
             self._first_references()
@@ -289,7 +283,7 @@ cdef class Engine:
                 quad_reserve(&P.q, self.p)
                 P.q.G, P.q.ldg = self.block.G, self.p
                 for j in range(self.p):
-                    quad_add(&P.q, 0, 0, self.lo[j * self.ilo], self.hi[j * self.ihi], self.q[t, j])
+                    quad_add(&P.q, 0, 0, lower(&self.terms, j), upper(&self.terms, j), self.q[t, j])
                     if self.place[j] == EXCLUDED:
                         P.q.lo[j] = P.q.hi[j] = 0
             for j in range(self.p):
@@ -324,16 +318,16 @@ cdef class Engine:
         cdef double[::1] o = out
         cdef double[:, ::1] c = self.q
         for j in range(self.p):
-            if self.pen1[j * self.i1] == 0 and self.place[j] != EXCLUDED:
+            if l1_factor(&self.terms, j) == 0 and self.place[j] != EXCLUDED:
                 c = self._null_correlations()
                 break
         for t in range(self.n_targets):
             for j in range(self.p):
-                if self.place[j] == EXCLUDED or self.pen1[j * self.i1] == 0:
+                if self.place[j] == EXCLUDED or l1_factor(&self.terms, j) == 0:
                     continue
                 g = c[t, j]
-                if (g > 0 and self.hi[j * self.ihi] > 0) or (g < 0 and self.lo[j * self.ilo] < 0):
-                    o[t] = max(o[t], fabs(g) / self.pen1[j * self.i1])
+                if (g > 0 and upper(&self.terms, j) > 0) or (g < 0 and lower(&self.terms, j) < 0):
+                    o[t] = max(o[t], fabs(g) / l1_factor(&self.terms, j))
         return out
 
     cdef double[:, ::1] _null_correlations(self):
@@ -419,14 +413,15 @@ cdef class Engine:
         Solved straight at a small alpha, the first working sets are fitted far too closely, and what their residual
         lets in is mostly wrong."""
         cdef double top = np.max(self.alpha_max()), least = max(alpha, 1e-3 * top)
+        cdef double step = SPARSE_STEP if self.d.sparse() else STEP
         cdef Py_ssize_t t, k = 0
         with nogil:
-            top *= STEP
-            while top * sqrt(STEP) > least and 2 * k + 4 < max_rounds:
+            top *= step
+            while top * sqrt(step) > least and 2 * k + 4 < max_rounds:
                 self._solve(top, 2 if k < 2 else 1)
                 for t in range(self.n_targets):
                     rounds[t] += self.problems[t].rounds
-                top *= STEP
+                top *= step
                 k += 1
         return 0
 
@@ -514,7 +509,7 @@ cdef class Engine:
                 break
             last = step
         if last < INFINITY:
-            P.gap = self._gap(P, alpha)
+            P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
         return 0
 
     cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
@@ -549,9 +544,9 @@ cdef class Engine:
                 if fabs(g) <= alpha * self.least_pen1:
                     continue
                 j = self.live[a]
-                l1 = alpha * self.pen1[j * self.i1]
+                l1 = alpha * l1_factor(&self.terms, j)
                 if fabs(g) > l1 and self.place[j] == LIVE and (
-                        self.hi[j * self.ihi] > 0 if g > 0 else self.lo[j * self.ilo] < 0):
+                        upper(&self.terms, j) > 0 if g > 0 else lower(&self.terms, j) < 0):
                     P.viol[P.n_viol] = j
                     P.viol_g[P.n_viol] = g
                     P.score[P.n_viol] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
@@ -570,8 +565,8 @@ cdef class Engine:
         cdef double l2
         for j in range(P.q.m):
             c = self.wcol[j]
-            P.q.l1[j] = alpha * self.pen1[c * self.i1] if self.place[c] != EXCLUDED else 1
-            l2 = alpha * self.pen2[c * self.i2] if self.place[c] != EXCLUDED else 1
+            P.q.l1[j] = alpha * l1_factor(&self.terms, c) if self.place[c] != EXCLUDED else 1
+            l2 = alpha * l2_factor(&self.terms, c) if self.place[c] != EXCLUDED else 1
             ridge |= l2 != P.q.l2[j]
             P.q.l2[j] = l2
         P.q.noise = 5e-15 * sqrt(P.yy)
@@ -648,12 +643,12 @@ cdef class Engine:
         cdef Problem *P
         for t in range(self.n_targets):
             P = &self.problems[t]
+            P.whole = False                           # of those that are done as well: _pass asks them all
             if P.done:
                 continue
             self._tick()
             self._residual(P)
             P.n_viol = 0
-            P.whole = False
             if not self.full:
                 self._screen(P, alpha)
                 n_whole += P.whole
@@ -667,10 +662,10 @@ cdef class Engine:
                 self._violators(P, alpha)
             if P.n_viol == 0:                          # else the small problem's own correlations will do
                 self._correlate(P)
-            P.gap = self._gap(P, alpha)
+            P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
             if P.n_viol > 0 and P.gap <= self.tol * P.yy:
                 self._correlate(P)
-                P.gap = self._gap(P, alpha)
+                P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
             self._tick()
             P.q.slack = self.slack
             P.settled = P.n_viol == 0 and (
@@ -700,9 +695,9 @@ cdef class Engine:
             if fabs(P.est[a]) + P.err[a] <= alpha * self.least_pen1:
                 continue
             j = self.live[a]
-            l1 = alpha * self.pen1[j * self.i1]
-            if self.place[j] == LIVE and ((P.est[a] + P.err[a] > l1 and self.hi[j * self.ihi] > 0)
-                                          or (P.err[a] - P.est[a] > l1 and self.lo[j * self.ilo] < 0)):
+            l1 = alpha * l1_factor(&self.terms, j)
+            if self.place[j] == LIVE and ((P.est[a] + P.err[a] > l1 and upper(&self.terms, j) > 0)
+                                          or (P.err[a] - P.est[a] > l1 and lower(&self.terms, j) < 0)):
                 P.cand[n] = <int> a
                 n += 1
         n = self._allow(P, alpha, n)
@@ -737,11 +732,11 @@ cdef class Engine:
             for k in range(n):
                 a = P.cand[k]
                 j = self.live[a]
-                l1 = alpha * self.pen1[j * self.i1]
+                l1 = alpha * l1_factor(&self.terms, j)
                 cost = fabs(P.est[a]) + P.err[a] - l1
-                cost = cost * cost - 2 * most * alpha * self.pen2[j * self.i2]
+                cost = cost * cost - 2 * most * alpha * l2_factor(&self.terms, j)
                 if cost <= 0 and fabs(P.est[a]) <= l1:
-                    P.loss += most + (0.5 * cost / (alpha * self.pen2[j * self.i2]) if cost < 0 else 0)
+                    P.loss += most + (0.5 * cost / (alpha * l2_factor(&self.terms, j)) if cost < 0 else 0)
                 else:
                     P.cand[kept] = <int> a
                     kept += 1
@@ -766,7 +761,7 @@ cdef class Engine:
             bound = self.d.norm[j] * self.dead_r
             if self.d.norm1 != NULL:
                 bound = min(bound, self.d.norm1[j] * self.dead_rmax)
-            if bound > horizon * self.pen1[j * self.i1]:
+            if bound > horizon * l1_factor(&self.terms, j):
                 self.place[j] = LIVE
                 self._add_live(j)
         return self._extend_references(first)
@@ -834,88 +829,15 @@ cdef class Engine:
             a = P.cand[k]
             j = self.live[a]
             g = P.est[a]
-            l1 = alpha * self.pen1[j * self.i1]
+            l1 = alpha * l1_factor(&self.terms, j)
             excess = fabs(g) - l1
             if excess <= self.slack * l1 + P.q.noise * self.live_norm[a] or (
-                    self.hi[j * self.ihi] == 0 if g > 0 else self.lo[j * self.ilo] == 0):
+                    upper(&self.terms, j) == 0 if g > 0 else lower(&self.terms, j) == 0):
                 continue
             P.viol[P.n_viol], P.viol_g[P.n_viol] = j, g
             P.score[P.n_viol] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
             P.worst = max(P.worst, excess / l1 if l1 > 0 else 1.)
             P.n_viol += 1
-
-    cdef double _gap(self, const Problem *P, double alpha) noexcept nogil:
-        """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
-
-        Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
-        is counted as the descent that a step along them would still bring."""
-        cdef Py_ssize_t j, k
-        cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
-        primal = 0.5 * P.rr
-        yr = P.rr                                     # y'r = r'r + w'X'r
-        for j in range(P.q.m):
-            k = self.wcol[j]
-            if self.place[k] == EXCLUDED:
-                continue
-            primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
-            yr += P.q.w[j] * P.q.g[j]
-            self._scaling(P.q.g[j], k, alpha, P.q.noise, P.q.st[j] == FREE, &c_safe, &free_)
-        for k in range(P.n_viol):
-            if self._free(P.viol_g[k], P.viol[k], alpha):
-                return INFINITY                       # it has yet to be fitted
-            self._scaling(P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
-        c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
-        value = max(self._dual(P, alpha, c_safe, yr), self._dual(P, alpha, 1, yr))
-        value = max(value, self._dual(P, alpha, c_lasso, yr))
-        return max(primal - value, 0.) + free_ + P.loss
-
-    cdef inline bint _free(self, double g, Py_ssize_t j, double alpha) noexcept nogil:
-        """No penalty and no limit on the side that g points to."""
-        return (alpha * self.pen1[j * self.i1] == 0 and alpha * self.pen2[j * self.i2] == 0
-                and isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]))
-
-    cdef void _scaling(self, double g, Py_ssize_t j, double alpha, double noise, bint fitted, double *c,
-                       double *free_) noexcept nogil:
-        """Lower c until c g is feasible for column j; or add to what the free columns leave.
-
-        One that is not in the support depends on it, up to a remainder of squared length 1e-3 PIVOT_TOL of its own."""
-        cdef double l1 = alpha * self.pen1[j * self.i1], size = fabs(g), norm = self.d.norm[j]
-        if self._free(g, j, alpha):
-            if not fitted:
-                size = max(size - self._rounding(j, noise), 0.)
-            free_[0] += size * size / (norm * norm) * (1 if fitted else 0.5e3 / PIVOT_TOL)
-        elif isinf(self.hi[j * self.ihi] if g > 0 else self.lo[j * self.ilo]):
-            size = max(size - noise * norm, 0.)
-            if size * c[0] > l1:
-                c[0] = l1 / size
-
-    cdef inline double _rounding(self, Py_ssize_t j, double noise) noexcept nogil:
-        """Rounding of x_j'r: that of a sparse column grows with its level, which is only subtracted from the sum."""
-        cdef double norm = self.d.norm[j], level = self.d.mean[j] if self.d.sparse() else 0
-        return noise * sqrt(norm * norm + self.d.weight_sum * level * level)
-
-    cdef double _dual(self, const Problem *P, double alpha, double c, double yr) noexcept nogil:
-        """Dual objective at theta = c r; -inf where theta is not feasible."""
-        cdef Py_ssize_t j, k
-        cdef double value = c * yr - 0.5 * c * c * P.rr
-        for j in range(P.q.m):
-            k = self.wcol[j]
-            if self.place[k] != EXCLUDED:
-                value -= self._conjugate(c * P.q.g[j], k, alpha, P.q.noise)
-        for k in range(P.n_viol):
-            value -= self._conjugate(c * P.viol_g[k], P.viol[k], alpha, P.q.noise)
-        return value
-
-    cdef double _conjugate(self, double u, Py_ssize_t j, double alpha, double noise) noexcept nogil:
-        """sup over lo <= w <= hi of u w - l1 |w| - l2 w^2 / 2; an excess of u at its rounding counts for nothing."""
-        cdef double l2 = alpha * self.pen2[j * self.i2]
-        cdef double e = fabs(u) - alpha * self.pen1[j * self.i1] * (1 + 1e-14) - noise * self.d.norm[j]
-        cdef double end = self.hi[j * self.ihi] if u > 0 else -self.lo[j * self.ilo]
-        if e <= 0 or end == 0 or self._free(u, j, alpha):
-            return 0
-        if l2 > 0:
-            end = min(end, e / l2)
-        return INFINITY if isinf(end) else e * end - 0.5 * l2 * end * end
 
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef int _grow_working_set(self) except -1 nogil:
@@ -962,8 +884,8 @@ cdef class Engine:
             P.q.G, P.q.ldg = self.block.G, self.block.ld
             for k in range(n):
                 j = cols[k]
-                quad_add(&P.q, self.alpha_now * self.pen1[j * self.i1], self.alpha_now * self.pen2[j * self.i2],
-                         self.lo[j * self.ilo], self.hi[j * self.ihi], 0)
+                quad_add(&P.q, self.alpha_now * l1_factor(&self.terms, j), self.alpha_now * l2_factor(&self.terms, j),
+                         lower(&self.terms, j), upper(&self.terms, j), 0)
             if self.d.kind == SPARSE_COLUMNS:
                 self._weigh(P.r, self.work)
                 self.d.stream(cols, n, self.work, 1, P.q.g + m, n)

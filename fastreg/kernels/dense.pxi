@@ -1,0 +1,346 @@
+# Dense storage, by columns or by rows, strided or not: the loops of Design over single elements.
+#
+# Included in design.pyx. Four columns or rows at a time, because one alone is bound by the latency of its sums.
+
+cdef inline double _dot(Py_ssize_t n, const real *x, double m, const double *v) noexcept nogil:
+    if real is double:
+        return fr_dot_f64(n, x, m, v)
+    else:
+        return fr_dot_f32(n, x, m, v)
+
+
+cdef inline void _dot4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    if real is double:
+        fr_dot4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
+    else:
+        fr_dot4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline void _load(Py_ssize_t n, const real *x, double m, const double *q, double *out) noexcept nogil:
+    if real is double:
+        fr_load_f64(n, x, m, q, out)
+    else:
+        fr_load_f32(n, x, m, q, out)
+
+
+cdef inline void _sum4(Py_ssize_t n, const real **x, double *out) noexcept nogil:
+    if real is double:
+        fr_sum4_f64(n, x[0], x[1], x[2], x[3], out)
+    else:
+        fr_sum4_f32(n, x[0], x[1], x[2], x[3], out)
+
+
+cdef inline void _sqdot4(Py_ssize_t n, const real **x, const double *m, const double *w, const double *v, double *sq,
+                         double *dot) noexcept nogil:
+    if real is double:
+        fr_sqdot4_f64(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
+    else:
+        fr_sqdot4_f32(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
+
+
+cdef inline void _row(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
+    if real is double:
+        fr_row_f64(p, x, m, v, out)
+    else:
+        fr_row_f32(p, x, m, v, out)
+
+
+cdef inline void _comb4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    if real is double:
+        fr_comb4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
+    else:
+        fr_comb4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline double _rowdot(Py_ssize_t p, const real *x, const double *m, const double *w) noexcept nogil:
+    if real is double:
+        return fr_rowdot_f64(p, x, m, w)
+    else:
+        return fr_rowdot_f32(p, x, m, w)
+
+
+cdef inline void _rows4(Py_ssize_t p, const real *x, Py_ssize_t ld, const double *m, const double *v,
+                        double *out) noexcept nogil:
+    if real is double:
+        fr_rows4_f64(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
+    else:
+        fr_rows4_f32(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
+
+
+cdef inline void _rowsq(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
+    if real is double:
+        fr_rowsq_f64(p, x, m, v, out)
+    else:
+        fr_rowsq_f32(p, x, m, v, out)
+
+
+cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t step,
+                                real *copy) noexcept nogil:
+    """Column j of a strided array: itself when contiguous, otherwise through a buffer of n."""
+    cdef const real *x = X + j * stride
+    cdef Py_ssize_t i
+    if step == 1:
+        return x
+    for i in range(n):
+        copy[i] = x[i * step]
+    return copy
+
+
+# ---- by columns ------------------------------------------------------------------------------------------------------
+cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                         Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
+    """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for a in [lo, hi)."""
+    cdef Py_ssize_t a, b, c, t, i, n = d.n, rows, block = n if k == 1 else min(n, ROW_BLOCK)
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double o[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            i = cols[a + min(b, c - 1)] if cols != NULL else a + min(b, c - 1)
+            if b < c:
+                x[b] = _column(X, i, n, d.stride, d.step, copy + b * n)
+            else:
+                x[b] = x[c - 1]
+            m[b] = d.mean[i]
+        for t in range(k):
+            for b in range(c):
+                out[t * ldo + a + b] = 0
+        i = 0
+        while i < n:
+            rows = min(block, n - i)
+            for t in range(k):
+                if c == 1:
+                    out[t * ldo + a] += _dot(rows, x[0], m[0], V + t * n + i)
+                else:
+                    _dot4(rows, x, m, V + t * n + i, o)
+                    for b in range(c):
+                        out[t * ldo + a + b] += o[b]
+            for b in range(4):
+                x[b] += rows
+            i += rows
+
+
+cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
+                                double *out, real *copy) noexcept nogil:
+    """Moments of columns [lo, hi), four at a time, and, while these are in cache, their products with V."""
+    cdef Py_ssize_t a, b, t, c, n = d.n
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double sq[4]
+    cdef double dot[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            x[b] = _column(X, a + b, n, d.stride, d.step, copy + b * n) if b < c else x[c - 1]
+            m[b] = 0
+        if d.centred:
+            if d.weight == NULL:
+                _sum4(n, x, sq)
+            else:
+                _dot4(n, x, m, d.weight, sq)
+            for b in range(c):
+                m[b] = d.mean[a + b] = sq[b] / d.weight_sum
+        for t in range(k):
+            if t == 0:
+                _sqdot4(n, x, m, d.weight, V, sq, dot)
+            else:
+                _dot4(n, x, m, V + t * n, dot)
+            for b in range(c):
+                d.norm[a + b] = sqrt(sq[b])
+                out[t * d.p + a + b] = dot[b]
+
+
+# ---- by rows ---------------------------------------------------------------------------------------------------------
+cdef void _dense_rows(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
+                      double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, j] for columns j in [lo, hi): out += V[t, i] (x_i - mean) row by row."""
+    cdef Py_ssize_t i, t, n = d.n, ld = d.stride
+    cdef double v[4]
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(0, n - 3, 4):
+        for t in range(k):
+            memcpy(v, V + t * n + i, 4 * sizeof(double))
+            _rows4(hi - lo, X + i * ld + lo, ld, d.mean + lo, v, out + t * ldo + lo)
+    for i in range(n - n % 4, n):
+        for t in range(k):
+            _row(hi - lo, X + i * ld + lo, d.mean + lo, V[t * n + i], out + t * ldo + lo)
+
+
+cdef void _dense_rows_some(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                           Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, a] for a in [lo, hi), columns cols[a]: row by row, so that neighbours share what is fetched."""
+    cdef Py_ssize_t i, a, t, ld = d.stride
+    cdef const real *x
+    cdef double v
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(d.n):
+        x = X + i * ld
+        for t in range(k):
+            v = V[t * d.n + i]
+            for a in range(lo, hi):
+                out[t * ldo + a] += (x[cols[a]] - d.mean[cols[a]]) * v
+
+
+cdef void _dense_rows_tile(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
+                           Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    if cols == NULL:
+        _dense_rows(d, X, lo, hi, V, k, out, ldo)
+    else:
+        _dense_rows_some(d, X, cols, lo, hi, V, k, out, ldo)
+
+
+cdef void _dense_rows_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef Py_ssize_t i, j, n = d.n, ld = d.stride
+    cdef double w
+    if d.centred:
+        # sums about the first row, so that a large common level costs no digits
+        for j in range(lo, hi):
+            d.norm[j] = X[j]
+        for i in range(n):
+            w = 1 if d.weight == NULL else d.weight[i]
+            _row(hi - lo, X + i * ld + lo, d.norm + lo, w / d.weight_sum, d.mean + lo)
+        for j in range(lo, hi):
+            d.mean[j] += X[j]
+    memset(d.norm + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        _rowsq(hi - lo, X + i * ld + lo, d.mean + lo, w, d.norm + lo)
+    for j in range(lo, hi):
+        d.norm[j] = sqrt(d.norm[j])
+
+
+# ---- every column ----------------------------------------------------------------------------------------------------
+cdef int _dense_moments(Design d, const real *X, const double *V, Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunks = (d.p + CHUNK - 1) // CHUNK
+    cdef real *copy = NULL
+    cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
+    if d.kind == DENSE_ROWS:
+        _dense_rows_moments(d, X, 0, d.p)
+        return _stream_dense(d, X, NULL, d.p, V, k, out, d.p)
+    if d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_column_moments(d, X, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
+    else:
+        _dense_column_moments(d, X, 0, d.p, V, k, out, copy)
+    free(copy)
+    return 0
+
+
+cdef int _stream_dense(Design d, const real *X, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k,
+                       double *out, Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, tile, chunks
+    cdef int threads = d.threads(<double> d.n * m * k)
+    cdef real *copy = NULL
+    if d.kind == DENSE_ROWS:
+        tile = min(2048, (m // 4 + 63) // 64 * 64 + 64)
+        chunks = (m + tile - 1) // tile
+        if threads > 1:
+            for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), V, k, out, ldo)
+        else:
+            for c in range(chunks):
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), V, k, out, ldo)
+        return 0
+    chunks = (m + CHUNK - 1) // CHUNK
+    if d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        threads = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_columns(d, X, cols, c * CHUNK, min(m, (c + 1) * CHUNK), V, k, out, ldo, copy)
+    else:
+        _dense_columns(d, X, cols, 0, m, V, k, out, ldo, copy)
+    free(copy)
+    return 0
+
+
+cdef int _apply_dense(Design d, const real *X, const int *cols, Py_ssize_t m, const double *w,
+                      double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunks = (d.n + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef int threads = d.threads(<double> d.n * m) if d.step == 1 or d.kind == DENSE_ROWS else 1
+    cdef real *copy = NULL
+    cdef double *full = NULL
+    if d.kind == DENSE_ROWS:
+        full = _scattered(d, cols, m, w)
+    elif d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        chunks = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _apply_rows(d, X, cols, m, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK), out)
+    else:
+        for c in range(chunks):
+            _apply_rows(d, X, cols, m, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK) if chunks > 1
+                        else d.n, out)
+    free(copy)
+    free(full)
+    return 0
+
+
+cdef void _apply_rows(Design d, const real *X, const int *cols, Py_ssize_t m, const double *w, const double *full,
+                      real *copy, Py_ssize_t lo, Py_ssize_t hi, double *out) noexcept nogil:
+    """Rows [lo, hi) of X w; full is w by column, for row storage."""
+    cdef Py_ssize_t i, a, b, c
+    cdef const real *x[4]
+    cdef double mean[4]
+    cdef double v[4]
+    if full != NULL:
+        for i in range(lo, hi):
+            out[i] = _rowdot(d.p, X + i * d.stride, d.mean, full)
+    else:
+        memset(out + lo, 0, (hi - lo) * sizeof(double))
+        for a in range(0, m, 4):
+            c = min(4, m - a)
+            for b in range(4):
+                x[b] = _column(X, cols[a + b], d.n, d.stride, d.step, copy + b * d.n) + lo if b < c else x[0]
+                mean[b] = d.mean[cols[a + b]] if b < c else 0
+                v[b] = w[a + b] if b < c else 0
+            _comb4(hi - lo, x, mean, v, out + lo)
+    for i in range(lo, hi if d.root != NULL else lo):
+        out[i] *= d.root[i]
+
+
+cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, n = d.n
+    cdef real *copy = NULL
+    cdef const real *row
+    if d.kind == DENSE_COLUMNS:
+        if d.step != 1:
+            grow(<void **> &copy, n * sizeof(real))
+        for a in range(m):
+            _load(n, _column(X, cols[a], n, d.stride, d.step, copy), d.mean[cols[a]], d.root, out + a * n)
+        free(copy)
+        return 0
+    for i in range(n):
+        row = X + i * d.stride
+        for a in range(m):
+            out[a * n + i] = (row[cols[a]] - d.mean[cols[a]]) * (1 if d.root == NULL else d.root[i])
+    return 0
+
+
+cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                     double *out) noexcept nogil:
+    """m rows, from i0 on or those listed, of sqrt(s) (x - shift), column-major with leading dimension m."""
+    cdef Py_ssize_t i, j, lo, at
+    cdef double root
+    if d.kind == DENSE_COLUMNS and d.step == 1 and rows == NULL:
+        for j in range(d.p):
+            _load(m, X + j * d.stride + i0, shift[j], NULL if d.root == NULL else d.root + i0, out + j * m)
+        return
+    if d.kind == DENSE_COLUMNS:
+        for j in range(d.p):
+            for i in range(m):
+                at = rows[i] if rows != NULL else i0 + i
+                out[j * m + i] = (X[j * d.stride + at * d.step] - shift[j]) * (1 if d.root == NULL else d.root[at])
+        return
+    for lo in range(0, d.p, 16):                 # tiles that stay in cache while they are turned round
+        for i in range(m):
+            at = rows[i] if rows != NULL else i0 + i
+            root = 1 if d.root == NULL else d.root[at]
+            for j in range(lo, min(lo + 16, d.p)):
+                out[j * m + i] = (X[at * d.stride + j] - shift[j]) * root

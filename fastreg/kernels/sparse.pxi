@@ -1,0 +1,273 @@
+# Compressed sparse storage, by columns or by rows, 32- or 64-bit indices: the loops of Design over single entries.
+#
+# Included in design.pyx. Columns are centred on the fly: x_j'v - mean_j sum(v).
+
+cdef inline void _spcols(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x, const index *idx,
+                         const index *ptr, const double *mean, const double *v, double total,
+                         double *out) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            fr_spcols_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        else:
+            fr_spcols_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+    else:
+        if index is int32_t:
+            fr_spcols_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        else:
+            fr_spcols_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+
+
+# ---- moments ---------------------------------------------------------------------------------------------------------
+cdef inline double _absent(Design d, double present) noexcept nogil:
+    """Weight of the rows where a column has no entry; none where the difference is rounding."""
+    cdef double absent = d.weight_sum - present
+    return absent if absent > 1e-12 * d.weight_sum else 0
+
+
+cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr,
+                                 Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t e
+    cdef double w, x, m = 0, present = 0, sq = 0, n1 = 0
+    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
+        w = 1 if d.weight == NULL else d.weight[idx[e]]
+        present += w
+        m += w * data[e]
+    m = m / d.weight_sum if d.centred else 0
+    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
+        w = 1 if d.weight == NULL else d.weight[idx[e]]
+        x = data[e]
+        sq += w * (x - m) * (x - m)
+        n1 += fabs(x) if d.root == NULL else d.root[idx[e]] * fabs(x)
+    d.mean[j], d.norm1[j] = m, n1
+    d.level[j] = 0 if _absent(d, present) > 0 else m
+    d.norm[j] = sqrt(sq + _absent(d, present) * m * m)
+
+
+cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
+    cdef Py_ssize_t i, j, e
+    cdef double w, x
+    cdef double *present = <double *> calloc(d.p, sizeof(double))
+    if present == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(d.n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            j = <Py_ssize_t> idx[e]
+            present[j] += w
+            d.mean[j] += w * data[e]
+            d.norm1[j] += fabs(data[e]) * (1 if d.root == NULL else d.root[i])
+    for j in range(d.p):
+        d.mean[j] = d.mean[j] / d.weight_sum if d.centred else 0
+    for i in range(d.n):
+        w = 1 if d.weight == NULL else d.weight[i]
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            j = <Py_ssize_t> idx[e]
+            x = data[e] - d.mean[j]
+            d.norm[j] += w * x * x
+    for j in range(d.p):
+        d.level[j] = 0 if _absent(d, present[j]) > 0 else d.mean[j]
+        d.norm[j] = sqrt(d.norm[j] + _absent(d, present[j]) * d.mean[j] * d.mean[j])
+    free(present)
+    return 0
+
+
+cdef void _sparse_chunk_moments(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t lo,
+                                Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
+                                double *out) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(lo, hi):
+        _sparse_column_moments(d, data, idx, ptr, j)
+    _sparse_chunk(d, data, idx, ptr, NULL, lo, hi, V, total, k, out, d.p)
+
+
+cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr, const double *V,
+                         Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
+    cdef int threads = d.threads(<double> d.nnz * k)
+    cdef double *total
+    if d.kind == SPARSE_ROWS:
+        _sparse_row_moments(d, data, idx, ptr)
+        return _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p)
+    total = _totals(d, V, k)
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+    else:
+        for c in range(chunks):
+            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+    free(total)
+    return 0
+
+
+# ---- products --------------------------------------------------------------------------------------------------------
+cdef void _sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const double *V,
+                       const double *total, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    cdef Py_ssize_t i, j, t, e
+    cdef double v
+    for t in range(k):
+        for j in range(d.p):
+            out[t * ldo + j] = -d.mean[j] * total[t]
+        for i in range(d.n):
+            v = V[t * d.n + i]
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                out[t * ldo + idx[e]] += v * data[e]
+
+
+cdef void _sparse_chunk(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                        Py_ssize_t lo, Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
+                        double *out, Py_ssize_t ldo) noexcept nogil:
+    """A few columns against every right-hand side while they are in cache."""
+    cdef Py_ssize_t t
+    for t in range(k):
+        _spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
+
+
+cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
+    cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef double *total = _totals(d, V, k)
+    if d.kind == SPARSE_ROWS:
+        _sparse_rows(d, data, idx, ptr, V, total, k, out, ldo)
+    elif threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
+    else:
+        for c in range(chunks):
+            _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)
+    free(total)
+    return 0
+
+
+cdef int _apply_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                       const double *w, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e
+    cdef double level = 0, s
+    cdef double *full
+    for a in range(m):
+        level += w[a] * d.mean[cols[a]]
+    if d.kind == SPARSE_COLUMNS:
+        for i in range(d.n):
+            out[i] = -level
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[idx[e]] += w[a] * data[e]
+    else:
+        full = _scattered(d, cols, m, w)
+        for i in range(d.n):
+            s = -level
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                s += full[idx[e]] * data[e]
+            out[i] = s
+        free(full)
+    for i in range(d.n if d.root != NULL else 0):
+        out[i] *= d.root[i]
+    return 0
+
+
+# ---- columns for the working block -----------------------------------------------------------------------------------
+cdef int *_positions(Design d, const int *cols, Py_ssize_t m, int first) except NULL nogil:
+    """first, first + 1, ... for the columns in cols, 0 for all others; to be freed."""
+    cdef Py_ssize_t a
+    cdef int *where = <int *> calloc(d.p, sizeof(int))
+    if where == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        where[cols[a]] = first + <int> a
+    return where
+
+
+cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """Insertion sort by position: rows of X give their few new entries in the order of its columns."""
+    cdef Py_ssize_t e, k
+    cdef int32_t q
+    cdef double v
+    for e in range(lo + 1, hi):
+        q, v, k = pos[e], val[e], e
+        while k > lo and pos[k - 1] > q:
+            pos[k], val[k] = pos[k - 1], val[k - 1]
+            k -= 1
+        pos[k], val[k] = q, v
+
+
+cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                                Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t a, i, e, need = 0, most = 0
+    cdef double level
+    cdef int32_t *more = <int32_t *> calloc(d.n, sizeof(int32_t))
+    if more == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            more[idx[e]] += 1
+    for i in range(d.n):
+        if more[i] > 0:
+            most += rows_room(&rows.row[i], more[i])
+            need += rows_room(&rows.row[i], more[i]) if rows.row[i].len + more[i] > rows.row[i].room else 0
+    if rows.used + need > rows.size:
+        rows_repack(rows, most)              # now: a later one would take back room that is not yet used
+    for i in range(d.n):
+        rows_reserve(rows, i, more[i])
+    free(more)
+    for a in range(m):
+        level = d.level[cols[a]]
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
+                      (data[e] - level) * (1 if d.root == NULL else d.root[idx[e]]))
+    return 0
+
+
+cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, const int *cols,
+                             Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t i, e, more
+    cdef Row *row
+    cdef int *where = _positions(d, cols, m, first + 1)
+    for i in range(d.n):
+        more = 0
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            more += where[idx[e]] > 0
+        if more == 0:
+            continue
+        rows_reserve(rows, i, more)
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            if where[idx[e]] > 0:
+                rows_push(rows, i, where[idx[e]] - 1,
+                          (data[e] - d.level[idx[e]]) * (1 if d.root == NULL else d.root[i]))
+        row = &rows.row[i]
+        _sort_tail(rows.pos + row.start, rows.val + row.start, row.len - more, row.len)
+    free(where)
+    return 0
+
+
+cdef int _gather_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        int first, RowLists *rows) except -1 nogil:
+    if d.kind == SPARSE_COLUMNS:
+        return _gather_sparse_columns(d, data, idx, ptr, cols, m, first, rows)
+    return _gather_sparse_rows(d, data, idx, ptr, cols, m, first, rows)
+
+
+cdef int _unpack_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                        double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e, n = d.n
+    cdef int *where = NULL
+    for a in range(m):
+        for i in range(n):
+            out[a * n + i] = -d.mean[cols[a]]
+    if d.kind == SPARSE_COLUMNS:
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[a * n + idx[e]] += data[e]
+    else:
+        where = _positions(d, cols, m, 1)
+        for i in range(n):
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                if where[idx[e]] > 0:
+                    out[(where[idx[e]] - 1) * n + i] += data[e]
+        free(where)
+    for a in range(m if d.root != NULL else 0):
+        for i in range(n):
+            out[a * n + i] *= d.root[i]
+    return 0

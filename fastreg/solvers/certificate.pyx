@@ -1,0 +1,87 @@
+"""Duality gap of a solution, from the exact correlations of the working set and of the violators outside it."""
+from libc.math cimport INFINITY, fabs, isinf, sqrt
+
+from fastreg.kernels.factor cimport PIVOT_TOL
+from fastreg.kernels.quadratic cimport FREE
+from fastreg.solvers.working_set cimport Problem
+
+
+cdef double duality_gap(const Terms *t, const Problem *P, const int *wcol, const char *place,
+                        double alpha) noexcept nogil:
+    """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
+
+    Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
+    is counted as the descent that a step along them would still bring."""
+    cdef Py_ssize_t j, k
+    cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
+    primal = 0.5 * P.rr
+    yr = P.rr                                     # y'r = r'r + w'X'r
+    for j in range(P.q.m):
+        k = wcol[j]
+        if place[k] == EXCLUDED:
+            continue
+        primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
+        yr += P.q.w[j] * P.q.g[j]
+        _scaling(t, P.q.g[j], k, alpha, P.q.noise, P.q.st[j] == FREE, &c_safe, &free_)
+    for k in range(P.n_viol):
+        if _free(t, P.viol_g[k], P.viol[k], alpha):
+            return INFINITY                       # it has yet to be fitted
+        _scaling(t, P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
+    c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
+    value = max(_dual(t, P, wcol, place, alpha, c_safe, yr), _dual(t, P, wcol, place, alpha, 1, yr))
+    value = max(value, _dual(t, P, wcol, place, alpha, c_lasso, yr))
+    return max(primal - value, 0.) + free_ + P.loss
+
+
+cdef inline bint _free(const Terms *t, double g, Py_ssize_t j, double alpha) noexcept nogil:
+    """No penalty and no limit on the side that g points to."""
+    return (alpha * l1_factor(t, j) == 0 and alpha * l2_factor(t, j) == 0
+            and isinf(upper(t, j) if g > 0 else lower(t, j)))
+
+
+cdef void _scaling(const Terms *t, double g, Py_ssize_t j, double alpha, double noise, bint fitted, double *c,
+                   double *free_) noexcept nogil:
+    """Lower c until c g is feasible for column j; or add to what the free columns leave.
+
+    One that is not in the support depends on it, up to a remainder of squared length 1e-3 PIVOT_TOL of its own."""
+    cdef double l1 = alpha * l1_factor(t, j), size = fabs(g), norm = t.norm[j]
+    if _free(t, g, j, alpha):
+        if not fitted:
+            size = max(size - _rounding(t, j, noise), 0.)
+        free_[0] += size * size / (norm * norm) * (1 if fitted else 0.5e3 / PIVOT_TOL)
+    elif isinf(upper(t, j) if g > 0 else lower(t, j)):
+        size = max(size - noise * norm, 0.)
+        if size * c[0] > l1:
+            c[0] = l1 / size
+
+
+cdef inline double _rounding(const Terms *t, Py_ssize_t j, double noise) noexcept nogil:
+    """Rounding of x_j'r: that of a sparse column grows with its level, which is only subtracted from the sum."""
+    cdef double norm = t.norm[j], level = t.mean[j] if t.mean != NULL else 0
+    return noise * sqrt(norm * norm + t.weight_sum * level * level)
+
+
+cdef double _dual(const Terms *t, const Problem *P, const int *wcol, const char *place, double alpha, double c,
+                  double yr) noexcept nogil:
+    """Dual objective at theta = c r; -inf where theta is not feasible."""
+    cdef Py_ssize_t j, k
+    cdef double value = c * yr - 0.5 * c * c * P.rr
+    for j in range(P.q.m):
+        k = wcol[j]
+        if place[k] != EXCLUDED:
+            value -= _conjugate(t, c * P.q.g[j], k, alpha, P.q.noise)
+    for k in range(P.n_viol):
+        value -= _conjugate(t, c * P.viol_g[k], P.viol[k], alpha, P.q.noise)
+    return value
+
+
+cdef double _conjugate(const Terms *t, double u, Py_ssize_t j, double alpha, double noise) noexcept nogil:
+    """sup over lo <= w <= hi of u w - l1 |w| - l2 w^2 / 2; an excess of u at its rounding counts for nothing."""
+    cdef double l2 = alpha * l2_factor(t, j)
+    cdef double e = fabs(u) - alpha * l1_factor(t, j) * (1 + 1e-14) - noise * t.norm[j]
+    cdef double end = upper(t, j) if u > 0 else -lower(t, j)
+    if e <= 0 or end == 0 or _free(t, u, j, alpha):
+        return 0
+    if l2 > 0:
+        end = min(end, e / l2)
+    return INFINITY if isinf(end) else e * end - 0.5 * l2 * end * end
