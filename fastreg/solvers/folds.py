@@ -63,10 +63,13 @@ def parts_of(folds, n):
     part = np.zeros(n, dtype=np.int64)
     for fold in folds:
         for counts in (fold.counts, np.bincount(fold.test, minlength=n)):
-            _, part = np.unique(part * (counts.max() + 1) + counts, return_inverse=True)
-            if part.max() >= MOST_PARTS:
+            code = part * (counts.max() + 1) + counts
+            seen = np.bincount(code) > 0
+            part = (np.cumsum(seen) - 1)[code]
+            if np.count_nonzero(seen) > MOST_PARTS:
                 return None, None, None
-    _, first = np.unique(part, return_index=True)
+    first = np.empty(part.max() + 1, dtype=np.int64)
+    first[part[::-1]] = np.arange(n)[::-1]       # a row of each part (the first)
     return (part.astype(np.int32), np.stack([f.counts[first] for f in folds], axis=1),
             np.stack([np.bincount(f.test, minlength=n)[first] for f in folds], axis=1))
 
