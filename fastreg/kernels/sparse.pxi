@@ -202,7 +202,7 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
             raise MemoryError()
     for a in range(m):
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
-            more[idx[e]] += 1
+            more[idx[e]] += d.root == NULL or d.root[idx[e]] > 0       # rows of weight zero stay empty
     for i in range(d.n):
         if more[i] > 0:
             most += rows_room(&rows.row[i], more[i])
@@ -215,6 +215,8 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
     for a in range(m):
         level = d.level[cols[a]]
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            if d.root != NULL and d.root[idx[e]] == 0:
+                continue
             rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
                       (data[e] - level) * (1 if d.root == NULL else d.root[idx[e]]))
     return 0
@@ -227,6 +229,8 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
     cdef int *where = _positions(d, cols, m, first + 1)
     for i in range(d.n):
         more = 0
+        if d.root != NULL and d.root[i] == 0:
+            continue
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             more += where[idx[e]] > 0
         if more == 0:
