@@ -225,6 +225,10 @@ FR_LEAF void fr_continue(ptrdiff_t m, double t, const double *est, const double 
 /* rows of a working block kept as lists of (position, value) */
 FR_LEAF double fr_list_dot(ptrdiff_t len, const int32_t *pos, const double *val, const double *w) {
     double s = 0;
+    if (len < 16) {                             /* not worth a vector loop */
+        for (ptrdiff_t k = 0; k < len; k++) s += val[k] * w[pos[k]];
+        return s;
+    }
     FR_PRAGMA(omp simd reduction(+:s))
     for (ptrdiff_t k = 0; k < len; k++) s += val[k] * w[pos[k]];
     return s;
