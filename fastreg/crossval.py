@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastreg.path import count_axis
 from fastreg.solvers.folds import jobs_and_threads, know_folds, predictions, solve_folds
 from fastreg.solvers.linear import alpha_grid, largest_alpha, normalized_weight, solve_path
 
@@ -92,12 +93,8 @@ class CrossValidatedPath:
         ax.set(xscale="log", xlabel="alpha", ylabel=f"{self.metric}, mean and standard error of folds")
         ax.invert_xaxis()
         ax.legend(fontsize="small")
-        at = np.flatnonzero(self.alphas[r] > 0)
-        ticks = at[np.unique(np.linspace(0, len(at) - 1, 7).round().astype(int))]
-        top = ax.secondary_xaxis("top")
-        top.set_xticks(self.alphas[r][ticks], [f"{d:.0f}" for d in self.df[r][ticks]])
-        top.minorticks_off()
-        top.set_xlabel("non-zero coefficients (mean of folds)")
+        seen = self.alphas[r] > 0
+        count_axis(ax, self.alphas[r][seen], self.df[r][seen], "non-zero coefficients (mean of folds)")
         return ax
 
 
@@ -114,7 +111,7 @@ def select(alphas, fold_scores, greater_is_better):
 
 def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight, fit_intercept, tol, max_iter, n_jobs,
                         n_threads, selection_rule="min", scorer=None, metric="squared error",
-                        greater_is_better=False, refit=True, report=None):
+                        greater_is_better=False, gram=None, refit=True, report=None):
     """Solve the path of every fold and l1_ratio, score it on the test sets, choose, and solve on all data.
 
     Parameters
@@ -133,6 +130,8 @@ def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight,
     n_jobs, n_threads : int or None
     scorer : callable or None
         (coef, intercept, X_test, y_test, weight_test) -> float; None is the weighted mean squared error.
+    gram : bool or None
+        True: Gram matrices of all features in every fit of dense X; None: as is faster.
 
     Returns
     -------
@@ -149,7 +148,7 @@ def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight,
             if of_set is not None and not np.any(of_set > 0):
                 raise ValueError(f"sample_weight is zero for the whole {name} set of split {k} of cv.")
     n_jobs, n_threads = jobs_and_threads(n_jobs, n_threads, len(folds) * len(l1_ratios))
-    settings = {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
+    settings = {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter, "gram": gram}
     count = alphas if isinstance(alphas, int) else len(alphas)
     known = know_folds(X, y, folds, weight, fit_intercept, count * len(l1_ratios), n_threads)
     whole = {"weight": normalized_weight(weight, n), "n_threads": n_threads,

@@ -40,6 +40,15 @@ def warn_unless_converged(solutions, max_iter, stacklevel):
         ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
+def count_axis(ax, alphas, counts, label):
+    """A second axis along the top that gives the number of non-zeros at a few of the alphas."""
+    ticks = np.unique(np.linspace(0, len(alphas) - 1, 7).round().astype(int))
+    top = ax.secondary_xaxis("top")
+    top.set_xticks(alphas[ticks], [f"{count:.0f}" for count in counts[ticks]])
+    top.minorticks_off()
+    top.set_xlabel(label)
+
+
 @dataclass
 class RegularizationPath:
     """Solutions of a lasso or elastic net along a path of penalties.
@@ -154,11 +163,7 @@ class RegularizationPath:
         ax.axhline(0, color="0.5", linewidth=0.5)
         ax.set(xscale="log", xlabel="alpha", ylabel="coefficient")
         ax.invert_xaxis()
-        top = ax.secondary_xaxis("top")
-        ticks = np.unique(np.linspace(0, np.count_nonzero(positive) - 1, 7).round().astype(int))
-        top.set_xticks(self.alphas[ticks], [str(d) for d in self.df[ticks]])
-        top.minorticks_off()
-        top.set_xlabel("non-zero coefficients")
+        count_axis(ax, self.alphas[positive], self.df[positive], "non-zero coefficients")
         return ax
 
 

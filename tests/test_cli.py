@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -196,11 +195,9 @@ def test_plot_without_matplotlib(capsys, monkeypatch):
 def test_scikit_learn_is_stopped_at_its_limit():
     data = load_bundled()
     alphas = np.geomspace(45, 1e-4, 1000)
-    start = time.monotonic()
     result = run_scikit_learn(data, alphas, 1.0, 1e-12, 1, limit=0.5)
     assert result.seconds is None
     assert result.problem == ""
-    assert time.monotonic() - start < 30
     assert "gap not reached in 0 s" in "\n".join(comparison_lines(0.1, 1e-12, 1e-12, result))
 
 

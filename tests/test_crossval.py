@@ -239,8 +239,21 @@ def test_bad_values(data, mode, make):
     X, y, _ = data
     bad = X.copy()
     bad[3, 3] = np.nan
-    with pytest.raises(ValueError, match="X contains NaN"):
-        LassoCV().fit(make(bad), y)
+    for alphas in (10, [1.0, 0.1]):
+        with pytest.raises(ValueError, match="X contains NaN"):
+            LassoCV(alphas=alphas).fit(make(bad), y)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csc_matrix])
+def test_precompute_is_honoured(make, monkeypatch):
+    X, y = correlated(40, 150, 0.5)
+    asked, solve_path = [], solver_folds.solve_path
+    monkeypatch.setattr(solver_folds, "solve_path",
+                        lambda *args, **kw: asked.append(kw["gram"]) or solve_path(*args, **kw))
+    free = LassoCV(alphas=10, tol=TOL, eps=0.05).fit(make(X), y)
+    forced = LassoCV(alphas=10, tol=TOL, eps=0.05, precompute=True).fit(make(X), y)
+    assert asked == [None] * 5 + [True] * 5
+    np.testing.assert_allclose(forced.mse_path_, free.mse_path_, rtol=1e-6)
 
 
 def test_unfinished_paths_warn(data):

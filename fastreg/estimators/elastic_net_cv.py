@@ -6,11 +6,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import validate_data
 
 from fastreg.checks import (
-    FLOATS,
-    FORMATS,
     check_alphas,
     check_flag,
     check_number,
@@ -18,7 +15,6 @@ from fastreg.checks import (
     check_selection,
     check_threads,
     check_weight,
-    is_plain,
 )
 from fastreg.crossval import cross_validate_path
 from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin
@@ -70,7 +66,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     fit_intercept : bool, default=True
         Fit b, which is not penalised, for dense and sparse X alike.
     precompute : bool or 'auto', default='auto'
-        Has no effect: Gram matrices are used where they are faster.
+        True: use Gram matrices of all features in every fit (dense X); False and 'auto': as is faster.
     max_iter : int, default=1000
         Rounds of working set and certificate for each alpha.
     tol : float, default=1e-4
@@ -200,7 +196,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             Where `max_iter` ended a fit before its gap was reached.
         """
         settings, ratios = self._check_parameters()
-        X, y = self._check_data(X, y)
+        X, y = self._check_data(X, y, multi_output=False)
         n, p = X.shape
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
@@ -281,15 +277,6 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         return MetadataRouter(owner=self).add_self_request(self).add(
             splitter=_check_cv(self.cv), method_mapping=MethodMapping().add(caller="fit", callee="split"))
 
-    def _check_data(self, X, y):
-        if is_plain(X, y) and y.ndim == 1:
-            self.n_features_in_ = X.shape[1]
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
-            return X, y
-        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, y_numeric=True,
-                             ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
-
     def _check_parameters(self):
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=object))
         if ratios.ndim != 1 or ratios.size == 0:
@@ -312,6 +299,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             "n_jobs": self.n_jobs,
             "n_threads": check_threads(self.n_threads),
             "selection_rule": self.selection_rule,
+            "gram": True if self.precompute is True else None,
         }, [float(ratio) for ratio in ratios]
 
     def __sklearn_tags__(self):
@@ -339,7 +327,7 @@ class LassoCV(ElasticNetCV):
     fit_intercept : bool, default=True
         Fit b, which is not penalised, for dense and sparse X alike.
     precompute : bool or 'auto', default='auto'
-        Has no effect: Gram matrices are used where they are faster.
+        True: use Gram matrices of all features in every fit (dense X); False and 'auto': as is faster.
     max_iter : int, default=1000
         Rounds of working set and certificate for each alpha.
     tol : float, default=1e-4

@@ -37,6 +37,11 @@ cdef struct Quad:
     int *order
     char *flag
 
+cdef struct Break:
+    double t             # how far along a step a coordinate meets zero or a bound
+    int i
+
+cdef int by_time(const void *a, const void *b) noexcept nogil
 cdef int quad_init(Quad *q) noexcept nogil
 cdef void quad_free(Quad *q) noexcept nogil
 cdef int quad_reserve(Quad *q, Py_ssize_t cap) except -1 nogil

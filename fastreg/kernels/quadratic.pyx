@@ -222,12 +222,7 @@ cdef int _refresh(Quad *q, bint everywhere) noexcept nogil:
 
 
 # ---- Newton along the bent path ------------------------------------------------------------------------------------
-cdef struct Break:
-    double t
-    int i
-
-
-cdef int _by_time(const void *a, const void *b) noexcept nogil:
+cdef int by_time(const void *a, const void *b) noexcept nogil:
     cdef double s = (<const Break *> a).t, t = (<const Break *> b).t
     if s != t:
         return -1 if s < t else 1
@@ -274,7 +269,7 @@ cdef Py_ssize_t _walk(Quad *q, Break *breaks) noexcept nogil:
         slope -= q.rem[i] * q.d[i]
         curve -= q.rate[i] * q.d[i]
     if nb > 1:
-        qsort(breaks, nb, sizeof(Break), _by_time)
+        qsort(breaks, nb, sizeof(Break), by_time)
     while True:
         end = t - slope / curve if curve > 0 else t
         dt = (breaks[frozen].t if frozen < nb else 4.) - t

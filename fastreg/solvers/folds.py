@@ -156,7 +156,7 @@ def solve_folds(X, y, folds, grids, penalties, *, weight, known, n_jobs, n_threa
     report : callable or None
         Called now and then with the number of finished penalty values of all paths, from any thread.
     settings
-        fit_intercept, tol, max_iter of solve_path.
+        fit_intercept, tol, max_iter, gram of solve_path.
 
     Returns
     -------

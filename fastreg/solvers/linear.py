@@ -229,7 +229,7 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
             engine.prepare_known(known.gram, known.xy, known.means, known.norms)
         else:
             engine.prepare()
-            _check_finite(X, design.norms)
+        _check_finite(X, design.norms)
         _check_given(None, xy, design.norms, engine.correlations)
         engine.set_penalty(*penalty.arrays(design.norms, n))
         if isinstance(alphas, int):

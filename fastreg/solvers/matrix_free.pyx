@@ -14,16 +14,15 @@ from cpython.exc cimport PyErr_CheckSignals
 from fastreg.kernels.design cimport SPARSE_ROWS, Design
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow
-from fastreg.kernels.quadratic cimport AT_LOWER, AT_UPPER, FREE, OUT, Quad, quad_breakpoint, quad_freeze
+from fastreg.kernels.quadratic cimport (
+    AT_LOWER, AT_UPPER, FREE, OUT, Break, Quad, by_time, quad_breakpoint, quad_freeze)
 
 cdef int STEPS = 30              # Newton steps in one call
-cdef int BENDS = 32              # columns fetched at a time for the bends of a walk
 cdef int ITERATIONS = 500        # of conjugate gradients in one step
 
+cdef enum:
+    BENDS = 32                   # columns fetched at a time for the bends of a walk
 
-cdef struct Break:
-    double t
-    int k
 
 cdef struct Face:
     Py_ssize_t m         # free coordinates
@@ -155,13 +154,6 @@ cdef int _conjugate_gradients(const Quad *q, Design d, Face *f, double accuracy,
     return 0
 
 
-cdef int _by_time(const void *a, const void *b) noexcept nogil:
-    cdef double s = (<const Break *> a).t, t = (<const Break *> b).t
-    if s != t:
-        return -1 if s < t else 1
-    return (<const Break *> a).k - (<const Break *> b).k
-
-
 cdef void _find_breaks(const Quad *q, Face *f) noexcept nogil:
     """Where along d each free coordinate meets zero or a bound, in order."""
     cdef Py_ssize_t k
@@ -170,16 +162,16 @@ cdef void _find_breaks(const Quad *q, Face *f) noexcept nogil:
     for k in range(f.m):
         t = quad_breakpoint(q, f.pos[k], f.d[k])
         if t < 2:                         # beyond a full step or two nobody walks
-            f.breaks[f.n_breaks].t, f.breaks[f.n_breaks].k = t, <int> k
+            f.breaks[f.n_breaks].t, f.breaks[f.n_breaks].i = t, <int> k
             f.n_breaks += 1
-    qsort(f.breaks, f.n_breaks, sizeof(Break), _by_time)
+    qsort(f.breaks, f.n_breaks, sizeof(Break), by_time)
 
 
 cdef int _walk(Quad *q, Design d, Face *f, double *r) except -1 nogil:
     """Along the bent path of step d to its first minimum, w and r with it; returns how many bends there were."""
     cdef Py_ssize_t k, j, b = 0, next_
     cdef double slope, curve, dt, t = 0, end
-    cdef int cols[32]
+    cdef int cols[BENDS]
     _find_breaks(q, f)
     d.apply(f.col, f.m, f.d, f.xd)
     while True:
@@ -200,9 +192,9 @@ cdef int _walk(Quad *q, Design d, Face *f, double *r) except -1 nogil:
         t = end
         if b % BENDS == 0:
             for next_ in range(b, min(b + BENDS, f.n_breaks)):
-                cols[next_ - b] = f.col[f.breaks[next_].k]
+                cols[next_ - b] = f.col[f.breaks[next_].i]
             d.gather(cols, min(BENDS, f.n_breaks - b), f.columns)
-        k = f.breaks[b].k
+        k = f.breaks[b].i
         quad_freeze(q, f.pos[k], f.d[k])
         fr_axpy(d.n, -f.d[k], f.columns + (b % BENDS) * d.n, f.xd)
         f.d[k] = 0

@@ -106,7 +106,6 @@ cdef class Engine:
     cdef const double[::1] pen1_, pen2_, lo_, hi_
     cdef Terms terms
     cdef char *place
-    cdef char *lived                          # has a position among the live columns
     cdef int *wcol                            # column of each working-set position
     cdef int *live
     cdef Py_ssize_t n_live
@@ -137,7 +136,6 @@ cdef class Engine:
         block_init(&self.block, design)
         self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
         self.place = <char *> calloc(p, 1)
-        self.lived = <char *> calloc(p, 1)
         self.wcol = <int *> malloc(p * sizeof(int))
         self.live = <int *> malloc(p * sizeof(int))
         self.cols = <int *> malloc(p * sizeof(int))
@@ -146,9 +144,8 @@ cdef class Engine:
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
         self.guess = <double *> malloc(self.n * sizeof(double))
-        if (self.problems == NULL or self.place == NULL or self.lived == NULL or self.wcol == NULL
-                or self.live == NULL or self.cols == NULL or self.live_norm == NULL or self.dots == NULL
-                or self.work == NULL or self.guess == NULL):
+        if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
+                or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.guess == NULL):
             raise MemoryError()
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
@@ -202,7 +199,6 @@ cdef class Engine:
             free(self.problems)
         block_free(&self.block)
         free(self.place)
-        free(self.lived)
         free(self.wcol)
         free(self.live)
         free(self.cols)
@@ -300,7 +296,6 @@ cdef class Engine:
                 if self.place[j] == DEAD:
                     self.place[j] = LIVE
                 self.live[j] = <int> j
-                self.lived[j] = 1
                 self.live_norm[j] = self.d.norm[j]
                 if self.live_norm1 != NULL:
                     self.live_norm1[j] = self.d.norm1[j]
@@ -767,9 +762,6 @@ cdef class Engine:
         return self._extend_references(first)
 
     cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
-        if self.lived[j]:
-            return
-        self.lived[j] = 1
         self.live[self.n_live] = <int> j
         self.live_norm[self.n_live] = self.d.norm[j]
         if self.live_norm1 != NULL:
