@@ -5,7 +5,7 @@ import numpy as np
 
 from fastreg.path import count_axis
 from fastreg.solvers.folds import jobs_and_threads, know_folds, predictions, solve_folds
-from fastreg.solvers.linear import alpha_grid, largest_alpha, normalized_weight, solve_path
+from fastreg.solvers.linear import PathSolver, alpha_grid, normalized_weight, solve_path
 
 
 @dataclass
@@ -155,7 +155,8 @@ def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight,
              "known": None if known is None else known.moments(np.ones(len(known.train)))}
     grids = [alphas] * len(l1_ratios)
     if isinstance(alphas, int):
-        top = largest_alpha(X, y[:, None], penalty(1.0), fit_intercept=fit_intercept, **whole)
+        lasso = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, fit_intercept=fit_intercept, **whole)
+        top = lasso.largest_alpha()
         grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
     penalties = [penalty(ratio) for ratio in l1_ratios]
     paths = solve_folds(X, y, folds, grids, penalties, weight=weight, known=known, n_jobs=n_jobs, n_threads=n_threads,

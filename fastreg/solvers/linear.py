@@ -158,40 +158,22 @@ def alpha_grid(alpha_max, n_alphas, eps):
     return grid
 
 
-def largest_alpha(X, Y, penalty, *, fit_intercept, weight, n_threads, known=None):
-    """The smallest alpha at which every penalised coefficient of every target is zero."""
-    targets, _ = centre_targets(Y, weight, fit_intercept)
-    design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
-    with nullcontext() if X.shape[0] * X.shape[1] < SMALL else single_threaded_blas:
-        engine = Engine(design, targets, known is not None, 1e-4, capacity(X, len(targets)))
-        if known is not None:
-            engine.prepare_known(known.gram, known.xy, known.means, known.norms)
-        else:
-            engine.prepare()
-        _check_finite(X, design.norms)
-        engine.set_penalty(*penalty.arrays(design.norms, X.shape[0]))
-        return float(np.max(engine.alpha_max()))
-
-
-def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e-4, max_iter=1000, n_threads=None,
-               eps=1e-3, gram=None, xy=None, known=None, warm=None, report=None):
-    """Solutions for decreasing alphas and every column of Y.
+class PathSolver:
+    """Solutions for every column of Y along decreasing alphas, which may come piece by piece.
 
     Parameters
     ----------
     X : ndarray or scipy sparse, shape (n, p), float32 or float64
         NaN or infinity raise a ValueError.
     Y : ndarray of shape (n, n_targets)
-    alphas : int or ndarray
-        A number of values from the largest useful one down to `eps` times it, or the values, in the order to solve.
     penalty : Penalty
+    n_alphas : int
+        About how many will come: decides between full Gram matrix and working sets.
     fit_intercept : bool
     weight : ndarray of shape (n,) or None
         From `normalized_weight`.
     tol : float
         Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective.
-    max_iter : int
-        Rounds of working set and certificate for each alpha.
     n_threads : int or None
     gram : bool, ndarray of shape (p, p) or None
         Whether to compute the whole Gram matrix (dense X), None meaning as is faster; or that matrix, of the centred
@@ -200,46 +182,93 @@ def solve_path(X, Y, alphas, penalty, *, fit_intercept=True, weight=None, tol=1e
         X'Y, only checked: it is computed anyway.
     known : Moments or None
         Of the weighted and centred data, where they are known: X is not read.
+    report : callable or None
+        Called with the number of finished alphas (of a piece) now and then.
+    """
+
+    def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weight=None, tol=1e-4, n_threads=None,
+                 gram=None, xy=None, known=None, report=None):
+        self.n, self.p = X.shape
+        self.tol = tol
+        self.targets, self.y_mean = centre_targets(Y, weight, fit_intercept)
+        self.design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
+        self.small = X.shape[0] * X.shape[1] < SMALL
+        given = gram if isinstance(gram, np.ndarray) else None
+        if given is None and (gram is None or sp.issparse(X)):
+            gram = prefers_gram(X, n_alphas)
+        with self._blas():
+            if given is not None:
+                # moments from X, which is read once to see whether the matrix fits it
+                scout = Engine(self.design, self.targets, False, tol, 2)
+                scout.prepare()
+                _check_finite(X, self.design.norms)
+                _check_given(given, None, self.design.norms, None)
+                known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
+            self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
+                                 capacity(X, len(self.targets)), report)
+            if known is not None:
+                self.engine.prepare_known(known.gram, known.xy, known.means, known.norms)
+            else:
+                self.engine.prepare()
+            _check_finite(X, self.design.norms)
+            _check_given(None, xy, self.design.norms, self.engine.correlations)
+            self.engine.set_penalty(*penalty.arrays(self.design.norms, self.n))
+
+    def _blas(self):
+        return nullcontext() if self.small else single_threaded_blas
+
+    def largest_alpha(self):
+        """The smallest alpha at which every penalised coefficient of every target is zero."""
+        with self._blas():
+            return float(np.max(self.engine.alpha_max()))
+
+    def start(self, coefs):
+        """Start from coefs of shape (n_targets, p)."""
+        with self._blas():
+            for t, coef in enumerate(coefs):
+                self.engine.warm(t, np.ascontiguousarray(coef, dtype=np.float64))
+
+    def advance(self, alphas, max_iter=1000):
+        """Solutions for alphas, in their order, going on from the last; max_iter: rounds for each alpha."""
+        with self._blas():
+            indptr, features, values, gaps, rounds, converged = self.engine.solve(alphas, max_iter)
+        columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
+        shift = np.bincount(columns, weights=values * self.design.means[features], minlength=gaps.size)
+        aims = np.broadcast_to(self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n, gaps.shape)
+        return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
+                         gaps / self.n, aims, rounds, converged, self.engine.columns_streamed, self.engine.gathered)
+
+    def moments_of(self, features):
+        """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""
+        features = np.ascontiguousarray(features, dtype=np.intc)
+        with self._blas():
+            return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
+
+
+def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, **options):
+    """Solutions for decreasing alphas and every column of Y.
+
+    Parameters
+    ----------
+    X, Y, penalty, gram, options
+        As for PathSolver.
+    alphas : int or ndarray
+        A number of values from the largest useful one down to `eps` times it, or the values, in the order to solve.
+    max_iter : int
+        Rounds of working set and certificate for each alpha.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
-    report : callable or None
-        Called with the number of finished alphas now and then.
 
     Returns
     -------
     Solutions
     """
-    n, p = X.shape
-    targets, y_mean = centre_targets(Y, weight, fit_intercept)
-    design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
     count = alphas if isinstance(alphas, int) else len(alphas)
-    given = gram if isinstance(gram, np.ndarray) else None
-    if given is None and (gram is None or sp.issparse(X)):
-        gram = prefers_gram(X, count) and not (np.min(alphas) == 0 and X.size <= EXACT)
-    with nullcontext() if n * p < SMALL else single_threaded_blas:
-        if given is not None:
-            # moments from X, which is read once to see whether the matrix fits it
-            scout = Engine(design, targets, False, tol, 2)
-            scout.prepare()
-            _check_finite(X, design.norms)
-            _check_given(given, None, design.norms, None)
-            known = Moments(given, scout.correlations, design.means.copy(), design.norms.copy())
-        engine = Engine(design, targets, known is not None or gram, tol, capacity(X, len(targets)), report)
-        if known is not None:
-            engine.prepare_known(known.gram, known.xy, known.means, known.norms)
-        else:
-            engine.prepare()
-        _check_finite(X, design.norms)
-        _check_given(None, xy, design.norms, engine.correlations)
-        engine.set_penalty(*penalty.arrays(design.norms, n))
-        if isinstance(alphas, int):
-            alphas = alpha_grid(float(np.max(engine.alpha_max())), alphas, eps)
-        if warm is not None:
-            for t, coef in enumerate(warm):
-                engine.warm(t, np.ascontiguousarray(coef, dtype=np.float64))
-        indptr, features, values, gaps, rounds, converged = engine.solve(alphas, max_iter)
-    columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
-    shift = np.bincount(columns, weights=values * design.means[features], minlength=gaps.size)
-    aims = np.broadcast_to(tol * np.einsum("ti,ti->t", targets, targets) / n, gaps.shape)
-    return Solutions(alphas, p, columns, features, values, y_mean - shift.reshape(gaps.shape), gaps / n, aims, rounds,
-                     converged, engine.columns_streamed, engine.gathered)
+    if gram is None and np.min(alphas) == 0 and X.size <= EXACT:
+        gram = False
+    solver = PathSolver(X, Y, penalty, count, gram=gram, **options)
+    if isinstance(alphas, int):
+        alphas = alpha_grid(solver.largest_alpha(), alphas, eps)
+    if warm is not None:
+        solver.start(warm)
+    return solver.advance(alphas, max_iter)

@@ -221,6 +221,30 @@ cdef class Engine:
         """X'Y as rows, once prepared."""
         return self.q.base
 
+    def gram(self, const int[::1] features):
+        """X'X of a few columns (centred, weighted): from the working block, where that holds them all."""
+        cdef Py_ssize_t a, b, s = features.shape[0]
+        cdef Block own
+        cdef const Block *block = &self.block
+        cdef double[:, ::1] G = np.empty((s, s))
+        at_ = np.full(self.p, -1, dtype=np.intc)
+        cdef int[::1] at = at_
+        for a in range(block.m):
+            at[self.wcol[a]] = <int> a
+        if s == 0 or np.min(at_[features]) >= 0:
+            for a in range(s):
+                for b in range(s):
+                    G[a, b] = block.G[at[features[a]] * block.ld + at[features[b]]]
+            return G.base
+        block_init(&own, self.d)
+        try:
+            block_append(&own, self.d, &features[0], s)
+            for a in range(s):
+                memcpy(&G[a, 0], own.G + a * own.ld, s * sizeof(double))
+        finally:
+            block_free(&own)
+        return G.base
+
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self):
         """Column moments and X'Y in one pass over X, which in full Gram mode gives X'X as well."""
