@@ -14,8 +14,9 @@ from libc.string cimport memcpy, memset
 from fastreg.kernels.leaf cimport (
     fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
     fr_row_f32, fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,
-    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64,
-    fr_sum4_f32, fr_sum4_f64)
+    fr_spcols4_f32_i32, fr_spcols4_f32_i64, fr_spcols4_f64_i32, fr_spcols4_f64_i64, fr_spcols8_f32_i32,
+    fr_spcols8_f32_i64, fr_spcols8_f64_i32, fr_spcols8_f64_i64, fr_spcols_f32_i32, fr_spcols_f32_i64,
+    fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
 

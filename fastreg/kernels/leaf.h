@@ -154,6 +154,34 @@ FR_SPARSE(double, int64_t, f64_i64)
 FR_SPARSE(float, int32_t, f32_i32)
 FR_SPARSE(float, int64_t, f32_i64)
 
+/* ---- L right-hand sides at once, interleaved: the entry of row i and side l lies at v[L i + l] ------------------ */
+#define FR_SPARSE_LANES(T, I, S, L)                                                                                  \
+/* out[l][a] = sum_i x_j[i] v_l[i] - mean_j total_l for sparse columns j = cols[a] (a itself without cols) */        \
+FR_LEAF void fr_spcols##L##_##S(ptrdiff_t lo, ptrdiff_t hi, const int *cols, const T *x, const I *idx, const I *ptr, \
+                                const double *mean, const double *v, const double *total, double *const *out) {      \
+    for (ptrdiff_t a = lo; a < hi; a++) {                                                                            \
+        ptrdiff_t j = cols ? cols[a] : a, k = (ptrdiff_t)ptr[j], end = (ptrdiff_t)ptr[j + 1];                        \
+        double s[L], u[L];                                                                                           \
+        for (int l = 0; l < L; l++) s[l] = u[l] = 0;                                                                 \
+        for (; k < end - 1; k += 2) {           /* two sums: one alone waits for itself */                           \
+            const double *v0 = v + L * (ptrdiff_t)idx[k], *v1 = v + L * (ptrdiff_t)idx[k + 1];                       \
+            double x0 = (double)x[k], x1 = (double)x[k + 1];                                                         \
+            for (int l = 0; l < L; l++) s[l] += x0 * v0[l];                                                          \
+            for (int l = 0; l < L; l++) u[l] += x1 * v1[l];                                                          \
+        }                                                                                                            \
+        for (int l = 0; l < L; l++)                                                                                  \
+            out[l][a] = s[l] + u[l] + (k < end ? (double)x[k] * v[L * (ptrdiff_t)idx[k] + l] : 0) - mean[j] * total[l]; \
+    }                                                                                                                \
+}
+#define FR_SPARSE_MANY(L)                                                                                            \
+    FR_SPARSE_LANES(double, int32_t, f64_i32, L)                                                                     \
+    FR_SPARSE_LANES(double, int64_t, f64_i64, L)                                                                     \
+    FR_SPARSE_LANES(float, int32_t, f32_i32, L)                                                                      \
+    FR_SPARSE_LANES(float, int64_t, f32_i64, L)
+
+FR_SPARSE_MANY(4)
+FR_SPARSE_MANY(8)
+
 /* ---- float64 vectors ------------------------------------------------------------------------------------------ */
 /* y += a0 x0 + a1 x1 + a2 x2 + a3 x3 */
 FR_LEAF void fr_axpy4(ptrdiff_t n, const double *a, const double *x0, const double *x1, const double *x2,
@@ -233,6 +261,31 @@ FR_LEAF double fr_list_dot(ptrdiff_t len, const int32_t *pos, const double *val,
     for (ptrdiff_t k = 0; k < len; k++) s += val[k] * w[pos[k]];
     return s;
 }
+#define FR_LIST_LANES(L)                                                                                             \
+/* out[l] = sum_k val[k] w[L pos[k] + l] */                                                                          \
+FR_LEAF void fr_list_dot##L(ptrdiff_t len, const int32_t *pos, const double *val, const double *w, double *out) {    \
+    double s[L], u[L];                                                                                               \
+    ptrdiff_t k = 0;                                                                                                 \
+    for (int l = 0; l < L; l++) s[l] = u[l] = 0;                                                                     \
+    for (; k < len - 1; k += 2) {                                                                                    \
+        const double *w0 = w + L * (ptrdiff_t)pos[k], *w1 = w + L * (ptrdiff_t)pos[k + 1];                           \
+        for (int l = 0; l < L; l++) s[l] += val[k] * w0[l];                                                          \
+        for (int l = 0; l < L; l++) u[l] += val[k + 1] * w1[l];                                                      \
+    }                                                                                                                \
+    for (int l = 0; l < L; l++) out[l] = s[l] + u[l] + (k < len ? val[k] * w[L * (ptrdiff_t)pos[k] + l] : 0);        \
+}                                                                                                                    \
+/* out[L pos[k] + l] += a[l] val[k] */                                                                               \
+FR_LEAF void fr_list_add##L(ptrdiff_t len, const int32_t *pos, const double *val, const double *a, double *out) {    \
+    double b[L];                                                                                                     \
+    for (int l = 0; l < L; l++) b[l] = a[l];                                                                         \
+    for (ptrdiff_t k = 0; k < len; k++) {                                                                            \
+        double *o = out + L * (ptrdiff_t)pos[k];                                                                     \
+        for (int l = 0; l < L; l++) o[l] += b[l] * val[k];                                                           \
+    }                                                                                                                \
+}
+FR_LIST_LANES(4)
+FR_LIST_LANES(8)
+
 static inline void fr_list_add(ptrdiff_t len, const int32_t *pos, const double *val, double a, double *out) {
     for (ptrdiff_t k = 0; k < len; k++) out[pos[k]] += a * val[k];
 }

@@ -59,3 +59,31 @@ cdef extern from "leaf.h" nogil:
                      const double *last_err, double doubt, const double *g_err, double *g) noexcept
     double fr_list_dot(Py_ssize_t len, const int32_t *pos, const double *val, const double *w) noexcept
     void fr_list_add(Py_ssize_t len, const int32_t *pos, const double *val, double a, double *out) noexcept
+    void fr_spcols4_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int32_t *idx,
+                            const int32_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols4_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int64_t *idx,
+                            const int64_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols4_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int32_t *idx,
+                            const int32_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols4_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int64_t *idx,
+                            const int64_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols8_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int32_t *idx,
+                            const int32_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols8_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const double *x, const int64_t *idx,
+                            const int64_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols8_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int32_t *idx,
+                            const int32_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_spcols8_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int64_t *idx,
+                            const int64_t *ptr, const double *mean, const double *v, const double *total,
+                            double *const *out) noexcept
+    void fr_list_dot4(Py_ssize_t len, const int32_t *pos, const double *val, const double *w, double *out) noexcept
+    void fr_list_add4(Py_ssize_t len, const int32_t *pos, const double *val, const double *a, double *out) noexcept
+    void fr_list_dot8(Py_ssize_t len, const int32_t *pos, const double *val, const double *w, double *out) noexcept
+    void fr_list_add8(Py_ssize_t len, const int32_t *pos, const double *val, const double *a, double *out) noexcept

@@ -17,6 +17,31 @@ cdef inline void _spcols(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const re
             fr_spcols_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
 
 
+cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x, const index *idx,
+                               const index *ptr, const double *mean, const double *v, const double *total,
+                               double **out) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            if lanes == 4:
+                fr_spcols4_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+            else:
+                fr_spcols8_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        elif lanes == 4:
+            fr_spcols4_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        else:
+            fr_spcols8_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+    else:
+        if index is int32_t:
+            if lanes == 4:
+                fr_spcols4_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+            else:
+                fr_spcols8_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        elif lanes == 4:
+            fr_spcols4_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        else:
+            fr_spcols8_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+
+
 # ---- moments ---------------------------------------------------------------------------------------------------------
 cdef inline double _absent(Design d, double present) noexcept nogil:
     """Weight of the rows where a column has no entry; none where the difference is rounding."""
@@ -123,13 +148,43 @@ cdef void _sparse_chunk(Design d, const real *data, const index *idx, const inde
         _spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
 
 
+cdef int _stream_lanes(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                       const double *V, const double *totals, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
+    """Up to 8 right-hand sides of sparse columns at once, interleaved: an entry is read for all of them."""
+    cdef Py_ssize_t c, i, t, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
+    cdef int lanes = 4 if k <= 4 else 8, threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef double *v = NULL
+    cdef double *spare = NULL
+    cdef double total[8]
+    cdef double *outs[8]
+    grow(<void **> &v, d.n * lanes * sizeof(double))
+    grow(<void **> &spare, (m + 1) * sizeof(double))
+    for t in range(lanes):
+        total[t] = totals[t] if t < k else 0
+        outs[t] = out + t * ldo if t < k else spare        # what an empty lane gives is never read
+        for i in range(d.n):
+            v[i * lanes + t] = V[t * d.n + i] if t < k else 0
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _spcols_lanes(lanes, c * chunk, min(m, (c + 1) * chunk), cols, data, idx, ptr, d.mean, v, total, outs)
+    else:
+        _spcols_lanes(lanes, 0, m, cols, data, idx, ptr, d.mean, v, total, outs)
+    free(v)
+    free(spare)
+    return 0
+
+
 cdef int _stream_sparse(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
                         const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
     cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
     cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef Py_ssize_t t
     cdef double *total = _totals(d, V, k)
     if d.kind == SPARSE_ROWS:
         _sparse_rows(d, data, idx, ptr, V, total, k, out, ldo)
+    elif k > 1:
+        for t in range(0, k, 8):
+            _stream_lanes(d, data, idx, ptr, cols, m, V + t * d.n, total + t, min(8, k - t), out + t * ldo, ldo)
     elif threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
             _sparse_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), V, total, k, out, ldo)

@@ -3,22 +3,22 @@ from libc.math cimport INFINITY, fabs, isinf, sqrt
 
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.quadratic cimport FREE
-from fastreg.solvers.working_set cimport Problem
+from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
 
 
-cdef double duality_gap(const Terms *t, const Problem *P, const int *wcol, const char *place,
-                        double alpha) noexcept nogil:
+cdef double duality_gap(const Problem *P, const int *wcol, double alpha) noexcept nogil:
     """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
 
     Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
     is counted as the descent that a step along them would still bring."""
+    cdef const Terms *t = P.terms
     cdef Py_ssize_t j, k
     cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
     primal = 0.5 * P.rr
     yr = P.rr                                     # y'r = r'r + w'X'r
     for j in range(P.q.m):
         k = wcol[j]
-        if place[k] == EXCLUDED:
+        if excluded(t, k):
             continue
         primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
         yr += P.q.w[j] * P.q.g[j]
@@ -28,8 +28,8 @@ cdef double duality_gap(const Terms *t, const Problem *P, const int *wcol, const
             return INFINITY                       # it has yet to be fitted
         _scaling(t, P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
     c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
-    value = max(_dual(t, P, wcol, place, alpha, c_safe, yr), _dual(t, P, wcol, place, alpha, 1, yr))
-    value = max(value, _dual(t, P, wcol, place, alpha, c_lasso, yr))
+    value = max(_dual(t, P, wcol, alpha, c_safe, yr), _dual(t, P, wcol, alpha, 1, yr))
+    value = max(value, _dual(t, P, wcol, alpha, c_lasso, yr))
     return max(primal - value, 0.) + free_ + P.loss
 
 
@@ -61,14 +61,14 @@ cdef inline double _rounding(const Terms *t, Py_ssize_t j, double noise) noexcep
     return noise * sqrt(norm * norm + t.weight_sum * level * level)
 
 
-cdef double _dual(const Terms *t, const Problem *P, const int *wcol, const char *place, double alpha, double c,
+cdef double _dual(const Terms *t, const Problem *P, const int *wcol, double alpha, double c,
                   double yr) noexcept nogil:
     """Dual objective at theta = c r; -inf where theta is not feasible."""
     cdef Py_ssize_t j, k
     cdef double value = c * yr - 0.5 * c * c * P.rr
     for j in range(P.q.m):
         k = wcol[j]
-        if place[k] != EXCLUDED:
+        if not excluded(t, k):
             value -= _conjugate(t, c * P.q.g[j], k, alpha, P.q.noise)
     for k in range(P.n_viol):
         value -= _conjugate(t, c * P.viol_g[k], P.viol[k], alpha, P.q.noise)

@@ -212,7 +212,7 @@ class PathSolver:
                 self.engine.prepare()
             _check_finite(X, self.design.norms)
             _check_given(None, xy, self.design.norms, self.engine.correlations)
-            self.engine.set_penalty(*penalty.arrays(self.design.norms, self.n))
+            self.engine.set_penalty([penalty.arrays(self.design.norms, self.n)])
 
     def _blas(self):
         return nullcontext() if self.small else single_threaded_blas

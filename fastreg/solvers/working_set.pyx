@@ -21,7 +21,11 @@ d) **Gap.** The duality gap of each solution, in float64, from the block's exact
 e) **Memory.** When block, Gram matrix and factor would outgrow their memory they are given up, and the problem on the
    working set is solved by products with X alone (``matrix_free``).
 f) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
+g) **Lockstep.** Several problems (targets; or the folds of a cross-validation, each with weights of its own) are solved
+   alpha by alpha: they share the working set, the passes over X and the sweeps over the block.
 """
+from cython.parallel cimport prange
+
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy, memset
@@ -31,10 +35,11 @@ from cpython.exc cimport PyErr_CheckSignals
 
 import numpy as np
 
+from fastreg.kernels.block cimport (
+    Block, Fit, block_append, block_correlate, block_free, block_init, block_residuals)
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.factor cimport factor_free
-from fastreg.kernels.gram cimport (
-    Block, block_append, block_correlate, block_free, block_init, block_residual, full_gram)
+from fastreg.kernels.gram cimport full_gram
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.references cimport (
@@ -42,11 +47,13 @@ from fastreg.kernels.references cimport (
 from fastreg.kernels.quadratic cimport (
     quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
     quad_set_l2, quad_settled, quad_solve)
-from fastreg.solvers.certificate cimport (
-    DEAD, EXCLUDED, INSIDE, LIVE, Terms, duality_gap, l1_factor, l2_factor, lower, upper)
+from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.matrix_free cimport free_correlate, free_residual, free_settled, free_solve
+from fastreg.solvers.problem cimport (
+    DEAD, EXCLUDED, INSIDE, LIVE, Problem, Terms, excluded, l1_factor, l2_factor, lower, upper)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
+cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
 cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
@@ -75,8 +82,12 @@ cdef int _descending(const void *a, const void *b) noexcept nogil:
     return (s < t) - (s > t)
 
 
+class Outgrown(Exception):
+    """The working set that the folds share has no room: they must be solved one by one."""
+
+
 cdef class Engine:
-    """Solves one path for all targets in lockstep.
+    """Solves one path for all problems in lockstep.
 
     Parameters
     ----------
@@ -91,8 +102,18 @@ cdef class Engine:
         Most columns the working set may hold with its Gram matrix.
     report : callable or None
         Called with the number of finished penalty values from time to time.
+    folds : tuple or None
+        A weighting of the rows for each target, against that of `design`: a list of Designs, an ndarray (n_targets, n)
+        of their shares in the roots of its weights, and the parts of the rows on which these are constant: their rows
+        one part after the other (n, intc), where each begins and the end (intp), the squared shares
+        (n_targets, n_parts).
     """
     cdef Design d
+    cdef list designs
+    cdef const double[:, ::1] share_
+    cdef const int[::1] order_
+    cdef const Py_ssize_t[::1] start_
+    cdef const double[:, ::1] count_
     cdef Block block
     cdef Problem *problems
     cdef Py_ssize_t n_targets, p, n, capacity
@@ -102,20 +123,22 @@ cdef class Engine:
     cdef bint large                           # the working set has outgrown its capacity
     cdef double tol, slack
     cdef object report
-    cdef double last_tick, alpha_now, least_pen1
-    cdef const double[::1] pen1_, pen2_, lo_, hi_
-    cdef Terms terms
+    cdef double last_tick, alpha_now
+    cdef list penalties                       # arrays that terms point to
+    cdef Py_ssize_t n_of                      # weightings of the rows: 1, or one for each problem
+    cdef Terms *terms
     cdef char *place
     cdef int *wcol                            # column of each working-set position
     cdef int *live
     cdef Py_ssize_t n_live
     cdef double *live_norm
     cdef double *live_norm1
+    cdef double **norm1                       # of every column under each weighting; NULL for dense storage
     cdef double live_cost, dead_alpha, dead_r, dead_rmax
-    cdef double *work                         # n_targets x n
-    cdef double *guess                        # n
+    cdef double *work                         # n_targets x n (at least MAX_REFERENCES)
     cdef double *passes
     cdef double *dots
+    cdef Fit *fits
     cdef int *cols
     cdef double[:, ::1] q                     # X'Y
     cdef int *out_col                         # solutions, one after the other
@@ -124,7 +147,7 @@ cdef class Engine:
     cdef readonly double columns_streamed     # elements of X streamed so far
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None):
+                  report=None, folds=None):
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
@@ -133,7 +156,14 @@ cdef class Engine:
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
         self.n_targets, self.n, self.p = Y.shape[0], design.n, p
-        block_init(&self.block, design)
+        self.designs, self.n_of = [design], 1
+        if folds is not None:
+            self.designs, self.share_, self.order_, self.start_, self.count_ = folds
+            self.n_of = self.n_targets
+        self._new_block(&self.block)
+        self.terms = <Terms *> calloc(self.n_of, sizeof(Terms))
+        self.fits = <Fit *> calloc(self.n_targets, sizeof(Fit))
+        self.norm1 = <double **> calloc(self.n_of, sizeof(double *))
         self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
         self.place = <char *> calloc(p, 1)
         self.wcol = <int *> malloc(p * sizeof(int))
@@ -142,13 +172,17 @@ cdef class Engine:
         self.live_norm = <double *> malloc(p * sizeof(double))
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
-        self.work = <double *> malloc(self.n_targets * self.n * sizeof(double))
-        self.guess = <double *> malloc(self.n * sizeof(double))
+        self.work = <double *> malloc(max(self.n_targets, MAX_REFERENCES) * self.n * sizeof(double))
         if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
-                or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.guess == NULL):
+                or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.terms == NULL
+                or self.fits == NULL or self.norm1 == NULL):
             raise MemoryError()
+        for t in range(self.n_of):
+            self.norm1[t] = (<Design> self.designs[t]).norm1
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
+            self.problems[t].of = &self.block.of[t if self.n_of > 1 else 0]
+            self.problems[t].terms = &self.terms[t if self.n_of > 1 else 0]
             quad_init(&self.problems[t].q)
             self._allocate(&self.problems[t])
             self.problems[t].y = &Y[t, 0]
@@ -170,10 +204,11 @@ cdef class Engine:
         P.est_last = <double *> malloc(p * sizeof(double))
         P.err_last = <double *> malloc(p * sizeof(double))
         P.r_last = <double *> malloc(self.n * sizeof(double))
+        P.work = <double *> malloc(self.n * sizeof(double))
         P.score = <double *> malloc(p * sizeof(double))
         P.cand = <int *> malloc(p * sizeof(int))
         if (P.est == NULL or P.err == NULL or P.est_last == NULL or P.err_last == NULL or P.r_last == NULL
-                or P.score == NULL or P.cand == NULL):
+                or P.work == NULL or P.score == NULL or P.cand == NULL):
             raise MemoryError()
         references_init(&P.refs, self.n, p, self.max_refs)
         return 0
@@ -189,6 +224,7 @@ cdef class Engine:
                 free(P.r)
                 free(P.est)
                 free(P.r_last)
+                free(P.work)
                 free(P.err)
                 free(P.est_last)
                 free(P.err_last)
@@ -206,7 +242,9 @@ cdef class Engine:
         free(self.live_norm1)
         free(self.dots)
         free(self.work)
-        free(self.guess)
+        free(self.fits)
+        free(self.norm1)
+        free(self.terms)
         free(self.passes)
         free(self.out_col)
         free(self.out_val)
@@ -221,42 +259,67 @@ cdef class Engine:
         """X'Y as rows, once prepared."""
         return self.q.base
 
-    def gram(self, const int[::1] features):
-        """X'X of a few columns (centred, weighted): from the working block, where that holds them all."""
-        cdef Py_ssize_t a, b, s = features.shape[0]
+    cdef int _new_block(self, Block *block) except -1:
+        """An empty block that knows the weightings of the rows."""
+        cdef Py_ssize_t f
+        cdef Design design
+        block_init(block, self.d, self.n_of)
+        for f in range(self.n_of):
+            design = self.designs[f]
+            block.of[f].root, block.of[f].weight_sum = design.root, design.weight_sum
+            block.of[f].column_mean = design.mean
+            block.of[f].share = &self.share_[f, 0] if self.n_of > 1 else NULL
+        if self.n_of > 1:
+            block.n_parts = self.start_.shape[0] - 1
+            block.order, block.start, block.count = &self.order_[0], &self.start_[0], &self.count_[0, 0]
+        return 0
+
+    def gram(self, const int[::1] features, Py_ssize_t target=0):
+        """X'X of a few columns (centred, weighted) for a target: from the block, where that holds them all."""
+        cdef Py_ssize_t a, b, s = features.shape[0], f = target if self.n_of > 1 else 0
         cdef Block own
-        cdef const Block *block = &self.block
+        cdef const double *from_
         cdef double[:, ::1] G = np.empty((s, s))
         at_ = np.full(self.p, -1, dtype=np.intc)
         cdef int[::1] at = at_
-        for a in range(block.m):
+        for a in range(self.block.m):
             at[self.wcol[a]] = <int> a
         if s == 0 or np.min(at_[features]) >= 0:
+            from_ = self.block.of[f].G
             for a in range(s):
                 for b in range(s):
-                    G[a, b] = block.G[at[features[a]] * block.ld + at[features[b]]]
+                    G[a, b] = from_[at[features[a]] * self.block.ld + at[features[b]]]
             return G.base
-        block_init(&own, self.d)
+        self._new_block(&own)
         try:
             block_append(&own, self.d, &features[0], s)
             for a in range(s):
-                memcpy(&G[a, 0], own.G + a * own.ld, s * sizeof(double))
+                memcpy(&G[a, 0], own.of[f].G + a * own.ld, s * sizeof(double))
         finally:
             block_free(&own)
         return G.base
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self):
-        """Column moments and X'Y in one pass over X, which in full Gram mode gives X'X as well."""
+        """Column moments and X'Y in one pass over X, which in full Gram mode gives X'X as well; a pass for each fold."""
         cdef Py_ssize_t t
+        cdef Design design
         self.last_tick = now()
+        if self.n_of > 1:
+            for t in range(self.n_targets):
+                design = self.designs[t]
+                with nogil:
+                    self._weigh(&self.problems[t], self.problems[t].y, self.work)
+                    design.moments(self.work, 1, &self.q[t, 0])
+            self.columns_streamed += <double> self.d.nnz * self.n_of
+            return
         with nogil:
             if self.full:
                 self._full_block()
-                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.G, &self.q[0, 0])
+                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.of[0].G, &self.q[0, 0])
             else:
                 for t in range(self.n_targets):
-                    self._weigh(&self.Y[t, 0], self.work + t * self.n)
+                    self._weigh(&self.problems[t], self.problems[t].y, self.work + t * self.n)
                 self.d.moments(self.work, self.n_targets, &self.q[0, 0])
         self.columns_streamed += self.d.nnz
 
@@ -266,31 +329,65 @@ cdef class Engine:
         self.last_tick = now()
         with nogil:
             self._full_block()
-            memcpy(self.block.G, &gram[0, 0], self.p * self.p * sizeof(double))
+            memcpy(self.block.of[0].G, &gram[0, 0], self.p * self.p * sizeof(double))
             memcpy(&self.q[0, 0], &xy[0, 0], self.n_targets * self.p * sizeof(double))
             memcpy(self.d.mean, &means[0], self.p * sizeof(double))
             memcpy(self.d.norm, &norms[0], self.p * sizeof(double))
 
     cdef int _full_block(self) except -1 nogil:
         self.block.m = self.block.cap = self.block.ld = self.p
-        return grow(<void **> &self.block.G, self.p * self.p * sizeof(double))
+        return grow(<void **> &self.block.of[0].G, self.p * self.p * sizeof(double))
 
-    def set_penalty(self, const double[::1] pen1, const double[::1] pen2, const double[::1] lo, const double[::1] hi):
-        """Per-column factors of alpha (l1, l2) and limits; arrays of length 1 stand for all columns."""
-        cdef Py_ssize_t j
-        self.pen1_, self.pen2_, self.lo_, self.hi_ = pen1, pen2, lo, hi
-        self.terms.pen1, self.terms.pen2, self.terms.lo, self.terms.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
-        self.terms.norm, self.terms.mean = self.d.norm, self.d.mean if self.d.sparse() else NULL
-        self.terms.weight_sum = self.d.weight_sum
-        self.terms.i1, self.terms.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
-        self.terms.ilo, self.terms.ihi = lo.shape[0] > 1, hi.shape[0] > 1
-        self.least_pen1 = np.min(pen1)
+    def set_penalty(self, penalties):
+        """For each weighting, factors of alpha by column (l1, l2) and limits; arrays of length 1 stand for all columns.
+
+        Set again, every problem starts anew from zero; what was gathered and streamed is kept."""
+        cdef Py_ssize_t f, j
+        cdef Terms *terms
+        cdef Design design
+        cdef const double[::1] pen1, pen2, lo, hi
+        cdef bint again = self.penalties is not None
+        cdef bint all_
+        self.penalties = list(penalties)
+        for f in range(self.n_of):
+            pen1, pen2, lo, hi = self.penalties[f]
+            terms, design = &self.terms[f], self.designs[f]
+            terms.pen1, terms.pen2, terms.lo, terms.hi = &pen1[0], &pen2[0], &lo[0], &hi[0]
+            terms.norm, terms.mean = design.norm, design.mean if design.sparse() else NULL
+            terms.weight_sum = design.weight_sum
+            terms.i1, terms.i2 = pen1.shape[0] > 1, pen2.shape[0] > 1
+            terms.ilo, terms.ihi = lo.shape[0] > 1, hi.shape[0] > 1
+            terms.least_pen1 = np.min(pen1)
         for j in range(self.p):
-            if (self.d.norm[j] == 0 or isinf(l1_factor(&self.terms, j)) or isinf(l2_factor(&self.terms, j))
-                    or (lower(&self.terms, j) == 0 and upper(&self.terms, j) == 0)):
+            all_ = True
+            for f in range(self.n_of):
+                all_ = all_ and excluded(&self.terms[f], j)
+            if all_:
                 self.place[j] = EXCLUDED
         with nogil:
-            self._first_references()
+            if again:
+                self._restart()
+            else:
+                self._first_references()
+
+    cdef int _restart(self) except -1 nogil:
+        """Every problem back at w = 0; columns may be live that were not, with the new penalties."""
+        cdef Py_ssize_t t, k
+        cdef Problem *P
+        if self.d.by_columns():
+            self.dead_alpha = INFINITY
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            memcpy(P.r, P.y, self.n * sizeof(double))
+            P.rr, P.r_max = P.yy, fr_maxabs(self.n, P.y)
+            P.n_solved = P.n_known = P.n_last = 0
+            P.fresh = False
+            for k in range(P.q.m):
+                P.q.w[k] = P.q.seen[k] = 0
+                P.q.g[k] = self.q[t, self.wcol[k]]
+            if not self.large:
+                quad_place(&P.q)
+        return 0
 
     cdef int _first_references(self) except -1 nogil:
         """In full Gram mode every column enters; otherwise y itself is the first reference."""
@@ -301,11 +398,9 @@ cdef class Engine:
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 quad_reserve(&P.q, self.p)
-                P.q.G, P.q.ldg = self.block.G, self.p
+                P.q.G, P.q.ldg = P.of.G, self.p
                 for j in range(self.p):
-                    quad_add(&P.q, 0, 0, lower(&self.terms, j), upper(&self.terms, j), self.q[t, j])
-                    if self.place[j] == EXCLUDED:
-                        P.q.lo[j] = P.q.hi[j] = 0
+                    self._add_coordinate(P, j, self.q[t, j])
             for j in range(self.p):
                 self.wcol[j] = <int> j
                 if self.place[j] != EXCLUDED:
@@ -319,34 +414,41 @@ cdef class Engine:
             for j in range(self.p):
                 if self.place[j] == DEAD:
                     self.place[j] = LIVE
-                self.live[j] = <int> j
-                self.live_norm[j] = self.d.norm[j]
-                if self.live_norm1 != NULL:
-                    self.live_norm1[j] = self.d.norm1[j]
+                self._add_live(j)
                 for t in range(self.n_targets):
                     self.problems[t].refs.g[0][j] = self.q[t, j]
-            self.n_live = self.p
             self.live_cost = self.d.nnz
         return 0
+
+    cdef void _add_coordinate(self, Problem *P, Py_ssize_t j, double g) noexcept nogil:
+        """Column j into the small problem; held at zero where it is excluded."""
+        cdef const Terms *t = P.terms
+        if excluded(t, j):
+            quad_add(&P.q, 1, 1, 0, 0, g)
+        else:
+            quad_add(&P.q, self.alpha_now * l1_factor(t, j), self.alpha_now * l2_factor(t, j), lower(t, j),
+                     upper(t, j), g)
 
     def alpha_max(self):
         """Smallest alpha with no penalised coefficient, per target (after the unpenalised ones are fitted)."""
         cdef Py_ssize_t t, j
         cdef double g
+        cdef const Terms *terms
         out = np.zeros(self.n_targets)
         cdef double[::1] o = out
         cdef double[:, ::1] c = self.q
         for j in range(self.p):
-            if l1_factor(&self.terms, j) == 0 and self.place[j] != EXCLUDED:
+            if self.place[j] != EXCLUDED and l1_factor(&self.terms[0], j) == 0:
                 c = self._null_correlations()
                 break
         for t in range(self.n_targets):
+            terms = self.problems[t].terms
             for j in range(self.p):
-                if self.place[j] == EXCLUDED or l1_factor(&self.terms, j) == 0:
+                if excluded(terms, j) or l1_factor(terms, j) == 0:
                     continue
                 g = c[t, j]
-                if (g > 0 and upper(&self.terms, j) > 0) or (g < 0 and lower(&self.terms, j) < 0):
-                    o[t] = max(o[t], fabs(g) / l1_factor(&self.terms, j))
+                if (g > 0 and upper(terms, j) > 0) or (g < 0 and lower(terms, j) < 0):
+                    o[t] = max(o[t], fabs(g) / l1_factor(terms, j))
         return out
 
     cdef double[:, ::1] _null_correlations(self):
@@ -360,7 +462,7 @@ cdef class Engine:
                     for j in range(self.p):
                         c[t, j] = self.problems[t].q.g[j]
                 else:
-                    self._weigh(self.problems[t].r, self.work + t * self.n)
+                    self._weigh(&self.problems[t], self.problems[t].r, self.work + t * self.n)
             if not self.full:
                 self.d.stream(NULL, self.p, self.work, self.n_targets, &c[0, 0], self.p)
         return c
@@ -376,12 +478,17 @@ cdef class Engine:
         with nogil:
             self._enlarge(self.cols, n)
             for k in range(P.q.m):
-                P.q.w[k] = 0 if self.place[self.wcol[k]] == EXCLUDED else coef[self.wcol[k]]
-                P.q.w[k] = min(max(P.q.w[k], P.q.lo[k]), P.q.hi[k])
+                P.q.w[k] = min(max(coef[self.wcol[k]], P.q.lo[k]), P.q.hi[k])
             if not self.large:
                 quad_place(&P.q)
             self._residual(P)
             self._correlate(P)
+
+    def wake(self, awake):
+        """Solve from now on the targets where awake is true; the others stay as they are."""
+        cdef Py_ssize_t t
+        for t in range(self.n_targets):
+            self.problems[t].asleep = not awake[t]
 
     # ---- the path --------------------------------------------------------------------------------------------------
     def solve(self, const double[::1] alphas, Py_ssize_t max_rounds):
@@ -413,7 +520,8 @@ cdef class Engine:
                 self.finished = k + 1
                 for t in range(T):
                     P = &self.problems[t]
-                    self._store(P)
+                    if not P.asleep:
+                        self._store(P)
                     indptr[k * T + t + 1] = self.out_n
                     gaps[k, t], rounds[k, t] = P.gap, P.rounds + (before[t] if k == 0 else 0)
                     # where rounding ended the rounds it must have left a gap that deserves the name
@@ -472,29 +580,35 @@ cdef class Engine:
         return 0
 
     cdef int _solve(self, double alpha, Py_ssize_t max_rounds) except -1 nogil:
-        """All targets at one alpha, to their certificates."""
-        cdef Py_ssize_t t, pending = self.n_targets
+        """All targets that are awake at one alpha, to their certificates."""
+        cdef Py_ssize_t t, pending = 0
+        cdef int threads = self._threads()
         cdef Problem *P
         self.alpha_now = alpha
         for t in range(self.n_targets):
             P = &self.problems[t]
-            P.done, P.settled, P.rounds, P.gap = False, False, 0, INFINITY
+            P.done, P.settled, P.rounds, P.gap = P.asleep, P.asleep, 0, 0 if P.asleep else INFINITY
             P.best, P.stalled, P.tried, P.predicted = INFINITY, 0, False, self.full
             P.aim = min(self.tol, ACCURATE) * P.yy
             P.worst = INFINITY if P.n_solved == 0 and not self.full else 0
-            self._set_alpha(P, alpha)
-            if not self.full:
-                self._predict(P, alpha)
-            self._tick()
+            P.n_viol = 0
+            pending += not P.asleep
+        if threads > 1:
+            for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                self._begin(&self.problems[t], alpha)
+        else:
+            for t in range(self.n_targets):
+                self._begin(&self.problems[t], alpha)
         if not self.full:
             self._grow_working_set()
         while pending > 0:
-            for t in range(self.n_targets):
-                P = &self.problems[t]
-                if not P.done:
-                    P.rounds += 1
-                    self._solve_small(P)
-                    self._tick()
+            threads = self._threads()
+            if threads > 1:
+                for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                    self._solve_small(&self.problems[t])
+            else:
+                for t in range(self.n_targets):
+                    self._solve_small(&self.problems[t])
             self._certify(alpha)
             pending = 0
             for t in range(self.n_targets):
@@ -511,7 +625,26 @@ cdef class Engine:
             self._tick()
         if not self.full and not self.large:
             for t in range(self.n_targets):
-                self._polish(&self.problems[t], alpha)
+                if not self.problems[t].asleep:
+                    self._polish(&self.problems[t], alpha)
+        return 0
+
+    cdef int _threads(self) noexcept nogil:
+        """How many problems to work on at the same time."""
+        cdef Py_ssize_t t, s
+        cdef double work = 0
+        for t in range(self.n_targets if self.n_targets > 1 else 0):
+            s = self.problems[t].q.f.s
+            work += 8 * s * s + 8 * self.n_live + self.n
+        return self.d.threads(work)
+
+    cdef int _begin(self, Problem *P, double alpha) except -1 nogil:
+        if P.asleep:
+            return 0
+        self._set_alpha(P, alpha)
+        if not self.full:
+            self._predict(P, alpha)
+        self._tick()
         return 0
 
     cdef int _polish(self, Problem *P, double alpha) except -1 nogil:
@@ -528,7 +661,7 @@ cdef class Engine:
                 break
             last = step
         if last < INFINITY:
-            P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
+            P.gap = duality_gap(P, self.wcol, alpha)
         return 0
 
     cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
@@ -551,21 +684,22 @@ cdef class Engine:
                 P.err[a] = INFINITY
             # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
             doubt = DOUBT / sqrt(<double> self.n)
-            memcpy(self.guess, P.r, self.n * sizeof(double))
-            fr_axpy(self.n, t, P.r, self.guess)
-            fr_axpy(self.n, -t, P.r_last, self.guess)
-            references_fit(&P.refs, self.guess, c, self.work, &e2, &einf)
+            memcpy(P.work, P.r_last, self.n * sizeof(double))      # r_last makes way for r below
+            memcpy(P.r_last, P.r, self.n * sizeof(double))
+            fr_axpy(self.n, t, P.r, P.r_last)
+            fr_axpy(self.n, -t, P.work, P.r_last)
+            references_fit(&P.refs, P.r_last, c, P.work, &e2, &einf)
             fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2,
                      self.live_norm1, einf, P.score, P.viol_g)
             fr_continue(self.n_live, t, P.est, P.err, P.est_last, P.err_last, doubt, P.viol_g, P.score)
             for a in range(self.n_live):
                 g = P.score[a]
-                if fabs(g) <= alpha * self.least_pen1:
+                if fabs(g) <= alpha * P.terms.least_pen1:
                     continue
                 j = self.live[a]
-                l1 = alpha * l1_factor(&self.terms, j)
-                if fabs(g) > l1 and self.place[j] == LIVE and (
-                        upper(&self.terms, j) > 0 if g > 0 else lower(&self.terms, j) < 0):
+                l1 = alpha * l1_factor(P.terms, j)
+                if fabs(g) > l1 and self.place[j] == LIVE and not excluded(P.terms, j) and (
+                        upper(P.terms, j) > 0 if g > 0 else lower(P.terms, j) < 0):
                     P.viol[P.n_viol] = j
                     P.viol_g[P.n_viol] = g
                     P.score[P.n_viol] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
@@ -584,8 +718,10 @@ cdef class Engine:
         cdef double l2
         for j in range(P.q.m):
             c = self.wcol[j]
-            P.q.l1[j] = alpha * l1_factor(&self.terms, c) if self.place[c] != EXCLUDED else 1
-            l2 = alpha * l2_factor(&self.terms, c) if self.place[c] != EXCLUDED else 1
+            if excluded(P.terms, c):
+                continue
+            P.q.l1[j] = alpha * l1_factor(P.terms, c)
+            l2 = alpha * l2_factor(P.terms, c)
             ridge |= l2 != P.q.l2[j]
             P.q.l2[j] = l2
         P.q.noise = 5e-15 * sqrt(P.yy)
@@ -598,6 +734,9 @@ cdef class Engine:
     cdef int _solve_small(self, Problem *P) except -1 nogil:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
         cdef Py_ssize_t _
+        if P.done:
+            return 0
+        P.rounds += 1
         P.q.slack = max(self.slack, min(0.3, 0.1 * P.worst))
         P.fresh = False
         P.q.loose = sqrt(ALLOWED * P.aim / (P.q.m + 1))
@@ -606,30 +745,61 @@ cdef class Engine:
                 if (free_solve(&P.q, self.d, self.wcol, P.r) if self.large else quad_solve(&P.q, 4)) == 1:
                     break
                 self._tick()
+        self._tick()
         return 0
 
     # ---- certificate -----------------------------------------------------------------------------------------------
-    cdef void _weigh(self, const double *r, double *v) noexcept nogil:
+    cdef void _weigh(self, const Problem *P, const double *r, double *v) noexcept nogil:
         """v = sqrt(s) r: what X is streamed against."""
         cdef Py_ssize_t i
-        if self.d.root == NULL:
+        if P.of.root == NULL:
             memcpy(v, r, self.n * sizeof(double))
         else:
             for i in range(self.n):
-                v[i] = self.d.root[i] * r[i]
+                v[i] = P.of.root[i] * r[i]
 
     cdef int _residual(self, Problem *P) except -1 nogil:
         """Residual and its norms at w."""
-        if not self.full:
-            P.fresh = self.d.sparse() and not self.large
-            if self.large:
-                free_residual(self.d, self.wcol, P.q.m, P.q.w, P.y, P.r)
-            else:
-                block_residual(&self.block, self.d, P.y, P.q.w, P.r, P.q.g if P.fresh else NULL)
-            if P.fresh:
-                memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
-            P.rr = fr_vdot(self.n, P.r, P.r)
-            P.r_max = fr_maxabs(self.n, P.r)
+        if self.full:
+            return 0
+        if self.large:
+            free_residual(self.d, self.wcol, P.q.m, P.q.w, P.y, P.r)
+        else:
+            self._fit(P, self.fits)
+            block_residuals(&self.block, self.d, self.fits, 1)
+        self._measure(P)
+        return 0
+
+    cdef void _fit(self, Problem *P, Fit *fit) noexcept nogil:
+        fit.of, fit.y, fit.w, fit.r = P.of, P.y, P.q.w, P.r
+        fit.g = P.q.g if self.d.sparse() else NULL
+
+    cdef void _measure(self, Problem *P) noexcept nogil:
+        """Norms of a new residual."""
+        P.fresh = self.d.sparse() and not self.large
+        if P.fresh:
+            memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
+        P.rr = fr_vdot(self.n, P.r, P.r)
+        P.r_max = fr_maxabs(self.n, P.r)
+
+    cdef int _residuals(self) except -1 nogil:
+        """Those of all open problems."""
+        cdef Py_ssize_t t, k = 0
+        if self.full:
+            return 0
+        if self.large:
+            for t in range(self.n_targets):
+                if not self.problems[t].done:
+                    self._residual(&self.problems[t])
+            return 0
+        for t in range(self.n_targets):
+            if not self.problems[t].done:
+                self._fit(&self.problems[t], &self.fits[k])
+                k += 1
+        block_residuals(&self.block, self.d, self.fits, k)
+        for t in range(self.n_targets):
+            if not self.problems[t].done:
+                self._measure(&self.problems[t])
         return 0
 
     cdef int _correlate(self, Problem *P) except -1 nogil:
@@ -643,7 +813,7 @@ cdef class Engine:
             for j in range(self.p):
                 P.q.seen[j] = P.q.w[j]
                 if P.q.w[j] != 0:
-                    fr_axpy(self.p, -P.q.w[j], self.block.G + j * self.p, P.q.g)
+                    fr_axpy(self.p, -P.q.w[j], P.of.G + j * self.p, P.q.g)
             for j in range(self.p):
                 P.rr -= P.q.w[j] * (self.q[P - self.problems, j] + P.q.g[j])
             P.rr = max(P.rr, 0.)
@@ -651,44 +821,51 @@ cdef class Engine:
         if self.large:
             free_correlate(self.d, self.wcol, P.q.m, P.r, P.q.g)
         else:
-            block_correlate(&self.block, self.d, P.r, 0, P.q.g)
+            block_correlate(&self.block, self.d, P.of, P.r, 0, P.q.g)
         memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
         P.fresh = True
         return 0
 
     cdef int _certify(self, double alpha) except -1 nogil:
         """Correlations at the new solutions, violators outside the working sets, gaps."""
-        cdef Py_ssize_t t, n_whole = 0
-        cdef Problem *P
-        for t in range(self.n_targets):
-            P = &self.problems[t]
-            P.whole = False                           # of those that are done as well: _pass asks them all
-            if P.done:
-                continue
-            self._tick()
-            self._residual(P)
-            P.n_viol = 0
-            if not self.full:
-                self._screen(P, alpha)
-                n_whole += P.whole
-        if n_whole > 0:
-            self._pass(n_whole)
-        for t in range(self.n_targets):
-            P = &self.problems[t]
-            if P.done:
-                continue
-            if not self.full:
-                self._violators(P, alpha)
-            if P.n_viol == 0:                          # else the small problem's own correlations will do
-                self._correlate(P)
-            P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
-            if P.n_viol > 0 and P.gap <= self.tol * P.yy:
-                self._correlate(P)
-                P.gap = duality_gap(&self.terms, P, self.wcol, self.place, alpha)
-            self._tick()
-            P.q.slack = self.slack
-            P.settled = P.n_viol == 0 and (
-                (free_settled(&P.q, self.d, self.wcol) if self.large else quad_settled(&P.q)) or self._stalls(P))
+        cdef Py_ssize_t t
+        cdef int threads = self._threads()
+        self._tick()
+        self._residuals()
+        if not self.full:
+            self._revive(alpha)
+            if threads > 1:
+                for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                    self._screen(&self.problems[t], alpha)
+            else:
+                for t in range(self.n_targets):
+                    self._screen(&self.problems[t], alpha)
+            self._read_candidates()
+        if threads > 1:
+            for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                self._judge(&self.problems[t], alpha)
+        else:
+            for t in range(self.n_targets):
+                self._judge(&self.problems[t], alpha)
+        return 0
+
+    cdef int _judge(self, Problem *P, double alpha) except -1 nogil:
+        """Violators, gap, and whether anything is left to do."""
+        if P.done:
+            return 0
+        P.n_viol = 0
+        if not self.full:
+            self._violators(P, alpha)
+        if P.n_viol == 0:                          # else the small problem's own correlations will do
+            self._correlate(P)
+        P.gap = duality_gap(P, self.wcol, alpha)
+        if P.n_viol > 0 and P.gap <= self.tol * P.yy:
+            self._correlate(P)
+            P.gap = duality_gap(P, self.wcol, alpha)
+        self._tick()
+        P.q.slack = self.slack
+        P.settled = P.n_viol == 0 and (
+            (free_settled(&P.q, self.d, self.wcol) if self.large else quad_settled(&P.q)) or self._stalls(P))
         return 0
 
     cdef bint _stalls(self, Problem *P) noexcept nogil:
@@ -700,43 +877,63 @@ cdef class Engine:
         return P.stalled >= 3
 
     cdef int _screen(self, Problem *P, double alpha) except -1 nogil:
-        """Bound x_j'r for every live column; list those whose bound exceeds their l1."""
+        """Bound x_j'r for every live column; list those whose bound exceeds their l1, and what reading them costs."""
         cdef Py_ssize_t a, n = 0
         cdef int j
-        cdef double e2, einf, l1, cost = 0
+        cdef double e2, einf, l1
         cdef double c[MAX_REFERENCES]
-        self._revive(P, alpha)
+        P.cost = 0
+        if P.done:
+            return 0
         P.n_known = self.n_live
-        references_fit(&P.refs, P.r, c, self.work, &e2, &einf)
+        references_fit(&P.refs, P.r, c, P.work, &e2, &einf)
         fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2, self.live_norm1,
                  einf, P.est, P.err)
         for a in range(self.n_live):
-            if fabs(P.est[a]) + P.err[a] <= alpha * self.least_pen1:
+            if fabs(P.est[a]) + P.err[a] <= alpha * P.terms.least_pen1:
                 continue
             j = self.live[a]
-            l1 = alpha * l1_factor(&self.terms, j)
-            if self.place[j] == LIVE and ((P.est[a] + P.err[a] > l1 and upper(&self.terms, j) > 0)
-                                          or (P.err[a] - P.est[a] > l1 and lower(&self.terms, j) < 0)):
+            if self.place[j] != LIVE or excluded(P.terms, j):
+                continue
+            l1 = alpha * l1_factor(P.terms, j)
+            if ((P.est[a] + P.err[a] > l1 and upper(P.terms, j) > 0)
+                    or (P.err[a] - P.est[a] > l1 and lower(P.terms, j) < 0)):
                 P.cand[n] = <int> a
                 n += 1
         n = self._allow(P, alpha, n)
         P.n_cand = n
-        if n == 0 or e2 == 0:
-            return 0
-        for a in range(n):
-            cost += self.d.cost(self.live[P.cand[a]])
-        if self.d.part(cost / self.live_cost) > PARTIAL:
-            P.whole = True
-            return 0
-        for a in range(n):
-            self.cols[a] = self.live[P.cand[a]]
-        self._weigh(P.r, self.work)
-        self.d.stream(self.cols, n, self.work, 1, self.dots, n)
-        self.columns_streamed += cost
-        for a in range(n):
-            P.est[P.cand[a]] = self.dots[a]
-            P.err[P.cand[a]] = 0
+        for a in range(n if e2 > 0 else 0):
+            P.cost += self.d.cost(self.live[P.cand[a]])
         return 0
+
+    cdef int _read_candidates(self) except -1 nogil:
+        """Exact correlations of the candidates: of each problem by themselves, or of all live columns where one pass
+        for all of them costs little more."""
+        cdef Py_ssize_t t, a, n, n_open = 0
+        cdef Problem *P
+        cdef bint whole
+        cdef double cost = 0
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.cost > 0:
+                n_open += 1
+                cost += min(self.d.part(P.cost / self.live_cost), 1)
+        whole = cost > PARTIAL * (1 + SHARED * (n_open - 1))
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.whole = whole and P.cost > 0
+            if whole or P.cost == 0:
+                continue
+            n = P.n_cand
+            for a in range(n):
+                self.cols[a] = self.live[P.cand[a]]
+            self._weigh(P, P.r, self.work)
+            self.d.stream(self.cols, n, self.work, 1, self.dots, n)
+            self.columns_streamed += P.cost
+            for a in range(n):
+                P.est[P.cand[a]] = self.dots[a]
+                P.err[P.cand[a]] = 0
+        return self._pass(n_open) if whole and n_open > 0 else 0
 
     cdef Py_ssize_t _allow(self, Problem *P, double alpha, Py_ssize_t n) noexcept nogil:
         """Drop candidates that are likely none and, by their l2 term, cheap if they are: an excess e of the bound over
@@ -751,57 +948,76 @@ cdef class Engine:
             for k in range(n):
                 a = P.cand[k]
                 j = self.live[a]
-                l1 = alpha * l1_factor(&self.terms, j)
+                l1 = alpha * l1_factor(P.terms, j)
                 cost = fabs(P.est[a]) + P.err[a] - l1
-                cost = cost * cost - 2 * most * alpha * l2_factor(&self.terms, j)
+                cost = cost * cost - 2 * most * alpha * l2_factor(P.terms, j)
                 if cost <= 0 and fabs(P.est[a]) <= l1:
-                    P.loss += most + (0.5 * cost / (alpha * l2_factor(&self.terms, j)) if cost < 0 else 0)
+                    P.loss += most + (0.5 * cost / (alpha * l2_factor(P.terms, j)) if cost < 0 else 0)
                 else:
                     P.cand[kept] = <int> a
                     kept += 1
             n = kept
         return n
 
-    cdef int _revive(self, Problem *P, double alpha) except -1 nogil:
-        """Bring to life the columns that alpha, or the size of r, no longer keeps out."""
-        cdef Py_ssize_t j, t, first = self.n_live
-        cdef double r2 = sqrt(P.rr), bound, horizon
-        if alpha >= self.dead_alpha * max(r2 / self.dead_r if self.dead_r > 0 else 1.,
-                                          P.r_max / self.dead_rmax if self.dead_rmax > 0 else 1.):
+    cdef int _revive(self, double alpha) except -1 nogil:
+        """Bring to life the columns that alpha, or the size of a residual, no longer keeps out."""
+        cdef Py_ssize_t j, t, f, first = self.n_live
+        cdef double bound, horizon
+        cdef bint late = False
+        cdef Problem *P
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            late |= not P.done and alpha < self.dead_alpha * max(
+                sqrt(P.rr) / self.dead_r if self.dead_r > 0 else 1.,
+                P.r_max / self.dead_rmax if self.dead_rmax > 0 else 1.)
+        if not late:
             return 0
         self.dead_r = self.dead_rmax = 0
         for t in range(self.n_targets):
-            self.dead_r = max(self.dead_r, sqrt(self.problems[t].rr))
-            self.dead_rmax = max(self.dead_rmax, self.problems[t].r_max)
+            P = &self.problems[t]
+            if not P.asleep:
+                self.dead_r = max(self.dead_r, sqrt(P.rr))
+                self.dead_rmax = max(self.dead_rmax, P.r_max)
         self.dead_alpha = horizon = HORIZON * alpha
         for j in range(self.p):
-            if self.place[j] != DEAD:
-                continue
-            bound = self.d.norm[j] * self.dead_r
-            if self.d.norm1 != NULL:
-                bound = min(bound, self.d.norm1[j] * self.dead_rmax)
-            if bound > horizon * l1_factor(&self.terms, j):
-                self.place[j] = LIVE
-                self._add_live(j)
+            for f in range(self.n_of if self.place[j] == DEAD else 0):
+                bound = self.terms[f].norm[j] * self.dead_r
+                if self.norm1[f] != NULL:
+                    bound = min(bound, self.norm1[f][j] * self.dead_rmax)
+                if bound > horizon * l1_factor(&self.terms[f], j):
+                    self.place[j] = LIVE
+                    self._add_live(j)
+                    break
         return self._extend_references(first)
 
     cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
-        self.live[self.n_live] = <int> j
-        self.live_norm[self.n_live] = self.d.norm[j]
+        """Watch column j; its norms are the largest that it has under any of the weightings."""
+        cdef Py_ssize_t f, a = self.n_live
+        self.live[a] = <int> j
+        self.live_norm[a] = self.terms[0].norm[j]
         if self.live_norm1 != NULL:
-            self.live_norm1[self.n_live] = self.d.norm1[j]
+            self.live_norm1[a] = self.norm1[0][j]
+        for f in range(1, self.n_of):
+            self.live_norm[a] = max(self.live_norm[a], self.terms[f].norm[j])
+            if self.live_norm1 != NULL:
+                self.live_norm1[a] = max(self.live_norm1[a], self.norm1[f][j])
         self.live_cost += self.d.cost(j)
         self.n_live += 1
 
     cdef int _extend_references(self, Py_ssize_t first) except -1 nogil:
         """Correlations of the live columns from `first` on with the residuals kept for reference."""
         cdef Py_ssize_t t, k, n = self.n_live - first
-        cdef Problem *Q
+        cdef Problem *P
+        if n == 0:
+            return 0
+        grow(<void **> &self.passes, MAX_REFERENCES * n * sizeof(double))
         for t in range(self.n_targets):
-            Q = &self.problems[t]
-            for k in range(Q.refs.held if n > 0 else 0):
-                self._weigh(Q.refs.r[k], self.work)
-                self.d.stream(self.live + first, n, self.work, 1, Q.refs.g[k] + first, n)
+            P = &self.problems[t]
+            for k in range(P.refs.held):
+                self._weigh(P, P.refs.r[k], self.work + k * self.n)
+            self.d.stream(self.live + first, n, self.work, P.refs.held, self.passes, n)
+            for k in range(P.refs.held):
+                memcpy(P.refs.g[k] + first, self.passes + k * n, n * sizeof(double))
         return 0
 
     cdef int _pass(self, Py_ssize_t n_whole) except -1 nogil:
@@ -815,7 +1031,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             if P.whole:
-                self._weigh(P.r, self.work + k * self.n)
+                self._weigh(P, P.r, self.work + k * self.n)
                 out = P.refs.g[P.refs.oldest]
                 k += 1
         if n_whole > 1:
@@ -845,10 +1061,10 @@ cdef class Engine:
             a = P.cand[k]
             j = self.live[a]
             g = P.est[a]
-            l1 = alpha * l1_factor(&self.terms, j)
+            l1 = alpha * l1_factor(P.terms, j)
             excess = fabs(g) - l1
             if excess <= self.slack * l1 + P.q.noise * self.live_norm[a] or (
-                    upper(&self.terms, j) == 0 if g > 0 else lower(&self.terms, j) == 0):
+                    upper(P.terms, j) == 0 if g > 0 else lower(P.terms, j) == 0):
                 continue
             P.viol[P.n_viol], P.viol_g[P.n_viol] = j, g
             P.score[P.n_viol] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
@@ -897,25 +1113,33 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             quad_reserve(&P.q, m + n)
-            P.q.G, P.q.ldg = self.block.G, self.block.ld
+            P.q.G, P.q.ldg = P.of.G, self.block.ld
             for k in range(n):
-                j = cols[k]
-                quad_add(&P.q, self.alpha_now * l1_factor(&self.terms, j), self.alpha_now * l2_factor(&self.terms, j),
-                         lower(&self.terms, j), upper(&self.terms, j), 0)
-            if self.d.kind == SPARSE_COLUMNS:
-                self._weigh(P.r, self.work)
-                self.d.stream(cols, n, self.work, 1, P.q.g + m, n)
-            elif not self.large:                      # else the solver starts by computing them all
-                block_correlate(&self.block, self.d, P.r, m, P.q.g)
+                self._add_coordinate(P, cols[k], 0)
+        if self.d.kind == SPARSE_COLUMNS:
+            grow(<void **> &self.passes, self.n_targets * n * sizeof(double))
+            for t in range(self.n_targets):
+                self._weigh(&self.problems[t], self.problems[t].r, self.work + t * self.n)
+            self.d.stream(cols, n, self.work, self.n_targets, self.passes, n)
+            for t in range(self.n_targets):
+                memcpy(self.problems[t].q.g + m, self.passes + t * n, n * sizeof(double))
+        elif not self.large:                          # else the solver starts by computing them all
+            for t in range(self.n_targets):
+                block_correlate(&self.block, self.d, self.problems[t].of, self.problems[t].r, m, self.problems[t].q.g)
         return 0
 
     cdef int _give_up_gram(self) except -1 nogil:
         """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
         cdef Py_ssize_t t
+        if self.n_of > 1:
+            with gil:
+                raise Outgrown
         self.large = True
         block_free(&self.block)
-        block_init(&self.block, self.d)
+        with gil:
+            self._new_block(&self.block)
         for t in range(self.n_targets):
             factor_free(&self.problems[t].q.f)
+            self.problems[t].of = self.block.of
             self.problems[t].fresh = False
         return 0

@@ -1,9 +1,53 @@
-from fastreg.kernels.design cimport Design
-from fastreg.kernels.gram cimport Block
+# One problem of the engine: a target under a weighting of the rows, with its penalties and the state of its solution.
+from libc.math cimport isinf
+
+from fastreg.kernels.block cimport Weighting
 from fastreg.kernels.quadratic cimport Quad
 from fastreg.kernels.references cimport References
 
+cdef enum Place:
+    DEAD = 0             # cannot enter until alpha has fallen
+    LIVE = 1             # outside the working set, watched
+    INSIDE = 2
+    EXCLUDED = 3         # constant, or left out by its penalty or limits, in every problem
+
+cdef struct Terms:
+    # by column; a stride i of 0 stands for one value for all columns
+    const double *pen1   # alpha times it is the l1 penalty
+    const double *pen2
+    const double *lo
+    const double *hi
+    Py_ssize_t i1, i2, ilo, ihi
+    const double *norm
+    const double *mean   # sparse storage, NULL otherwise
+    double weight_sum
+    double least_pen1
+
+cdef inline double l1_factor(const Terms *t, Py_ssize_t j) noexcept nogil:
+    return t.pen1[j * t.i1]
+
+
+cdef inline double l2_factor(const Terms *t, Py_ssize_t j) noexcept nogil:
+    return t.pen2[j * t.i2]
+
+
+cdef inline double lower(const Terms *t, Py_ssize_t j) noexcept nogil:
+    return t.lo[j * t.ilo]
+
+
+cdef inline double upper(const Terms *t, Py_ssize_t j) noexcept nogil:
+    return t.hi[j * t.ihi]
+
+
+cdef inline bint excluded(const Terms *t, Py_ssize_t j) noexcept nogil:
+    """Whether column j is constant, or left out by its penalty or limits."""
+    return (t.norm[j] == 0 or isinf(l1_factor(t, j)) or isinf(l2_factor(t, j))
+            or (lower(t, j) == 0 and upper(t, j) == 0))
+
+
 cdef struct Problem:
+    const Weighting *of  # of the rows
+    const Terms *terms
     const double *y      # sqrt(s) (y - mean of y)
     double *r            # residual at the current solution
     double *r_last       # residual at the solution before
@@ -24,6 +68,9 @@ cdef struct Problem:
     double *viol_g
     double *score        # the alpha at which it would stop violating
     Py_ssize_t n_viol
+    double *work         # n
+    double cost          # of streaming the candidates; 0 where nothing needs to be read
+    bint asleep          # not to be solved for now
     bint whole           # wants a pass over all live columns
     bint done
     bint settled         # no violation left, inside or outside

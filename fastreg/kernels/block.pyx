@@ -1,0 +1,455 @@
+"""The working block: columns gathered so far, centred and scaled, and their Gram matrices.
+
+A dense n x m array, or row lists for sparse X, where the Gram entries of new columns are sums of outer products over
+the rows they touch. Several weightings of the rows (the folds of a cross-validation) share one block: where each is a
+multiple of the block's own weights on a few parts of the rows, the sums over the parts are computed once and combined.
+"""
+from cython.parallel cimport prange
+
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from scipy.linalg.cython_blas cimport dgemm
+
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.leaf cimport (
+    fr_axpy, fr_axpy4, fr_dot4_f64, fr_list_add, fr_list_add4, fr_list_add8, fr_list_dot, fr_list_dot4, fr_list_dot8,
+    fr_vdot)
+from fastreg.kernels.memory cimport grow
+from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
+
+cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
+cdef Py_ssize_t SPARSE_ROWS_AT_ONCE = 256
+cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
+
+
+cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil:
+    """An empty block for so many weightings, which the caller fills in."""
+    memset(b, 0, sizeof(Block))
+    b.n, b.n_of, b.n_parts = d.n, n_of, 1
+    b.of = <Weighting *> calloc(n_of, sizeof(Weighting))
+    if b.of == NULL:
+        with gil:
+            raise MemoryError()
+    if d.sparse():
+        rows_init(&b.rows, d.n)
+    return 0
+
+
+cdef void block_free(Block *b) noexcept nogil:
+    cdef Py_ssize_t f
+    for f in range(b.n_of):
+        free(b.of[f].mean)
+        free(b.of[f].G)
+    free(b.of)
+    free(b.X)
+    rows_free(&b.rows)
+    memset(b, 0, sizeof(Block))
+
+
+cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
+    cdef Py_ssize_t cap, j, f
+    cdef double *G
+    if m <= b.cap:
+        return 0
+    cap = min(max(m, b.cap + b.cap // (2 if b.n_of == 1 else 4), 32), d.p)
+    for f in range(b.n_of):
+        G = NULL
+        grow(<void **> &G, cap * cap * sizeof(double))
+        for j in range(b.m):
+            memcpy(G + j * cap, b.of[f].G + j * b.ld, b.m * sizeof(double))
+        free(b.of[f].G)
+        b.of[f].G = G
+        grow(<void **> &b.of[f].mean, cap * sizeof(double))
+    b.ld = b.cap = cap
+    if not d.sparse():
+        grow(<void **> &b.X, cap * b.n * sizeof(double))
+    return 0
+
+
+cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except -1 nogil:
+    """Gather columns cols[0..k) and their Gram entries."""
+    cdef Py_ssize_t a, i, f, m = b.m
+    cdef double *G
+    _reserve(b, d, m + k)
+    for f in range(b.n_of):
+        for a in range(k):
+            b.of[f].mean[m + a] = b.of[f].column_mean[cols[a]] - (
+                d.level[cols[a]] if d.sparse() else d.mean[cols[a]])
+    if d.sparse():
+        d.gather_rows(cols, k, <int> m, &b.rows)
+        _sparse_gram(b, d, k)
+    else:
+        d.gather(cols, k, b.X + m * b.n)
+        _sort_rows(b, k)
+        _dense_gram(b, d, k)
+    for f in range(b.n_of):
+        G = b.of[f].G
+        for a in range(m, m + k):
+            if d.centred and (d.sparse() or b.n_of > 1):
+                fr_axpy(a + 1, -b.of[f].weight_sum * b.of[f].mean[a], b.of[f].mean, G + a * b.ld)
+            for i in range(a):
+                G[i * b.ld + a] = G[a * b.ld + i]
+    b.m += k
+    return 0
+
+
+cdef int _sort_rows(Block *b, Py_ssize_t k) except -1 nogil:
+    """New dense columns: their rows part by part."""
+    cdef Py_ssize_t a, u
+    cdef double *x
+    cdef double *copy = NULL
+    if b.order == NULL:
+        return 0
+    grow(<void **> &copy, b.n * sizeof(double))
+    for a in range(b.m, b.m + k):
+        x = b.X + a * b.n
+        memcpy(copy, x, b.n * sizeof(double))
+        for u in range(b.n):
+            x[u] = copy[b.order[u]]
+    free(copy)
+    return 0
+
+
+# ---- Gram entries ----------------------------------------------------------------------------------------------------
+cdef int _dense_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+    """G[:, m:m+k] = X[:, :m+k]' X[:, m:m+k] under each weighting, tile by tile of rows of G."""
+    cdef Py_ssize_t m = b.m, c, tiles = (m + k + TILE - 1) // TILE
+    cdef int threads = d.threads(<double> b.n * (m + k) * k / 16)
+    if threads > 1:
+        for c in prange(tiles, num_threads=threads, schedule="dynamic", chunksize=1):
+            _gram_tile(b, k, c * TILE, min(m + k, (c + 1) * TILE))
+    else:
+        for c in range(tiles):
+            _gram_tile(b, k, c * TILE, min(m + k, (c + 1) * TILE))
+    return 0
+
+
+cdef int _gram_tile(Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+    cdef Py_ssize_t part
+    cdef double *sums = NULL
+    if b.n_parts == 1:
+        _dense_products(b, k, lo, hi, 0, b.n, b.of[0].G + b.m * b.ld + lo, b.ld)
+        return 0
+    grow(<void **> &sums, 2 * (hi - lo) * k * sizeof(double))
+    memset(sums, 0, (hi - lo) * k * sizeof(double))
+    for part in range(b.n_parts):
+        _dense_products(b, k, lo, hi, b.start[part], b.start[part + 1], sums + (hi - lo) * k, hi - lo)
+        _combine(b, part, sums, (hi - lo) * k, k, lo, hi)
+    _spread(b, sums, k, lo, hi)
+    free(sums)
+    return 0
+
+
+cdef void _dense_products(const Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t first,
+                          Py_ssize_t last, double *out, Py_ssize_t ldo) noexcept nogil:
+    """X[first:last, lo:hi]' X[first:last, m:m+k]"""
+    cdef int rows = <int> (hi - lo), cols = <int> k, n = <int> (last - first), ldx = <int> b.n, ld = <int> ldo
+    cdef double one = 1, zero = 0
+    cdef Py_ssize_t i
+    if k == 1:
+        for i in range(lo, hi):
+            out[i - lo] = fr_vdot(last - first, b.X + i * b.n + first, b.X + b.m * b.n + first)
+        return
+    dgemm('T', 'N', &rows, &cols, &n, &one, b.X + lo * b.n + first, &ldx, b.X + b.m * b.n + first, &ldx, &zero,
+          out, &ld)
+
+
+cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
+    """The largest squared share of weighting f: that of all parts but one in k-fold cross-validation."""
+    cdef Py_ssize_t part
+    cdef double most = 0
+    for part in range(b.n_parts):
+        most = max(most, b.count[f * b.n_parts + part])
+    return most
+
+
+cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t size, Py_ssize_t k, Py_ssize_t lo,
+                   Py_ssize_t hi) noexcept nogil:
+    """Add the products of a part (behind the sums) to the sums over all parts and, where a weighting differs on that
+    part from its usual, the difference to its Gram matrix; rows lo to hi of k new columns."""
+    cdef Py_ssize_t f, a
+    cdef double less
+    cdef double *G
+    for f in range(b.n_of):
+        less = b.count[f * b.n_parts + part] - _usual(b, f)
+        for a in range(k):
+            G = b.of[f].G + (b.m + a) * b.ld + lo
+            if part == 0:
+                memset(G, 0, (hi - lo) * sizeof(double))
+            if less != 0:
+                fr_axpy(hi - lo, less, sums + size + a * (hi - lo), G)
+    fr_axpy(size, 1., sums + size, sums)
+
+
+cdef void _spread(const Block *b, const double *sums, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef Py_ssize_t f, a
+    for f in range(b.n_of):
+        for a in range(k):
+            fr_axpy(hi - lo, _usual(b, f), sums + a * (hi - lo), b.of[f].G + (b.m + a) * b.ld + lo)
+
+
+cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+    """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
+    cdef Py_ssize_t i, f, part, lo, hi, size, m = b.m, width = max(1, 65536 // (m + k))
+    cdef double *sums = NULL
+    if b.n_parts > 1:
+        grow(<void **> &sums, 2 * width * (m + k) * sizeof(double))
+    lo = m
+    while lo < m + k:
+        hi = min(m + k, lo + width)
+        if b.n_parts == 1:
+            for i in range(lo, hi):
+                memset(b.of[0].G + i * b.ld, 0, (m + k) * sizeof(double))
+            for i in range(b.n):
+                _outer(&b.rows, i, lo, hi, b.of[0].G + lo * b.ld, b.ld)
+            lo = hi
+            continue
+        size = (hi - lo) * (m + k)
+        memset(sums, 0, size * sizeof(double))
+        b.m = lo                             # where _combine and _spread put their columns
+        for part in range(b.n_parts):
+            memset(sums + size, 0, size * sizeof(double))
+            for i in range(b.start[part], b.start[part + 1]):
+                _outer(&b.rows, b.order[i], lo, hi, sums + size, m + k)
+            _combine(b, part, sums, size, hi - lo, 0, m + k)
+        _spread(b, sums, hi - lo, 0, m + k)
+        b.m = m
+        lo = hi
+    free(sums)
+    return 0
+
+
+cdef inline void _outer(const RowLists *r, Py_ssize_t i, Py_ssize_t lo, Py_ssize_t hi, double *out,
+                        Py_ssize_t ldo) noexcept nogil:
+    """Products of row i's entries in columns [lo, hi) with all those before them."""
+    cdef Py_ssize_t e, last = r.row[i].len, first
+    cdef const int32_t *pos = r.pos + r.row[i].start
+    cdef const double *val = r.val + r.row[i].start
+    while last > 0 and pos[last - 1] >= hi:
+        last -= 1
+    first = last
+    while first > 0 and pos[first - 1] >= lo:
+        first -= 1
+    for e in range(first, last):
+        fr_list_add(e + 1, pos, val, val[e], out + (pos[e] - lo) * ldo)
+
+
+# ---- products with the block ----------------------------------------------------------------------------------------
+cdef double _level(const Block *b, const Fit *fit) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double level = 0
+    for j in range(b.m):
+        level += fit.w[j] * fit.of.mean[j]
+    return level
+
+
+cdef int block_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
+    """r = y - X w of each fit; for sparse storage also g = X'r unless g is NULL, while the rows are in cache."""
+    cdef Py_ssize_t t, groups
+    cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m)
+    if not d.sparse():
+        if k > 1 and threads > 1:
+            for t in prange(k, num_threads=threads, schedule="dynamic", chunksize=1):
+                _dense_residual(b, &fits[t], 1)
+        else:
+            for t in range(k):
+                _dense_residual(b, &fits[t], threads)
+    elif k == 1 and fits[0].of.share == NULL:
+        _sparse_residual(b, d, &fits[0], threads)
+    elif threads == 1 or k <= 4:
+        for t in range(0, k, 8):
+            _sparse_residuals(b, d, fits + t, min(8, k - t))
+    else:
+        groups = (k + 3) // 4
+        for t in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_residuals(b, d, fits + 4 * t, min(4, k - 4 * t))
+    return 0
+
+
+cdef int _dense_residual(const Block *b, const Fit *fit, int threads) except -1 nogil:
+    cdef Py_ssize_t c, j, nz = 0, chunks = (b.n + ROWS - 1) // ROWS
+    cdef double level = _level(b, fit) if b.n_of > 1 else 0
+    cdef int *js = NULL
+    grow(<void **> &js, (b.m + 1) * sizeof(int))
+    for j in range(b.m):
+        if fit.w[j] != 0:
+            js[nz] = <int> j
+            nz += 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _dense_rows(b, fit, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
+    else:
+        for c in range(chunks):
+            _dense_rows(b, fit, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
+    free(js)
+    return 0
+
+
+cdef int _dense_rows(const Block *b, const Fit *fit, double level, const int *js, Py_ssize_t nz, Py_ssize_t lo,
+                     Py_ssize_t hi) except -1 nogil:
+    """Rows [lo, hi), in the block's order, of the residual."""
+    cdef Py_ssize_t i, k, u
+    cdef double a[4]
+    cdef double *r = fit.r + lo
+    cdef double *fitted = NULL
+    if b.order == NULL:
+        memcpy(r, fit.y + lo, (hi - lo) * sizeof(double))
+    else:
+        grow(<void **> &fitted, (hi - lo) * sizeof(double))
+        memset(fitted, 0, (hi - lo) * sizeof(double))
+        r = fitted
+    for k in range(0, nz - 3, 4):
+        for i in range(4):
+            a[i] = -fit.w[js[k + i]]
+        fr_axpy4(hi - lo, a, b.X + js[k] * b.n + lo, b.X + js[k + 1] * b.n + lo, b.X + js[k + 2] * b.n + lo,
+                 b.X + js[k + 3] * b.n + lo, r)
+    for k in range(nz - nz % 4, nz):
+        fr_axpy(hi - lo, -fit.w[js[k]], b.X + js[k] * b.n + lo, r)
+    if b.order != NULL:
+        for u in range(lo, hi):
+            i = b.order[u]
+            fit.r[i] = fit.y[i] + fit.of.share[i] * fitted[u - lo] + level * fit.of.root[i]
+        free(fitted)
+    return 0
+
+
+cdef int _sparse_residual(const Block *b, Design d, const Fit *fit, int threads) except -1 nogil:
+    cdef Py_ssize_t c, size = SPARSE_ROWS_AT_ONCE, chunks = (b.n + size - 1) // size
+    cdef double level = _level(b, fit), total = 0
+    if fit.g != NULL:
+        memset(fit.g, 0, b.m * sizeof(double))
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _residual_rows(b, fit, level, c * size, min(b.n, (c + 1) * size))
+    for c in range(chunks):
+        if threads == 1:
+            _residual_rows(b, fit, level, c * size, min(b.n, (c + 1) * size))
+        if fit.g != NULL:
+            total += _correlate_rows(b, fit.of, fit.r, 0, c * size, min(b.n, (c + 1) * size), fit.g)
+    if fit.g != NULL and d.centred:
+        fr_axpy(b.m, -total, fit.of.mean, fit.g)
+    return 0
+
+
+cdef void _residual_rows(const Block *b, const Fit *fit, double level, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef const RowLists *rows = &b.rows
+    cdef const Row *row
+    cdef const double *root = fit.of.root
+    for i in range(lo, hi):
+        row = &rows.row[i]
+        fit.r[i] = fit.y[i] - fr_list_dot(row.len, rows.pos + row.start, rows.val + row.start, fit.w) + (
+            level if root == NULL else level * root[i])
+
+
+cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
+    """Up to 8 fits at once, their coefficients and correlations interleaved: a row is read for all of them."""
+    cdef Py_ssize_t i, j, t
+    cdef int lanes = 4 if k <= 4 else 8
+    cdef bint wanted = False
+    cdef const RowLists *rows = &b.rows
+    cdef const Row *row
+    cdef const Fit *fit
+    cdef double level[8]
+    cdef double total[8]
+    cdef double v[8]
+    cdef double root
+    cdef double *w = <double *> calloc(2 * b.m * lanes + 1, sizeof(double))
+    cdef double *g = w + b.m * lanes
+    if w == NULL:
+        with gil:
+            raise MemoryError()
+    for t in range(k):
+        level[t], total[t] = _level(b, &fits[t]), 0
+        wanted |= fits[t].g != NULL
+        for j in range(b.m):
+            w[j * lanes + t] = fits[t].w[j]
+    for i in range(b.n):
+        row = &rows.row[i]
+        if lanes == 4:
+            fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, w, v)
+        else:
+            fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, w, v)
+        for t in range(k):
+            fit = &fits[t]
+            root = 1 if fit.of.root == NULL else fit.of.root[i]
+            if fit.of.share != NULL:
+                v[t] *= fit.of.share[i]
+            fit.r[i] = fit.y[i] - v[t] + level[t] * root
+            total[t] += root * fit.r[i]
+            v[t] = fit.r[i] * (1 if fit.of.share == NULL else fit.of.share[i])
+        for t in range(k, lanes):
+            v[t] = 0
+        if not wanted:
+            continue
+        if lanes == 4:
+            fr_list_add4(row.len, rows.pos + row.start, rows.val + row.start, v, g)
+        else:
+            fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v, g)
+    for t in range(k):
+        if fits[t].g != NULL:
+            for j in range(b.m):
+                fits[t].g[j] = g[j * lanes + t] - (total[t] * fits[t].of.mean[j] if d.centred else 0)
+    free(w)
+    return 0
+
+
+cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, Py_ssize_t first,
+                         double *g) except -1 nogil:
+    """g[j] = x_j'r for the block's columns from `first` on."""
+    cdef Py_ssize_t c, u, i, chunks
+    cdef double total = 0
+    cdef int threads
+    cdef double *v = NULL
+    if d.sparse():
+        memset(g + first, 0, (b.m - first) * sizeof(double))
+        total = _correlate_rows(b, of, r, first, 0, b.n, g)
+    else:
+        if b.order != NULL:
+            grow(<void **> &v, b.n * sizeof(double))
+            for u in range(b.n):
+                i = b.order[u]
+                v[u] = of.share[i] * r[i]
+                total += of.root[i] * r[i]
+            r = v
+        chunks = (b.m - first + 31) // 32
+        threads = d.threads(<double> b.n * (b.m - first))
+        if threads > 1:
+            for c in prange(chunks, num_threads=threads, schedule="static"):
+                _correlate_columns(b, r, first + 32 * c, min(b.m, first + 32 * c + 32), g)
+        else:
+            _correlate_columns(b, r, first, b.m, g)
+        free(v)
+    if d.centred and total != 0:
+        fr_axpy(b.m - first, -total, of.mean + first, g + first)
+    return 0
+
+
+cdef double _correlate_rows(const Block *b, const Weighting *of, const double *r, Py_ssize_t first, Py_ssize_t lo,
+                            Py_ssize_t hi, double *g) noexcept nogil:
+    """g[j] += x_j'r over sparse rows [lo, hi), uncentred, for columns from `first` on; returns the sum of sqrt(s) r."""
+    cdef Py_ssize_t i, j
+    cdef double total = 0
+    cdef const RowLists *rows = &b.rows
+    cdef const Row *row
+    for i in range(lo, hi):
+        total += r[i] if of.root == NULL else of.root[i] * r[i]
+        row = &rows.row[i]
+        j = row.len if first > 0 else 0
+        while j > 0 and rows.pos[row.start + j - 1] >= first:
+            j -= 1
+        fr_list_add(row.len - j, rows.pos + row.start + j, rows.val + row.start + j,
+                    r[i] if of.share == NULL else of.share[i] * r[i], g)
+    return total
+
+
+cdef void _correlate_columns(const Block *b, const double *r, Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double zero[4]
+    zero[0] = zero[1] = zero[2] = zero[3] = 0
+    for j in range(lo, hi - 3, 4):
+        fr_dot4_f64(b.n, b.X + j * b.n, b.X + (j + 1) * b.n, b.X + (j + 2) * b.n, b.X + (j + 3) * b.n, zero, r, g + j)
+    for j in range(hi - (hi - lo) % 4, hi):
+        g[j] = fr_vdot(b.n, b.X + j * b.n, r)
