@@ -109,11 +109,11 @@ def prefers_gram(X, n_alphas):
     return 16 * p * p <= BUDGET and n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
 
 
-def capacity(X, n_targets):
-    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrix, a factor for each target."""
+def capacity(X, n_targets, n_grams=1):
+    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrices, a factor for each target."""
     n, p = X.shape
     per_column = 12 * X.nnz / p if sp.issparse(X) else 8 * n
-    quadratic = 8 * (1 + n_targets)
+    quadratic = 8 * (n_grams + n_targets)
     return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET) - per_column) / (2 * quadratic))
 
 
@@ -127,7 +127,7 @@ class Moments:
     norms: np.ndarray  # (p,)
 
 
-def _check_finite(X, norms):
+def check_finite(X, norms):
     """NaN and infinity show in the norms of the columns, so that X is not read once more only to be checked."""
     if np.isfinite(norms).all():
         return
@@ -156,6 +156,21 @@ def alpha_grid(alpha_max, n_alphas, eps):
     grid = np.geomspace(alpha_max, alpha_max * eps, num=n_alphas)
     grid[0] = alpha_max
     return grid
+
+
+def split_solutions(alphas, p, n, found, means, y_means, aims, engine):
+    """What `engine` found for problems with means of their own, as Solutions of one target each."""
+    indptr, features, values, gaps, rounds, converged = found
+    columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
+    out = []
+    for t, mean in enumerate(means):
+        mine = columns % len(means) == t
+        at, feature, value = columns[mine] // len(means), features[mine], values[mine]
+        intercepts = y_means[t] - np.bincount(at, weights=value * mean[feature], minlength=len(alphas))
+        out.append(Solutions(alphas, p, at, feature, value, intercepts[:, None], gaps[:, t:t + 1] / n,
+                             np.full((len(alphas), 1), aims[t]), rounds[:, t:t + 1], converged[:, t:t + 1],
+                             engine.columns_streamed, engine.gathered))
+    return out
 
 
 class PathSolver:
@@ -201,7 +216,7 @@ class PathSolver:
                 # moments from X, which is read once to see whether the matrix fits it
                 scout = Engine(self.design, self.targets, False, tol, 2)
                 scout.prepare()
-                _check_finite(X, self.design.norms)
+                check_finite(X, self.design.norms)
                 _check_given(given, None, self.design.norms, None)
                 known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
@@ -210,7 +225,7 @@ class PathSolver:
                 self.engine.prepare_known(known.gram, known.xy, known.means, known.norms)
             else:
                 self.engine.prepare()
-            _check_finite(X, self.design.norms)
+            check_finite(X, self.design.norms)
             _check_given(None, xy, self.design.norms, self.engine.correlations)
             self.engine.set_penalty([penalty.arrays(self.design.norms, self.n)])
 
