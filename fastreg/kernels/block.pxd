@@ -8,30 +8,31 @@ cdef struct Weighting:
     const double *column_mean    # of every column of X under these weights
     double weight_sum
     double *mean                 # what is left of the mean of the block's columns, by position
-    double *G                    # m x m, leading dimension ld
+    double *G                    # m x m, leading dimension ld; the upper triangle alone where there are several
 
 cdef struct Block:
     Py_ssize_t n, m, cap, ld
-    double *X                    # dense: n x m, centred, scaled, rows in `order`; NULL for sparse storage
+    double *X                    # dense: n x m, centred, scaled; NULL for sparse storage
     RowLists rows                # sparse: rows of the block
     Weighting *of
     Py_ssize_t n_of
-    Py_ssize_t n_parts           # parts of the rows, each with one share under each weighting
+    Py_ssize_t n_parts           # sparse: parts of the rows, each with one share under each weighting
     const int *order             # rows part by part; NULL for a single part
     const Py_ssize_t *start      # where each part begins in it, and the end
     const double *count          # squared share of each part (n_of x n_parts)
 
 cdef struct Fit:
     # what a residual is computed from, and where it goes
+    const Block *block
     const Weighting *of
     const double *y
     const double *w              # by position
     double *r
-    double *g                    # X'r by position; NULL where it is not wanted
+    double *g                    # X'r by position (sparse storage)
 
 cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil
 cdef void block_free(Block *b) noexcept nogil
 cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except -1 nogil
-cdef int block_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k) except -1 nogil
-cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, Py_ssize_t first,
-                         double *g) except -1 nogil
+cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogil
+cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,
+                         Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil

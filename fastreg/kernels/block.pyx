@@ -1,8 +1,9 @@
 """The working block: columns gathered so far, centred and scaled, and their Gram matrices.
 
 A dense n x m array, or row lists for sparse X, where the Gram entries of new columns are sums of outer products over
-the rows they touch. Several weightings of the rows (the folds of a cross-validation) share one block: where each is a
-multiple of the block's own weights on a few parts of the rows, the sums over the parts are computed once and combined.
+the rows they touch. Several weightings of the rows (the folds of a cross-validation) can share a sparse block: each is
+a multiple of the block's own weights on each of a few parts of the rows, so that the sums over the parts are computed
+once and combined.
 """
 from cython.parallel cimport prange
 
@@ -53,7 +54,7 @@ cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
     cdef double *G
     if m <= b.cap:
         return 0
-    cap = min(max(m, b.cap + b.cap // (2 if b.n_of == 1 else 4), 32), d.p)
+    cap = min(max(m, b.cap + b.cap // 2, 32), d.p)
     for f in range(b.n_of):
         G = NULL
         grow(<void **> &G, cap * cap * sizeof(double))
@@ -82,39 +83,21 @@ cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except 
         _sparse_gram(b, d, k)
     else:
         d.gather(cols, k, b.X + m * b.n)
-        _sort_rows(b, k)
         _dense_gram(b, d, k)
     for f in range(b.n_of):
         G = b.of[f].G
         for a in range(m, m + k):
-            if d.centred and (d.sparse() or b.n_of > 1):
+            if d.centred and d.sparse():
                 fr_axpy(a + 1, -b.of[f].weight_sum * b.of[f].mean[a], b.of[f].mean, G + a * b.ld)
-            for i in range(a):
+            for i in range(a if b.n_of == 1 else 0):
                 G[i * b.ld + a] = G[a * b.ld + i]
     b.m += k
     return 0
 
 
-cdef int _sort_rows(Block *b, Py_ssize_t k) except -1 nogil:
-    """New dense columns: their rows part by part."""
-    cdef Py_ssize_t a, u
-    cdef double *x
-    cdef double *copy = NULL
-    if b.order == NULL:
-        return 0
-    grow(<void **> &copy, b.n * sizeof(double))
-    for a in range(b.m, b.m + k):
-        x = b.X + a * b.n
-        memcpy(copy, x, b.n * sizeof(double))
-        for u in range(b.n):
-            x[u] = copy[b.order[u]]
-    free(copy)
-    return 0
-
-
 # ---- Gram entries ----------------------------------------------------------------------------------------------------
 cdef int _dense_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
-    """G[:, m:m+k] = X[:, :m+k]' X[:, m:m+k] under each weighting, tile by tile of rows of G."""
+    """G[:, m:m+k] = X[:, :m+k]' X[:, m:m+k], tile by tile of rows of G."""
     cdef Py_ssize_t m = b.m, c, tiles = (m + k + TILE - 1) // TILE
     cdef int threads = d.threads(<double> b.n * (m + k) * k / 16)
     if threads > 1:
@@ -126,34 +109,16 @@ cdef int _dense_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
     return 0
 
 
-cdef int _gram_tile(Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
-    cdef Py_ssize_t part
-    cdef double *sums = NULL
-    if b.n_parts == 1:
-        _dense_products(b, k, lo, hi, 0, b.n, b.of[0].G + b.m * b.ld + lo, b.ld)
-        return 0
-    grow(<void **> &sums, 2 * (hi - lo) * k * sizeof(double))
-    memset(sums, 0, (hi - lo) * k * sizeof(double))
-    for part in range(b.n_parts):
-        _dense_products(b, k, lo, hi, b.start[part], b.start[part + 1], sums + (hi - lo) * k, hi - lo)
-        _combine(b, part, sums, (hi - lo) * k, k, lo, hi)
-    _spread(b, sums, k, lo, hi)
-    free(sums)
-    return 0
-
-
-cdef void _dense_products(const Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t first,
-                          Py_ssize_t last, double *out, Py_ssize_t ldo) noexcept nogil:
-    """X[first:last, lo:hi]' X[first:last, m:m+k]"""
-    cdef int rows = <int> (hi - lo), cols = <int> k, n = <int> (last - first), ldx = <int> b.n, ld = <int> ldo
+cdef void _gram_tile(Block *b, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef int rows = <int> (hi - lo), cols = <int> k, n = <int> b.n, ld = <int> b.ld
     cdef double one = 1, zero = 0
+    cdef double *G = b.of[0].G
     cdef Py_ssize_t i
     if k == 1:
         for i in range(lo, hi):
-            out[i - lo] = fr_vdot(last - first, b.X + i * b.n + first, b.X + b.m * b.n + first)
+            G[b.m * b.ld + i] = fr_vdot(b.n, b.X + i * b.n, b.X + b.m * b.n)
         return
-    dgemm('T', 'N', &rows, &cols, &n, &one, b.X + lo * b.n + first, &ldx, b.X + b.m * b.n + first, &ldx, &zero,
-          out, &ld)
+    dgemm('T', 'N', &rows, &cols, &n, &one, b.X + lo * b.n, &n, b.X + b.m * b.n, &n, &zero, G + b.m * b.ld + lo, &ld)
 
 
 cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
@@ -165,29 +130,22 @@ cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
     return most
 
 
-cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t size, Py_ssize_t k, Py_ssize_t lo,
-                   Py_ssize_t hi) noexcept nogil:
+cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo, Py_ssize_t hi,
+                   Py_ssize_t m) noexcept nogil:
     """Add the products of a part (behind the sums) to the sums over all parts and, where a weighting differs on that
-    part from its usual, the difference to its Gram matrix; rows lo to hi of k new columns."""
-    cdef Py_ssize_t f, a
+    part from its usual, the difference to its Gram matrix: the first m rows of columns lo to hi."""
+    cdef Py_ssize_t f, a, size = (hi - lo) * m
     cdef double less
     cdef double *G
     for f in range(b.n_of):
         less = b.count[f * b.n_parts + part] - _usual(b, f)
-        for a in range(k):
-            G = b.of[f].G + (b.m + a) * b.ld + lo
+        for a in range(hi - lo):
+            G = b.of[f].G + (lo + a) * b.ld
             if part == 0:
-                memset(G, 0, (hi - lo) * sizeof(double))
+                memset(G, 0, m * sizeof(double))
             if less != 0:
-                fr_axpy(hi - lo, less, sums + size + a * (hi - lo), G)
+                fr_axpy(m, less, sums + size + a * m, G)
     fr_axpy(size, 1., sums + size, sums)
-
-
-cdef void _spread(const Block *b, const double *sums, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
-    cdef Py_ssize_t f, a
-    for f in range(b.n_of):
-        for a in range(k):
-            fr_axpy(hi - lo, _usual(b, f), sums + a * (hi - lo), b.of[f].G + (b.m + a) * b.ld + lo)
 
 
 cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
@@ -208,14 +166,14 @@ cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
             continue
         size = (hi - lo) * (m + k)
         memset(sums, 0, size * sizeof(double))
-        b.m = lo                             # where _combine and _spread put their columns
         for part in range(b.n_parts):
             memset(sums + size, 0, size * sizeof(double))
             for i in range(b.start[part], b.start[part + 1]):
                 _outer(&b.rows, b.order[i], lo, hi, sums + size, m + k)
-            _combine(b, part, sums, size, hi - lo, 0, m + k)
-        _spread(b, sums, hi - lo, 0, m + k)
-        b.m = m
+            _combine(b, part, sums, lo, hi, m + k)
+        for f in range(b.n_of):
+            for i in range(lo, hi):
+                fr_axpy(m + k, _usual(b, f), sums + (i - lo) * (m + k), b.of[f].G + i * b.ld)
         lo = hi
     free(sums)
     return 0
@@ -224,16 +182,15 @@ cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
 cdef inline void _outer(const RowLists *r, Py_ssize_t i, Py_ssize_t lo, Py_ssize_t hi, double *out,
                         Py_ssize_t ldo) noexcept nogil:
     """Products of row i's entries in columns [lo, hi) with all those before them."""
-    cdef Py_ssize_t e, last = r.row[i].len, first
-    cdef const int32_t *pos = r.pos + r.row[i].start
-    cdef const double *val = r.val + r.row[i].start
-    while last > 0 and pos[last - 1] >= hi:
-        last -= 1
-    first = last
-    while first > 0 and pos[first - 1] >= lo:
-        first -= 1
-    for e in range(first, last):
-        fr_list_add(e + 1, pos, val, val[e], out + (pos[e] - lo) * ldo)
+    cdef Py_ssize_t e
+    cdef const int32_t *pos
+    cdef const double *val
+    if r.fresh[i] == 0:
+        return
+    pos, val = r.pos + r.row[i].start, r.val + r.row[i].start
+    for e in range(r.row[i].len - r.fresh[i], r.row[i].len):
+        if lo <= pos[e] < hi:
+            fr_list_add(e + 1, pos, val, val[e], out + (pos[e] - lo) * ldo)
 
 
 # ---- products with the block ----------------------------------------------------------------------------------------
@@ -245,17 +202,19 @@ cdef double _level(const Block *b, const Fit *fit) noexcept nogil:
     return level
 
 
-cdef int block_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
-    """r = y - X w of each fit; for sparse storage also g = X'r unless g is NULL, while the rows are in cache."""
+cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
+    """r = y - X w of each fit; for sparse storage, whose fits share a block, also g = X'r, while the rows are in
+    cache."""
     cdef Py_ssize_t t, groups
+    cdef const Block *b = fits[0].block
     cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m)
     if not d.sparse():
         if k > 1 and threads > 1:
             for t in prange(k, num_threads=threads, schedule="dynamic", chunksize=1):
-                _dense_residual(b, &fits[t], 1)
+                _dense_residual(fits[t].block, &fits[t], 1)
         else:
             for t in range(k):
-                _dense_residual(b, &fits[t], threads)
+                _dense_residual(fits[t].block, &fits[t], threads)
     elif k == 1 and fits[0].of.share == NULL:
         _sparse_residual(b, d, &fits[0], threads)
     elif threads == 1 or k <= 4:
@@ -270,7 +229,6 @@ cdef int block_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k
 
 cdef int _dense_residual(const Block *b, const Fit *fit, int threads) except -1 nogil:
     cdef Py_ssize_t c, j, nz = 0, chunks = (b.n + ROWS - 1) // ROWS
-    cdef double level = _level(b, fit) if b.n_of > 1 else 0
     cdef int *js = NULL
     grow(<void **> &js, (b.m + 1) * sizeof(int))
     for j in range(b.m):
@@ -279,56 +237,41 @@ cdef int _dense_residual(const Block *b, const Fit *fit, int threads) except -1 
             nz += 1
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="static"):
-            _dense_rows(b, fit, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
+            _dense_rows(b, fit, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
     else:
         for c in range(chunks):
-            _dense_rows(b, fit, level, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
+            _dense_rows(b, fit, js, nz, c * ROWS, min(b.n, (c + 1) * ROWS))
     free(js)
     return 0
 
 
-cdef int _dense_rows(const Block *b, const Fit *fit, double level, const int *js, Py_ssize_t nz, Py_ssize_t lo,
-                     Py_ssize_t hi) except -1 nogil:
-    """Rows [lo, hi), in the block's order, of the residual."""
-    cdef Py_ssize_t i, k, u
+cdef void _dense_rows(const Block *b, const Fit *fit, const int *js, Py_ssize_t nz, Py_ssize_t lo,
+                      Py_ssize_t hi) noexcept nogil:
+    """Rows [lo, hi) of the residual."""
+    cdef Py_ssize_t i, k
     cdef double a[4]
-    cdef double *r = fit.r + lo
-    cdef double *fitted = NULL
-    if b.order == NULL:
-        memcpy(r, fit.y + lo, (hi - lo) * sizeof(double))
-    else:
-        grow(<void **> &fitted, (hi - lo) * sizeof(double))
-        memset(fitted, 0, (hi - lo) * sizeof(double))
-        r = fitted
+    memcpy(fit.r + lo, fit.y + lo, (hi - lo) * sizeof(double))
     for k in range(0, nz - 3, 4):
         for i in range(4):
             a[i] = -fit.w[js[k + i]]
         fr_axpy4(hi - lo, a, b.X + js[k] * b.n + lo, b.X + js[k + 1] * b.n + lo, b.X + js[k + 2] * b.n + lo,
-                 b.X + js[k + 3] * b.n + lo, r)
+                 b.X + js[k + 3] * b.n + lo, fit.r + lo)
     for k in range(nz - nz % 4, nz):
-        fr_axpy(hi - lo, -fit.w[js[k]], b.X + js[k] * b.n + lo, r)
-    if b.order != NULL:
-        for u in range(lo, hi):
-            i = b.order[u]
-            fit.r[i] = fit.y[i] + fit.of.share[i] * fitted[u - lo] + level * fit.of.root[i]
-        free(fitted)
-    return 0
+        fr_axpy(hi - lo, -fit.w[js[k]], b.X + js[k] * b.n + lo, fit.r + lo)
 
 
 cdef int _sparse_residual(const Block *b, Design d, const Fit *fit, int threads) except -1 nogil:
     cdef Py_ssize_t c, size = SPARSE_ROWS_AT_ONCE, chunks = (b.n + size - 1) // size
     cdef double level = _level(b, fit), total = 0
-    if fit.g != NULL:
-        memset(fit.g, 0, b.m * sizeof(double))
+    memset(fit.g, 0, b.m * sizeof(double))
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="static"):
             _residual_rows(b, fit, level, c * size, min(b.n, (c + 1) * size))
     for c in range(chunks):
         if threads == 1:
             _residual_rows(b, fit, level, c * size, min(b.n, (c + 1) * size))
-        if fit.g != NULL:
-            total += _correlate_rows(b, fit.of, fit.r, 0, c * size, min(b.n, (c + 1) * size), fit.g)
-    if fit.g != NULL and d.centred:
+        total += _correlate_rows(b, fit.of, fit.r, 0, c * size, min(b.n, (c + 1) * size), fit.g)
+    if d.centred:
         fr_axpy(b.m, -total, fit.of.mean, fit.g)
     return 0
 
@@ -348,7 +291,6 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
     """Up to 8 fits at once, their coefficients and correlations interleaved: a row is read for all of them."""
     cdef Py_ssize_t i, j, t
     cdef int lanes = 4 if k <= 4 else 8
-    cdef bint wanted = False
     cdef const RowLists *rows = &b.rows
     cdef const Row *row
     cdef const Fit *fit
@@ -363,7 +305,6 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
             raise MemoryError()
     for t in range(k):
         level[t], total[t] = _level(b, &fits[t]), 0
-        wanted |= fits[t].g != NULL
         for j in range(b.m):
             w[j * lanes + t] = fits[t].w[j]
     for i in range(b.n):
@@ -382,48 +323,44 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
             v[t] = fit.r[i] * (1 if fit.of.share == NULL else fit.of.share[i])
         for t in range(k, lanes):
             v[t] = 0
-        if not wanted:
-            continue
         if lanes == 4:
             fr_list_add4(row.len, rows.pos + row.start, rows.val + row.start, v, g)
         else:
             fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v, g)
     for t in range(k):
-        if fits[t].g != NULL:
-            for j in range(b.m):
-                fits[t].g[j] = g[j * lanes + t] - (total[t] * fits[t].of.mean[j] if d.centred else 0)
+        for j in range(b.m):
+            fits[t].g[j] = g[j * lanes + t] - (total[t] * fits[t].of.mean[j] if d.centred else 0)
     free(w)
     return 0
 
 
-cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, Py_ssize_t first,
-                         double *g) except -1 nogil:
-    """g[j] = x_j'r for the block's columns from `first` on."""
-    cdef Py_ssize_t c, u, i, chunks
-    cdef double total = 0
+cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,
+                         Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil:
+    """g[k] = x_j'r for first <= k < m, j being the column at position pos[k], or k where pos is NULL."""
+    cdef Py_ssize_t c, i, k, least, chunks = (m - first + 31) // 32
     cdef int threads
+    cdef double total = 0
     cdef double *v = NULL
+    if m == first:
+        return 0
     if d.sparse():
-        memset(g + first, 0, (b.m - first) * sizeof(double))
-        total = _correlate_rows(b, of, r, first, 0, b.n, g)
-    else:
-        if b.order != NULL:
-            grow(<void **> &v, b.n * sizeof(double))
-            for u in range(b.n):
-                i = b.order[u]
-                v[u] = of.share[i] * r[i]
-                total += of.root[i] * r[i]
-            r = v
-        chunks = (b.m - first + 31) // 32
-        threads = d.threads(<double> b.n * (b.m - first))
-        if threads > 1:
-            for c in prange(chunks, num_threads=threads, schedule="static"):
-                _correlate_columns(b, r, first + 32 * c, min(b.m, first + 32 * c + 32), g)
-        else:
-            _correlate_columns(b, r, first, b.m, g)
+        least = first if pos == NULL else b.m
+        for k in range(first if pos != NULL else m, m):
+            least = min(least, pos[k])
+        grow(<void **> &v, b.m * sizeof(double))
+        memset(v + least, 0, (b.m - least) * sizeof(double))
+        total = _correlate_rows(b, of, r, least, 0, b.n, v)
+        for k in range(first, m):
+            i = k if pos == NULL else pos[k]
+            g[k] = v[i] - (total * of.mean[i] if d.centred else 0)
         free(v)
-    if d.centred and total != 0:
-        fr_axpy(b.m - first, -total, of.mean + first, g + first)
+        return 0
+    threads = d.threads(<double> b.n * (m - first))
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _correlate_columns(b, r, pos, first + 32 * c, min(m, first + 32 * c + 32), g)
+    else:
+        _correlate_columns(b, r, pos, first, m, g)
     return 0
 
 
@@ -445,11 +382,17 @@ cdef double _correlate_rows(const Block *b, const Weighting *of, const double *r
     return total
 
 
-cdef void _correlate_columns(const Block *b, const double *r, Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
-    cdef Py_ssize_t j
+cdef inline const double *_column(const Block *b, const int *pos, Py_ssize_t k) noexcept nogil:
+    return b.X + (k if pos == NULL else pos[k]) * b.n
+
+
+cdef void _correlate_columns(const Block *b, const double *r, const int *pos, Py_ssize_t lo, Py_ssize_t hi,
+                             double *g) noexcept nogil:
+    cdef Py_ssize_t k
     cdef double zero[4]
     zero[0] = zero[1] = zero[2] = zero[3] = 0
-    for j in range(lo, hi - 3, 4):
-        fr_dot4_f64(b.n, b.X + j * b.n, b.X + (j + 1) * b.n, b.X + (j + 2) * b.n, b.X + (j + 3) * b.n, zero, r, g + j)
-    for j in range(hi - (hi - lo) % 4, hi):
-        g[j] = fr_vdot(b.n, b.X + j * b.n, r)
+    for k in range(lo, hi - 3, 4):
+        fr_dot4_f64(b.n, _column(b, pos, k), _column(b, pos, k + 1), _column(b, pos, k + 2), _column(b, pos, k + 3),
+                    zero, r, g + k)
+    for k in range(hi - (hi - lo) % 4, hi):
+        g[k] = fr_vdot(b.n, _column(b, pos, k), r)

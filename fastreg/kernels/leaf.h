@@ -21,6 +21,11 @@
 #define FR_UNUSED __attribute__((unused))
 #define FR_LEAF FR_CLONES FR_UNUSED static
 #define FR_PRAGMA(x) _Pragma(#x)
+#ifdef __GNUC__
+#define FR_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define FR_PREFETCH(address) ((void)0)
+#endif
 
 static inline const char *fr_simd_level(void) {
 #if FR_HAS_CLONES
@@ -166,6 +171,10 @@ FR_LEAF void fr_spcols##L##_##S(ptrdiff_t lo, ptrdiff_t hi, const int *cols, con
         for (; k < end - 1; k += 2) {           /* two sums: one alone waits for itself */                           \
             const double *v0 = v + L * (ptrdiff_t)idx[k], *v1 = v + L * (ptrdiff_t)idx[k + 1];                       \
             double x0 = (double)x[k], x1 = (double)x[k + 1];                                                         \
+            if (k + 17 < end) {                 /* v seldom fits into the nearest cache */                           \
+                FR_PREFETCH(v + L * (ptrdiff_t)idx[k + 16]);                                                         \
+                FR_PREFETCH(v + L * (ptrdiff_t)idx[k + 17]);                                                         \
+            }                                                                                                        \
             for (int l = 0; l < L; l++) s[l] += x0 * v0[l];                                                          \
             for (int l = 0; l < L; l++) u[l] += x1 * v1[l];                                                          \
         }                                                                                                            \

@@ -8,6 +8,7 @@ cdef struct References:
     int held, oldest, most
     double *r[MAX_REFERENCES]
     double *g[MAX_REFERENCES]         # X'r of each, by live column
+    double gram[MAX_REFERENCES * MAX_REFERENCES]   # products of the residuals
 
 cdef int references_init(References *f, Py_ssize_t n, Py_ssize_t p, int most) except -1
 cdef void references_free(References *f) noexcept nogil

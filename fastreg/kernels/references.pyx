@@ -31,8 +31,11 @@ cdef void references_free(References *f) noexcept nogil:
 
 cdef void references_keep(References *f, const double *r) noexcept nogil:
     """r takes the place of the oldest residual; its correlations are in g[oldest] already."""
-    memcpy(f.r[f.oldest], r, f.n * sizeof(double))
-    f.held = max(f.held, f.oldest + 1)
+    cdef int a, b = f.oldest
+    memcpy(f.r[b], r, f.n * sizeof(double))
+    f.held = max(f.held, b + 1)
+    for a in range(f.held):
+        f.gram[a * MAX_REFERENCES + b] = f.gram[b * MAX_REFERENCES + a] = fr_vdot(f.n, f.r[a], f.r[b])
     f.oldest = (f.oldest + 1) % f.most
 
 
@@ -40,19 +43,16 @@ cdef void references_fit(const References *f, const double *r, double *c, double
                          double *einf) noexcept nogil:
     """Coefficients of r on the references, the remainder e and its norms (0 where it is rounding)."""
     cdef Py_ssize_t n = f.n
-    cdef int _, a, b, k = f.held
-    cdef double A[MAX_REFERENCES * MAX_REFERENCES]
+    cdef int _, a, k = f.held
     cdef double rhs[MAX_REFERENCES]
     cdef double s
     for a in range(k):
-        for b in range(a + 1):
-            A[a * MAX_REFERENCES + b] = A[b * MAX_REFERENCES + a] = fr_vdot(n, f.r[a], f.r[b])
         c[a] = 0
     memcpy(e, r, n * sizeof(double))
     for _ in range(2):                        # the second time refines the first
         for a in range(k):
             rhs[a] = fr_vdot(n, f.r[a], e)
-        _solve_small_system(A, rhs, k)
+        _solve_small_system(f.gram, rhs, k)
         for a in range(k):
             c[a] += rhs[a]
         memcpy(e, r, n * sizeof(double))

@@ -9,6 +9,7 @@ cdef struct Row:
 cdef struct RowLists:
     Py_ssize_t n
     Row *row
+    int32_t *fresh       # entries of each row that came with the last columns
     int32_t *pos         # the arena
     double *val
     Py_ssize_t used, size

@@ -10,7 +10,8 @@ cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
     memset(r, 0, sizeof(RowLists))
     r.n = n
     r.row = <Row *> calloc(n, sizeof(Row))
-    if r.row == NULL:
+    r.fresh = <int32_t *> calloc(n, sizeof(int32_t))
+    if r.row == NULL or r.fresh == NULL:
         with gil:
             raise MemoryError()
     return 0
@@ -18,6 +19,7 @@ cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
 
 cdef void rows_free(RowLists *r) noexcept nogil:
     free(r.row)
+    free(r.fresh)
     free(r.pos)
     free(r.val)
     memset(r, 0, sizeof(RowLists))

@@ -251,10 +251,8 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
                                 Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
     cdef Py_ssize_t a, i, e, need = 0, most = 0
     cdef double level
-    cdef int32_t *more = <int32_t *> calloc(d.n, sizeof(int32_t))
-    if more == NULL:
-        with gil:
-            raise MemoryError()
+    cdef int32_t *more = rows.fresh
+    memset(more, 0, d.n * sizeof(int32_t))
     for a in range(m):
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
             more[idx[e]] += d.root == NULL or d.root[idx[e]] > 0       # rows of weight zero stay empty
@@ -266,7 +264,6 @@ cdef int _gather_sparse_columns(Design d, const real *data, const index *idx, co
         rows_repack(rows, most)              # now: a later one would take back room that is not yet used
     for i in range(d.n):
         rows_reserve(rows, i, more[i])
-    free(more)
     for a in range(m):
         level = d.level[cols[a]]
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
@@ -283,13 +280,14 @@ cdef int _gather_sparse_rows(Design d, const real *data, const index *idx, const
     cdef Row *row
     cdef int *where = _positions(d, cols, m, first + 1)
     for i in range(d.n):
-        more = 0
+        more = rows.fresh[i] = 0
         if d.root != NULL and d.root[i] == 0:
             continue
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             more += where[idx[e]] > 0
         if more == 0:
             continue
+        rows.fresh[i] = <int32_t> more
         rows_reserve(rows, i, more)
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             if where[idx[e]] > 0:

@@ -1,4 +1,4 @@
 # The certificate: the duality gap of a solution.
 from fastreg.solvers.problem cimport Problem
 
-cdef double duality_gap(const Problem *P, const int *wcol, double alpha) noexcept nogil
+cdef double duality_gap(const Problem *P, double alpha) noexcept nogil

@@ -6,7 +6,7 @@ from fastreg.kernels.quadratic cimport FREE
 from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
 
 
-cdef double duality_gap(const Problem *P, const int *wcol, double alpha) noexcept nogil:
+cdef double duality_gap(const Problem *P, double alpha) noexcept nogil:
     """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
 
     Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
@@ -17,7 +17,7 @@ cdef double duality_gap(const Problem *P, const int *wcol, double alpha) noexcep
     primal = 0.5 * P.rr
     yr = P.rr                                     # y'r = r'r + w'X'r
     for j in range(P.q.m):
-        k = wcol[j]
+        k = P.wcol[j]
         if excluded(t, k):
             continue
         primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
@@ -28,8 +28,8 @@ cdef double duality_gap(const Problem *P, const int *wcol, double alpha) noexcep
             return INFINITY                       # it has yet to be fitted
         _scaling(t, P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
     c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
-    value = max(_dual(t, P, wcol, alpha, c_safe, yr), _dual(t, P, wcol, alpha, 1, yr))
-    value = max(value, _dual(t, P, wcol, alpha, c_lasso, yr))
+    value = max(_dual(t, P, alpha, c_safe, yr), _dual(t, P, alpha, 1, yr))
+    value = max(value, _dual(t, P, alpha, c_lasso, yr))
     return max(primal - value, 0.) + free_ + P.loss
 
 
@@ -61,13 +61,13 @@ cdef inline double _rounding(const Terms *t, Py_ssize_t j, double noise) noexcep
     return noise * sqrt(norm * norm + t.weight_sum * level * level)
 
 
-cdef double _dual(const Terms *t, const Problem *P, const int *wcol, double alpha, double c,
+cdef double _dual(const Terms *t, const Problem *P, double alpha, double c,
                   double yr) noexcept nogil:
     """Dual objective at theta = c r; -inf where theta is not feasible."""
     cdef Py_ssize_t j, k
     cdef double value = c * yr - 0.5 * c * c * P.rr
     for j in range(P.q.m):
-        k = wcol[j]
+        k = P.wcol[j]
         if not excluded(t, k):
             value -= _conjugate(t, c * P.q.g[j], k, alpha, P.q.noise)
     for k in range(P.n_viol):

@@ -109,12 +109,13 @@ def prefers_gram(X, n_alphas):
     return 16 * p * p <= BUDGET and n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
 
 
-def capacity(X, n_targets, n_grams=1):
-    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrices, a factor for each target."""
+def capacity(X, n_targets, n_grams=1, share=1):
+    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrices, a factor for each target;
+    where `share` of them share it, each."""
     n, p = X.shape
     per_column = 12 * X.nnz / p if sp.issparse(X) else 8 * n
     quadratic = 8 * (n_grams + n_targets)
-    return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET) - per_column) / (2 * quadratic))
+    return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET / share) - per_column) / (2 * quadratic))
 
 
 @dataclass

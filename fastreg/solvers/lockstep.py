@@ -1,6 +1,7 @@
 """Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share the working set,
 its Gram sums, the sweeps over it and the passes over X."""
 import numpy as np
+import scipy.sparse as sp
 
 from fastreg.design import as_design, effective_threads
 from fastreg.solvers.blas import single_threaded_blas
@@ -52,12 +53,15 @@ class Lockstep:
             self.y_means.append(float(mean[0]))
             self.designs.append(as_design(X, of_rows, fit_intercept, effective_threads(n_threads)))
         self.targets = np.stack(targets)
-        order = np.argsort(part, kind="stable").astype(np.intc)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=len(train)))]).astype(np.intp)
+        parts, room = None, capacity(X, 1, share=len(targets))         # dense: a block of each
+        if sp.issparse(X):
+            order = np.argsort(part, kind="stable").astype(np.intc)
+            starts = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=len(train)))]).astype(np.intp)
+            room = capacity(X, len(targets), 2 * len(targets))          # one block, two Gram matrices of each
+            parts = np.ascontiguousarray(share.T), order, starts, np.ascontiguousarray(count.T)
         with single_threaded_blas:
-            self.engine = Engine(
-                self.designs[-1], self.targets, False, tol, capacity(X, len(targets), len(targets)), report,
-                (self.designs, np.ascontiguousarray(share.T), order, starts, np.ascontiguousarray(count.T)))
+            self.engine = Engine(self.designs[-1], self.targets, False, tol, room, report, self.designs,
+                                 parts)
             self.engine.prepare()
         check_finite(X, self.designs[-1].norms)
         self._wake(False)

@@ -1,15 +1,14 @@
 # One problem of the engine: a target under a weighting of the rows, with its penalties and the state of its solution.
 from libc.math cimport isinf
 
-from fastreg.kernels.block cimport Weighting
+from fastreg.kernels.block cimport Block, Weighting
 from fastreg.kernels.quadratic cimport Quad
 from fastreg.kernels.references cimport References
 
 cdef enum Place:
-    DEAD = 0             # cannot enter until alpha has fallen
-    LIVE = 1             # outside the working set, watched
-    INSIDE = 2
-    EXCLUDED = 3         # constant, or left out by its penalty or limits, in every problem
+    DEAD = 0             # cannot enter any working set until alpha has fallen
+    LIVE = 1             # watched, or inside
+    EXCLUDED = 2         # constant, or left out by its penalty or limits, in every problem
 
 cdef struct Terms:
     # by column; a stride i of 0 stands for one value for all columns
@@ -55,7 +54,16 @@ cdef struct Problem:
     Py_ssize_t n_solved
     double yy, rr, r_max
     bint fresh           # the correlations in q are computed from r, not carried along
-    Quad q
+    Quad q               # the small problem on its working set
+    int *wcol            # column of each of its coordinates
+    char *inside         # whether a column is one of them
+    Block *block         # where their columns are gathered
+    int *pos             # at which positions; NULL where the coordinates are the positions
+    double *G            # then: their own Gram matrix, leading dimension ldg,
+    Py_ssize_t ldg
+    double *w_block      # coefficients and correlations by position
+    double *g_block
+    Py_ssize_t room      # positions that these two have room for
     References refs
     double *est          # per live column: estimate of x'r and its error bound
     double *err          # (0: exact)

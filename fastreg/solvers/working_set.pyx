@@ -22,7 +22,8 @@ e) **Memory.** When block, Gram matrix and factor would outgrow their memory the
    working set is solved by products with X alone (``matrix_free``).
 f) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X.
 g) **Lockstep.** Several problems (targets; or the folds of a cross-validation, each with weights of its own) are solved
-   alpha by alpha: they share the working set, the passes over X and the sweeps over the block.
+   alpha by alpha, each on a working set of its own. They share the passes over X and, but for folds of dense X, the
+   block of gathered columns, the sums of its Gram matrices and the sweeps over its rows.
 """
 from cython.parallel cimport prange
 
@@ -36,7 +37,7 @@ from cpython.exc cimport PyErr_CheckSignals
 import numpy as np
 
 from fastreg.kernels.block cimport (
-    Block, Fit, block_append, block_correlate, block_free, block_init, block_residuals)
+    Block, Fit, Weighting, block_append, block_correlate, block_free, block_init, block_residuals)
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport full_gram
@@ -50,13 +51,14 @@ from fastreg.kernels.quadratic cimport (
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.matrix_free cimport free_correlate, free_residual, free_settled, free_solve
 from fastreg.solvers.problem cimport (
-    DEAD, EXCLUDED, INSIDE, LIVE, Problem, Terms, excluded, l1_factor, l2_factor, lower, upper)
+    DEAD, EXCLUDED, LIVE, Problem, Terms, excluded, l1_factor, l2_factor, lower, upper)
 
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
 cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
+cdef double NEAR = 0.1          # a column that is in the block already may be let in that much too early
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave, inside and outside the working set
@@ -102,11 +104,12 @@ cdef class Engine:
         Most columns the working set may hold with its Gram matrix.
     report : callable or None
         Called with the number of finished penalty values from time to time.
-    folds : tuple or None
-        A weighting of the rows for each target, against that of `design`: a list of Designs, an ndarray (n_targets, n)
-        of their shares in the roots of its weights, and the parts of the rows on which these are constant: their rows
-        one part after the other (n, intc), where each begins and the end (intp), the squared shares
-        (n_targets, n_parts).
+    designs : list of Design or None
+        The rows weighted for each target in its own way; None: as in `design` for all of them.
+    parts : tuple or None
+        For designs of sparse X: their shares in the roots of the weights of `design` (n_targets, n), and the parts of
+        the rows on which these are constant: their rows one part after the other (n, intc), where each begins and the
+        end (intp), the squared shares (n_targets, n_parts).
     """
     cdef Design d
     cdef list designs
@@ -114,7 +117,7 @@ cdef class Engine:
     cdef const int[::1] order_
     cdef const Py_ssize_t[::1] start_
     cdef const double[:, ::1] count_
-    cdef Block block
+    cdef Block *blocks                        # one that the problems share, or one of each
     cdef Problem *problems
     cdef Py_ssize_t n_targets, p, n, capacity
     cdef int max_refs
@@ -126,9 +129,10 @@ cdef class Engine:
     cdef double last_tick, alpha_now
     cdef list penalties                       # arrays that terms point to
     cdef Py_ssize_t n_of                      # weightings of the rows: 1, or one for each problem
+    cdef Py_ssize_t n_blocks
     cdef Terms *terms
     cdef char *place
-    cdef int *wcol                            # column of each working-set position
+    cdef int *at                              # of each column: its position in the shared block, or -1
     cdef int *live
     cdef Py_ssize_t n_live
     cdef double *live_norm
@@ -147,7 +151,8 @@ cdef class Engine:
     cdef readonly double columns_streamed     # elements of X streamed so far
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None, folds=None):
+                  report=None,
+                  designs=None, parts=None):
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
@@ -156,32 +161,34 @@ cdef class Engine:
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         self.slack = min(1e-7, max(1e-10, 1e-2 * tol))
         self.n_targets, self.n, self.p = Y.shape[0], design.n, p
-        self.designs, self.n_of = [design], 1
-        if folds is not None:
-            self.designs, self.share_, self.order_, self.start_, self.count_ = folds
-            self.n_of = self.n_targets
-        self._new_block(&self.block)
+        self.designs = [design] if designs is None else designs
+        self.n_of = len(self.designs)
+        self.n_blocks = 1 if design.sparse() or designs is None else self.n_targets
+        if parts is not None:
+            self.share_, self.order_, self.start_, self.count_ = parts
         self.terms = <Terms *> calloc(self.n_of, sizeof(Terms))
         self.fits = <Fit *> calloc(self.n_targets, sizeof(Fit))
         self.norm1 = <double **> calloc(self.n_of, sizeof(double *))
         self.problems = <Problem *> calloc(self.n_targets, sizeof(Problem))
+        self.blocks = <Block *> calloc(self.n_blocks, sizeof(Block))
         self.place = <char *> calloc(p, 1)
-        self.wcol = <int *> malloc(p * sizeof(int))
+        self.at = <int *> malloc(p * sizeof(int))
         self.live = <int *> malloc(p * sizeof(int))
         self.cols = <int *> malloc(p * sizeof(int))
         self.live_norm = <double *> malloc(p * sizeof(double))
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(max(self.n_targets, MAX_REFERENCES) * self.n * sizeof(double))
-        if (self.problems == NULL or self.place == NULL or self.wcol == NULL or self.live == NULL or self.cols == NULL
+        if (self.problems == NULL or self.blocks == NULL or self.place == NULL or self.at == NULL or self.live == NULL or self.cols == NULL
                 or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.terms == NULL
                 or self.fits == NULL or self.norm1 == NULL):
             raise MemoryError()
+        memset(self.at, -1, p * sizeof(int))
+        self._new_blocks()
         for t in range(self.n_of):
             self.norm1[t] = (<Design> self.designs[t]).norm1
         self.q = np.empty((self.n_targets, p))
         for t in range(self.n_targets):
-            self.problems[t].of = &self.block.of[t if self.n_of > 1 else 0]
             self.problems[t].terms = &self.terms[t if self.n_of > 1 else 0]
             quad_init(&self.problems[t].q)
             self._allocate(&self.problems[t])
@@ -192,10 +199,16 @@ cdef class Engine:
 
     cdef int _allocate(self, Problem *P) except -1:
         cdef Py_ssize_t p = self.p
+        P.wcol = <int *> malloc(p * sizeof(int))
+        P.inside = <char *> calloc(p, 1)
+        if self.n_blocks == 1 and self.n_targets > 1 and not self.full:
+            P.pos = <int *> malloc(p * sizeof(int))
+            if P.pos == NULL:
+                raise MemoryError()
         P.r = <double *> malloc(self.n * sizeof(double))
         P.viol = <int *> malloc(p * sizeof(int))
         P.viol_g = <double *> malloc(p * sizeof(double))
-        if P.r == NULL or P.viol == NULL or P.viol_g == NULL:
+        if P.r == NULL or P.viol == NULL or P.viol_g == NULL or P.wcol == NULL or P.inside == NULL:
             raise MemoryError()
         if self.full:
             return 0
@@ -220,6 +233,12 @@ cdef class Engine:
             for t in range(self.n_targets):
                 P = &self.problems[t]
                 quad_free(&P.q)
+                free(P.wcol)
+                free(P.inside)
+                free(P.pos)
+                free(P.G)
+                free(P.w_block)
+                free(P.g_block)
                 references_free(&P.refs)
                 free(P.r)
                 free(P.est)
@@ -233,9 +252,11 @@ cdef class Engine:
                 free(P.viol_g)
                 free(P.score)
             free(self.problems)
-        block_free(&self.block)
+        for t in range(self.n_blocks if self.blocks != NULL else 0):
+            block_free(&self.blocks[t])
+        free(self.blocks)
         free(self.place)
-        free(self.wcol)
+        free(self.at)
         free(self.live)
         free(self.cols)
         free(self.live_norm)
@@ -251,50 +272,60 @@ cdef class Engine:
 
     @property
     def gathered(self):
-        """Columns in the working block; 0 where it was given up."""
-        return self.block.m
+        """Columns in the working block, or the largest of them; 0 where it was given up."""
+        return max([self.blocks[t].m for t in range(self.n_blocks)])
 
     @property
     def correlations(self):
         """X'Y as rows, once prepared."""
         return self.q.base
 
-    cdef int _new_block(self, Block *block) except -1:
-        """An empty block that knows the weightings of the rows."""
-        cdef Py_ssize_t f
-        cdef Design design
-        block_init(block, self.d, self.n_of)
-        for f in range(self.n_of):
-            design = self.designs[f]
-            block.of[f].root, block.of[f].weight_sum = design.root, design.weight_sum
-            block.of[f].column_mean = design.mean
-            block.of[f].share = &self.share_[f, 0] if self.n_of > 1 else NULL
-        if self.n_of > 1:
-            block.n_parts = self.start_.shape[0] - 1
-            block.order, block.start, block.count = &self.order_[0], &self.start_[0], &self.count_[0, 0]
+    cdef int _new_blocks(self) except -1:
+        """Empty blocks that know the weightings of their rows."""
+        cdef Py_ssize_t b, f, n_of = self.n_of if self.n_blocks == 1 else 1
+        cdef Block *block
+        for b in range(self.n_blocks):
+            block = &self.blocks[b]
+            block_free(block)
+            block_init(block, self.d, n_of)
+            for f in range(n_of):
+                self._weighting(&block.of[f], self.designs[max(b, f)])
+                if n_of > 1:
+                    block.of[f].share = &self.share_[f, 0]
+            if n_of > 1:
+                block.n_parts = self.start_.shape[0] - 1
+                block.order, block.start, block.count = &self.order_[0], &self.start_[0], &self.count_[0, 0]
+        for f in range(self.n_targets):
+            self.problems[f].block = block = &self.blocks[f if self.n_blocks > 1 else 0]
+            self.problems[f].of = &block.of[f if n_of > 1 else 0]
         return 0
 
+    cdef void _weighting(self, Weighting *of, Design design) noexcept:
+        of.root, of.weight_sum, of.column_mean = design.root, design.weight_sum, design.mean
+
     def gram(self, const int[::1] features, Py_ssize_t target=0):
-        """X'X of a few columns (centred, weighted) for a target: from the block, where that holds them all."""
-        cdef Py_ssize_t a, b, s = features.shape[0], f = target if self.n_of > 1 else 0
+        """X'X of a few columns (centred, weighted) for a target: from its working set, where that holds them all."""
+        cdef Py_ssize_t a, b, s = features.shape[0]
+        cdef Problem *P = &self.problems[target]
+        cdef Design design = self.designs[target if self.n_of > 1 else 0]
         cdef Block own
-        cdef const double *from_
         cdef double[:, ::1] G = np.empty((s, s))
         at_ = np.full(self.p, -1, dtype=np.intc)
         cdef int[::1] at = at_
-        for a in range(self.block.m):
-            at[self.wcol[a]] = <int> a
+        for a in range(0 if self.large else P.q.m):
+            at[P.wcol[a]] = <int> a
         if s == 0 or np.min(at_[features]) >= 0:
-            from_ = self.block.of[f].G
             for a in range(s):
                 for b in range(s):
-                    G[a, b] = from_[at[features[a]] * self.block.ld + at[features[b]]]
+                    G[a, b] = P.q.G[at[features[a]] * P.q.ldg + at[features[b]]]
             return G.base
-        self._new_block(&own)
+        memset(&own, 0, sizeof(Block))
+        block_init(&own, design, 1)
         try:
-            block_append(&own, self.d, &features[0], s)
+            self._weighting(&own.of[0], design)
+            block_append(&own, design, &features[0], s)
             for a in range(s):
-                memcpy(&G[a, 0], own.of[f].G + a * own.ld, s * sizeof(double))
+                memcpy(&G[a, 0], own.of[0].G + a * own.ld, s * sizeof(double))
         finally:
             block_free(&own)
         return G.base
@@ -316,7 +347,7 @@ cdef class Engine:
         with nogil:
             if self.full:
                 self._full_block()
-                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.block.of[0].G, &self.q[0, 0])
+                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.blocks[0].of[0].G, &self.q[0, 0])
             else:
                 for t in range(self.n_targets):
                     self._weigh(&self.problems[t], self.problems[t].y, self.work + t * self.n)
@@ -329,14 +360,15 @@ cdef class Engine:
         self.last_tick = now()
         with nogil:
             self._full_block()
-            memcpy(self.block.of[0].G, &gram[0, 0], self.p * self.p * sizeof(double))
+            memcpy(self.blocks[0].of[0].G, &gram[0, 0], self.p * self.p * sizeof(double))
             memcpy(&self.q[0, 0], &xy[0, 0], self.n_targets * self.p * sizeof(double))
             memcpy(self.d.mean, &means[0], self.p * sizeof(double))
             memcpy(self.d.norm, &norms[0], self.p * sizeof(double))
 
     cdef int _full_block(self) except -1 nogil:
-        self.block.m = self.block.cap = self.block.ld = self.p
-        return grow(<void **> &self.block.of[0].G, self.p * self.p * sizeof(double))
+        cdef Block *block = self.blocks
+        block.m = block.cap = block.ld = self.p
+        return grow(<void **> &self.blocks[0].of[0].G, self.p * self.p * sizeof(double))
 
     def set_penalty(self, penalties):
         """For each weighting, factors of alpha by column (l1, l2) and limits; arrays of length 1 stand for all columns.
@@ -384,7 +416,7 @@ cdef class Engine:
             P.fresh = False
             for k in range(P.q.m):
                 P.q.w[k] = P.q.seen[k] = 0
-                P.q.g[k] = self.q[t, self.wcol[k]]
+                P.q.g[k] = self.q[t, P.wcol[k]]
             if not self.large:
                 quad_place(&P.q)
         return 0
@@ -401,10 +433,6 @@ cdef class Engine:
                 P.q.G, P.q.ldg = P.of.G, self.p
                 for j in range(self.p):
                     self._add_coordinate(P, j, self.q[t, j])
-            for j in range(self.p):
-                self.wcol[j] = <int> j
-                if self.place[j] != EXCLUDED:
-                    self.place[j] = INSIDE
             return 0
         for t in range(self.n_targets):
             P = &self.problems[t]
@@ -423,6 +451,7 @@ cdef class Engine:
     cdef void _add_coordinate(self, Problem *P, Py_ssize_t j, double g) noexcept nogil:
         """Column j into the small problem; held at zero where it is excluded."""
         cdef const Terms *t = P.terms
+        P.wcol[P.q.m], P.inside[j] = <int> j, True
         if excluded(t, j):
             quad_add(&P.q, 1, 1, 0, 0, g)
         else:
@@ -469,16 +498,18 @@ cdef class Engine:
 
     def warm(self, Py_ssize_t target, const double[::1] coef):
         """Start target from the given coefficients."""
-        cdef Py_ssize_t j, k, n = 0
+        cdef Py_ssize_t j, k
         cdef Problem *P = &self.problems[target]
+        for k in range(self.n_targets):
+            self.problems[k].n_viol = 0
         for j in range(self.p):
-            if coef[j] != 0 and (self.place[j] == DEAD or self.place[j] == LIVE):
-                self.cols[n] = <int> j
-                n += 1
+            if coef[j] != 0 and not excluded(P.terms, j) and not P.inside[j]:
+                P.viol[P.n_viol] = <int> j
+                P.n_viol += 1
         with nogil:
-            self._enlarge(self.cols, n)
+            self._enlarge()
             for k in range(P.q.m):
-                P.q.w[k] = min(max(coef[self.wcol[k]], P.q.lo[k]), P.q.hi[k])
+                P.q.w[k] = min(max(coef[P.wcol[k]], P.q.lo[k]), P.q.hi[k])
             if not self.large:
                 quad_place(&P.q)
             self._residual(P)
@@ -510,7 +541,7 @@ cdef class Engine:
         cdef Problem *P
         cdef long long[::1] before = np.zeros(T, dtype=np.longlong)
         self.out_n = 0
-        if L > 0 and self.block.m == 0 and alphas[0] > 0:
+        if L > 0 and self.blocks[0].m == 0 and alphas[0] > 0:
             self._descend(alphas[0], max_rounds, before)
         for t in range(T):
             taken = max(taken, before[t])
@@ -556,7 +587,7 @@ cdef class Engine:
         cdef Py_ssize_t j
         for j in range(P.q.m):
             if P.q.w[j] != 0:
-                self._push(self.wcol[j], P.q.w[j])
+                self._push(P.wcol[j], P.q.w[j])
         return 0
 
     cdef int _push(self, Py_ssize_t j, double w) except -1 nogil:
@@ -661,7 +692,7 @@ cdef class Engine:
                 break
             last = step
         if last < INFINITY:
-            P.gap = duality_gap(P, self.wcol, alpha)
+            P.gap = duality_gap(P, alpha)
         return 0
 
     cdef int _predict(self, Problem *P, double alpha) except -1 nogil:
@@ -694,11 +725,11 @@ cdef class Engine:
             fr_continue(self.n_live, t, P.est, P.err, P.est_last, P.err_last, doubt, P.viol_g, P.score)
             for a in range(self.n_live):
                 g = P.score[a]
-                if fabs(g) <= alpha * P.terms.least_pen1:
+                if fabs(g) <= (1 - NEAR) * alpha * P.terms.least_pen1:
                     continue
                 j = self.live[a]
                 l1 = alpha * l1_factor(P.terms, j)
-                if fabs(g) > l1 and self.place[j] == LIVE and not excluded(P.terms, j) and (
+                if fabs(g) > l1 * (1 - NEAR if self.at[j] >= 0 else 1) and self.place[j] == LIVE and not P.inside[j] and not excluded(P.terms, j) and (
                         upper(P.terms, j) > 0 if g > 0 else lower(P.terms, j) < 0):
                     P.viol[P.n_viol] = j
                     P.viol_g[P.n_viol] = g
@@ -717,7 +748,7 @@ cdef class Engine:
         cdef bint ridge = False
         cdef double l2
         for j in range(P.q.m):
-            c = self.wcol[j]
+            c = P.wcol[j]
             if excluded(P.terms, c):
                 continue
             P.q.l1[j] = alpha * l1_factor(P.terms, c)
@@ -742,7 +773,7 @@ cdef class Engine:
         P.q.loose = sqrt(ALLOWED * P.aim / (P.q.m + 1))
         if P.q.m > 0:
             for _ in range(50 + P.q.m):
-                if (free_solve(&P.q, self.d, self.wcol, P.r) if self.large else quad_solve(&P.q, 4)) == 1:
+                if (free_solve(&P.q, self.d, P.wcol, P.r) if self.large else quad_solve(&P.q, 4)) == 1:
                     break
                 self._tick()
         self._tick()
@@ -763,20 +794,35 @@ cdef class Engine:
         if self.full:
             return 0
         if self.large:
-            free_residual(self.d, self.wcol, P.q.m, P.q.w, P.y, P.r)
+            free_residual(self.d, P.wcol, P.q.m, P.q.w, P.y, P.r)
         else:
             self._fit(P, self.fits)
-            block_residuals(&self.block, self.d, self.fits, 1)
+            block_residuals(self.d, self.fits, 1)
         self._measure(P)
         return 0
 
-    cdef void _fit(self, Problem *P, Fit *fit) noexcept nogil:
-        fit.of, fit.y, fit.w, fit.r = P.of, P.y, P.q.w, P.r
-        fit.g = P.q.g if self.d.sparse() else NULL
+    cdef int _fit(self, Problem *P, Fit *fit) except -1 nogil:
+        """What the block computes the residual from; coefficients by position where it holds other columns too."""
+        cdef Py_ssize_t k, m = P.block.m
+        fit.block, fit.of, fit.y, fit.w, fit.r, fit.g = P.block, P.of, P.y, P.q.w, P.r, P.q.g
+        if P.pos == NULL:
+            return 0
+        if P.room < m:
+            P.room = m + m // 2
+            grow(<void **> &P.w_block, P.room * sizeof(double))
+            grow(<void **> &P.g_block, P.room * sizeof(double))
+        memset(P.w_block, 0, m * sizeof(double))
+        for k in range(P.q.m):
+            P.w_block[P.pos[k]] = P.q.w[k]
+        fit.w, fit.g = P.w_block, P.g_block
+        return 0
 
     cdef void _measure(self, Problem *P) noexcept nogil:
-        """Norms of a new residual."""
+        """Norms of a new residual, and its correlations where they came with it."""
+        cdef Py_ssize_t k
         P.fresh = self.d.sparse() and not self.large
+        for k in range(P.q.m if P.fresh and P.pos != NULL else 0):
+            P.q.g[k] = P.g_block[P.pos[k]]
         if P.fresh:
             memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
         P.rr = fr_vdot(self.n, P.r, P.r)
@@ -796,7 +842,7 @@ cdef class Engine:
             if not self.problems[t].done:
                 self._fit(&self.problems[t], &self.fits[k])
                 k += 1
-        block_residuals(&self.block, self.d, self.fits, k)
+        block_residuals(self.d, self.fits, k)
         for t in range(self.n_targets):
             if not self.problems[t].done:
                 self._measure(&self.problems[t])
@@ -819,9 +865,9 @@ cdef class Engine:
             P.rr = max(P.rr, 0.)
             return 0
         if self.large:
-            free_correlate(self.d, self.wcol, P.q.m, P.r, P.q.g)
+            free_correlate(self.d, P.wcol, P.q.m, P.r, P.q.g)
         else:
-            block_correlate(&self.block, self.d, P.of, P.r, 0, P.q.g)
+            block_correlate(P.block, self.d, P.of, P.r, P.pos, 0, P.q.m, P.q.g)
         memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
         P.fresh = True
         return 0
@@ -858,14 +904,14 @@ cdef class Engine:
             self._violators(P, alpha)
         if P.n_viol == 0:                          # else the small problem's own correlations will do
             self._correlate(P)
-        P.gap = duality_gap(P, self.wcol, alpha)
+        P.gap = duality_gap(P, alpha)
         if P.n_viol > 0 and P.gap <= self.tol * P.yy:
             self._correlate(P)
-            P.gap = duality_gap(P, self.wcol, alpha)
+            P.gap = duality_gap(P, alpha)
         self._tick()
         P.q.slack = self.slack
         P.settled = P.n_viol == 0 and (
-            (free_settled(&P.q, self.d, self.wcol) if self.large else quad_settled(&P.q)) or self._stalls(P))
+            (free_settled(&P.q, self.d, P.wcol) if self.large else quad_settled(&P.q)) or self._stalls(P))
         return 0
 
     cdef bint _stalls(self, Problem *P) noexcept nogil:
@@ -893,7 +939,7 @@ cdef class Engine:
             if fabs(P.est[a]) + P.err[a] <= alpha * P.terms.least_pen1:
                 continue
             j = self.live[a]
-            if self.place[j] != LIVE or excluded(P.terms, j):
+            if self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
                 continue
             l1 = alpha * l1_factor(P.terms, j)
             if ((P.est[a] + P.err[a] > l1 and upper(P.terms, j) > 0)
@@ -1074,72 +1120,103 @@ cdef class Engine:
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef int _grow_working_set(self) except -1 nogil:
         """Gather the worst violators of the open targets: at most GROWTH, or as many as the support holds, of each."""
-        cdef Py_ssize_t t, k, n = 0, cap
+        cdef Py_ssize_t t, k, n, cap
         cdef Problem *P
         cdef double least
-        cdef int j
         for t in range(self.n_targets):
             P = &self.problems[t]
-            if P.done:
-                continue
             cap = max(GROWTH, P.q.m if self.large else P.q.f.s)
-            least = 0
+            least, n = 0, 0
             if P.n_viol > cap:
                 memcpy(self.dots, P.score, P.n_viol * sizeof(double))
                 qsort(self.dots, P.n_viol, sizeof(double), _descending)
                 least = self.dots[cap - 1]
-            for k in range(P.n_viol):
-                j = P.viol[k]
-                if P.score[k] >= least and self.place[j] != INSIDE:
-                    self.place[j] = INSIDE
-                    self.cols[n] = j
+            for k in range(0 if P.done else P.n_viol):
+                if P.score[k] >= least and not P.inside[P.viol[k]]:
+                    P.viol[n] = P.viol[k]
                     n += 1
-        return self._enlarge(self.cols, n)
+            P.n_viol = n
+        return self._enlarge()
 
-    cdef int _enlarge(self, const int *cols, Py_ssize_t n) except -1 nogil:
-        """Columns into the working set: every target's small problem and, within capacity, the block."""
-        cdef Py_ssize_t t, k, m = self.problems[0].q.m
-        cdef int j
+    cdef int _enlarge(self) except -1 nogil:
+        """What each problem lists in viol, into its working set, and into its block what is not there yet."""
+        cdef Py_ssize_t t, k, n = 0, most = 0
         cdef Problem *P
-        if n == 0:
-            return 0
-        if m + n > self.capacity and not self.large:
-            self._give_up_gram()
-        if not self.large:
-            block_append(&self.block, self.d, cols, n)
-        for k in range(n):
-            self.wcol[m + k] = cols[k]
-            self.place[cols[k]] = INSIDE
         for t in range(self.n_targets):
             P = &self.problems[t]
-            quad_reserve(&P.q, m + n)
-            P.q.G, P.q.ldg = P.of.G, self.block.ld
-            for k in range(n):
-                self._add_coordinate(P, cols[k], 0)
-        if self.d.kind == SPARSE_COLUMNS:
-            grow(<void **> &self.passes, self.n_targets * n * sizeof(double))
-            for t in range(self.n_targets):
-                self._weigh(&self.problems[t], self.problems[t].r, self.work + t * self.n)
-            self.d.stream(cols, n, self.work, self.n_targets, self.passes, n)
-            for t in range(self.n_targets):
-                memcpy(self.problems[t].q.g + m, self.passes + t * n, n * sizeof(double))
-        elif not self.large:                          # else the solver starts by computing them all
-            for t in range(self.n_targets):
-                block_correlate(&self.block, self.d, self.problems[t].of, self.problems[t].r, m, self.problems[t].q.g)
+            most = max(most, P.q.m + P.n_viol)
+            for k in range(P.n_viol if self.n_blocks == 1 else 0):
+                if self.at[P.viol[k]] < 0:
+                    self.at[P.viol[k]] = <int> (self.blocks[0].m + n)
+                    self.cols[n] = P.viol[k]
+                    n += 1
+        if (self.blocks[0].m + n if self.n_blocks == 1 else most) > self.capacity and not self.large:
+            self._give_up_gram()
+        if n > 0 and not self.large:
+            block_append(self.blocks, self.d, self.cols, n)
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if P.n_viol > 0:
+                if self.n_blocks > 1:
+                    self._append_own(t)
+                self._admit(P)
+            P.n_viol = 0
         return 0
 
-    cdef int _give_up_gram(self) except -1 nogil:
+    cdef int _append_own(self, Py_ssize_t t) except -1 with gil:
+        cdef Design design = self.designs[t]
+        cdef Problem *P = &self.problems[t]
+        with nogil:
+            block_append(P.block, design, P.viol, P.n_viol)
+        return 0
+
+    cdef int _admit(self, Problem *P) except -1 nogil:
+        """New coordinates of the small problem, which are in the block by now."""
+        cdef Py_ssize_t k, i, m = P.q.m, n = P.n_viol
+        quad_reserve(&P.q, m + n)
+        for k in range(n):
+            if P.pos != NULL:
+                P.pos[m + k] = self.at[P.viol[k]]
+            self._add_coordinate(P, P.viol[k], 0)
+        if self.large:                                # the solver starts by computing all correlations
+            return 0
+        P.q.G, P.q.ldg = P.of.G, P.block.ld
+        if P.pos != NULL:
+            self._copy_gram(P, m)
+        if self.d.kind == SPARSE_COLUMNS:
+            self._weigh(P, P.r, self.work)
+            self.d.stream(P.viol, n, self.work, 1, P.q.g + m, n)
+        else:
+            block_correlate(P.block, self.d, P.of, P.r, P.pos, m, m + n, P.q.g)
+        return 0
+
+    cdef int _copy_gram(self, Problem *P, Py_ssize_t first) except -1 nogil:
+        """Rows and columns from `first` on of the problem's own Gram matrix, out of the block's."""
+        cdef Py_ssize_t i, k, m = P.q.m, room
+        cdef double *G = NULL
+        if m > P.ldg:
+            room = m + m // 2
+            grow(<void **> &G, room * room * sizeof(double))
+            for k in range(first):
+                memcpy(G + k * room, P.G + k * P.ldg, first * sizeof(double))
+            free(P.G)
+            P.G, P.ldg = G, room
+        P.q.G, P.q.ldg = P.G, P.ldg
+        for k in range(first, m):
+            for i in range(m):
+                P.G[k * P.ldg + i] = P.of.G[max(P.pos[k], P.pos[i]) * P.block.ld + min(P.pos[k], P.pos[i])]
+                P.G[i * P.ldg + k] = P.G[k * P.ldg + i]
+        return 0
+
+    cdef int _give_up_gram(self) except -1 with gil:
         """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
         cdef Py_ssize_t t
         if self.n_of > 1:
-            with gil:
-                raise Outgrown
+            raise Outgrown
         self.large = True
-        block_free(&self.block)
-        with gil:
-            self._new_block(&self.block)
+        self._new_blocks()
         for t in range(self.n_targets):
             factor_free(&self.problems[t].q.f)
-            self.problems[t].of = self.block.of
-            self.problems[t].fresh = False
+            free(self.problems[t].G)
+            self.problems[t].G, self.problems[t].fresh = NULL, False
         return 0
