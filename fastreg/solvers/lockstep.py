@@ -1,95 +1,110 @@
-"""Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share the working set,
-its Gram sums, the sweeps over it and the passes over X."""
+"""Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share passes over X and,
+where X is sparse, the gathered columns, their Gram sums and the sweeps over them."""
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_design, effective_threads
+from fastreg.design import as_design
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import capacity, centre_targets, check_finite, split_solutions
 from fastreg.solvers.working_set import Engine
 
-# Training sets that share an engine, besides the fit of all rows: as many as the kernels take at once.
+# Training sets that share an engine, besides all rows: as many as the kernels take at once.
 MOST = 7
 
 
 class Lockstep:
-    """Paths of several training sets, and of all rows, for one penalty after the other.
+    """Paths of several training sets for one penalty after the other, and fits of all rows.
 
     Parameters
     ----------
     X, y
         As for PathSolver; y of shape (n,).
-    train : ndarray of shape (n_parts, n_folds)
-        How often the rows of each part are in each training set.
     part : ndarray of int32, shape (n,)
         The part of each row.
+    train : ndarray of shape (n_parts, n_folds)
+        How often the rows of each part are in each training set.
     weight : ndarray of shape (n,) or None
         Raw sample weights.
-    fit_intercept, tol, n_threads, report
+    fit_intercept, tol, report
         As for PathSolver.
+    max_iter : int
+        Rounds for each alpha.
+    n_threads : int
 
     Raises
     ------
     Outgrown
-        From `advance`, where the working set that the folds share does not fit into its memory.
+        From `advance`, where the columns gathered for the training sets do not fit into their memory.
     """
 
-    def __init__(self, X, y, train, part, *, weight, fit_intercept, tol, n_threads, report=None):
+    def __init__(self, X, y, part, train, *, weight, fit_intercept, tol, max_iter, n_threads, report=None):
         self.n, self.p = X.shape
-        self.tol = tol
+        self.tol, self.max_iter = tol, max_iter
         weight = np.ones(self.n) if weight is None else np.asarray(weight, dtype=np.float64)
-        # all rows come last: their weights are the block's own
-        train = np.column_stack([train, np.ones(len(train))])
-        rows = train[part]                                                     # (n, n_problems)
-        usual = np.sum(weight)
-        count = train * (usual / (weight @ rows))
-        share = np.sqrt(count)[part]
-        base = weight * (self.n / usual)
+        train = np.column_stack([train, np.ones(len(train))])       # all rows come last: their weights are the block's
+        total = np.sum(weight)
+        in_part = np.bincount(part, weight, minlength=len(train))
+        count = np.ascontiguousarray((train * (total / (in_part @ train))).T)
         self.designs, targets, self.y_means = [], [], []
-        for f in range(train.shape[1]):
-            of_rows = base * share[:, f] ** 2
+        for of_part in count:
+            of_rows = weight * (self.n / total) * of_part[part]
             target, mean = centre_targets(y[:, None], of_rows, fit_intercept)
             targets.append(target[0])
             self.y_means.append(float(mean[0]))
-            self.designs.append(as_design(X, of_rows, fit_intercept, effective_threads(n_threads)))
+            self.designs.append(as_design(X, of_rows, fit_intercept, n_threads))
         self.targets = np.stack(targets)
-        parts, room = None, capacity(X, 1, share=len(targets))         # dense: a block of each
+        parts, room = None, capacity(X, 1, share=len(count))        # dense: a block of each
         if sp.issparse(X):
-            order = np.argsort(part, kind="stable").astype(np.intc)
-            starts = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=len(train)))]).astype(np.intp)
-            room = capacity(X, len(targets), 2 * len(targets))          # one block, two Gram matrices of each
-            parts = np.ascontiguousarray(share.T), order, starts, np.ascontiguousarray(count.T)
+            room = capacity(X, len(count), 2 * len(count))          # one block, two Gram matrices of each
+            start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
+            parts = (np.sqrt(count)[:, part], np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
+                     count)
         with single_threaded_blas:
-            self.engine = Engine(self.designs[-1], self.targets, False, tol, room, report, self.designs,
-                                 parts)
+            self.engine = Engine(self.designs[-1], self.targets, False, tol, room, report, self.designs, parts)
             self.engine.prepare()
         check_finite(X, self.designs[-1].norms)
-        self._wake(False)
 
-    def set_penalty(self, penalty):
+    def start(self, penalty):
         """Start (anew) with this penalty."""
+        self.penalty = penalty
         with single_threaded_blas:
             self.engine.set_penalty([penalty.arrays(d.norms, self.n) for d in self.designs])
 
-    def _wake(self, last):
-        self.engine.wake([not last] * (len(self.designs) - 1) + [last])
-
-    def advance(self, alphas, max_iter=1000):
+    def advance(self, alphas):
         """Solutions of every training set for alphas, going on from the last."""
-        return self._solve(alphas, max_iter)[:-1]
+        self.engine.wake([True] * (len(self.designs) - 1) + [False])
+        return self._solve(alphas)[:-1]
 
-    def refit(self, alpha, coef, max_iter=1000):
+    def refit(self, alpha, coef):
         """Solution on all rows at alpha, starting from coef."""
-        self._wake(True)
+        self.engine.wake([False] * (len(self.designs) - 1) + [True])
         with single_threaded_blas:
             self.engine.warm(len(self.designs) - 1, np.ascontiguousarray(coef, dtype=np.float64))
-        solution = self._solve(np.array([alpha], dtype=np.float64), max_iter)[-1]
-        self._wake(False)
-        return solution
+        return self._solve(np.array([alpha], dtype=np.float64))[-1]
 
-    def _solve(self, alphas, max_iter):
+    def _solve(self, alphas):
         with single_threaded_blas:
-            found = self.engine.solve(alphas, max_iter)
+            found = self.engine.solve(alphas, self.max_iter)
         aims = self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n
         return split_solutions(alphas, self.p, self.n, found, [d.means for d in self.designs], self.y_means, aims,
                                self.engine)
+
+    def member(self, t):
+        """What there is to ask of training set t (-1: all rows) as of a PathSolver."""
+        return Member(self, t % len(self.designs))
+
+
+class Member:
+    """One training set of a Lockstep, with the attributes and methods of PathSolver that relaxed fits need."""
+
+    def __init__(self, lockstep, t):
+        self.engine, self.t, self.small, self.penalty = lockstep.engine, t, False, lockstep.penalty
+        self.targets, self.y_mean = lockstep.targets[t:t + 1], np.array([lockstep.y_means[t]])
+        self.design = lockstep.designs[t]
+
+    def moments_of(self, features):
+        """(X'X, X'y as a row, means) of a few columns, centred and weighted, the weights summing to n."""
+        features = np.ascontiguousarray(features, dtype=np.intc)
+        with single_threaded_blas:
+            gram = self.engine.gram(features, self.t)
+        return gram, self.engine.correlations[self.t:self.t + 1, features], self.design.means[features]
