@@ -9,18 +9,26 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fastreg.checks import (
     check_alphas,
+    check_criterion,
     check_flag,
+    check_gammas,
     check_number,
     check_penalty_options,
     check_selection,
     check_threads,
     check_weight,
 )
+from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
 from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin
 from fastreg.path import warn_unless_converged
+from fastreg.selection import first_unconverged
 from fastreg.solvers.folds import as_folds
 from fastreg.solvers.linear import Penalty
+
+# What a fit with other parameters may not set.
+OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
+                       "dual_gap_", "n_iter_", "path_", "coef_path_", "fold_paths_")
 
 
 def _check_cv(cv):
@@ -144,7 +152,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000,
                  tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
         self.l1_ratio = l1_ratio
         self.eps = eps
         self.alphas = alphas
@@ -167,6 +176,11 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         self.upper_limits = upper_limits
         self.standardize = standardize
         self.n_threads = n_threads
+        self.n_alphas_no_change = n_alphas_no_change
+        self.keep_paths = keep_paths
+        self.criterion = criterion
+        self.noise_variance = noise_variance
+        self.relax = relax
 
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha and l1_ratio, and fit.
@@ -196,49 +210,94 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             Where `max_iter` ended a fit before its gap was reached.
         """
         settings, ratios = self._check_parameters()
-        X, y = self._check_data(X, y, multi_output=False)
+        X, y = self._check_data(X, y)
         n, p = X.shape
+        Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         options["standardize"] = check_flag(self.standardize, "standardize")
         alphas = check_alphas(self.alphas, self.eps, min(ratios))
-        weight = check_weight(sample_weight, n)
-        splits = _check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params))
-        folds = as_folds(splits, n)
-        scorer = self._scorer()
-        count = alphas if isinstance(alphas, int) else len(alphas)
-        progress = _Progress(type(self).__name__, count * len(folds) * len(ratios)) if self.verbose else None
-        self.cv_path_, solution, paths = cross_validate_path(
-            X, np.asarray(y, dtype=np.float64), folds, l1_ratios=ratios, alphas=alphas, eps=self.eps, weight=weight,
-            penalty=lambda ratio: Penalty(ratio, **options), refit=check_flag(self.refit, "refit"), report=progress,
-            scorer=None if scorer is None else self._score_with(scorer),
-            metric="squared error" if scorer is None else str(self.scoring),
-            greater_is_better=scorer is not None, **settings)
+        count = (alphas if isinstance(alphas, int) else len(alphas)) * len(ratios) * Y.shape[1]
+        settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": self.eps, "weight": check_weight(sample_weight, n),
+                     "penalty": lambda ratio: Penalty(ratio, **options)}
+        if self.criterion is None:
+            folds = as_folds(_check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params)), n)
+            settings |= self._settings_of_folds()
+            progress = self._progress(count * len(folds))
+            choices = cross_validate_path(X, Y, folds, report=progress, **settings)
+        else:
+            if params:
+                raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
+            progress = self._progress(count)
+            choices = choose_by_criterion(X, Y, criterion=self.criterion, noise_variance=self.noise_variance,
+                                          report=progress, **settings)
         if progress is not None:
             progress(progress.total)
-        for solved in [s for at_ratio in paths for s in at_ratio] + [solution] * (solution is not None):
-            if not solved.converged.all():
-                warn_unless_converged(solved, self.max_iter, stacklevel=2)
-                break
-        self._keep(solution)
+        unconverged = first_unconverged(*(choice.unconverged for choice in choices))
+        if unconverged is not None:
+            warn_unless_converged(unconverged, self.max_iter, stacklevel=2)
+        self._keep(choices, y)
         return self
 
-    def _keep(self, solution):
-        path = self.cv_path_
-        r, a = path.chosen
-        self.alpha_, self.alpha_1se_ = float(path.alphas[r, a]), float(path.alphas[path.best_1se])
-        self.alphas_ = path.alphas[0] if len(path.alphas) == 1 or not isinstance(self.alphas, Integral) else path.alphas
+    def _keep(self, choices, y):
+        """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
+        for name in OPTIONAL_ATTRIBUTES:
+            vars(self).pop(name, None)
+        found = [self._attributes(choice) for choice in choices]
+        for name in found[0]:
+            values = [one[name] for one in found]
+            many = np.stack(values) if isinstance(values[0], (float, np.ndarray)) else values
+            setattr(self, name, values[0] if len(values) == 1 else many)
+        if hasattr(self, "intercept_"):
+            if not self.fit_intercept:
+                self.intercept_ = 0.0
+            elif y.ndim == 2:
+                self.intercept_ = np.atleast_1d(self.intercept_)
+
+    def _attributes(self, choice):
+        """The attributes that the choice of one target gives."""
+        curves, fit = choice.curves, choice.fit
+        c, a = curves.chosen
+        by_folds = self.criterion is None
+        gammas = check_gammas(self.relax)
+        each = 1 if gammas is None else len(gammas)       # curves of an l1_ratio
+        one = len(curves.alphas) == each
+        out = {"alpha_": float(curves.alphas[c, a]),
+               "alphas_": curves.alphas[0] if one or not isinstance(self.alphas, Integral) else curves.alphas[::each]}
         if "l1_ratio" in self.get_params():
-            self.l1_ratio_ = float(path.l1_ratios[r])
-        if self.scoring is None:
-            self.mse_path_ = path.fold_scores[0] if len(path.alphas) == 1 else path.fold_scores
-        elif hasattr(self, "mse_path_"):
-            del self.mse_path_
-        if solution is not None:
-            self.coef_ = solution.dense()[0]
-            self.intercept_ = float(solution.intercepts[0, 0]) if self.fit_intercept else 0.0
-            self.dual_gap_ = float(solution.dual_gaps[0, 0])
-            self.n_iter_ = int(solution.n_iters[0, 0])
+            out["l1_ratio_"] = float(curves.l1_ratios[c])
+        if by_folds:
+            out |= {"cv_path_": curves, "alpha_1se_": float(curves.alphas[curves.best_1se])}
+        else:
+            out |= {"ic_path_": curves, "criterion_": curves.values[0] if one else curves.values}
+        if gammas is not None:
+            out["gamma_"] = float(curves.gammas[c])
+        if by_folds and self.scoring is None:
+            shape = (() if one else (-1,)) + (() if gammas is None else (each,)) + curves.fold_scores.shape[1:]
+            out["mse_path_"] = curves.fold_scores.reshape(shape)
+        if fit is not None:
+            out |= {"coef_": fit.coef, "intercept_": fit.intercept, "dual_gap_": fit.dual_gap, "n_iter_": fit.n_iter}
+        if choice.path is not None:
+            out |= {"path_": choice.path, "coef_path_": choice.path.coefs}
+        if choice.fold_paths is not None:
+            out["fold_paths_"] = choice.fold_paths
+        return out
+
+    def _progress(self, total):
+        return _Progress(type(self).__name__, total) if self.verbose else None
+
+    def _settings_of_folds(self):
+        """What cross_validate_path takes beyond what a criterion does."""
+        scorer = self._scorer()
+        return {
+            "n_jobs": self.n_jobs,
+            "selection_rule": self.selection_rule,
+            "scorer": None if scorer is None else self._score_with(scorer),
+            "metric": "squared error" if scorer is None else str(self.scoring),
+            "greater_is_better": scorer is not None,
+            "gammas": check_gammas(self.relax),
+            "no_change": self.n_alphas_no_change,
+        }
 
     def _scorer(self):
         if self.scoring is None:
@@ -290,22 +349,22 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             raise ValueError(f"selection_rule must be 'min' or '1se', got {self.selection_rule!r}.")
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")
+        if self.n_alphas_no_change is not None:
+            check_number(self.n_alphas_no_change, "n_alphas_no_change", 1, kind=Integral)
+        check_criterion(self.criterion, self.noise_variance, cv=self.cv, scoring=self.scoring,
+                        selection_rule=None if self.selection_rule == "min" else self.selection_rule,
+                        relax=check_gammas(self.relax), n_alphas_no_change=self.n_alphas_no_change)
         check_flag(self.copy_X, "copy_X")
         check_selection(self.selection)
         return {
             "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "tol": check_number(self.tol, "tol", 0),
             "max_iter": int(check_number(self.max_iter, "max_iter", 1, kind=Integral)),
-            "n_jobs": self.n_jobs,
             "n_threads": check_threads(self.n_threads),
-            "selection_rule": self.selection_rule,
             "gram": True if self.precompute is True else None,
+            "keep_paths": check_flag(self.keep_paths, "keep_paths"),
+            "refit": check_flag(self.refit, "refit"),
         }, [float(ratio) for ratio in ratios]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = False
-        return tags
 
 
 class LassoCV(ElasticNetCV):
@@ -402,11 +461,13 @@ class LassoCV(ElasticNetCV):
     def __init__(self, *, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000, tol=1e-4,
                  copy_X=True, cv=None, verbose=False, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
         super().__init__(
             eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
             copy_X=copy_X, cv=cv, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
             selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
-            standardize=standardize, n_threads=n_threads)
+            standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change,
+            keep_paths=keep_paths, criterion=criterion, noise_variance=noise_variance, relax=relax)
         del self.l1_ratio

@@ -18,6 +18,8 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
+import numpy as np
+
 from fastreg.kernels.factor cimport (
     factor_append, factor_clear, factor_free, factor_init, factor_remove, factor_solve)
 from fastreg.kernels.leaf cimport fr_axpy, fr_axpy4, fr_vdot
@@ -515,3 +517,51 @@ cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
         else:
             _enter(q, q.list_, n)
     return 0
+
+
+def least_squares(const double[:, ::1] G, const double[::1] q, const double[::1] lo, const double[::1] hi,
+                  const double[::1] start, double size):
+    """The small problem without penalties: minimise 1/2 w'Gw - q'w subject to lo <= w <= hi.
+
+    Parameters
+    ----------
+    G : ndarray of shape (m, m)
+        X'X.
+    q : ndarray of shape (m,)
+        X'y.
+    lo, hi : ndarray of shape (m,)
+        They bracket 0.
+    start : ndarray of shape (m,)
+        Within the limits.
+    size : float
+        The norm of y, which says what rounding is.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        A minimiser that is zero at every column that depends on the others in use.
+    """
+    cdef Py_ssize_t j, k, m = q.shape[0]
+    cdef Quad Q
+    cdef double[::1] w = np.empty(m)
+    if m == 0:
+        return w.base
+    try:
+        quad_init(&Q)
+        with nogil:
+            quad_reserve(&Q, m)
+            Q.G, Q.ldg, Q.slack, Q.noise = &G[0, 0], m, 0, 5e-15 * size
+            for j in range(m):
+                quad_add(&Q, 0, 0, lo[j], hi[j], q[j])
+                Q.w[j] = Q.seen[j] = start[j]
+            for j in range(m):
+                for k in range(m if start[j] != 0 else 0):
+                    Q.g[k] -= start[j] * G[j, k]
+            quad_place(&Q)
+            for _ in range(50 + m):
+                if quad_solve(&Q, 4) == 1:
+                    break
+            memcpy(&w[0], Q.w, m * sizeof(double))
+    finally:
+        quad_free(&Q)
+    return w.base
