@@ -1,4 +1,4 @@
-"""What choosing by folds and choosing by a criterion share: the best of several curves, and the fit that goes with it."""
+"""What choosing by folds and by a criterion share: the best of several curves, and the fit that goes with it."""
 from dataclasses import dataclass
 
 import numpy as np

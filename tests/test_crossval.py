@@ -68,9 +68,9 @@ def cross_validate(X, y, splits, weight, *, standardize=False, fit_intercept=Tru
     splits = splits.split(np.zeros((60, 1))) if hasattr(splits, "split") else splits
     folds = as_folds(splits, len(y))
     (choice,) = cross_validate_path(
-        X, y[:, None], folds, l1_ratios=list(l1_ratios), alphas=12, eps=1e-2, weight=weight, fit_intercept=fit_intercept,
-        penalty=lambda ratio: Penalty(ratio, standardize=standardize), tol=TOL, max_iter=1000, n_jobs=n_jobs,
-        n_threads=None, keep_paths=True)  # fmt: skip
+        X, y[:, None], folds, l1_ratios=list(l1_ratios), alphas=12, eps=1e-2, weight=weight,
+        fit_intercept=fit_intercept, tol=TOL, max_iter=1000, n_jobs=n_jobs, n_threads=None, keep_paths=True,
+        penalty=lambda ratio: Penalty(ratio, standardize=standardize))  # fmt: skip
     return folds, choice.curves, choice.fit, choice.fold_paths
 
 
