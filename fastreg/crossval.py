@@ -250,7 +250,7 @@ def _scores(X, y, folds, f, solutions, refits, *, gammas, weight, scorer, known)
         dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts[:, 0] for s in fits])
         return [[scorer(share @ dense[:, a], float(share @ intercepts[:, a]), X_test, y_test, on_test)
                  for a in range(len(solutions.alphas))] for share in shares]
-    coefs = sp.hstack([s.sparse() for s in fits], format="csc")
+    coefs = solutions.sparse() if refits is None else sp.hstack([s.sparse() for s in fits], format="csc")
     intercepts = np.concatenate([s.intercepts[:, 0] for s in fits])
     if known is None:
         products = mean_products(X, y, test, on_test, coefs, intercepts, len(fits))

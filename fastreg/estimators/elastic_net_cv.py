@@ -52,9 +52,10 @@ class _Progress:
 
 
 class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
-    """Elastic net with alpha and l1_ratio chosen by cross-validation.
+    """Elastic net with alpha and l1_ratio chosen by cross-validation or by an information criterion.
 
-    For every fold and l1_ratio, minimises along a path of alphas, over w and b and the fold's training rows::
+    For every l1_ratio and the training rows of every fold (all rows with `criterion`), minimises along a path of
+    alphas, over w and b::
 
         1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
@@ -87,7 +88,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     verbose : bool or int, default=0
         Show progress on standard error.
     n_jobs : int or None
-        Paths solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
+        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -108,22 +109,53 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
     n_threads : int or None
         For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
+    n_alphas_no_change : int or None
+        End the path of an l1_ratio when the mean score over folds has not improved for so many alphas. The folds go in
+        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
+    keep_paths : bool, default=False
+        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+    criterion : {'aic', 'bic', 'ebic'} or None
+        Choose without folds, from one path for each l1_ratio on all rows, by the smallest
+        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
+        the rows of positive weight, RSS is weighted by weights that sum to n; df is the trace of the hat matrix of the support,
+        where coefficients at a limit other than zero do not count. A fit without residual degrees of freedom has the
+        value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
+        as well, they raise.
+    noise_variance : float or None
+        The variance of y about its mean given X, if known: the criterion is then
+        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
+    relax : bool or array-like of shape (n_gammas,), default=False
+        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
+        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha and l1_ratio.
+        True stands for (0, 0.25, 0.5, 0.75, 1).
 
     Attributes
     ----------
     alpha_, l1_ratio_ : float
         The chosen values.
+    gamma_ : float
+        The chosen share of the penalised fit, with `relax`.
     alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+        The largest alpha within one standard error of the best mean score, at the best l1_ratio (and gamma).
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
-        Mean squared error on each test set, without `scoring`.
+        Mean squared error on each test set, without `scoring`; with `relax` the axis before n_alphas is n_gammas.
     cv_path_ : CrossValidatedPath
         Scores, their mean and standard error, what was chosen and why, and a plot.
+    criterion_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
+        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    ic_path_ : InformationPath
+        The same with degrees of freedom, what was chosen and why, and a plot.
+    path_ : RegularizationPath
+        Of all rows at the chosen l1_ratio, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
+    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
+        Its coefficients, without relaxation.
+    fold_paths_ : list of list of RegularizationPath
+        The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     dual_gap_ : float
-        Duality gap of the fit on all rows, in units of the objective.
+        Duality gap of the (penalised) fit on all rows, in units of the objective.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -134,10 +166,19 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     fastreg.ElasticNet : At one alpha.
     fastreg.regularization_path : A path without folds.
 
+    Notes
+    -----
+    With a 2-D y each column chooses for itself: every attribute has a first axis of targets, or is a list of what a
+    single target gives where it is no number or array. A single column is one target.
+
     References
     ----------
-    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed., section 7.10 (the rule of one
-    standard error).
+    The rule of one standard error: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed.,
+    section 7.10. Degrees of freedom: Zou, Hastie and Tibshirani, "On the 'degrees of freedom' of the lasso", Ann.
+    Statist. 35 (2007); Tibshirani and Taylor, "Degrees of freedom in lasso problems", Ann. Statist. 40 (2012). EBIC
+    (with gamma = 1): Chen and Chen, "Extended Bayesian information criteria for model selection with large model
+    spaces", Biometrika 95 (2008). Relaxed fits: Meinshausen, "Relaxed lasso", Comput. Stat. Data Anal. 52 (2007), in
+    the form of Hastie, Tibshirani and Tibshirani, "Best subset, forward stepwise or lasso?", Stat. Sci. 35 (2020).
 
     Examples
     --------
@@ -189,7 +230,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         ----------
         X : array-like or sparse of shape (n_samples, n_features)
             Used where it lies; see ElasticNet.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), float or None
             Weighs the training rows and, in the mean squared error or the scorer, the test rows of each fold.
         **params : dict
@@ -368,9 +409,9 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
 
 class LassoCV(ElasticNetCV):
-    """Lasso with alpha chosen by cross-validation.
+    """Lasso with alpha chosen by cross-validation or by an information criterion.
 
-    For every fold, minimises along a path of alphas, over w and b and the fold's training rows::
+    For the training rows of every fold (all rows with `criterion`), minimises along a path of alphas, over w and b::
 
         1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j |w_j|
 
@@ -399,7 +440,7 @@ class LassoCV(ElasticNetCV):
     verbose : bool or int, default=0
         Show progress on standard error.
     n_jobs : int or None
-        Paths solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
+        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -420,22 +461,53 @@ class LassoCV(ElasticNetCV):
         Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
     n_threads : int or None
         For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
+    n_alphas_no_change : int or None
+        End the path when the mean score over folds has not improved for so many alphas. The folds go in
+        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
+    keep_paths : bool, default=False
+        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+    criterion : {'aic', 'bic', 'ebic'} or None
+        Choose without folds, from one path on all rows, by the smallest
+        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
+        the rows of positive weight, RSS is weighted by weights that sum to n; df is the rank of the columns in the support,
+        where coefficients at a limit other than zero do not count. A fit without residual degrees of freedom has the
+        value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
+        as well, they raise.
+    noise_variance : float or None
+        The variance of y about its mean given X, if known: the criterion is then
+        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
+    relax : bool or array-like of shape (n_gammas,), default=False
+        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
+        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha.
+        True stands for (0, 0.25, 0.5, 0.75, 1).
 
     Attributes
     ----------
     alpha_ : float
         The chosen value.
+    gamma_ : float
+        The chosen share of the penalised fit, with `relax`.
     alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score.
+        The largest alpha within one standard error of the best mean score (at the best gamma).
     alphas_ : ndarray of shape (n_alphas,)
-    mse_path_ : ndarray of shape (n_alphas, n_folds)
+    mse_path_ : ndarray of shape (n_alphas, n_folds) or, with `relax`, (n_gammas, n_alphas, n_folds)
         Mean squared error on each test set, without `scoring`.
     cv_path_ : CrossValidatedPath
         Scores, their mean and standard error, what was chosen and why, and a plot.
+    criterion_ : ndarray of shape (n_alphas,)
+        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    ic_path_ : InformationPath
+        The same with degrees of freedom, what was chosen and why, and a plot.
+    path_ : RegularizationPath
+        Of all rows, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
+    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
+        Its coefficients, without relaxation.
+    fold_paths_ : list of list of RegularizationPath
+        The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     dual_gap_ : float
-        Duality gap of the fit on all rows, in units of the objective.
+        Duality gap of the (penalised) fit on all rows, in units of the objective.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -445,6 +517,10 @@ class LassoCV(ElasticNetCV):
     --------
     ElasticNetCV : With an L2 penalty as well.
     fastreg.Lasso : At one alpha.
+
+    Notes
+    -----
+    Several targets, and the sources of the methods, as for ElasticNetCV.
 
     Examples
     --------
