@@ -175,13 +175,13 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
         found = []
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count * len(folds)
-            paths = fold_paths(
-                X, y, folds, penalty(ratio), count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,
-                gram=gram_mode(X, grids[k], gram), then=partial(_fits, relax=gammas is not None),
-                report=None if report is None else lambda more, done=done: report(done + more), **settings)
-            score = partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target)
-            found.append(_score_path(paths, grids[k], score, (1 if gammas is None else len(gammas), count, len(folds)),
-                                     greater_is_better, no_change, keep_paths))
+            found.append(_score_path(
+                fold_paths(X, y, folds, penalty(ratio), count, weight=weight, known=of_target, n_jobs=n_jobs,
+                           n_threads=n_threads, gram=gram_mode(X, grids[k], gram),
+                           then=partial(_fits, relax=gammas is not None),
+                           report=None if report is None else lambda more, done=done: report(done + more), **settings),
+                grids[k], partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),
+                (1 if gammas is None else len(gammas), count, len(folds)), greater_is_better, no_change, keep_paths))
         curves = _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule)
         fit = path = last = None
         if refit:
@@ -213,7 +213,23 @@ def _fits(solver, solutions, relax):
 
 
 def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_paths):
-    """Solve and score piece by piece, until the mean score improves no more."""
+    """Solve and score piece by piece, until the mean score improves no more.
+
+    Parameters
+    ----------
+    paths : FoldPaths
+    alphas : ndarray of shape (n_alphas,)
+    score : callable
+        (fold, Solutions, their refits or None) -> array of shape (n_gammas, n_alphas).
+    shape : tuple
+        (n_gammas, n_alphas, n_folds).
+    greater_is_better, no_change, keep_paths
+        As for cross_validate_path.
+
+    Returns
+    -------
+    _Scored
+    """
     _, count, n_folds = shape
     scored = _Scored(np.full(shape, np.nan), np.full(count, np.nan), np.full((count, n_folds), np.nan), 0, None, None)
     step = count if no_change is None else max(no_change, LEAST_PIECE)

@@ -15,6 +15,9 @@ from sklearn.model_selection import KFold
 
 from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV
 from fastreg.criteria import degrees_of_freedom
+from fastreg.selection import best_of
+from fastreg.solvers.folds import as_folds, fold_paths
+from fastreg.solvers.linear import Penalty
 
 TOL = 1e-10
 FOLDS = KFold(4, shuffle=True, random_state=0)
@@ -400,6 +403,30 @@ def test_x_is_read_once_for_all_targets(data, monkeypatch):
     assert len(calls) == 1
 
 
+# ---- what is beneath -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
+def test_folds_advance_by_pieces_as_at_once(data, make, n_jobs):
+    X, y, weight = data
+    folds, alphas = as_folds(FOLDS.split(X), 80), np.geomspace(1.0, 1e-3, 12)
+    options = {"weight": weight, "known": None, "n_jobs": n_jobs, "n_threads": 2, "tol": TOL}
+    whole, paths = (fold_paths(make(X), y, folds, Penalty(), 12, **options) for _ in range(2))
+    at_once = whole.advance(alphas)
+    pieces = [paths.advance(alphas[:5], last=False), paths.advance(alphas[5:6], last=False), paths.advance(alphas[6:])]
+    assert whole.solvers == paths.solvers == [None] * 4           # dropped when they are done
+    for f in range(4):
+        np.testing.assert_allclose(np.vstack([p[f].dense() for p in pieces]), at_once[f].dense(), atol=1e-9)
+        np.testing.assert_allclose(np.vstack([p[f].intercepts for p in pieces]), at_once[f].intercepts, rtol=1e-9)
+    assert paths.finished == [12] * 4
+
+
+def test_ties_go_to_the_larger_alpha_and_then_the_larger_gamma():
+    alphas, gammas = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [4.0, 1.0, 0.5]]), np.array([0.0, 1.0, 0.5])
+    assert best_of(np.array([[2.0, 1, 1], [1, 2, 1], [np.nan, 2, 1]]), alphas) == (1, 0)
+    assert best_of(np.array([[2.0, 1, 0], [2, 1, 0], [3, 2, 1]]), alphas, gammas) == (1, 2)
+    assert best_of(np.array([[2.0, 1, 0], [2, 1, 0], [3, 2, 1]]), alphas) == (0, 2)
+
+
 # ---- what cannot be honoured ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
@@ -427,6 +454,23 @@ def test_x_is_read_once_for_all_targets(data, monkeypatch):
 def test_bad_arguments(data, arguments, error, message):
     with pytest.raises(error, match=message):
         LassoCV(**arguments).fit(*data[:2])
+
+
+@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_bad_values(data, mode, make, value):
+    X, y, _ = data
+    bad = X.copy()
+    bad[3, 3] = value
+    for options in ({"criterion": "bic"}, {"relax": True}, {"n_alphas_no_change": 2}):
+        with pytest.raises(ValueError, match="X contains"):
+            LassoCV(alphas=6, **options).fit(make(bad), y)
+
+
+def test_groups_without_folds(data):
+    X, y, _ = data
+    with pytest.raises(ValueError, match="groups"):
+        LassoCV(criterion="bic").fit(X, y, groups=np.arange(80))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")

@@ -117,9 +117,9 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     criterion : {'aic', 'bic', 'ebic'} or None
         Choose without folds, from one path for each l1_ratio on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
-        the rows of positive weight, RSS is weighted by weights that sum to n; df is the trace of the hat matrix of the support,
-        where coefficients at a limit other than zero do not count. A fit without residual degrees of freedom has the
-        value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
+        the rows of positive weight, RSS is weighted by weights that sum to n. df is the trace of the hat matrix
+        of the support; coefficients at a limit other than zero do not count. A fit that leaves no residual
+        degrees of freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
         as well, they raise.
     noise_variance : float or None
         The variance of y about its mean given X, if known: the criterion is then
@@ -469,9 +469,9 @@ class LassoCV(ElasticNetCV):
     criterion : {'aic', 'bic', 'ebic'} or None
         Choose without folds, from one path on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
-        the rows of positive weight, RSS is weighted by weights that sum to n; df is the rank of the columns in the support,
-        where coefficients at a limit other than zero do not count. A fit without residual degrees of freedom has the
-        value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
+        the rows of positive weight, RSS is weighted by weights that sum to n. df is the rank of the columns
+        in the support; coefficients at a limit other than zero do not count. A fit that leaves no residual
+        degrees of freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
         as well, they raise.
     noise_variance : float or None
         The variance of y about its mean given X, if known: the criterion is then

@@ -246,6 +246,7 @@ class FoldPaths:
         solver = self.solvers[f] or self._solver(f)
         self.solvers[f] = None if last else solver
         solutions = solver.advance(alphas, self.max_iter)
+        self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
 
     def _solver(self, f):

@@ -1,9 +1,11 @@
 """Relaxed fits: least squares on the support of a penalised fit, from the Gram matrix of that support."""
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 
 from fastreg.kernels.quadratic import least_squares
+from fastreg.solvers.blas import single_threaded_blas
 
 
 def least_squares_on_supports(solver, solutions):
@@ -35,7 +37,8 @@ def least_squares_on_supports(solver, solutions):
         at = np.searchsorted(union, np.union1d(solutions.features[ends[a]:ends[a + 1]], free))
         if not np.array_equal(at, last):
             start, fit, last = fit[at], np.zeros(len(union)), at
-            fit[at] = least_squares(gram[np.ix_(at, at)], xy[0, at], lower[at], upper[at], start, size)
+            with nullcontext() if solver.small else single_threaded_blas:
+                fit[at] = least_squares(gram[np.ix_(at, at)], xy[0, at], lower[at], upper[at], start, size)
         used = np.flatnonzero(fit)
         features.append(union[used])
         values.append(fit[used])
