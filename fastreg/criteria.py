@@ -3,11 +3,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpstrf
+from scipy.linalg.lapack import dpstrf, dtrtri
 from scipy.special import gammaln
 
 from fastreg.design import canonical_sparse, effective_threads
+from fastreg.kernels.factor import Basis
 from fastreg.path import path_of
 from fastreg.selection import Choice, best_of, first_unconverged, fit_at, plot_curves
 from fastreg.solvers.folds import Fold, know_folds
@@ -86,9 +86,7 @@ def degrees_of_freedom(gram, l2):
     factor, order, rank, _ = dpstrf((gram + np.diag(l2)) / np.outer(scale, scale), tol=DEPENDENT, lower=1)
     kept = order[:rank] - 1
     share = l2[kept] / scale[kept] ** 2
-    if not share.any():
-        return float(rank)
-    inverse = solve_triangular(np.tril(factor[:rank, :rank]), np.eye(rank), lower=True)
+    inverse = np.tril(dtrtri(factor[:rank, :rank], lower=1)[0])
     return rank - float(share @ np.einsum("ij,ij->j", inverse, inverse))
 
 
@@ -98,8 +96,7 @@ def sums_and_degrees(solver, solutions):
     gram, xy, _ = solver.moments_of(features)
     _, pen2, lower, upper = (np.broadcast_to(values, solutions.n_features)[features] if len(values) == 1
                              else values[features] for values in solver.penalty.arrays(solver.design.norms, solver.n))
-    # columns that are independent all together are so in every support
-    independent = not pen2.any() and degrees_of_freedom(gram, pen2) == len(features)
+    basis = None if pen2.any() else Basis(gram)
     ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
     rss, df = np.empty(len(solutions.alphas)), np.empty(len(solutions.alphas))
     for a, alpha in enumerate(solutions.alphas):
@@ -108,7 +105,7 @@ def sums_and_degrees(solver, solutions):
         block = gram[np.ix_(at, at)]
         rss[a] = solver.targets[0] @ solver.targets[0] - w @ (2 * xy[0, at] - block @ w)
         inside = (w > lower[at]) & (w < upper[at])
-        df[a] = np.count_nonzero(inside) if independent else degrees_of_freedom(
+        df[a] = basis.rank(at[inside]) if basis else degrees_of_freedom(
             block[np.ix_(inside, inside)], alpha * pen2[at[inside]])
     return np.maximum(rss, 0), df
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as reference
-from fastreg.kernels.quadratic import least_squares
+from fastreg.kernels.factor import Basis
+from fastreg.kernels.quadratic import LeastSquares
 from problems import correlated
 from referee import Referee
 from scipy.optimize import lsq_linear
@@ -325,19 +326,27 @@ def test_relaxed_fits_with_dependent_and_unpenalised_columns(data, mode, make):
             assert model.mse_path_[0, a, f] == pytest.approx(np.mean((y[test] - fit) ** 2), rel=1e-7)
 
 
-def test_the_smallest_set_of_dependent_columns(data):
+@pytest.mark.parametrize("limit", [np.inf, 0.4])
+def test_least_squares_and_rank_on_one_set_after_another(data, limit):
     X, y, _ = data
-    A = np.hstack([X, X @ np.random.default_rng(0).standard_normal((12, 5))])
+    rng = np.random.default_rng(0)
+    A = np.hstack([X, X @ rng.standard_normal((12, 5)), np.zeros((80, 1))])
     A, t = A - A.mean(axis=0), y - y.mean()
-    for start in (np.zeros(17), np.random.default_rng(1).standard_normal(17)):
-        w = least_squares(A.T @ A, A.T @ t, np.full(17, -np.inf), np.full(17, np.inf), start, np.linalg.norm(t))
-        assert np.count_nonzero(w) <= 12
-        np.testing.assert_allclose(A @ w, A @ np.linalg.lstsq(A, t, rcond=None)[0], atol=1e-8)
-        box = np.full(17, 0.4)
-        w = least_squares(A.T @ A, A.T @ t, -box, box, np.clip(start, -0.4, 0.4), np.linalg.norm(t))
-        best = lsq_linear(A, t, (-box, box), tol=1e-14)
-        assert np.abs(w).max() <= 0.4
-        assert np.square(A @ w - t).sum() == pytest.approx(2 * best.cost, rel=1e-8)
+    box = np.full(18, limit)
+    problem, basis = LeastSquares(A.T @ A, A.T @ t, -box, box, np.linalg.norm(t)), Basis(A.T @ A)
+    sets = [np.flatnonzero(rng.random(18) < share) for share in (0.3, 0.4, 0.0, 0.7, 0.9, 0.2, 1.0, 0.5, 0.6, 1.0)]
+    for at in sets:
+        rank = np.linalg.matrix_rank(A[:, at]) if len(at) else 0
+        assert basis.rank(at) == rank
+        w = problem.solve(at)
+        assert not np.delete(w, at).any() and np.abs(w).max() <= limit
+        if limit == np.inf:
+            assert np.count_nonzero(w) <= rank
+            fit = A[:, at] @ np.linalg.lstsq(A[:, at], t, rcond=None)[0]
+            np.testing.assert_allclose(A @ w, fit, atol=1e-8)
+        elif len(at):
+            best = lsq_linear(A[:, at], t, (-limit, limit), tol=1e-14)
+            assert np.square(A @ w - t).sum() == pytest.approx(2 * best.cost, rel=1e-8)
 
 
 # ---- several targets -----------------------------------------------------------------------------------------------

@@ -118,9 +118,9 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         Choose without folds, from one path for each l1_ratio on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
         the rows of positive weight, RSS is weighted by weights that sum to n. df is the trace of the hat matrix
-        of the support; coefficients at a limit other than zero do not count. A fit that leaves no residual
-        degrees of freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
-        as well, they raise.
+        of the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
+        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
+        folds: given as well, they raise.
     noise_variance : float or None
         The variance of y about its mean given X, if known: the criterion is then
         ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
@@ -470,9 +470,9 @@ class LassoCV(ElasticNetCV):
         Choose without folds, from one path on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
         the rows of positive weight, RSS is weighted by weights that sum to n. df is the rank of the columns
-        in the support; coefficients at a limit other than zero do not count. A fit that leaves no residual
-        degrees of freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about folds: given
-        as well, they raise.
+        in the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
+        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
+        folds: given as well, they raise.
     noise_variance : float or None
         The variance of y about its mean given X, if known: the criterion is then
         ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.

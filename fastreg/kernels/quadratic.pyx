@@ -519,9 +519,8 @@ cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
     return 0
 
 
-def least_squares(const double[:, ::1] G, const double[::1] q, const double[::1] lo, const double[::1] hi,
-                  const double[::1] start, double size):
-    """The small problem without penalties: minimise 1/2 w'Gw - q'w subject to lo <= w <= hi.
+cdef class LeastSquares:
+    """The small problem without penalties, for one set of coordinates after another: the factor goes along.
 
     Parameters
     ----------
@@ -531,37 +530,54 @@ def least_squares(const double[:, ::1] G, const double[::1] q, const double[::1]
         X'y.
     lo, hi : ndarray of shape (m,)
         They bracket 0.
-    start : ndarray of shape (m,)
-        Within the limits.
     size : float
         The norm of y, which says what rounding is.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        A minimiser that is zero at every column that depends on the others in use.
     """
-    cdef Py_ssize_t j, k, m = q.shape[0]
     cdef Quad Q
-    cdef double[::1] w = np.empty(m)
-    if m == 0:
-        return w.base
-    try:
-        quad_init(&Q)
+    cdef const double[:, ::1] G
+    cdef const double[::1] q, lo, hi
+
+    def __cinit__(self):
+        quad_init(&self.Q)
+
+    def __dealloc__(self):
+        quad_free(&self.Q)
+
+    def __init__(self, const double[:, ::1] G, const double[::1] q, const double[::1] lo, const double[::1] hi,
+                 double size):
+        cdef Py_ssize_t j, m = q.shape[0]
+        self.G, self.q, self.lo, self.hi = G, q, lo, hi
+        quad_reserve(&self.Q, m)
+        self.Q.G, self.Q.ldg, self.Q.noise = &G[0, 0] if m > 0 else NULL, m, 5e-15 * size
+        for j in range(m):
+            quad_add(&self.Q, 0, 0, 0, 0, q[j])
+
+    def solve(self, const Py_ssize_t[::1] at):
+        """Minimise 1/2 w'Gw - q'w subject to lo <= w <= hi and w = 0 outside the coordinates `at`.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            A minimiser that is zero at every column that depends on the others in use.
+        """
+        cdef Py_ssize_t j, k, m = self.Q.m
+        cdef Quad *Q = &self.Q
+        cdef double[::1] w = np.zeros(m)
+        if m == 0:
+            return w.base
         with nogil:
-            quad_reserve(&Q, m)
-            Q.G, Q.ldg, Q.slack, Q.noise = &G[0, 0], m, 0, 5e-15 * size
-            for j in range(m):
-                quad_add(&Q, 0, 0, lo[j], hi[j], q[j])
-                Q.w[j] = Q.seen[j] = start[j]
-            for j in range(m):
-                for k in range(m if start[j] != 0 else 0):
-                    Q.g[k] -= start[j] * G[j, k]
-            quad_place(&Q)
+            memset(Q.lo, 0, m * sizeof(double))
+            memset(Q.hi, 0, m * sizeof(double))
+            for k in range(at.shape[0]):
+                j = at[k]
+                Q.lo[j], Q.hi[j], w[j] = self.lo[j], self.hi[j], Q.w[j]
+            memcpy(Q.w, &w[0], m * sizeof(double))
+            quad_place(Q)
+            memcpy(Q.g, &self.q[0], m * sizeof(double))
+            memset(Q.seen, 0, m * sizeof(double))
+            _refresh(Q, True)
             for _ in range(50 + m):
-                if quad_solve(&Q, 4) == 1:
+                if quad_solve(Q, 4) == 1:
                     break
             memcpy(&w[0], Q.w, m * sizeof(double))
-    finally:
-        quad_free(&Q)
-    return w.base
+        return w.base

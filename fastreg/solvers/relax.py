@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastreg.kernels.quadratic import least_squares
+from fastreg.kernels.quadratic import LeastSquares
 from fastreg.solvers.blas import single_threaded_blas
 
 
@@ -29,19 +29,16 @@ def least_squares_on_supports(solver, solutions):
     union = np.union1d(solutions.features, free)
     gram, xy, means = solver.moments_of(union)
     lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in (penalty.lower, penalty.upper))
-    size = float(np.linalg.norm(solver.targets))
+    problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
     ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
-    last, fit = None, np.zeros(len(union))
     features, values, intercepts = [], [], np.empty_like(solutions.intercepts)
-    for a in range(len(solutions.alphas)):
-        at = np.searchsorted(union, np.union1d(solutions.features[ends[a]:ends[a + 1]], free))
-        if not np.array_equal(at, last):
-            start, fit, last = fit[at], np.zeros(len(union)), at
-            with nullcontext() if solver.small else single_threaded_blas:
-                fit[at] = least_squares(gram[np.ix_(at, at)], xy[0, at], lower[at], upper[at], start, size)
-        used = np.flatnonzero(fit)
-        features.append(union[used])
-        values.append(fit[used])
-        intercepts[a, 0] = solver.y_mean[0] - means[used] @ fit[used]
+    with nullcontext() if solver.small else single_threaded_blas:
+        for a in range(len(solutions.alphas)):
+            support = np.union1d(solutions.features[ends[a]:ends[a + 1]], free)
+            fit = problem.solve(np.searchsorted(union, support))
+            used = np.flatnonzero(fit)
+            features.append(union[used])
+            values.append(fit[used])
+            intercepts[a, 0] = solver.y_mean[0] - means[used] @ fit[used]
     return replace(solutions, columns=np.repeat(np.arange(len(features)), [len(f) for f in features]),
                    features=np.concatenate(features), values=np.concatenate(values), intercepts=intercepts)
