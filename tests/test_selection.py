@@ -349,6 +349,16 @@ def test_least_squares_and_rank_on_one_set_after_another(data, limit):
             assert np.square(A @ w - t).sum() == pytest.approx(2 * best.cost, rel=1e-8)
 
 
+@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
+def test_empty_supports(data, mode, make):
+    X, y, _ = data
+    model = LassoCV(alphas=[1e6], relax=True).fit(make(X), y)
+    assert not model.coef_.any() and model.intercept_ == pytest.approx(y.mean())
+    path = ElasticNetCV(alphas=[1e6, 1e5], criterion="bic").fit(make(X), y).ic_path_
+    assert path.best == (0, 0) and not path.df.any()
+    np.testing.assert_allclose(path.values, 80 * np.log(y.var()))
+
+
 # ---- several targets -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])

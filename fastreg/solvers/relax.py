@@ -14,7 +14,7 @@ def least_squares_on_supports(solver, solutions):
     Parameters
     ----------
     solver : PathSolver
-        Of one target; its rows, weights and limits are those of the fits.
+        Of one target: its moments_of, penalty (for the limits), targets and y_mean are asked.
     solutions : Solutions
         From it.
 
