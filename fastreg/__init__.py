@@ -4,6 +4,7 @@ Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `Ela
 (`regularization_path`, `lasso_path`, `enet_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
+from fastreg.criteria import InformationPath
 from fastreg.crossval import CrossValidatedPath
 from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
@@ -14,6 +15,7 @@ __all__ = [
     "CrossValidatedPath",
     "ElasticNet",
     "ElasticNetCV",
+    "InformationPath",
     "Lasso",
     "LassoCV",
     "RegularizationPath",

@@ -154,3 +154,33 @@ def check_alphas(alphas, eps, l1_ratio):
     if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
         raise ValueError("alphas must be finite and not negative.")
     return np.sort(alphas)[::-1].copy()
+
+
+def check_gammas(relax):
+    """Shares of the penalised fit in relaxed fits, an array of shape (n_gammas,), or None."""
+    if isinstance(relax, (bool, np.bool_)):
+        return np.array([0.0, 0.25, 0.5, 0.75, 1.0]) if relax else None
+    try:
+        gammas = np.asarray(relax, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"relax must be True, False or an array of numbers, got {relax!r}.") from None
+    if gammas.ndim != 1 or gammas.size == 0:
+        raise ValueError(f"relax must be True, False or a one-dimensional array, got shape {gammas.shape}.")
+    if not np.all((gammas >= 0) & (gammas <= 1)):
+        raise ValueError(f"relax must lie in [0, 1], got {relax!r}.")
+    return gammas
+
+
+def check_criterion(criterion, noise_variance, **of_folds):
+    """A criterion and the noise variance that goes with it; what is about folds must be None beside a criterion."""
+    if criterion is None:
+        if noise_variance is not None:
+            raise ValueError("noise_variance is for a criterion: give criterion='aic', 'bic' or 'ebic' as well.")
+        return
+    if not isinstance(criterion, str) or criterion not in ("aic", "bic", "ebic"):
+        raise ValueError(f"criterion must be None, 'aic', 'bic' or 'ebic', got {criterion!r}.")
+    if noise_variance is not None:
+        check_number(noise_variance, "noise_variance", 0, low_open=True)
+    for name, value in of_folds.items():
+        if value is not None:
+            raise ValueError(f"{name} is about folds, of which criterion={criterion!r} makes none.")

@@ -1,38 +1,51 @@
-"""Choosing alpha and l1_ratio by cross-validation: the function, and the object that it returns."""
+"""Choosing alpha, l1_ratio and gamma by cross-validation: the function, and the object that it returns."""
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import scipy.sparse as sp
 
-from fastreg.path import count_axis
-from fastreg.solvers.folds import jobs_and_threads, know_folds, predictions, solve_folds
-from fastreg.solvers.linear import PathSolver, alpha_grid, normalized_weight, solve_path
+from fastreg.design import canonical_sparse
+from fastreg.path import path_of
+from fastreg.selection import Choice, best_of, first_unconverged, fit_all_rows, plot_curves
+from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
+from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode, normalized_weight
+from fastreg.solvers.relax import least_squares_on_supports
+
+# A path that may end early is solved in pieces of at least so many alphas.
+LEAST_PIECE = 5
 
 
 @dataclass
 class CrossValidatedPath:
     """Scores of a cross-validated path, and what they make us choose.
 
+    A curve is one l1_ratio or, with relaxed fits, one pair of l1_ratio and gamma (gamma running fastest). Where
+    ``n_alphas_no_change`` ended a path early, scores, df and dual gaps of the alphas that were not solved are NaN.
+
     Attributes
     ----------
-    l1_ratios : ndarray of shape (n_l1_ratios,)
-    alphas : ndarray of shape (n_l1_ratios, n_alphas)
-        Decreasing, for each l1_ratio.
-    fold_scores : ndarray of shape (n_l1_ratios, n_alphas, n_folds)
+    l1_ratios : ndarray of shape (n_curves,)
+    alphas : ndarray of shape (n_curves, n_alphas)
+        Decreasing, for each curve.
+    fold_scores : ndarray of shape (n_curves, n_alphas, n_folds)
         Mean squared error on each test set, or the scorer's value.
-    mean, standard_error : ndarray of shape (n_l1_ratios, n_alphas)
+    mean, standard_error : ndarray of shape (n_curves, n_alphas)
         Over folds.
-    df : ndarray of shape (n_l1_ratios, n_alphas)
-        Mean number of non-zero coefficients.
-    dual_gaps : ndarray of shape (n_l1_ratios, n_alphas, n_folds)
-        Of each training fit, in units of the objective.
+    df : ndarray of shape (n_curves, n_alphas)
+        Mean number of non-zero coefficients of the penalised fits.
+    dual_gaps : ndarray of shape (n_curves, n_alphas, n_folds)
+        Of each penalised training fit, in units of the objective.
     metric : str
         What the scores are.
     greater_is_better : bool
     best, best_1se : tuple of int
-        Indices (l1_ratio, alpha): of the best mean, and of the largest alpha within one standard error of it at the
-        same l1_ratio.
+        Indices (curve, alpha): of the best mean, ties going to the larger alpha, and of the largest alpha within one
+        standard error of it on the same curve.
     selection_rule : {'min', '1se'}
         Which of them is chosen.
+    gammas : ndarray of shape (n_curves,) or None
+        Share of the penalised fit, of relaxed fits.
     """
 
     l1_ratios: np.ndarray
@@ -47,17 +60,22 @@ class CrossValidatedPath:
     best: tuple
     best_1se: tuple
     selection_rule: str
+    gammas: np.ndarray | None = None
 
     @property
     def chosen(self):
-        """Indices (l1_ratio, alpha) that the selection rule gives."""
+        """Indices (curve, alpha) that the selection rule gives."""
         return self.best if self.selection_rule == "min" else self.best_1se
+
+    def _label(self, curve):
+        return f"l1_ratio {self.l1_ratios[curve]:g}" + (
+            "" if self.gammas is None else f", gamma {self.gammas[curve]:g}")
 
     @property
     def reason(self):
         """In words, why these were chosen."""
-        (r, a), best = self.chosen, self.best
-        text = (f"alpha={self.alphas[r, a]:.6g}, l1_ratio={self.l1_ratios[r]:g}: "
+        (c, a), best = self.chosen, self.best
+        text = (f"alpha={self.alphas[c, a]:.6g}, {self._label(c).replace(' ', '=').replace(',=', ', ')}: "
                 f"{'largest' if self.greater_is_better else 'smallest'} mean {self.metric} "
                 f"({self.mean[best]:.6g}) over {self.fold_scores.shape[2]} folds")
         if self.selection_rule == "1se":
@@ -76,48 +94,36 @@ class CrossValidatedPath:
         -------
         matplotlib.axes.Axes
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        r, a = self.best
-        for k, ratio in enumerate(self.l1_ratios):
-            seen = self.alphas[k] > 0
-            if k == r:
-                ax.errorbar(self.alphas[k][seen], self.mean[k][seen], self.standard_error[k][seen], fmt="o-",
-                            markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5, label=f"l1_ratio {ratio:g}")
-            else:
-                ax.plot(self.alphas[k][seen], self.mean[k][seen], linewidth=1, alpha=0.6, label=f"l1_ratio {ratio:g}")
-        ax.axvline(self.alphas[r, a], color="0.3", linestyle="--", linewidth=1, label="best mean")
-        ax.axvline(self.alphas[self.best_1se], color="0.3", linestyle=":", linewidth=1, label="one standard error")
-        ax.set(xscale="log", xlabel="alpha", ylabel=f"{self.metric}, mean and standard error of folds")
-        ax.invert_xaxis()
-        ax.legend(fontsize="small")
-        seen = self.alphas[r] > 0
-        count_axis(ax, self.alphas[r][seen], self.df[r][seen], "non-zero coefficients (mean of folds)")
-        return ax
+        marks = [(self.alphas[self.best], "--", "best mean"), (self.alphas[self.best_1se], ":", "one standard error")]
+        return plot_curves(ax, self.alphas, self.mean, self.df, [self._label(c) for c in range(len(self.alphas))],
+                           self.best[0], marks, errors=self.standard_error,
+                           ylabel=f"{self.metric}, mean and standard error of folds",
+                           count_label="non-zero coefficients (mean of folds)")
 
 
-def select(alphas, fold_scores, greater_is_better):
+def select(alphas, fold_scores, greater_is_better, gammas=None):
     """(mean, standard error, best, best within one standard error); ties go to the larger alpha."""
     mean = fold_scores.mean(axis=2)
+    if np.isnan(mean).all():
+        raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
     folds = fold_scores.shape[2]
     error = fold_scores.std(axis=2, ddof=1) / np.sqrt(folds) if folds > 1 else np.zeros_like(mean)
     loss = -mean if greater_is_better else mean
-    best = tuple(int(i) for i in np.unravel_index(np.argmin(loss), loss.shape))
+    best = best_of(loss, alphas, gammas)
     near = np.flatnonzero(loss[best[0]] <= loss[best] + error[best])
     return mean, error, best, (best[0], int(near[0]))
 
 
-def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight, fit_intercept, tol, max_iter, n_jobs,
+def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight, fit_intercept, tol, max_iter, n_jobs,
                         n_threads, selection_rule="min", scorer=None, metric="squared error",
-                        greater_is_better=False, gram=None, refit=True, report=None):
+                        greater_is_better=False, gram=None, gammas=None, no_change=None, keep_paths=False, refit=True,
+                        report=None):
     """Solve the path of every fold and l1_ratio, score it on the test sets, choose, and solve on all data.
 
     Parameters
     ----------
-    X, y
-        Checked; y of shape (n,).
+    X, Y
+        Checked; Y of shape (n, n_targets), each column a problem of its own.
     folds : list of fastreg.solvers.folds.Fold
     l1_ratios : list of float
     alphas : int or ndarray
@@ -132,62 +138,151 @@ def cross_validate_path(X, y, folds, *, l1_ratios, alphas, eps, penalty, weight,
         (coef, intercept, X_test, y_test, weight_test) -> float; None is the weighted mean squared error.
     gram : bool or None
         True: Gram matrices of all features in every fit of dense X; None: as is faster.
+    gammas : ndarray of shape (n_gammas,) or None
+        Shares of the penalised fit in relaxed fits.
+    no_change : int or None
+        A path ends when the mean score has not improved for so many alphas.
+    keep_paths : bool
+        Keep the paths of the folds and, with refit, of all rows.
+    refit : bool
+    report : callable or None
+        Called now and then with the number of penalty values that are done with.
 
     Returns
     -------
-    result : CrossValidatedPath
-    solution : Solutions or None
-        At the chosen values on all data, where refit is true.
-    paths : list of list of Solutions
-        By l1_ratio and fold.
+    list of fastreg.selection.Choice, one for each target
     """
-    n = len(y)
+    n, n_targets = Y.shape
     for k, fold in enumerate(folds):
         for name, of_set in (("training", weight if weight is None else weight * fold.counts),
                              ("test", weight if weight is None else weight[fold.test])):
             if of_set is not None and not np.any(of_set > 0):
                 raise ValueError(f"sample_weight is zero for the whole {name} set of split {k} of cv.")
-    n_jobs, n_threads = jobs_and_threads(n_jobs, n_threads, len(folds) * len(l1_ratios))
-    settings = {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter, "gram": gram}
+    X = canonical_sparse(X) if sp.issparse(X) else X
+    n_jobs, n_threads = jobs_and_threads(n_jobs, n_threads, len(folds))
     count = alphas if isinstance(alphas, int) else len(alphas)
-    known = know_folds(X, y, folds, weight, fit_intercept, count * len(l1_ratios), n_threads)
-    whole = {"weight": normalized_weight(weight, n), "n_threads": n_threads,
-             "known": None if known is None else known.moments(np.ones(len(known.train)))}
-    grids = [alphas] * len(l1_ratios)
-    if isinstance(alphas, int):
-        lasso = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, fit_intercept=fit_intercept, **whole)
-        top = lasso.largest_alpha()
-        grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
-    penalties = [penalty(ratio) for ratio in l1_ratios]
-    paths = solve_folds(X, y, folds, grids, penalties, weight=weight, known=known, n_jobs=n_jobs, n_threads=n_threads,
-                        report=report, **settings)
-    scores = np.empty((len(l1_ratios), count, len(folds)))
-    for k, solved in enumerate(paths):
-        for f, path in enumerate(solved):
-            scores[k, :, f] = _scores(X, y, folds[f], path, weight, scorer,
-                                      None if known is None else (known, known.test[:, f]))
-    grids = np.stack(grids)
-    mean, error, best, best_1se = select(grids, scores, greater_is_better)
-    result = CrossValidatedPath(
-        np.asarray(l1_ratios, dtype=np.float64), grids, scores, mean, error,
-        np.array([np.mean([np.bincount(p.columns, minlength=count) for p in solved], axis=0) for solved in paths]),
-        np.array([np.stack([p.dual_gaps[:, 0] for p in solved], axis=1) for solved in paths]),
-        metric, greater_is_better, best, best_1se, selection_rule)
-    solution = None
-    if refit:
-        k, a = result.chosen
-        solution = solve_path(X, y[:, None], grids[k, a:a + 1], penalties[k], **whole, **settings)
-    return result, solution, paths
+    known = know_folds(X, Y, folds, weight, fit_intercept, count * len(l1_ratios), n_threads)
+    settings = {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
+    choices = []
+    for t in range(n_targets):
+        y, of_target = np.ascontiguousarray(Y[:, t]), None if known is None else known.target(t)
+        whole = {"fit_intercept": fit_intercept, "weight": normalized_weight(weight, n), "n_threads": n_threads,
+                 "known": None if known is None else of_target.moments(np.ones(len(known.train)))}
+        grids = [alphas] * len(l1_ratios)
+        if isinstance(alphas, int):
+            top = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, **whole).largest_alpha()
+            grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
+        found = []
+        for k, ratio in enumerate(l1_ratios):
+            done = (t * len(l1_ratios) + k) * count * len(folds)
+            found.append(_score_path(
+                fold_paths(X, y, folds, penalty(ratio), count, weight=weight, known=of_target, n_jobs=n_jobs,
+                           n_threads=n_threads, gram=gram_mode(X, grids[k], gram),
+                           then=partial(_fits, relax=gammas is not None),
+                           report=None if report is None else lambda more, done=done: report(done + more), **settings),
+                grids[k], partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),
+                (1 if gammas is None else len(gammas), count, len(folds)), greater_is_better, no_change, keep_paths))
+        curves = _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule)
+        fit = path = last = None
+        if refit:
+            c, a = curves.chosen
+            k = c if gammas is None else c // len(gammas)
+            fit, path, last = fit_all_rows(
+                X, y, penalty(l1_ratios[k]), grids[k], a, found[k].n_solved, keep_path=keep_paths, gram=gram, tol=tol,
+                max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c], **whole)
+        choices.append(Choice(curves, fit, path, [f.paths for f in found] if keep_paths else None,
+                              first_unconverged(*(f.unconverged for f in found), last)))
+    return choices
 
 
-def _scores(X, y, fold, path, weight, scorer, known):
-    """Score of each alpha of a path on the fold's test set."""
-    coefs, intercepts = path.sparse(), path.intercepts[:, 0]
-    on_test = None if weight is None else weight[fold.test]
+@dataclass
+class _Scored:
+    """The paths of all folds at one l1_ratio, scored."""
+
+    scores: np.ndarray      # (n_gammas, n_alphas, n_folds), NaN where no fit was made
+    df: np.ndarray          # (n_alphas,)
+    dual_gaps: np.ndarray   # (n_alphas, n_folds)
+    n_solved: int
+    paths: list | None
+    unconverged: object
+
+
+def _fits(solver, solutions, relax):
+    """What is scored of a fold: the penalised fits, and least squares on their supports or None."""
+    return solutions, least_squares_on_supports(solver, solutions) if relax else None
+
+
+def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_paths):
+    """Solve and score piece by piece, until the mean score improves no more.
+
+    Parameters
+    ----------
+    paths : FoldPaths
+    alphas : ndarray of shape (n_alphas,)
+    score : callable
+        (fold, Solutions, their refits or None) -> array of shape (n_gammas, n_alphas).
+    shape : tuple
+        (n_gammas, n_alphas, n_folds).
+    greater_is_better, no_change, keep_paths
+        As for cross_validate_path.
+
+    Returns
+    -------
+    _Scored
+    """
+    _, count, n_folds = shape
+    scored = _Scored(np.full(shape, np.nan), np.full(count, np.nan), np.full((count, n_folds), np.nan), 0, None, None)
+    step = count if no_change is None else max(no_change, LEAST_PIECE)
+    pieces = []
+    for a in range(0, count, step):
+        piece = slice(a, min(a + step, count))
+        found = paths.advance(alphas[piece], last=piece.stop == count)
+        for f, (solutions, refits) in enumerate(found):
+            scored.scores[:, piece, f] = score(f, solutions, refits)
+            scored.dual_gaps[piece, f] = solutions.dual_gaps[:, 0]
+        penalised = [solutions for solutions, _ in found]
+        scored.n_solved = piece.stop
+        scored.df[piece] = np.mean([np.bincount(s.columns, minlength=len(s.alphas)) for s in penalised], axis=0)
+        scored.unconverged = first_unconverged(scored.unconverged, *penalised)
+        if keep_paths:
+            pieces.append(penalised)
+        mean = scored.scores[:, :piece.stop].mean(axis=2)
+        best = best_of(-mean if greater_is_better else mean, np.broadcast_to(alphas[:piece.stop], mean.shape))
+        if no_change is not None and piece.stop - 1 - best[1] >= no_change:
+            break
+    if keep_paths:
+        scored.paths = [path_of(of_fold) for of_fold in zip(*pieces)]
+    return scored
+
+
+def _scores(X, y, folds, f, solutions, refits, *, gammas, weight, scorer, known):
+    """Scores of the alphas of a fold's path on its test set, for every gamma: shape (n_gammas, n_alphas)."""
+    test = folds[f].test
+    on_test = None if weight is None else weight[test]
+    fits = [solutions] if gammas is None else [solutions, refits]
+    shares = np.ones((1, 1)) if gammas is None else np.stack([gammas, 1 - gammas], axis=1)
     if scorer is not None:
-        dense, X_test, y_test = coefs.toarray(), X[fold.test], y[fold.test]
-        return [scorer(dense[:, a], intercepts[a], X_test, y_test, on_test) for a in range(len(intercepts))]
-    if known is not None:
-        return known[0].mean_squared_error(known[1], coefs, intercepts)
-    error = (predictions(X, fold.test, coefs, intercepts) - y[fold.test, None]) ** 2
-    return np.average(error, axis=0, weights=on_test)
+        X_test, y_test = X[test], y[test]
+        dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts[:, 0] for s in fits])
+        return [[scorer(share @ dense[:, a], float(share @ intercepts[:, a]), X_test, y_test, on_test)
+                 for a in range(len(solutions.alphas))] for share in shares]
+    coefs = solutions.sparse() if refits is None else sp.hstack([s.sparse() for s in fits], format="csc")
+    intercepts = np.concatenate([s.intercepts[:, 0] for s in fits])
+    if known is None:
+        products = mean_products(X, y, test, on_test, coefs, intercepts, len(fits))
+    else:
+        products = known.mean_products(known.test[:, f], coefs, intercepts, len(fits))
+    # the errors of a blend are the blend of errors
+    return np.maximum(np.einsum("gs,gt,sta->ga", shares, shares, products), 0)
+
+
+def _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule):
+    """The result object of all l1_ratios (and gammas)."""
+    each = 1 if gammas is None else len(gammas)
+    scores = np.concatenate([f.scores for f in found])
+    grids, ratios, df, gaps = (np.repeat(np.asarray(values, dtype=np.float64), each, axis=0) for values in (
+        grids, l1_ratios, [f.df for f in found], [f.dual_gaps for f in found]))
+    gammas = None if gammas is None else np.tile(gammas, len(found))
+    mean, error, best, best_1se = select(grids, scores, greater_is_better, gammas)
+    return CrossValidatedPath(ratios, grids, scores, mean, error, df, gaps, metric, greater_is_better, best, best_1se,
+                              selection_rule, gammas)

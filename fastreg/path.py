@@ -98,14 +98,15 @@ class RegularizationPath:
         Raises
         ------
         ValueError
-            If alpha is negative or not finite, or if exact is asked of a path that was pickled.
+            If alpha is negative or not finite, or if exact is asked of a path that was pickled or belongs to an
+            estimator.
         """
         wanted = np.atleast_1d(check_per_feature(alpha, "alpha", np.size(alpha), None))
         if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
             raise ValueError(f"alpha must be finite and not negative, got {alpha!r}.")
         if check_flag(exact, "exact"):
             if self._solve is None:
-                raise ValueError("exact=True needs the training data, which a pickled path has not kept.")
+                raise ValueError("exact=True needs the training data, which this path has not kept.")
             order = np.argsort(-wanted, kind="stable")
             solved = self._solve(wanted[order])
             back = np.argsort(order)
@@ -165,6 +166,14 @@ class RegularizationPath:
         ax.invert_xaxis()
         count_axis(ax, self.alphas[positive], self.df[positive], "non-zero coefficients")
         return ax
+
+
+def path_of(pieces, solve=None):
+    """RegularizationPath of the Solutions of one target, which may come in pieces."""
+    coefs = sp.csc_array(sp.hstack([s.sparse() for s in pieces], format="csc"))
+    alphas, intercepts, gaps, n_iters = (np.concatenate(parts) for parts in zip(*(
+        (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0]) for s in pieces)))
+    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, solve)
 
 
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
@@ -270,9 +279,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    coefs = found.sparse()
-    return RegularizationPath(found.alphas, coefs, found.intercepts[:, 0], found.dual_gaps[:, 0],
-                              np.diff(coefs.indptr), found.n_iters[:, 0], solve)
+    return path_of([found], solve)
 
 
 def check_per_product(Xy, p, n_targets):

@@ -27,6 +27,8 @@ LAYERS = {
     "solvers": 2,
     "checks": 3,
     "path": 3,
+    "selection": 3,
+    "criteria": 3,
     "crossval": 3,
     "estimators": 4,
     "_versions": 4,

@@ -67,10 +67,11 @@ SPLITS = {
 def cross_validate(X, y, splits, weight, *, standardize=False, fit_intercept=True, l1_ratios=(1.0,), n_jobs=1):
     splits = splits.split(np.zeros((60, 1))) if hasattr(splits, "split") else splits
     folds = as_folds(splits, len(y))
-    return folds, *cross_validate_path(
-        X, y, folds, l1_ratios=list(l1_ratios), alphas=12, eps=1e-2, weight=weight, fit_intercept=fit_intercept,
-        penalty=lambda ratio: Penalty(ratio, standardize=standardize), tol=TOL, max_iter=1000, n_jobs=n_jobs,
-        n_threads=None)  # fmt: skip
+    (choice,) = cross_validate_path(
+        X, y[:, None], folds, l1_ratios=list(l1_ratios), alphas=12, eps=1e-2, weight=weight,
+        fit_intercept=fit_intercept, tol=TOL, max_iter=1000, n_jobs=n_jobs, n_threads=None, keep_paths=True,
+        penalty=lambda ratio: Penalty(ratio, standardize=standardize))  # fmt: skip
+    return folds, choice.curves, choice.fit, choice.fold_paths
 
 
 @pytest.mark.parametrize("storage", ["C", "F", "float32", "csc_matrix", "csr_array"])
@@ -82,23 +83,23 @@ def test_each_fold_is_the_fit_of_its_rows(data, mode, storage, splits, weighted,
     weight = weight if weighted else None
     stored = np.asfortranarray(X, dtype=np.float32) if storage == "float32" else STORAGES[storage](X)
     X = (stored.toarray() if sp.issparse(stored) else np.asarray(stored)).astype(float)
-    folds, result, solution, paths = cross_validate(stored, y, SPLITS[splits], weight, l1_ratios=(0.5, 1.0), **options)
+    folds, result, fit, paths = cross_validate(stored, y, SPLITS[splits], weight, l1_ratios=(0.5, 1.0), **options)
     single = stored.dtype == np.float32
     for k, ratio in enumerate(result.l1_ratios):
         for f, fold in enumerate(folds):
             rows = np.repeat(np.arange(60), fold.counts)
             s = None if weight is None else weight[rows]
             on_test = None if weight is None else weight[fold.test]
-            coefs = paths[k][f].dense()
+            coefs = paths[k][f].coefs.toarray().T
             for a, alpha in enumerate(result.alphas[k]):
                 referee = Referee(X[rows], y[rows], alpha, ratio, sample_weight=s, **options)
-                w, b = coefs[a], paths[k][f].intercepts[a, 0]
+                w, b = coefs[a], paths[k][f].intercepts[a]
                 assert referee.relative_gap(w, b) <= (1e-6 if single else 1e-8)
                 error = np.average((y[fold.test] - X[fold.test] @ w - b) ** 2, weights=on_test)
                 assert result.fold_scores[k, a, f] == pytest.approx(error, rel=1e-4 if single else 1e-8)
     r, a = result.chosen
     referee = Referee(X, y, result.alphas[r, a], result.l1_ratios[r], sample_weight=weight, **options)
-    assert referee.relative_gap(solution.dense()[0], solution.intercepts[0, 0]) <= (1e-6 if single else 1e-8)
+    assert referee.relative_gap(fit.coef, fit.intercept) <= (1e-6 if single else 1e-8)
     assert result.mean[r, a] == result.mean.min()
 
 
@@ -146,7 +147,7 @@ def test_columns_that_are_constant_or_zero_in_a_fold(mode, storage):
     X[:, 2] = 0.0
     _, result, _, paths = cross_validate(STORAGES[storage](X), y, KFold(5), None)
     assert np.isfinite(result.fold_scores).all()
-    assert not paths[0][0].dense()[:, :3].any()
+    assert not paths[0][0].coefs.toarray()[:3].any()
 
 
 def test_leave_one_out(data, mode):
@@ -163,9 +164,9 @@ def test_leave_one_out(data, mode):
 def test_n_jobs_changes_nothing(data, mode, storage):
     X, y, weight = data
     results = [cross_validate(STORAGES[storage](X), y, KFold(5), weight, n_jobs=k) for k in (1, 2, 5, None)]
-    for _, result, solution, _ in results[1:]:
+    for _, result, fit, _ in results[1:]:
         np.testing.assert_array_equal(result.fold_scores, results[0][1].fold_scores)
-        np.testing.assert_array_equal(solution.values, results[0][2].values)
+        np.testing.assert_array_equal(fit.coef, results[0][2].coef)
 
 
 def test_rules_scorers_and_no_refit(data):
@@ -247,9 +248,8 @@ def test_bad_values(data, mode, make):
 @pytest.mark.parametrize("make", [np.asarray, sp.csc_matrix])
 def test_precompute_is_honoured(make, monkeypatch):
     X, y = correlated(40, 150, 0.5)
-    asked, solve_path = [], solver_folds.solve_path
-    monkeypatch.setattr(solver_folds, "solve_path",
-                        lambda *args, **kw: asked.append(kw["gram"]) or solve_path(*args, **kw))
+    asked, solver = [], solver_folds.PathSolver
+    monkeypatch.setattr(solver_folds, "PathSolver", lambda *args, **kw: asked.append(kw["gram"]) or solver(*args, **kw))
     free = LassoCV(alphas=10, tol=TOL, eps=0.05).fit(make(X), y)
     forced = LassoCV(alphas=10, tol=TOL, eps=0.05, precompute=True).fit(make(X), y)
     assert asked == [None] * 5 + [True] * 5
@@ -289,13 +289,13 @@ def test_within_scikit_learn_s_tools(data):
 
 def test_an_interrupt_stops_the_workers(monkeypatch):
     X, y = correlated(300, 3000, 0.9)
-    finished, solve_path = [], solver_folds.solve_path
+    finished, advance = [], solver_folds.PathSolver.advance
 
     def interrupted(self, timeout=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
-    monkeypatch.setattr(solver_folds, "solve_path", lambda *args, **kw: finished.append(solve_path(*args, **kw)))
+    monkeypatch.setattr(solver_folds.PathSolver, "advance", lambda *args: finished.append(advance(*args)))
     with pytest.raises(KeyboardInterrupt):
         LassoCV(n_jobs=2, alphas=2000, eps=1e-4, tol=1e-12).fit(X, y)
     assert not finished                       # given up on the way, each of them

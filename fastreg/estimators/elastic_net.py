@@ -46,14 +46,14 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
         tags.input_tags.sparse = True
         return tags
 
-    def _check_data(self, X, y, multi_output=True):
+    def _check_data(self, X, y):
         """X and y checked, n_features_in_ and feature_names_in_ set."""
-        if is_plain(X, y) and (multi_output or y.ndim == 1):
+        if is_plain(X, y):
             self.n_features_in_ = X.shape[1]
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
             return X, y
-        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=multi_output, y_numeric=True,
+        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
                              ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
 
 

@@ -9,18 +9,26 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fastreg.checks import (
     check_alphas,
+    check_criterion,
     check_flag,
+    check_gammas,
     check_number,
     check_penalty_options,
     check_selection,
     check_threads,
     check_weight,
 )
+from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
 from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin
 from fastreg.path import warn_unless_converged
+from fastreg.selection import first_unconverged
 from fastreg.solvers.folds import as_folds
 from fastreg.solvers.linear import Penalty
+
+# What a fit with other parameters may not set.
+OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
+                       "dual_gap_", "n_iter_", "path_", "coef_path_", "fold_paths_")
 
 
 def _check_cv(cv):
@@ -44,9 +52,10 @@ class _Progress:
 
 
 class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
-    """Elastic net with alpha and l1_ratio chosen by cross-validation.
+    """Elastic net with alpha and l1_ratio chosen by cross-validation or by an information criterion.
 
-    For every fold and l1_ratio, minimises along a path of alphas, over w and b and the fold's training rows::
+    For every l1_ratio and the training rows of every fold (all rows with `criterion`), minimises along a path of
+    alphas, over w and b::
 
         1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
@@ -79,7 +88,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     verbose : bool or int, default=0
         Show progress on standard error.
     n_jobs : int or None
-        Paths solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
+        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -100,22 +109,53 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
     n_threads : int or None
         For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
+    n_alphas_no_change : int or None
+        End the path of an l1_ratio when the mean score over folds has not improved for so many alphas. The folds go in
+        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
+    keep_paths : bool, default=False
+        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+    criterion : {'aic', 'bic', 'ebic'} or None
+        Choose without folds, from one path for each l1_ratio on all rows, by the smallest
+        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
+        the rows of positive weight, RSS is weighted by weights that sum to n. df is the trace of the hat matrix
+        of the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
+        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
+        folds: given as well, they raise.
+    noise_variance : float or None
+        The variance of y about its mean given X, if known: the criterion is then
+        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
+    relax : bool or array-like of shape (n_gammas,), default=False
+        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
+        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha and l1_ratio.
+        True stands for (0, 0.25, 0.5, 0.75, 1).
 
     Attributes
     ----------
     alpha_, l1_ratio_ : float
         The chosen values.
+    gamma_ : float
+        The chosen share of the penalised fit, with `relax`.
     alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+        The largest alpha within one standard error of the best mean score, at the best l1_ratio (and gamma).
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
-        Mean squared error on each test set, without `scoring`.
+        Mean squared error on each test set, without `scoring`; with `relax` the axis before n_alphas is n_gammas.
     cv_path_ : CrossValidatedPath
         Scores, their mean and standard error, what was chosen and why, and a plot.
+    criterion_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
+        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    ic_path_ : InformationPath
+        The same with degrees of freedom, what was chosen and why, and a plot.
+    path_ : RegularizationPath
+        Of all rows at the chosen l1_ratio, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
+    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
+        Its coefficients, without relaxation.
+    fold_paths_ : list of list of RegularizationPath
+        The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     dual_gap_ : float
-        Duality gap of the fit on all rows, in units of the objective.
+        Duality gap of the (penalised) fit on all rows, in units of the objective.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -126,10 +166,19 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     fastreg.ElasticNet : At one alpha.
     fastreg.regularization_path : A path without folds.
 
+    Notes
+    -----
+    With a 2-D y each column chooses for itself: every attribute has a first axis of targets, or is a list of what a
+    single target gives where it is no number or array. A single column is one target.
+
     References
     ----------
-    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed., section 7.10 (the rule of one
-    standard error).
+    The rule of one standard error: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed.,
+    section 7.10. Degrees of freedom: Zou, Hastie and Tibshirani, "On the 'degrees of freedom' of the lasso", Ann.
+    Statist. 35 (2007); Tibshirani and Taylor, "Degrees of freedom in lasso problems", Ann. Statist. 40 (2012). EBIC
+    (with gamma = 1): Chen and Chen, "Extended Bayesian information criteria for model selection with large model
+    spaces", Biometrika 95 (2008). Relaxed fits: Meinshausen, "Relaxed lasso", Comput. Stat. Data Anal. 52 (2007), in
+    the form of Hastie, Tibshirani and Tibshirani, "Best subset, forward stepwise or lasso?", Stat. Sci. 35 (2020).
 
     Examples
     --------
@@ -144,7 +193,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000,
                  tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
         self.l1_ratio = l1_ratio
         self.eps = eps
         self.alphas = alphas
@@ -167,6 +217,11 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         self.upper_limits = upper_limits
         self.standardize = standardize
         self.n_threads = n_threads
+        self.n_alphas_no_change = n_alphas_no_change
+        self.keep_paths = keep_paths
+        self.criterion = criterion
+        self.noise_variance = noise_variance
+        self.relax = relax
 
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha and l1_ratio, and fit.
@@ -175,7 +230,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         ----------
         X : array-like or sparse of shape (n_samples, n_features)
             Used where it lies; see ElasticNet.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), float or None
             Weighs the training rows and, in the mean squared error or the scorer, the test rows of each fold.
         **params : dict
@@ -196,49 +251,94 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             Where `max_iter` ended a fit before its gap was reached.
         """
         settings, ratios = self._check_parameters()
-        X, y = self._check_data(X, y, multi_output=False)
+        X, y = self._check_data(X, y)
         n, p = X.shape
+        Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         options["standardize"] = check_flag(self.standardize, "standardize")
         alphas = check_alphas(self.alphas, self.eps, min(ratios))
-        weight = check_weight(sample_weight, n)
-        splits = _check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params))
-        folds = as_folds(splits, n)
-        scorer = self._scorer()
-        count = alphas if isinstance(alphas, int) else len(alphas)
-        progress = _Progress(type(self).__name__, count * len(folds) * len(ratios)) if self.verbose else None
-        self.cv_path_, solution, paths = cross_validate_path(
-            X, np.asarray(y, dtype=np.float64), folds, l1_ratios=ratios, alphas=alphas, eps=self.eps, weight=weight,
-            penalty=lambda ratio: Penalty(ratio, **options), refit=check_flag(self.refit, "refit"), report=progress,
-            scorer=None if scorer is None else self._score_with(scorer),
-            metric="squared error" if scorer is None else str(self.scoring),
-            greater_is_better=scorer is not None, **settings)
+        count = (alphas if isinstance(alphas, int) else len(alphas)) * len(ratios) * Y.shape[1]
+        settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": self.eps, "weight": check_weight(sample_weight, n),
+                     "penalty": lambda ratio: Penalty(ratio, **options)}
+        if self.criterion is None:
+            folds = as_folds(_check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params)), n)
+            settings |= self._settings_of_folds()
+            progress = self._progress(count * len(folds))
+            choices = cross_validate_path(X, Y, folds, report=progress, **settings)
+        else:
+            if params:
+                raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
+            progress = self._progress(count)
+            choices = choose_by_criterion(X, Y, criterion=self.criterion, noise_variance=self.noise_variance,
+                                          report=progress, **settings)
         if progress is not None:
             progress(progress.total)
-        for solved in [s for at_ratio in paths for s in at_ratio] + [solution] * (solution is not None):
-            if not solved.converged.all():
-                warn_unless_converged(solved, self.max_iter, stacklevel=2)
-                break
-        self._keep(solution)
+        unconverged = first_unconverged(*(choice.unconverged for choice in choices))
+        if unconverged is not None:
+            warn_unless_converged(unconverged, self.max_iter, stacklevel=2)
+        self._keep(choices, y)
         return self
 
-    def _keep(self, solution):
-        path = self.cv_path_
-        r, a = path.chosen
-        self.alpha_, self.alpha_1se_ = float(path.alphas[r, a]), float(path.alphas[path.best_1se])
-        self.alphas_ = path.alphas[0] if len(path.alphas) == 1 or not isinstance(self.alphas, Integral) else path.alphas
+    def _keep(self, choices, y):
+        """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
+        for name in OPTIONAL_ATTRIBUTES:
+            vars(self).pop(name, None)
+        found = [self._attributes(choice) for choice in choices]
+        for name in found[0]:
+            values = [one[name] for one in found]
+            many = np.stack(values) if isinstance(values[0], (float, np.ndarray)) else values
+            setattr(self, name, values[0] if len(values) == 1 else many)
+        if hasattr(self, "intercept_"):
+            if not self.fit_intercept:
+                self.intercept_ = 0.0
+            elif y.ndim == 2:
+                self.intercept_ = np.atleast_1d(self.intercept_)
+
+    def _attributes(self, choice):
+        """The attributes that the choice of one target gives."""
+        curves, fit = choice.curves, choice.fit
+        c, a = curves.chosen
+        by_folds = self.criterion is None
+        gammas = check_gammas(self.relax)
+        each = 1 if gammas is None else len(gammas)       # curves of an l1_ratio
+        one = len(curves.alphas) == each
+        out = {"alpha_": float(curves.alphas[c, a]),
+               "alphas_": curves.alphas[0] if one or not isinstance(self.alphas, Integral) else curves.alphas[::each]}
         if "l1_ratio" in self.get_params():
-            self.l1_ratio_ = float(path.l1_ratios[r])
-        if self.scoring is None:
-            self.mse_path_ = path.fold_scores[0] if len(path.alphas) == 1 else path.fold_scores
-        elif hasattr(self, "mse_path_"):
-            del self.mse_path_
-        if solution is not None:
-            self.coef_ = solution.dense()[0]
-            self.intercept_ = float(solution.intercepts[0, 0]) if self.fit_intercept else 0.0
-            self.dual_gap_ = float(solution.dual_gaps[0, 0])
-            self.n_iter_ = int(solution.n_iters[0, 0])
+            out["l1_ratio_"] = float(curves.l1_ratios[c])
+        if by_folds:
+            out |= {"cv_path_": curves, "alpha_1se_": float(curves.alphas[curves.best_1se])}
+        else:
+            out |= {"ic_path_": curves, "criterion_": curves.values[0] if one else curves.values}
+        if gammas is not None:
+            out["gamma_"] = float(curves.gammas[c])
+        if by_folds and self.scoring is None:
+            shape = (() if one else (-1,)) + (() if gammas is None else (each,)) + curves.fold_scores.shape[1:]
+            out["mse_path_"] = curves.fold_scores.reshape(shape)
+        if fit is not None:
+            out |= {"coef_": fit.coef, "intercept_": fit.intercept, "dual_gap_": fit.dual_gap, "n_iter_": fit.n_iter}
+        if choice.path is not None:
+            out |= {"path_": choice.path, "coef_path_": choice.path.coefs}
+        if choice.fold_paths is not None:
+            out["fold_paths_"] = choice.fold_paths
+        return out
+
+    def _progress(self, total):
+        return _Progress(type(self).__name__, total) if self.verbose else None
+
+    def _settings_of_folds(self):
+        """What cross_validate_path takes beyond what a criterion does."""
+        scorer = self._scorer()
+        return {
+            "n_jobs": self.n_jobs,
+            "selection_rule": self.selection_rule,
+            "scorer": None if scorer is None else self._score_with(scorer),
+            "metric": "squared error" if scorer is None else str(self.scoring),
+            "greater_is_better": scorer is not None,
+            "gammas": check_gammas(self.relax),
+            "no_change": self.n_alphas_no_change,
+        }
 
     def _scorer(self):
         if self.scoring is None:
@@ -290,28 +390,28 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             raise ValueError(f"selection_rule must be 'min' or '1se', got {self.selection_rule!r}.")
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")
+        if self.n_alphas_no_change is not None:
+            check_number(self.n_alphas_no_change, "n_alphas_no_change", 1, kind=Integral)
+        check_criterion(self.criterion, self.noise_variance, cv=self.cv, scoring=self.scoring,
+                        selection_rule=None if self.selection_rule == "min" else self.selection_rule,
+                        relax=check_gammas(self.relax), n_alphas_no_change=self.n_alphas_no_change)
         check_flag(self.copy_X, "copy_X")
         check_selection(self.selection)
         return {
             "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "tol": check_number(self.tol, "tol", 0),
             "max_iter": int(check_number(self.max_iter, "max_iter", 1, kind=Integral)),
-            "n_jobs": self.n_jobs,
             "n_threads": check_threads(self.n_threads),
-            "selection_rule": self.selection_rule,
             "gram": True if self.precompute is True else None,
+            "keep_paths": check_flag(self.keep_paths, "keep_paths"),
+            "refit": check_flag(self.refit, "refit"),
         }, [float(ratio) for ratio in ratios]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = False
-        return tags
 
 
 class LassoCV(ElasticNetCV):
-    """Lasso with alpha chosen by cross-validation.
+    """Lasso with alpha chosen by cross-validation or by an information criterion.
 
-    For every fold, minimises along a path of alphas, over w and b and the fold's training rows::
+    For the training rows of every fold (all rows with `criterion`), minimises along a path of alphas, over w and b::
 
         1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j |w_j|
 
@@ -340,7 +440,7 @@ class LassoCV(ElasticNetCV):
     verbose : bool or int, default=0
         Show progress on standard error.
     n_jobs : int or None
-        Paths solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
+        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -361,22 +461,53 @@ class LassoCV(ElasticNetCV):
         Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
     n_threads : int or None
         For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
+    n_alphas_no_change : int or None
+        End the path when the mean score over folds has not improved for so many alphas. The folds go in
+        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
+    keep_paths : bool, default=False
+        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+    criterion : {'aic', 'bic', 'ebic'} or None
+        Choose without folds, from one path on all rows, by the smallest
+        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
+        the rows of positive weight, RSS is weighted by weights that sum to n. df is the rank of the columns
+        in the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
+        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
+        folds: given as well, they raise.
+    noise_variance : float or None
+        The variance of y about its mean given X, if known: the criterion is then
+        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
+    relax : bool or array-like of shape (n_gammas,), default=False
+        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
+        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha.
+        True stands for (0, 0.25, 0.5, 0.75, 1).
 
     Attributes
     ----------
     alpha_ : float
         The chosen value.
+    gamma_ : float
+        The chosen share of the penalised fit, with `relax`.
     alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score.
+        The largest alpha within one standard error of the best mean score (at the best gamma).
     alphas_ : ndarray of shape (n_alphas,)
-    mse_path_ : ndarray of shape (n_alphas, n_folds)
+    mse_path_ : ndarray of shape (n_alphas, n_folds) or, with `relax`, (n_gammas, n_alphas, n_folds)
         Mean squared error on each test set, without `scoring`.
     cv_path_ : CrossValidatedPath
         Scores, their mean and standard error, what was chosen and why, and a plot.
+    criterion_ : ndarray of shape (n_alphas,)
+        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    ic_path_ : InformationPath
+        The same with degrees of freedom, what was chosen and why, and a plot.
+    path_ : RegularizationPath
+        Of all rows, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
+    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
+        Its coefficients, without relaxation.
+    fold_paths_ : list of list of RegularizationPath
+        The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     dual_gap_ : float
-        Duality gap of the fit on all rows, in units of the objective.
+        Duality gap of the (penalised) fit on all rows, in units of the objective.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -386,6 +517,10 @@ class LassoCV(ElasticNetCV):
     --------
     ElasticNetCV : With an L2 penalty as well.
     fastreg.Lasso : At one alpha.
+
+    Notes
+    -----
+    Several targets, and the sources of the methods, as for ElasticNetCV.
 
     Examples
     --------
@@ -402,11 +537,13 @@ class LassoCV(ElasticNetCV):
     def __init__(self, *, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000, tol=1e-4,
                  copy_X=True, cv=None, verbose=False, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
         super().__init__(
             eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
             copy_X=copy_X, cv=cv, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
             selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
-            standardize=standardize, n_threads=n_threads)
+            standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change,
+            keep_paths=keep_paths, criterion=criterion, noise_variance=noise_variance, relax=relax)
         del self.l1_ratio

@@ -11,6 +11,8 @@ from libc.math cimport sqrt
 from libc.stdlib cimport malloc, free
 from libc.string cimport memcpy, memmove
 
+import numpy as np
+
 from scipy.linalg.cython_blas cimport dsyrk, dtrsm, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf
 
@@ -209,3 +211,51 @@ cdef int factor_remove(Factor *f, const int *pos, Py_ssize_t d) except -1 nogil:
         to += 1
     f.s = to
     return 0
+
+
+cdef class Basis:
+    """The rank of one set of columns after another, from their Gram matrix: the factor goes along.
+
+    Parameters
+    ----------
+    G : ndarray of shape (m, m)
+    """
+    cdef Factor f
+    cdef const double[:, ::1] G
+    cdef double[::1] zero
+    cdef char[::1] wanted
+    cdef int[::1] moves
+
+    def __cinit__(self, const double[:, ::1] G):
+        factor_init(&self.f)
+        self.G, self.zero = G, np.zeros(G.shape[0])
+        self.wanted, self.moves = np.zeros(G.shape[0], dtype=np.int8), np.empty(G.shape[0], dtype=np.intc)
+
+    def __dealloc__(self):
+        factor_free(&self.f)
+
+    def rank(self, const Py_ssize_t[::1] at):
+        """The rank of the columns `at`."""
+        cdef Py_ssize_t i, n = 0
+        cdef char[::1] dependent = np.empty(max(1, at.shape[0]), dtype=np.int8)
+        if at.shape[0] == 0:
+            factor_clear(&self.f)
+            return 0
+        self.wanted[:] = 0
+        for i in range(at.shape[0]):
+            self.wanted[at[i]] = 1
+        with nogil:
+            for i in range(self.f.s):
+                if self.wanted[self.f.idx[i]]:
+                    self.wanted[self.f.idx[i]] = 0
+                else:
+                    self.moves[n] = <int> i
+                    n += 1
+            factor_remove(&self.f, &self.moves[0], n)
+            n = 0
+            for i in range(at.shape[0]):
+                if self.wanted[at[i]]:
+                    self.moves[n] = <int> at[i]
+                    n += 1
+            factor_append(&self.f, &self.G[0, 0], self.G.shape[0], &self.zero[0], &self.moves[0], n, &dependent[0])
+        return self.f.s

@@ -17,28 +17,28 @@ from fastreg.kernels.memory cimport grow
 cdef Py_ssize_t ROWS = 512               # rows of a part loaded at a time
 
 
-def part_sums(Design d, const double[::1] y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift,
-              double level):
+def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift):
     """Sums of weighted products over each part of the rows.
 
     Parameters
     ----------
     d : Design
         Dense, with its sample weights s.
-    y : ndarray of shape (n,)
+    Y : ndarray of shape (n_targets, n)
+        Less a level of its own for each target: one that X and y share costs digits.
     part : ndarray of int32, shape (n,)
         The part of each row, in [0, n_parts).
     n_parts : int
     shift : ndarray of shape (p,)
-    level : float
-        What to subtract from X and y, so that a common level costs no digits.
+        What to subtract from X, for the same reason.
 
     Returns
     -------
-    ndarray of shape (n_parts, p + 2, p + 2)
-        ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i - level, 1)``.
+    ndarray of shape (n_parts, p + n_targets + 1, p + n_targets + 1)
+        ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i, 1)``.
     """
-    cdef Py_ssize_t q = d.p + 2, block = ROWS * n_parts, a, b, blocks = (d.n + block - 1) // block
+    cdef Py_ssize_t q = d.p + Y.shape[0] + 1, block = ROWS * n_parts, a, b
+    cdef Py_ssize_t blocks = (d.n + block - 1) // block
     cdef double[:, :, ::1] sums = np.zeros((n_parts, q, q))
     order_ = np.argsort(part, kind="stable").astype(np.int32)
     cdef int[::1] order = order_
@@ -48,28 +48,27 @@ def part_sums(Design d, const double[::1] y, const int[::1] part, Py_ssize_t n_p
     with nogil:
         if threads > 1:
             for a in prange(n_parts, num_threads=threads, schedule="dynamic", chunksize=1):
-                _whole_part(d, y, order, shift, level, &at[a], end[a], block, blocks, &sums[a, 0, 0])
+                _whole_part(d, Y, order, shift, &at[a], end[a], block, blocks, &sums[a, 0, 0])
         else:
             for b in range(blocks):              # parts take turns on rows that are in cache
                 for a in range(n_parts):
-                    _rows_of_part(d, y, order, shift, level, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
+                    _rows_of_part(d, Y, order, shift, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
     found = sums.base
     return np.triu(found.transpose(0, 2, 1)) + np.triu(found.transpose(0, 2, 1), 1).transpose(0, 2, 1)
 
 
-cdef int _whole_part(Design d, const double[::1] y, const int[::1] order, const double[::1] shift, double level,
-                     Py_ssize_t *at, Py_ssize_t end, Py_ssize_t block, Py_ssize_t blocks,
-                     double *total) except -1 nogil:
+cdef int _whole_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t *at,
+                     Py_ssize_t end, Py_ssize_t block, Py_ssize_t blocks, double *total) except -1 nogil:
     cdef Py_ssize_t b
     for b in range(blocks):
-        _rows_of_part(d, y, order, shift, level, at, end, (b + 1) * block, total)
+        _rows_of_part(d, Y, order, shift, at, end, (b + 1) * block, total)
     return 0
 
 
-cdef int _rows_of_part(Design d, const double[::1] y, const int[::1] order, const double[::1] shift, double level,
+cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift,
                        Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double *total) except -1 nogil:
     """Add the rows of a part that come next and lie before row `upto`."""
-    cdef Py_ssize_t m = 0, i, q = d.p + 2
+    cdef Py_ssize_t m = 0, i, t, T = Y.shape[0], q = d.p + T + 1
     cdef int im, iq = <int> q
     cdef double one = 1, root
     cdef double *B = NULL
@@ -81,8 +80,9 @@ cdef int _rows_of_part(Design d, const double[::1] y, const int[::1] order, cons
     d.load_rows(0, &order[at[0]], m, &shift[0], B)
     for i in range(m):
         root = 1 if d.root == NULL else d.root[order[at[0] + i]]
-        B[d.p * m + i] = root * (y[order[at[0] + i]] - level)
-        B[(d.p + 1) * m + i] = root
+        for t in range(T):
+            B[(d.p + t) * m + i] = root * Y[t, order[at[0] + i]]
+        B[(d.p + T) * m + i] = root
     im = <int> m
     dsyrk('U', 'T', &iq, &im, &one, B, &im, &one, total, &iq)
     free(B)

@@ -5,15 +5,16 @@ matrix, means and X'y of every training set, and the squared errors of every tes
 """
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.design import as_design, effective_threads
 from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import Moments, normalized_weight, prefers_gram, solve_path
+from fastreg.solvers.linear import Moments, PathSolver, normalized_weight, prefers_gram
 
 # Parts of the rows beyond which the folds are solved one by one (random splits that overlap in every way).
 MOST_PARTS = 64
@@ -75,24 +76,36 @@ def parts_of(folds, n):
 
 
 class KnownFolds:
-    """Moments of all training sets, and squared errors on all test sets, from one pass over dense X."""
+    """Moments of all training sets, and squared errors on all test sets, from one pass over dense X.
 
-    def __init__(self, X, y, weight, fit_intercept, part, train, test, n_threads):
-        self.train, self.test, self.centred, self.n = train, test, fit_intercept, len(y)
-        weight = np.ones(len(y)) if weight is None else weight
+    `sums` belongs to all columns of Y; `target` gives what one of them needs, with the methods below.
+    """
+
+    def __init__(self, X, Y, weight, fit_intercept, part, train, test, n_threads):
+        self.train, self.test, self.centred, self.n = train, test, fit_intercept, len(Y)
+        weight = np.ones(len(Y)) if weight is None else weight
         some = np.flatnonzero(weight)[:1000]
         self.shift = np.zeros(X.shape[1])
-        self.level = 0.0
+        self.levels = np.zeros(Y.shape[1])
         if fit_intercept:
             self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
-            self.level = float(np.average(y, weights=weight))
+            self.levels = np.average(Y, axis=0, weights=weight)
         design = as_design(X, weight, fit_intercept, n_threads)
         with single_threaded_blas:
-            self.sums = part_sums(design, np.ascontiguousarray(y, dtype=np.float64), part, len(train), self.shift,
-                                  self.level)
+            self.sums = part_sums(design, np.ascontiguousarray((Y - self.levels).T), part, len(train), self.shift)
+
+    def target(self, t):
+        """The same of column t of Y alone."""
+        if len(self.levels) == 1:
+            return self
+        p = len(self.shift)
+        keep = np.r_[:p, p + t, self.sums.shape[1] - 1]
+        one = copy(self)
+        one.levels, one.sums = self.levels[t:t + 1], self.sums[:, keep[:, None], keep]
+        return one
 
     def moments(self, counts):
-        """Moments of a union of parts, its weights summing to the number of all rows as solve_path wants them."""
+        """Moments of a union of parts, its weights summing to the number of all rows as PathSolver wants them."""
         S = np.tensordot(counts.astype(np.float64), self.sums, 1)
         p = len(self.shift)
         weight, scale = S[-1, -1], self.n / S[-1, -1]
@@ -104,12 +117,12 @@ class KnownFolds:
         return Moments(np.ascontiguousarray(gram), np.ascontiguousarray(xy[None]),
                        np.ascontiguousarray((self.shift + means) * self.centred), norms)
 
-    def mean_squared_error(self, counts, coefs, intercepts):
-        """Weighted mean squared error on a union of parts for each column of coefs."""
+    def mean_products(self, counts, coefs, intercepts, n_sets):
+        """Weighted mean products of errors on a union of parts, as the function `mean_products` gives them."""
         S = np.tensordot(counts.astype(np.float64), self.sums, 1)
         coefs = coefs.toarray()
-        v = np.vstack([-coefs, np.ones(len(intercepts)), self.level - intercepts - self.shift @ coefs])
-        return np.maximum(np.einsum("ia,ia->a", v, S @ v), 0) / S[-1, -1]
+        v = np.vstack([-coefs, np.ones(len(intercepts)), self.levels - intercepts - self.shift @ coefs])
+        return _products(v, S @ v, n_sets) / S[-1, -1]
 
 
 def predictions(X, rows, coefs, intercepts):
@@ -125,27 +138,55 @@ def predictions(X, rows, coefs, intercepts):
     return out + intercepts
 
 
-def know_folds(X, y, folds, weight, fit_intercept, n_alphas, n_threads):
+def mean_products(X, y, rows, weight, coefs, intercepts, n_sets):
+    """Weighted mean products of the errors of several sets of coefficients on rows of X.
+
+    Parameters
+    ----------
+    X : ndarray or scipy sparse, shape (n, p)
+    y : ndarray of shape (n,)
+    rows : ndarray of int
+    weight : ndarray of shape (n_rows,) or None
+    coefs : sparse array of shape (p, n_sets * n_alphas)
+    intercepts : ndarray of shape (n_sets * n_alphas,)
+    n_sets : int
+
+    Returns
+    -------
+    ndarray of shape (n_sets, n_sets, n_alphas)
+        Its diagonal in the first two axes is the mean squared error of each set.
+    """
+    error = predictions(X, rows, coefs, intercepts) - y[rows, None]
+    return _products(error if weight is None else error * weight[:, None], error, n_sets) / (
+        len(rows) if weight is None else weight.sum())
+
+
+def _products(u, v, n_sets):
+    u, v = (a.reshape(len(a), n_sets, -1) for a in (u, v))
+    return np.einsum("isa,ita->sta", u, v)
+
+
+def know_folds(X, Y, folds, weight, fit_intercept, n_alphas, n_threads):
     """KnownFolds where the Gram matrix pays, else None."""
     if not prefers_gram(X, n_alphas):
         return None
-    part, train, test = parts_of(folds, len(y))
-    if part is None or 8 * len(train) * (X.shape[1] + 2) ** 2 > X.nbytes + 2**26:
+    part, train, test = parts_of(folds, len(Y))
+    if part is None or 8 * len(train) * (X.shape[1] + Y.shape[1] + 1) ** 2 > X.nbytes + 2**26:
         return None
-    return KnownFolds(X, y, weight, fit_intercept, part, train, test, n_threads)
+    return KnownFolds(X, Y, weight, fit_intercept, part, train, test, n_threads)
 
 
-def solve_folds(X, y, folds, grids, penalties, *, weight, known, n_jobs, n_threads, report=None, **settings):
-    """Paths of every fold for every penalty.
+class FoldPaths:
+    """Paths of all folds for one penalty, advanced together, each by a PathSolver of its own.
 
     Parameters
     ----------
     X, y
-        As for solve_path; y of shape (n,).
+        As for PathSolver; y of shape (n,).
     folds : list of Fold
-    grids : list of ndarray
-        Alphas for each penalty.
-    penalties : list of Penalty
+    penalty : Penalty
+    n_alphas : int
+        About how many will come.
     weight : ndarray of shape (n,) or None
         Raw sample weights.
     known : KnownFolds or None
@@ -154,46 +195,78 @@ def solve_folds(X, y, folds, grids, penalties, *, weight, known, n_jobs, n_threa
     n_threads : int
         For all of them together.
     report : callable or None
-        Called now and then with the number of finished penalty values of all paths, from any thread.
+        Called now and then with the number of finished penalty values of all folds, from any thread.
+    then : callable or None
+        (solver, Solutions) -> what `advance` is to return for a fold, called while its solver is alive.
+    max_iter : int
+        Rounds for each alpha.
     settings
-        fit_intercept, tol, max_iter, gram of solve_path.
-
-    Returns
-    -------
-    list of list of Solutions, by penalty and fold
+        fit_intercept, tol, gram of PathSolver.
     """
-    X = canonical_sparse(X) if sp.issparse(X) else X
-    tasks = [(k, f) for k in range(len(penalties)) for f in range(len(folds))]
-    finished, stop = [0] * len(tasks), threading.Event()
-    each = max(1, n_threads // n_jobs)
 
-    def solve(number):
-        k, f = tasks[number]
+    def __init__(self, X, y, folds, penalty, n_alphas, *, weight, known, n_jobs, n_threads, report=None, then=None,
+                 max_iter=1000, **settings):
+        self.X, self.y, self.folds, self.penalty, self.n_alphas = X, y, folds, penalty, n_alphas
+        self.weight, self.known, self.report, self.then = weight, known, report, then
+        self.n_jobs, self.max_iter = n_jobs, max_iter
+        self.settings = {"n_threads": max(1, n_threads // n_jobs), **settings}
+        self.solvers = [None] * len(folds)
+        self.before, self.finished = 0, [0] * len(folds)
+        self.stop = threading.Event()
 
+    def advance(self, alphas, last=True):
+        """Go on to the alphas given, in their order.
+
+        Parameters
+        ----------
+        alphas : ndarray
+        last : bool, default=True
+            Whether no more will come: then a solver is dropped as soon as its fold is done.
+
+        Returns
+        -------
+        list of Solutions (or of what `then` makes of them), one for each fold
+        """
+        everyone = range(len(self.folds))
+        if self.n_jobs == 1:
+            found = [self._advance(f, alphas, last) for f in everyone]
+        else:
+            with ThreadPoolExecutor(self.n_jobs) as pool:
+                futures = [pool.submit(self._advance, f, alphas, last) for f in everyone]
+                try:
+                    found = [future.result() for future in futures]
+                except BaseException:
+                    self.stop.set()
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise
+        self.before += len(alphas)
+        return found
+
+    def _advance(self, f, alphas, last):
+        solver = self.solvers[f] or self._solver(f)
+        self.solvers[f] = None if last else solver
+        solutions = solver.advance(alphas, self.max_iter)
+        self.finished[f] = self.before + len(alphas)
+        return solutions if self.then is None else self.then(solver, solutions)
+
+    def _solver(self, f):
         def tick(done):
-            if stop.is_set():
+            if self.stop.is_set():
                 raise Cancelled
-            finished[number] = done
-            if report is not None:
-                report(sum(finished))
+            self.finished[f] = self.before + done
+            if self.report is not None:
+                self.report(sum(self.finished))
 
-        counts = folds[f].counts
-        train = normalized_weight(counts if weight is None else counts * weight, len(y))
-        return solve_path(X, y[:, None], grids[k], penalties[k], weight=train, n_threads=each, report=tick,
-                          known=None if known is None else known.moments(known.train[:, f]), **settings)
+        counts = self.folds[f].counts
+        train = normalized_weight(counts if self.weight is None else counts * self.weight, len(self.y))
+        return PathSolver(self.X, self.y[:, None], self.penalty, self.n_alphas, weight=train, report=tick,
+                          known=None if self.known is None else self.known.moments(self.known.train[:, f]),
+                          **self.settings)
 
-    if n_jobs == 1:
-        found = [solve(i) for i in range(len(tasks))]
-    else:
-        with ThreadPoolExecutor(n_jobs) as pool:
-            futures = [pool.submit(solve, i) for i in range(len(tasks))]
-            try:
-                found = [future.result() for future in futures]
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    return [found[k * len(folds):(k + 1) * len(folds)] for k in range(len(penalties))]
+
+def fold_paths(X, y, folds, penalty, n_alphas, **options):
+    """The object that advances the paths of all folds; arguments as for FoldPaths."""
+    return FoldPaths(X, y, folds, penalty, n_alphas, **options)
 
 
 def jobs_and_threads(n_jobs, n_threads, n_tasks):

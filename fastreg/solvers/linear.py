@@ -150,6 +150,11 @@ def _check_given(gram, xy, norms, correlations):
         raise ValueError("Xy is not X'y (centred where an intercept is fitted, weighted where there are weights).")
 
 
+def gram_mode(X, alphas, gram):
+    """`gram` of PathSolver for these alphas: small problems with alpha = 0 are not left to the Gram matrix."""
+    return False if gram is None and np.min(alphas) == 0 and X.size <= EXACT else gram
+
+
 def alpha_grid(alpha_max, n_alphas, eps):
     """Geometric grid from alpha_max down to eps * alpha_max."""
     if not alpha_max > np.finfo(float).tiny:
@@ -205,7 +210,7 @@ class PathSolver:
     def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weight=None, tol=1e-4, n_threads=None,
                  gram=None, xy=None, known=None, report=None):
         self.n, self.p = X.shape
-        self.tol = tol
+        self.tol, self.penalty = tol, penalty
         self.targets, self.y_mean = centre_targets(Y, weight, fit_intercept)
         self.design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
         self.small = X.shape[0] * X.shape[1] < SMALL
@@ -280,9 +285,7 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     Solutions
     """
     count = alphas if isinstance(alphas, int) else len(alphas)
-    if gram is None and np.min(alphas) == 0 and X.size <= EXACT:
-        gram = False
-    solver = PathSolver(X, Y, penalty, count, gram=gram, **options)
+    solver = PathSolver(X, Y, penalty, count, gram=gram_mode(X, alphas, gram), **options)
     if isinstance(alphas, int):
         alphas = alpha_grid(solver.largest_alpha(), alphas, eps)
     if warm is not None:

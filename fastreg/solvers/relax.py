@@ -1,0 +1,44 @@
+"""Relaxed fits: least squares on the support of a penalised fit, from the Gram matrix of that support."""
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+
+from fastreg.kernels.quadratic import LeastSquares
+from fastreg.solvers.blas import single_threaded_blas
+
+
+def least_squares_on_supports(solver, solutions):
+    """Least squares, within the limits, on the non-zero features of each solution and those without penalty.
+
+    Parameters
+    ----------
+    solver : PathSolver
+        Of one target: its moments_of, penalty (for the limits), targets and y_mean are asked.
+    solutions : Solutions
+        From it.
+
+    Returns
+    -------
+    Solutions
+        Where columns are dependent, a minimiser with as few of them as the fit needs; the gaps, which are those of the
+        penalised fits, are kept.
+    """
+    penalty, p = solver.penalty, solutions.n_features
+    free = np.flatnonzero(np.broadcast_to(np.asarray(penalty.factor) == 0, p))
+    union = np.union1d(solutions.features, free)
+    gram, xy, means = solver.moments_of(union)
+    lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in (penalty.lower, penalty.upper))
+    problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
+    ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
+    features, values, intercepts = [], [], np.empty_like(solutions.intercepts)
+    with nullcontext() if solver.small else single_threaded_blas:
+        for a in range(len(solutions.alphas)):
+            support = np.union1d(solutions.features[ends[a]:ends[a + 1]], free)
+            fit = problem.solve(np.searchsorted(union, support))
+            used = np.flatnonzero(fit)
+            features.append(union[used])
+            values.append(fit[used])
+            intercepts[a, 0] = solver.y_mean[0] - means[used] @ fit[used]
+    return replace(solutions, columns=np.repeat(np.arange(len(features)), [len(f) for f in features]),
+                   features=np.concatenate(features), values=np.concatenate(values), intercepts=intercepts)
