@@ -173,14 +173,14 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
             top = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, **whole).largest_alpha()
             grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
         found = []
+        paths = fold_paths(X, y, folds, count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,
+                           gram=gram_mode(X, grids[0], gram), then=partial(_fits, relax=gammas is not None), **settings)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count * len(folds)
+            paths.start(penalty(ratio), None if report is None else lambda more, done=done: report(done + more))
             found.append(_score_path(
-                fold_paths(X, y, folds, penalty(ratio), count, weight=weight, known=of_target, n_jobs=n_jobs,
-                           n_threads=n_threads, gram=gram_mode(X, grids[k], gram),
-                           then=partial(_fits, relax=gammas is not None),
-                           report=None if report is None else lambda more, done=done: report(done + more), **settings),
-                grids[k], partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),
+                paths, grids[k],
+                partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),
                 (1 if gammas is None else len(gammas), count, len(folds)), greater_is_better, no_change, keep_paths))
         curves = _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule)
         fit = path = last = None
@@ -189,7 +189,8 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
             k = c if gammas is None else c // len(gammas)
             fit, path, last = fit_all_rows(
                 X, y, penalty(l1_ratios[k]), grids[k], a, found[k].n_solved, keep_path=keep_paths, gram=gram, tol=tol,
-                max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c], **whole)
+                max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c],
+                solved=None if keep_paths else paths.refit(k, grids[k][a]), **whole)
         choices.append(Choice(curves, fit, path, [f.paths for f in found] if keep_paths else None,
                               first_unconverged(*(f.unconverged for f in found), last)))
     return choices

@@ -42,8 +42,11 @@ def best_of(loss, alphas, gammas=None):
     return int(curve[first]), int(at[first])
 
 
-def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gram=None, max_iter=1000, **options):
+def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gram=None, max_iter=1000, solved=None,
+                 **options):
     """Fit all rows at grid[at]; with keep_path, as a point of the path of the first n_solved alphas.
+
+    `solved` is that fit, as (solver, Solutions), where the folds led to it already.
 
     Returns
     -------
@@ -52,8 +55,10 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gr
     solutions : Solutions
     """
     alphas, at = (grid[:n_solved], at) if keep_path else (grid[at:at + 1], 0)
-    solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram), **options)
-    solutions = solver.advance(alphas, max_iter)
+    if solved is None:
+        solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram), **options)
+        solved = solver, solver.advance(alphas, max_iter)
+    solver, solutions = solved
     fit = fit_at(solutions, at)
     if gamma is not None:
         refit = fit_at(least_squares_on_supports(solver, solutions), at)

@@ -17,7 +17,8 @@ from sklearn.model_selection import KFold
 from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV
 from fastreg.criteria import degrees_of_freedom
 from fastreg.selection import best_of
-from fastreg.solvers.folds import as_folds, fold_paths
+from fastreg.solvers import folds as solver_folds
+from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
 from fastreg.solvers.linear import Penalty
 
 TOL = 1e-10
@@ -35,12 +36,15 @@ def data():
     return X, y, weights
 
 
-@pytest.fixture(params=["known", "masked"])
+@pytest.fixture(params=["known", "lockstep", "apart"])
 def mode(request, monkeypatch):
-    """Moments of the folds from sums over the rows (dense X only), or rows of weight zero."""
-    if request.param == "masked":
+    """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
+    if request.param != "known":
         for module in ("crossval", "criteria"):
             monkeypatch.setattr(f"fastreg.{module}.know_folds", lambda *args: None)
+        monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
+    if request.param == "apart":
+        monkeypatch.setattr(solver_folds, "MOST_PARTS", 0)
     return request.param
 
 
@@ -413,11 +417,9 @@ def test_one_column_as_in_elastic_net(data, fit_intercept):
 
 
 def test_x_is_read_once_for_all_targets(data, monkeypatch):
-    from fastreg.solvers import folds
-
     X, y, _ = data
-    calls, part_sums = [], folds.part_sums
-    monkeypatch.setattr(folds, "part_sums", lambda *args: calls.append(args) or part_sums(*args))
+    calls, part_sums = [], solver_folds.part_sums
+    monkeypatch.setattr(solver_folds, "part_sums", lambda *args: calls.append(args) or part_sums(*args))
     LassoCV(alphas=5).fit(X, np.stack([y, -y, y**2], axis=1))
     assert len(calls) == 1
 
@@ -425,18 +427,24 @@ def test_x_is_read_once_for_all_targets(data, monkeypatch):
 # ---- what is beneath -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
-def test_folds_advance_by_pieces_as_at_once(data, make, n_jobs):
+@pytest.mark.parametrize("kind", [FoldPaths, LockstepPaths])
+def test_folds_advance_by_pieces_as_at_once(data, kind, make, n_jobs):
     X, y, weight = data
     folds, alphas = as_folds(FOLDS.split(X), 80), np.geomspace(1.0, 1e-3, 12)
-    options = {"weight": weight, "known": None, "n_jobs": n_jobs, "n_threads": 2, "tol": TOL}
-    whole, paths = (fold_paths(make(X), y, folds, Penalty(), 12, **options) for _ in range(2))
+    options = {"weight": weight, "n_jobs": n_jobs, "n_threads": 2, "tol": TOL, "fit_intercept": True, "max_iter": 1000}
+    if kind is FoldPaths:
+        options["known"] = None
+    whole, paths = (kind(make(X), y, folds, 12, **options) for _ in range(2))
+    whole.start(Penalty())
+    paths.start(Penalty())
     at_once = whole.advance(alphas)
     pieces = [paths.advance(alphas[:5], last=False), paths.advance(alphas[5:6], last=False), paths.advance(alphas[6:])]
-    assert whole.solvers == paths.solvers == [None] * 4           # dropped when they are done
+    if kind is FoldPaths:
+        assert whole.solvers == paths.solvers == [None] * 4       # dropped when they are done
     for f in range(4):
         np.testing.assert_allclose(np.vstack([p[f].dense() for p in pieces]), at_once[f].dense(), atol=1e-9)
         np.testing.assert_allclose(np.vstack([p[f].intercepts for p in pieces]), at_once[f].intercepts, rtol=1e-9)
-    assert paths.finished == [12] * 4
+    assert set(paths.finished) == {12}
 
 
 def test_ties_go_to_the_larger_alpha_and_then_the_larger_gamma():

@@ -23,6 +23,7 @@ from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
 cdef Py_ssize_t SPARSE_ROWS_AT_ONCE = 256
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
+cdef Py_ssize_t SLABS = 4            # parts of the rows with correlations of their own
 
 
 cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil:
@@ -150,31 +151,38 @@ cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo,
 
 cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
     """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
-    cdef Py_ssize_t i, f, part, lo, hi, size, m = b.m, width = max(1, 65536 // (m + k))
+    cdef Py_ssize_t c, m = b.m, width = max(1, min(65536 // (m + k), (k + 7) // 8)), groups = (k + width - 1) // width
+    cdef int threads = d.threads(<double> b.rows.used)
+    if threads > 1:
+        for c in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_products(b, m + k, m + c * width, min(m + k, m + (c + 1) * width))
+    else:
+        width = max(1, 65536 // (m + k))
+        for c in range((k + width - 1) // width):
+            _sparse_products(b, m + k, m + c * width, min(m + k, m + (c + 1) * width))
+    return 0
+
+
+cdef int _sparse_products(Block *b, Py_ssize_t m, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+    """Columns [lo, hi) of the Gram matrices, above the diagonal."""
+    cdef Py_ssize_t i, f, part, size = (hi - lo) * m
     cdef double *sums = NULL
-    if b.n_parts > 1:
-        grow(<void **> &sums, 2 * width * (m + k) * sizeof(double))
-    lo = m
-    while lo < m + k:
-        hi = min(m + k, lo + width)
-        if b.n_parts == 1:
-            for i in range(lo, hi):
-                memset(b.of[0].G + i * b.ld, 0, (m + k) * sizeof(double))
-            for i in range(b.n):
-                _outer(&b.rows, i, lo, hi, b.of[0].G + lo * b.ld, b.ld)
-            lo = hi
-            continue
-        size = (hi - lo) * (m + k)
-        memset(sums, 0, size * sizeof(double))
-        for part in range(b.n_parts):
-            memset(sums + size, 0, size * sizeof(double))
-            for i in range(b.start[part], b.start[part + 1]):
-                _outer(&b.rows, b.order[i], lo, hi, sums + size, m + k)
-            _combine(b, part, sums, lo, hi, m + k)
-        for f in range(b.n_of):
-            for i in range(lo, hi):
-                fr_axpy(m + k, _usual(b, f), sums + (i - lo) * (m + k), b.of[f].G + i * b.ld)
-        lo = hi
+    if b.n_parts == 1:
+        for i in range(lo, hi):
+            memset(b.of[0].G + i * b.ld, 0, m * sizeof(double))
+        for i in range(b.n):
+            _outer(&b.rows, i, lo, hi, b.of[0].G + lo * b.ld, b.ld)
+        return 0
+    grow(<void **> &sums, 2 * size * sizeof(double))
+    memset(sums, 0, size * sizeof(double))
+    for part in range(b.n_parts):
+        memset(sums + size, 0, size * sizeof(double))
+        for i in range(b.start[part], b.start[part + 1]):
+            _outer(&b.rows, b.order[i], lo, hi, sums + size, m)
+        _combine(b, part, sums, lo, hi, m)
+    for f in range(b.n_of):
+        for i in range(lo, hi):
+            fr_axpy(m, _usual(b, f), sums + (i - lo) * m, b.of[f].G + i * b.ld)
     free(sums)
     return 0
 
@@ -205,7 +213,7 @@ cdef double _level(const Block *b, const Fit *fit) noexcept nogil:
 cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
     """r = y - X w of each fit; for sparse storage, whose fits share a block, also g = X'r, while the rows are in
     cache."""
-    cdef Py_ssize_t t, groups
+    cdef Py_ssize_t t
     cdef const Block *b = fits[0].block
     cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m)
     if not d.sparse():
@@ -217,13 +225,9 @@ cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogi
                 _dense_residual(fits[t].block, &fits[t], threads)
     elif k == 1 and fits[0].of.share == NULL:
         _sparse_residual(b, d, &fits[0], threads)
-    elif threads == 1 or k <= 4:
-        for t in range(0, k, 8):
-            _sparse_residuals(b, d, fits + t, min(8, k - t))
     else:
-        groups = (k + 3) // 4
-        for t in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
-            _sparse_residuals(b, d, fits + 4 * t, min(4, k - 4 * t))
+        for t in range(0, k, 8):
+            _sparse_residuals(b, d, fits + t, min(8, k - t), threads)
     return 0
 
 
@@ -287,27 +291,54 @@ cdef void _residual_rows(const Block *b, const Fit *fit, double level, Py_ssize_
             level if root == NULL else level * root[i])
 
 
-cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
-    """Up to 8 fits at once, their coefficients and correlations interleaved: a row is read for all of them."""
-    cdef Py_ssize_t i, j, t
+cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k, int threads) except -1 nogil:
+    """Up to 8 fits at once, their coefficients and correlations interleaved: a row is read for all of them.
+
+    The rows are dealt to a fixed number of slabs with sums of their own: the threads do not matter."""
+    cdef Py_ssize_t j, t, slab, slabs = min(SLABS, 1 + b.n // SPARSE_ROWS_AT_ONCE)
+    cdef int lanes = 4 if k <= 4 else 8
+    cdef Py_ssize_t size = b.m * lanes + lanes         # correlations, and the sums of sqrt(s) r
+    cdef double level[8]
+    cdef double *w = <double *> calloc(b.m * lanes + 1, sizeof(double))
+    cdef double *g = <double *> calloc(slabs * size, sizeof(double))
+    if w == NULL or g == NULL:
+        free(w)
+        free(g)
+        with gil:
+            raise MemoryError()
+    for t in range(k):
+        level[t] = _level(b, &fits[t])
+        for j in range(b.m):
+            w[j * lanes + t] = fits[t].w[j]
+    if threads > 1:
+        for slab in prange(slabs, num_threads=threads, schedule="dynamic", chunksize=1):
+            _slab_residuals(b, fits, k, level, w, slab * b.n // slabs, (slab + 1) * b.n // slabs, g + slab * size)
+    else:
+        for slab in range(slabs):
+            _slab_residuals(b, fits, k, level, w, slab * b.n // slabs, (slab + 1) * b.n // slabs, g + slab * size)
+    for slab in range(1, slabs):
+        fr_axpy(size, 1., g + slab * size, g)
+    for t in range(k):
+        for j in range(b.m):
+            fits[t].g[j] = g[j * lanes + t] - (g[b.m * lanes + t] * fits[t].of.mean[j] if d.centred else 0)
+    free(w)
+    free(g)
+    return 0
+
+
+cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const double *level, const double *w,
+                          Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
+    cdef Py_ssize_t i, t
     cdef int lanes = 4 if k <= 4 else 8
     cdef const RowLists *rows = &b.rows
     cdef const Row *row
     cdef const Fit *fit
-    cdef double level[8]
-    cdef double total[8]
     cdef double v[8]
+    cdef double total[8]
     cdef double root
-    cdef double *w = <double *> calloc(2 * b.m * lanes + 1, sizeof(double))
-    cdef double *g = w + b.m * lanes
-    if w == NULL:
-        with gil:
-            raise MemoryError()
-    for t in range(k):
-        level[t], total[t] = _level(b, &fits[t]), 0
-        for j in range(b.m):
-            w[j * lanes + t] = fits[t].w[j]
-    for i in range(b.n):
+    for t in range(lanes):
+        total[t] = 0
+    for i in range(lo, hi):
         row = &rows.row[i]
         if lanes == 4:
             fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, w, v)
@@ -328,10 +359,7 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
         else:
             fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v, g)
     for t in range(k):
-        for j in range(b.m):
-            fits[t].g[j] = g[j * lanes + t] - (total[t] * fits[t].of.mean[j] if d.centred else 0)
-    free(w)
-    return 0
+        g[b.m * lanes + t] = total[t]
 
 
 cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,

@@ -17,9 +17,9 @@ cdef inline void _spcols(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const re
             fr_spcols_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
 
 
-cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x, const index *idx,
-                               const index *ptr, const double *mean, const double *v, const double *total,
-                               double **out) noexcept nogil:
+cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x,
+                               const index *idx, const index *ptr, const double *mean, const double *v,
+                               const double *total, double **out) noexcept nogil:
     if real is double:
         if index is int32_t:
             if lanes == 4:
@@ -149,7 +149,8 @@ cdef void _sparse_chunk(Design d, const real *data, const index *idx, const inde
 
 
 cdef int _stream_lanes(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
-                       const double *V, const double *totals, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
+                       const double *V, const double *totals, Py_ssize_t k, double *out,
+                       Py_ssize_t ldo) except -1 nogil:
     """Up to 8 right-hand sides of sparse columns at once, interleaved: an entry is read for all of them."""
     cdef Py_ssize_t c, i, t, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
     cdef int lanes = 4 if k <= 4 else 8, threads = d.threads(<double> d.nnz * k * m / d.p)

@@ -1,12 +1,14 @@
 """Paths of every fold of a cross-validation: a fold is a set of row weights, X is never copied.
 
 Where the Gram matrix pays, X is read once: sums over disjoint parts of the rows (``kernels.folds``) give the Gram
-matrix, means and X'y of every training set, and the squared errors of every test set.
+matrix, means and X'y of every training set, and the squared errors of every test set. Elsewhere the folds are solved
+in lockstep, or one by one where they have too little in common.
 """
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,8 +17,10 @@ from fastreg.design import as_design, effective_threads
 from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import Moments, PathSolver, normalized_weight, prefers_gram
+from fastreg.solvers.lockstep import MOST, Lockstep
+from fastreg.solvers.working_set import Outgrown
 
-# Parts of the rows beyond which the folds are solved one by one (random splits that overlap in every way).
+# Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
 ROWS_AT_ONCE = 4096
 
@@ -52,27 +56,31 @@ def as_folds(splits, n):
     return folds
 
 
-def parts_of(folds, n):
-    """Rows grouped by the sets they are in.
+def parts_of(sets, n):
+    """Rows grouped by how often they are in each set.
+
+    Parameters
+    ----------
+    sets : list of ndarray of int, shape (n,)
+        How often each row is in it.
+    n : int
 
     Returns
     -------
     part : ndarray of int32, shape (n,)
-    train, test : ndarray of shape (n_parts, n_folds)
-        How often the rows of a part are in each set; None for all three beyond MOST_PARTS parts.
+    counts : ndarray of shape (n_parts, n_sets)
+        How often the rows of a part are in each set; None for both beyond MOST_PARTS parts.
     """
     part = np.zeros(n, dtype=np.int64)
-    for fold in folds:
-        for counts in (fold.counts, np.bincount(fold.test, minlength=n)):
-            code = part * (counts.max() + 1) + counts
-            seen = np.bincount(code) > 0
-            part = (np.cumsum(seen) - 1)[code]
-            if np.count_nonzero(seen) > MOST_PARTS:
-                return None, None, None
+    for counts in sets:
+        code = part * (counts.max() + 1) + counts
+        seen = np.bincount(code) > 0
+        part = (np.cumsum(seen) - 1)[code]
+        if np.count_nonzero(seen) > MOST_PARTS:
+            return None, None
     first = np.empty(part.max() + 1, dtype=np.int64)
     first[part[::-1]] = np.arange(n)[::-1]       # a row of each part (the first)
-    return (part.astype(np.int32), np.stack([f.counts[first] for f in folds], axis=1),
-            np.stack([np.bincount(f.test, minlength=n)[first] for f in folds], axis=1))
+    return part.astype(np.int32), np.stack([counts[first] for counts in sets], axis=1)
 
 
 class KnownFolds:
@@ -130,12 +138,25 @@ def predictions(X, rows, coefs, intercepts):
     used = np.unique(coefs.indices)
     some = coefs[used].toarray()
     if sp.issparse(X):
-        return X[:, used].tocsr()[rows] @ some + intercepts
+        return (X[rows][:, used] if X.format == "csr" else _rows_of_columns(X[:, used], rows)) @ some + intercepts
     out = np.empty((len(rows), coefs.shape[1]))
     for i in range(0, len(rows), ROWS_AT_ONCE):
         block = rows[i:i + ROWS_AT_ONCE]
         np.matmul(X[np.ix_(block, used)], some, out=out[i:i + ROWS_AT_ONCE])
     return out + intercepts
+
+
+def _rows_of_columns(X, rows):
+    """X[rows] of a CSC array, without the detour over CSR."""
+    unique, back = np.unique(rows, return_inverse=True)
+    if len(unique) < len(rows):
+        return _rows_of_columns(X, unique).tocsr()[back]
+    at = np.full(X.shape[0], -1, dtype=X.indices.dtype)
+    at[rows] = np.arange(len(rows))
+    at = at[X.indices]
+    seen = at >= 0
+    indptr = np.append(0, np.cumsum(seen))[X.indptr].astype(X.indptr.dtype)
+    return sp.csc_array((X.data[seen], at[seen], indptr), shape=(len(rows), X.shape[1]))
 
 
 def mean_products(X, y, rows, weight, coefs, intercepts, n_sets):
@@ -170,21 +191,21 @@ def know_folds(X, Y, folds, weight, fit_intercept, n_alphas, n_threads):
     """KnownFolds where the Gram matrix pays, else None."""
     if not prefers_gram(X, n_alphas):
         return None
-    part, train, test = parts_of(folds, len(Y))
-    if part is None or 8 * len(train) * (X.shape[1] + Y.shape[1] + 1) ** 2 > X.nbytes + 2**26:
+    part, counts = parts_of([counts for f in folds for counts in (f.counts, np.bincount(f.test, minlength=len(Y)))],
+                            len(Y))
+    if part is None or 8 * len(counts) * (X.shape[1] + Y.shape[1] + 1) ** 2 > X.nbytes + 2**26:
         return None
-    return KnownFolds(X, Y, weight, fit_intercept, part, train, test, n_threads)
+    return KnownFolds(X, Y, weight, fit_intercept, part, counts[:, ::2], counts[:, 1::2], n_threads)
 
 
 class FoldPaths:
-    """Paths of all folds for one penalty, advanced together, each by a PathSolver of its own.
+    """Paths of all folds for one penalty after the other, each by a PathSolver of its own.
 
     Parameters
     ----------
     X, y
         As for PathSolver; y of shape (n,).
     folds : list of Fold
-    penalty : Penalty
     n_alphas : int
         About how many will come.
     weight : ndarray of shape (n,) or None
@@ -194,8 +215,6 @@ class FoldPaths:
         Paths solved at the same time; the results do not depend on it.
     n_threads : int
         For all of them together.
-    report : callable or None
-        Called now and then with the number of finished penalty values of all folds, from any thread.
     then : callable or None
         (solver, Solutions) -> what `advance` is to return for a fold, called while its solver is alive.
     max_iter : int
@@ -204,15 +223,26 @@ class FoldPaths:
         fit_intercept, tol, gram of PathSolver.
     """
 
-    def __init__(self, X, y, folds, penalty, n_alphas, *, weight, known, n_jobs, n_threads, report=None, then=None,
-                 max_iter=1000, **settings):
-        self.X, self.y, self.folds, self.penalty, self.n_alphas = X, y, folds, penalty, n_alphas
-        self.weight, self.known, self.report, self.then = weight, known, report, then
+    def __init__(self, X, y, folds, n_alphas, *, weight, known, n_jobs, n_threads, then=None, max_iter=1000,
+                 **settings):
+        self.X, self.y, self.folds, self.n_alphas = X, y, folds, n_alphas
+        self.weight, self.known, self.then = weight, known, then
         self.n_jobs, self.max_iter = n_jobs, max_iter
         self.settings = {"n_threads": max(1, n_threads // n_jobs), **settings}
-        self.solvers = [None] * len(folds)
-        self.before, self.finished = 0, [0] * len(folds)
         self.stop = threading.Event()
+
+    def start(self, penalty, report=None):
+        """Start (anew) with this penalty.
+
+        Parameters
+        ----------
+        penalty : Penalty
+        report : callable or None
+            Called now and then with the number of finished penalty values of all folds, from any thread.
+        """
+        self.penalty, self.report = penalty, report
+        self.solvers = [None] * len(self.folds)
+        self.before, self.finished = 0, [0] * len(self.folds)
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order.
@@ -264,9 +294,97 @@ class FoldPaths:
                           **self.settings)
 
 
-def fold_paths(X, y, folds, penalty, n_alphas, **options):
-    """The object that advances the paths of all folds; arguments as for FoldPaths."""
-    return FoldPaths(X, y, folds, penalty, n_alphas, **options)
+    def refit(self, at, alpha):
+        """Nothing is known of all rows."""
+
+
+class LockstepPaths:
+    """The same, the folds solved in lockstep, as many as the kernels take at once; parameters as for FoldPaths."""
+
+    def __init__(self, X, y, folds, n_alphas, *, n_jobs, then=None, **settings):
+        self.X, self.y, self.n_alphas, self.then = X, y, n_alphas, then
+        self.n_jobs, self.settings = n_jobs, settings
+        groups = np.array_split(np.arange(len(folds)), -(-len(folds) // MOST))
+        self.groups = [[folds[f] for f in group] for group in groups]
+        self.solvers = [None] * len(groups)
+        self.apart = [None] * len(groups)      # FoldPaths of the groups that cannot be solved in lockstep
+        self.penalties, self.solved = [], []
+
+    def start(self, penalty, report=None):
+        """Start (anew) with this penalty; see FoldPaths."""
+        self.penalties.append(penalty)
+        self.solved.append([])
+        self.report = report
+        self.before, self.finished = 0, [0] * len(self.groups)
+        for started in self.solvers + self.apart:
+            if started is not None:
+                started.start(penalty)
+
+    def advance(self, alphas, last=True):
+        """Go on to the alphas given, in their order; see FoldPaths."""
+        found, fits = [], []
+        for g in range(len(self.groups)):
+            if self.apart[g] is None:
+                try:
+                    solver = self.solvers[g] = self.solvers[g] or self._solver(g)
+                    solved = solver.advance(alphas) if solver else None
+                except Outgrown:
+                    solver, solved = None, None
+                if solved is None:
+                    self.apart[g] = self._one_by_one(g)
+                else:
+                    fits += solved
+                    found += [s if self.then is None else self.then(solver.member(t), s) for t, s in enumerate(solved)]
+                if solved is None or (last and g < len(self.groups) - 1):
+                    self.solvers[g] = solver = None      # of several groups, one at a time takes up memory
+            if self.apart[g] is not None:
+                found += self.apart[g].advance(alphas, last)
+            self.finished[g] = self.before + len(alphas)
+        self.solved[-1].append(fits)
+        self.before += len(alphas)
+        return found
+
+    def _solver(self, g):
+        """Lockstep of a group, started; None where its training sets split the rows into too many parts."""
+        part, counts = parts_of([fold.counts for fold in self.groups[g]], len(self.y))
+        if part is None:
+            return None
+        solver = Lockstep(self.X, self.y, part, counts, report=partial(self._tick, g), **self.settings)
+        solver.start(self.penalties[-1])
+        return solver
+
+    def _tick(self, g, done):
+        self.finished[g] = self.before + done
+        if self.report is not None:
+            self.report(sum(len(group) * k for group, k in zip(self.groups, self.finished)))
+
+    def _one_by_one(self, g):
+        paths = FoldPaths(self.X, self.y, self.groups[g], self.n_alphas, known=None, n_jobs=self.n_jobs,
+                          then=self.then, **self.settings)
+        paths.start(self.penalties[-1])
+        return paths
+
+    def refit(self, at, alpha):
+        """(solver, Solutions) of all rows for the penalty started as number `at`, from what the folds agree on.
+
+        None where they were not solved in lockstep."""
+        solver = self.solvers[-1]
+        if solver is None:
+            return None
+        coefs = [s.sparse()[:, list(s.alphas).index(alpha)].toarray().ravel()
+                 for piece in self.solved[at] for s in piece if alpha in s.alphas]
+        agreed = np.where(np.mean([coef != 0 for coef in coefs], axis=0) > 0.5, np.mean(coefs, axis=0), 0)
+        if self.penalties[at] is not solver.penalty:
+            solver.start(self.penalties[at])
+        return solver.member(-1), solver.refit(alpha, agreed)
+
+
+def fold_paths(X, y, folds, n_alphas, *, known, gram, **options):
+    """The object that advances the paths of all folds; arguments as for FoldPaths, gram as for PathSolver."""
+    full = not sp.issparse(X) and (prefers_gram(X, n_alphas) if gram is None else gram)
+    if known is not None or full or len(folds) == 1:
+        return FoldPaths(X, y, folds, n_alphas, known=known, gram=gram, **options)
+    return LockstepPaths(X, y, folds, n_alphas, **options)
 
 
 def jobs_and_threads(n_jobs, n_threads, n_tasks):

@@ -57,8 +57,8 @@ class Lockstep:
         if sp.issparse(X):
             room = capacity(X, len(count), 2 * len(count))          # one block, two Gram matrices of each
             start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
-            parts = (np.sqrt(count)[:, part], np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
-                     count)
+            parts = (np.ascontiguousarray(np.sqrt(count)[:, part]), np.argsort(part, kind="stable").astype(np.intc),
+                     start.astype(np.intp), count)
         with single_threaded_blas:
             self.engine = Engine(self.designs[-1], self.targets, False, tol, room, report, self.designs, parts)
             self.engine.prepare()

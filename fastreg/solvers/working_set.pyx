@@ -27,7 +27,7 @@ g) **Lockstep.** Several problems (targets; or the folds of a cross-validation, 
 """
 from cython.parallel cimport prange
 
-from libc.math cimport INFINITY, fabs, isinf, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy, memset
 from libc.time cimport time_t
@@ -179,7 +179,8 @@ cdef class Engine:
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(max(self.n_targets, MAX_REFERENCES) * self.n * sizeof(double))
-        if (self.problems == NULL or self.blocks == NULL or self.place == NULL or self.at == NULL or self.live == NULL or self.cols == NULL
+        if (self.problems == NULL or self.blocks == NULL or self.place == NULL or self.at == NULL
+                or self.live == NULL or self.cols == NULL
                 or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.terms == NULL
                 or self.fits == NULL or self.norm1 == NULL):
             raise MemoryError()
@@ -332,7 +333,7 @@ cdef class Engine:
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self):
-        """Column moments and X'Y in one pass over X, which in full Gram mode gives X'X as well; a pass for each fold."""
+        """Column moments and X'Y in one pass over X (each fold's in one), with X'X in full Gram mode."""
         cdef Py_ssize_t t
         cdef Design design
         self.last_tick = now()
@@ -729,7 +730,9 @@ cdef class Engine:
                     continue
                 j = self.live[a]
                 l1 = alpha * l1_factor(P.terms, j)
-                if fabs(g) > l1 * (1 - NEAR if self.at[j] >= 0 else 1) and self.place[j] == LIVE and not P.inside[j] and not excluded(P.terms, j) and (
+                if self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
+                    continue
+                if fabs(g) > l1 * (1 - NEAR if self.at[j] >= 0 else 1) and (
                         upper(P.terms, j) > 0 if g > 0 else lower(P.terms, j) < 0):
                     P.viol[P.n_viol] = j
                     P.viol_g[P.n_viol] = g
@@ -955,7 +958,8 @@ cdef class Engine:
     cdef int _read_candidates(self) except -1 nogil:
         """Exact correlations of the candidates: of each problem by themselves, or of all live columns where one pass
         for all of them costs little more."""
-        cdef Py_ssize_t t, a, n, n_open = 0
+        cdef Py_ssize_t t, n_open = 0
+        cdef int threads = self._threads()
         cdef Problem *P
         cdef bint whole
         cdef double cost = 0
@@ -970,16 +974,30 @@ cdef class Engine:
             P.whole = whole and P.cost > 0
             if whole or P.cost == 0:
                 continue
-            n = P.n_cand
-            for a in range(n):
-                self.cols[a] = self.live[P.cand[a]]
-            self._weigh(P, P.r, self.work)
-            self.d.stream(self.cols, n, self.work, 1, self.dots, n)
             self.columns_streamed += P.cost
-            for a in range(n):
-                P.est[P.cand[a]] = self.dots[a]
-                P.err[P.cand[a]] = 0
-        return self._pass(n_open) if whole and n_open > 0 else 0
+        if whole:
+            return self._pass(n_open) if n_open > 0 else 0
+        if threads > 1 and n_open > 1:
+            for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                self._read_own(&self.problems[t])
+        else:
+            for t in range(self.n_targets):
+                self._read_own(&self.problems[t])
+        return 0
+
+    cdef int _read_own(self, Problem *P) except -1 nogil:
+        """Exact correlations of a problem's candidates."""
+        cdef Py_ssize_t a, n = P.n_cand
+        if P.cost == 0:
+            return 0
+        for a in range(n):
+            P.viol[a] = self.live[P.cand[a]]
+        self._weigh(P, P.r, P.work)
+        self.d.stream(P.viol, n, P.work, 1, P.viol_g, n)
+        for a in range(n):
+            P.est[P.cand[a]] = P.viol_g[a]
+            P.err[P.cand[a]] = 0
+        return 0
 
     cdef Py_ssize_t _allow(self, Problem *P, double alpha, Py_ssize_t n) noexcept nogil:
         """Drop candidates that are likely none and, by their l2 term, cheap if they are: an excess e of the bound over
@@ -1141,6 +1159,7 @@ cdef class Engine:
     cdef int _enlarge(self) except -1 nogil:
         """What each problem lists in viol, into its working set, and into its block what is not there yet."""
         cdef Py_ssize_t t, k, n = 0, most = 0
+        cdef int threads = self._threads()
         cdef Problem *P
         for t in range(self.n_targets):
             P = &self.problems[t]
@@ -1154,25 +1173,30 @@ cdef class Engine:
             self._give_up_gram()
         if n > 0 and not self.large:
             block_append(self.blocks, self.d, self.cols, n)
-        for t in range(self.n_targets):
-            P = &self.problems[t]
-            if P.n_viol > 0:
-                if self.n_blocks > 1:
-                    self._append_own(t)
-                self._admit(P)
-            P.n_viol = 0
+        if threads > 1:
+            for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
+                self._admit(t)
+        else:
+            for t in range(self.n_targets):
+                self._admit(t)
         return 0
 
-    cdef int _append_own(self, Py_ssize_t t) except -1 with gil:
+    cdef int _append_own(self, Py_ssize_t t, Py_ssize_t n) except -1 with gil:
         cdef Design design = self.designs[t]
         cdef Problem *P = &self.problems[t]
         with nogil:
-            block_append(P.block, design, P.viol, P.n_viol)
+            block_append(P.block, design, P.viol, n)
         return 0
 
-    cdef int _admit(self, Problem *P) except -1 nogil:
-        """New coordinates of the small problem, which are in the block by now."""
-        cdef Py_ssize_t k, i, m = P.q.m, n = P.n_viol
+    cdef int _admit(self, Py_ssize_t t) except -1 nogil:
+        """New coordinates of a small problem, which are in the block by now, unless that is the problem's own."""
+        cdef Problem *P = &self.problems[t]
+        cdef Py_ssize_t k, m = P.q.m, n = P.n_viol
+        P.n_viol = 0
+        if n == 0:
+            return 0
+        if self.n_blocks > 1:
+            self._append_own(t, n)
         quad_reserve(&P.q, m + n)
         for k in range(n):
             if P.pos != NULL:
@@ -1184,8 +1208,8 @@ cdef class Engine:
         if P.pos != NULL:
             self._copy_gram(P, m)
         if self.d.kind == SPARSE_COLUMNS:
-            self._weigh(P, P.r, self.work)
-            self.d.stream(P.viol, n, self.work, 1, P.q.g + m, n)
+            self._weigh(P, P.r, P.work)
+            self.d.stream(P.viol, n, P.work, 1, P.q.g + m, n)
         else:
             block_correlate(P.block, self.d, P.of, P.r, P.pos, m, m + n, P.q.g)
         return 0
