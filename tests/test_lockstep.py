@@ -1,0 +1,189 @@
+"""Folds in lockstep: what they share changes nothing, and what they cannot share is solved apart."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from problems import correlated
+from referee import Referee
+
+from fastreg import ElasticNetCV, LassoCV
+from fastreg.solvers import folds as solver_folds
+from fastreg.solvers import lockstep
+from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
+from fastreg.solvers.linear import Penalty
+
+TOL = 1e-11
+MAKE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sp.csc_array, "csr": sp.csr_array}
+
+
+def sparse_data(n, p, density, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < density)
+    return X, X[:, :10] @ rng.standard_normal(10) + rng.standard_normal(n)
+
+
+def paths_of(kind, X, y, splits, alphas, penalty, *, weight=None, n_threads=1, fit_intercept=True):
+    options = {"known": None} if kind is FoldPaths else {}
+    paths = kind(X, y, as_folds(splits, len(y)), len(alphas), weight=weight, n_jobs=1, n_threads=n_threads, tol=TOL,
+                 fit_intercept=fit_intercept, max_iter=1000, **options)  # fmt: skip
+    paths.start(penalty)
+    return paths, paths.advance(alphas)
+
+
+def splits_of(n, n_folds, seed=0):
+    part = np.random.default_rng(seed).integers(0, n_folds, n)
+    return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(n_folds)]
+
+
+@pytest.mark.parametrize("storage", list(MAKE))
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        Penalty(),
+        Penalty(0.4, standardize=True),
+        Penalty(factor=np.r_[0.0, np.inf, np.linspace(0.5, 2, 88)]),
+        Penalty(0.8, lower=-0.1, upper=0.4),
+    ],
+    ids=["lasso", "standardized", "factors", "limits"],
+)
+def test_the_same_as_one_by_one(storage, weighted, penalty):
+    X, y = sparse_data(50, 90, 0.3)
+    X[:, 3] = 0.0
+    X[4, 3] = 2.0                                       # constant wherever row 4 is not
+    weight = np.random.default_rng(1).uniform(0.1, 3, 50) * (np.arange(50) % 7 > 0) if weighted else None
+    alphas, splits = np.geomspace(0.5, 0.005, 12), splits_of(50, 4)
+    found = [paths_of(kind, MAKE[storage](X), y, splits, alphas, penalty, weight=weight)[1]
+             for kind in (LockstepPaths, FoldPaths)]
+    for together, apart in zip(*found):
+        assert together.converged.all()
+        np.testing.assert_allclose(together.dense(), apart.dense(), atol=2e-5)
+        np.testing.assert_allclose(together.intercepts, apart.intercepts, atol=2e-5)
+        assert (together.dual_gaps <= together.targets).all()
+
+
+@pytest.mark.parametrize("storage", list(MAKE))
+def test_threads_do_not_matter(storage):
+    X, y = sparse_data(400, 3000, 0.2)
+    model = [ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=15, eps=0.02, cv=5, n_threads=k).fit(MAKE[storage](X), y)
+             for k in (1, 2, 3)]
+    for other in model[1:]:
+        np.testing.assert_array_equal(other.mse_path_, model[0].mse_path_)
+        np.testing.assert_array_equal(other.coef_, model[0].coef_)
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+@pytest.mark.parametrize("n_folds", [2, 7, 8, 15])
+def test_any_number_of_folds(storage, n_folds):
+    X, y = sparse_data(60, 80, 0.4)
+    splits, alphas = splits_of(60, n_folds), np.geomspace(0.4, 0.02, 6)
+    _, found = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, Penalty())
+    assert len(found) == n_folds
+    for (train, _), path in zip(splits, found):
+        for a, alpha in enumerate(alphas):
+            referee = Referee(X[train], y[train], alpha, 1.0)
+            assert referee.relative_gap(path.dense()[a], path.intercepts[a, 0]) <= 1e-9
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+@pytest.mark.parametrize("relax", [False, True])
+def test_folds_that_outgrow_their_memory_are_solved_apart(storage, relax, monkeypatch):
+    X, y = correlated(40, 150, 0.5)
+    options = {"alphas": 12, "eps": 0.02, "tol": TOL, "relax": relax, "l1_ratio": [0.7, 1.0]}
+    free = ElasticNetCV(**options).fit(MAKE[storage](X), y)
+    used = []
+    monkeypatch.setattr(lockstep, "capacity", lambda *args, **kw: 12)
+    monkeypatch.setattr(solver_folds.FoldPaths, "start", spied(solver_folds.FoldPaths.start, used))
+    tight = ElasticNetCV(**options).fit(MAKE[storage](X), y)
+    assert used
+    assert tight.alpha_ == free.alpha_
+    np.testing.assert_allclose(tight.mse_path_, free.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(tight.coef_, free.coef_, atol=1e-6)
+
+
+def spied(function, calls):
+    def called(*args, **kwargs):
+        calls.append(args)
+        return function(*args, **kwargs)
+
+    return called
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+def test_all_rows_from_what_the_folds_agree_on(storage):
+    X, y = sparse_data(60, 200, 0.4)
+    alphas, splits = np.geomspace(0.5, 0.01, 10), splits_of(60, 5)
+    paths, _ = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, Penalty(0.9))
+    paths.start(Penalty(0.6))
+    paths.advance(alphas)
+    for at, ratio in ((0, 0.9), (1, 0.6), (0, 0.9)):   # going back to a penalty as well
+        for alpha in alphas[[7, 2]]:
+            solver, solution = paths.refit(at, alpha)
+            referee = Referee(X, y, alpha, ratio)
+            assert referee.relative_gap(solution.dense()[0], solution.intercepts[0, 0]) <= 1e-9
+            features = np.unique(solution.features)
+            centred = X[:, features] - X[:, features].mean(axis=0)
+            gram, products, means = solver.moments_of(features)
+            np.testing.assert_allclose(gram, centred.T @ centred, atol=1e-9)
+            np.testing.assert_allclose(products[0], centred.T @ y, atol=1e-9)
+            np.testing.assert_allclose(means, X[:, features].mean(axis=0))
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+def test_high_levels_cost_no_digits(storage):
+    X, y = sparse_data(80, 120, 0.5)
+    X[:, ::5] += 1e6
+    splits, alphas = splits_of(80, 5), np.geomspace(0.3, 0.01, 8)
+    _, found = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, Penalty())
+    for (train, _), path in zip(splits, found):
+        for a, alpha in enumerate(alphas):
+            referee = Referee(X[train] - (X[train].mean(axis=0) * (np.arange(120) % 5 == 0)), y[train], alpha, 1.0)
+            w = path.dense()[a]
+            shift = X[train].mean(axis=0) * (np.arange(120) % 5 == 0) @ w
+            assert referee.relative_gap(w, path.intercepts[a, 0] + shift) <= 1e-7
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_the_report_raises_ends_the_fit(storage, n_threads):
+    X, y = correlated(200, 2000, 0.9)
+    paths = LockstepPaths(MAKE[storage](X), y, as_folds(splits_of(200, 5), 200), 1000, weight=None, n_jobs=1,
+                          n_threads=n_threads, tol=TOL, fit_intercept=True, max_iter=1000)  # fmt: skip
+
+    def report(done):
+        raise KeyboardInterrupt
+
+    paths.start(Penalty(), report)
+    with pytest.raises(KeyboardInterrupt):
+        paths.advance(np.geomspace(1, 1e-4, 1000))
+
+
+@pytest.mark.parametrize("chunk", range(10))
+def test_fuzz(chunk):
+    """Seeds 0 to 99: random shapes, storages, weights, penalties and splits, each fold against the referee."""
+    for seed in range(10 * chunk, 10 * chunk + 10):
+        rng = np.random.default_rng(seed)
+        n, p = int(rng.integers(8, 60)), int(rng.integers(1, 90))
+        X, y = sparse_data(n, p, rng.choice([0.1, 0.5, 1.0]), seed) if p >= 10 else (rng.standard_normal((n, p)),
+                                                                                     rng.standard_normal(n))
+        weight = rng.uniform(0, 2, n) * (rng.random(n) < 0.9) + 1e-3 if seed % 3 == 0 else None
+        ratio, centred = float(rng.choice([0.3, 1.0])), bool(rng.random() < 0.7)
+        splits = [(rng.choice(n, int(rng.integers(4, n)), replace=bool(seed % 5 == 0)), np.arange(2))
+                  for _ in range(int(rng.integers(2, 6)))]  # fmt: skip
+        alphas = np.geomspace(1, 1e-3, 6) * np.abs(X.T @ (y - y.mean())).max() / n
+        paths, found = paths_of(LockstepPaths, list(MAKE.values())[seed % 4](X), y, splits, alphas, Penalty(ratio),
+                                weight=weight, fit_intercept=centred)  # fmt: skip
+        for (train, _), path in zip(splits, found):
+            for a, alpha in enumerate(alphas):
+                referee = Referee(X[train], y[train], alpha, ratio, fit_intercept=centred,
+                                  sample_weight=None if weight is None else weight[train])  # fmt: skip
+                assert referee.relative_gap(path.dense()[a], path.intercepts[a, 0]) <= 2e-9, seed
+
+
+def test_a_single_split_and_leave_one_out():
+    X, y = sparse_data(40, 60, 0.5)
+    one = LassoCV(cv=[(np.arange(30), np.arange(30, 40))], alphas=8).fit(sp.csc_array(X), y)
+    assert one.mse_path_.shape == (8, 1)
+    splits = [(np.delete(np.arange(40), k), [k]) for k in range(40)]
+    out, dense = (LassoCV(cv=splits, alphas=8, tol=TOL).fit(make(X), y) for make in (sp.csc_array, np.asarray))
+    np.testing.assert_allclose(out.mse_path_, dense.mse_path_, rtol=1e-6, atol=1e-8)
