@@ -171,7 +171,7 @@ def test_fuzz(chunk):
         splits = [(rng.choice(n, int(rng.integers(4, n)), replace=bool(seed % 5 == 0)), np.arange(2))
                   for _ in range(int(rng.integers(2, 6)))]  # fmt: skip
         alphas = np.geomspace(1, 1e-3, 6) * np.abs(X.T @ (y - y.mean())).max() / n
-        paths, found = paths_of(LockstepPaths, list(MAKE.values())[seed % 4](X), y, splits, alphas, Penalty(ratio),
+        _, found = paths_of(LockstepPaths, list(MAKE.values())[seed % 4](X), y, splits, alphas, Penalty(ratio),
                                 weight=weight, fit_intercept=centred)  # fmt: skip
         for (train, _), path in zip(splits, found):
             for a, alpha in enumerate(alphas):

@@ -215,7 +215,7 @@ cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogi
     cache."""
     cdef Py_ssize_t t
     cdef const Block *b = fits[0].block
-    cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m)
+    cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m * k)
     if not d.sparse():
         if k > 1 and threads > 1:
             for t in prange(k, num_threads=threads, schedule="dynamic", chunksize=1):

@@ -371,9 +371,13 @@ class LockstepPaths:
         solver = self.solvers[-1]
         if solver is None:
             return None
-        coefs = [s.sparse()[:, list(s.alphas).index(alpha)].toarray().ravel()
-                 for piece in self.solved[at] for s in piece if alpha in s.alphas]
-        agreed = np.where(np.mean([coef != 0 for coef in coefs], axis=0) > 0.5, np.mean(coefs, axis=0), 0)
+        votes, total = np.zeros(self.X.shape[1]), np.zeros(self.X.shape[1])
+        here = [(s, s.columns == np.flatnonzero(s.alphas == alpha)[0])
+                for piece in self.solved[at] for s in piece if alpha in s.alphas]
+        for s, column in here:
+            votes[s.features[column]] += 1
+            total[s.features[column]] += s.values[column]
+        agreed = np.where(votes > len(here) / 2, total / len(here), 0)
         if self.penalties[at] is not solver.penalty:
             solver.start(self.penalties[at])
         return solver.member(-1), solver.refit(alpha, agreed)
