@@ -16,6 +16,12 @@ TOL = 1e-11
 MAKE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sp.csc_array, "csr": sp.csr_array}
 
 
+@pytest.fixture(autouse=True)
+def shared(monkeypatch):
+    """However small the data."""
+    monkeypatch.setattr(solver_folds, "LEAST_SHARED", 0)
+
+
 def sparse_data(n, p, density, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) * (rng.random((n, p)) < density)
@@ -178,6 +184,17 @@ def test_fuzz(chunk):
                 referee = Referee(X[train], y[train], alpha, ratio, fit_intercept=centred,
                                   sample_weight=None if weight is None else weight[train])  # fmt: skip
                 assert referee.relative_gap(path.dense()[a], path.intercepts[a, 0]) <= 2e-9, seed
+
+
+def test_large_data_is_solved_in_lockstep(monkeypatch):
+    X, y = sparse_data(30, 40, 0.5)
+    folds = as_folds(splits_of(30, 3), 30)
+    options = {"weight": None, "known": None, "gram": None, "n_jobs": 1, "n_threads": 1}
+    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
+    monkeypatch.setattr(solver_folds, "LEAST_SHARED", X.size)
+    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
+    monkeypatch.setattr(solver_folds, "LEAST_SHARED", X.size + 1)
+    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), FoldPaths)
 
 
 def test_a_single_split_and_leave_one_out():

@@ -43,8 +43,8 @@ def mode(request, monkeypatch):
         for module in ("crossval", "criteria"):
             monkeypatch.setattr(f"fastreg.{module}.know_folds", lambda *args: None)
         monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
-    if request.param == "apart":
-        monkeypatch.setattr(solver_folds, "MOST_PARTS", 0)
+    if request.param == "lockstep":
+        monkeypatch.setattr(solver_folds, "LEAST_SHARED", 0)
     return request.param
 
 

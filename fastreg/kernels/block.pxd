@@ -8,7 +8,7 @@ cdef struct Weighting:
     const double *column_mean    # of every column of X under these weights
     double weight_sum
     double *mean                 # what is left of the mean of the block's columns, by position
-    double *G                    # m x m, leading dimension ld; the upper triangle alone where there are several
+    double *G                    # m x m, leading dimension ld; packed upper triangle where there are several
 
 cdef struct Block:
     Py_ssize_t n, m, cap, ld
@@ -29,6 +29,11 @@ cdef struct Fit:
     const double *w              # by position
     double *r
     double *g                    # X'r by position (sparse storage)
+
+cdef inline Py_ssize_t gram_column(const Block *b, Py_ssize_t j) noexcept nogil:
+    """Where column j of a Gram matrix begins."""
+    return j * b.ld if b.n_of == 1 else j * (j + 1) // 2
+
 
 cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil
 cdef void block_free(Block *b) noexcept nogil

@@ -20,8 +20,9 @@ from fastreg.kernels.leaf cimport (
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
 
+cdef enum:
+    SPARSE_ROWS_AT_ONCE = 256
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
-cdef Py_ssize_t SPARSE_ROWS_AT_ONCE = 256
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
 cdef Py_ssize_t SLABS = 4            # parts of the rows with correlations of their own
 
@@ -57,13 +58,16 @@ cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
         return 0
     cap = min(max(m, b.cap + b.cap // 2, 32), d.p)
     for f in range(b.n_of):
+        grow(<void **> &b.of[f].mean, cap * sizeof(double))
+        if b.n_of > 1:
+            grow(<void **> &b.of[f].G, cap * (cap + 1) // 2 * sizeof(double))
+            continue
         G = NULL
         grow(<void **> &G, cap * cap * sizeof(double))
         for j in range(b.m):
             memcpy(G + j * cap, b.of[f].G + j * b.ld, b.m * sizeof(double))
         free(b.of[f].G)
         b.of[f].G = G
-        grow(<void **> &b.of[f].mean, cap * sizeof(double))
     b.ld = b.cap = cap
     if not d.sparse():
         grow(<void **> &b.X, cap * b.n * sizeof(double))
@@ -89,7 +93,7 @@ cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except 
         G = b.of[f].G
         for a in range(m, m + k):
             if d.centred and d.sparse():
-                fr_axpy(a + 1, -b.of[f].weight_sum * b.of[f].mean[a], b.of[f].mean, G + a * b.ld)
+                fr_axpy(a + 1, -b.of[f].weight_sum * b.of[f].mean[a], b.of[f].mean, G + gram_column(b, a))
             for i in range(a if b.n_of == 1 else 0):
                 G[i * b.ld + a] = G[a * b.ld + i]
     b.m += k
@@ -133,19 +137,19 @@ cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
 
 cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo, Py_ssize_t hi,
                    Py_ssize_t m) noexcept nogil:
-    """Add the products of a part (behind the sums) to the sums over all parts and, where a weighting differs on that
-    part from its usual, the difference to its Gram matrix: the first m rows of columns lo to hi."""
+    """Add the products of a part (behind the sums, m rows each) to the sums over all parts and, where a weighting
+    differs on that part from its usual, the difference to its Gram matrix: columns lo to hi."""
     cdef Py_ssize_t f, a, size = (hi - lo) * m
     cdef double less
     cdef double *G
     for f in range(b.n_of):
         less = b.count[f * b.n_parts + part] - _usual(b, f)
         for a in range(hi - lo):
-            G = b.of[f].G + (lo + a) * b.ld
+            G = b.of[f].G + gram_column(b, lo + a)
             if part == 0:
-                memset(G, 0, m * sizeof(double))
+                memset(G, 0, (lo + a + 1) * sizeof(double))
             if less != 0:
-                fr_axpy(m, less, sums + size + a * m, G)
+                fr_axpy(lo + a + 1, less, sums + size + a * m, G)
     fr_axpy(size, 1., sums + size, sums)
 
 
@@ -182,7 +186,7 @@ cdef int _sparse_products(Block *b, Py_ssize_t m, Py_ssize_t lo, Py_ssize_t hi) 
         _combine(b, part, sums, lo, hi, m)
     for f in range(b.n_of):
         for i in range(lo, hi):
-            fr_axpy(m, _usual(b, f), sums + (i - lo) * m, b.of[f].G + i * b.ld)
+            fr_axpy(i + 1, _usual(b, f), sums + (i - lo) * m, b.of[f].G + gram_column(b, i))
     free(sums)
     return 0
 
@@ -215,7 +219,7 @@ cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogi
     cache."""
     cdef Py_ssize_t t
     cdef const Block *b = fits[0].block
-    cdef int threads = d.threads(<double> b.rows.used if d.sparse() else <double> b.n * b.m * k)
+    cdef int threads = d.threads(2. * b.rows.used + 4. * b.n * k if d.sparse() else <double> b.n * b.m * k)
     if not d.sparse():
         if k > 1 and threads > 1:
             for t in prange(k, num_threads=threads, schedule="dynamic", chunksize=1):
@@ -328,38 +332,47 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
 
 cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const double *level, const double *w,
                           Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
-    cdef Py_ssize_t i, t
+    """A few rows at a time, so that they and their products stay in cache."""
+    cdef Py_ssize_t first = lo, i, t, last
     cdef int lanes = 4 if k <= 4 else 8
     cdef const RowLists *rows = &b.rows
     cdef const Row *row
-    cdef const Fit *fit
-    cdef double v[8]
-    cdef double total[8]
-    cdef double root
-    for t in range(lanes):
-        total[t] = 0
-    for i in range(lo, hi):
-        row = &rows.row[i]
-        if lanes == 4:
-            fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, w, v)
-        else:
-            fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, w, v)
+    cdef double v[8 * SPARSE_ROWS_AT_ONCE]
+    memset(v, 0, 8 * SPARSE_ROWS_AT_ONCE * sizeof(double))
+    while first < hi:
+        last = min(hi, first + SPARSE_ROWS_AT_ONCE)
+        for i in range(first, last):
+            row = &rows.row[i]
+            if lanes == 4:
+                fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, w, v + (i - first) * lanes)
+            else:
+                fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, w, v + (i - first) * lanes)
         for t in range(k):
-            fit = &fits[t]
-            root = 1 if fit.of.root == NULL else fit.of.root[i]
-            if fit.of.share != NULL:
-                v[t] *= fit.of.share[i]
-            fit.r[i] = fit.y[i] - v[t] + level[t] * root
-            total[t] += root * fit.r[i]
-            v[t] = fit.r[i] * (1 if fit.of.share == NULL else fit.of.share[i])
-        for t in range(k, lanes):
-            v[t] = 0
-        if lanes == 4:
-            fr_list_add4(row.len, rows.pos + row.start, rows.val + row.start, v, g)
-        else:
-            fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v, g)
-    for t in range(k):
-        g[b.m * lanes + t] = total[t]
+            g[b.m * lanes + t] += _slab_residual(&fits[t], level[t], first, last, lanes, v + t)
+        for i in range(first, last):
+            row = &rows.row[i]
+            if lanes == 4:
+                fr_list_add4(row.len, rows.pos + row.start, rows.val + row.start, v + (i - first) * lanes, g)
+            else:
+                fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v + (i - first) * lanes, g)
+        first = last
+
+
+cdef double _slab_residual(const Fit *fit, double level, Py_ssize_t lo, Py_ssize_t hi, int lanes,
+                           double *v) noexcept nogil:
+    """Residual of one fit on rows [lo, hi) from its products v (every so many lanes), which become what the rows are
+    to be added up with; returns the sum of sqrt(s) r."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    cdef const double *root = fit.of.root
+    cdef const double *share = fit.of.share
+    for i in range(lo, hi):
+        if share != NULL:
+            v[(i - lo) * lanes] *= share[i]
+        fit.r[i] = fit.y[i] - v[(i - lo) * lanes] + (level if root == NULL else level * root[i])
+        total += fit.r[i] if root == NULL else root[i] * fit.r[i]
+        v[(i - lo) * lanes] = fit.r[i] if share == NULL else share[i] * fit.r[i]
+    return total
 
 
 cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,

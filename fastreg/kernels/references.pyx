@@ -55,9 +55,7 @@ cdef void references_fit(const References *f, const double *r, double *c, double
         _solve_small_system(f.gram, rhs, k)
         for a in range(k):
             c[a] += rhs[a]
-        memcpy(e, r, n * sizeof(double))
-        for a in range(k):
-            fr_axpy(n, -c[a], f.r[a], e)
+            fr_axpy(n, -rhs[a], f.r[a], e)
     s = fr_vdot(n, e, e)
     e2[0] = sqrt(s) if s > 1e-28 * fr_vdot(n, r, r) else 0
     einf[0] = fr_maxabs(n, e) if e2[0] > 0 else 0

@@ -22,6 +22,8 @@ from fastreg.solvers.working_set import Outgrown
 
 # Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
+# Stored elements of X below which a pass costs too little to be shared: threads then gain more from whole paths.
+LEAST_SHARED = 2_000_000
 ROWS_AT_ONCE = 4096
 
 
@@ -384,9 +386,11 @@ class LockstepPaths:
 
 
 def fold_paths(X, y, folds, n_alphas, *, known, gram, **options):
-    """The object that advances the paths of all folds; arguments as for FoldPaths, gram as for PathSolver."""
+    """The object that advances the paths of all folds; arguments as for FoldPaths, gram as for PathSolver.
+
+    Which one does not depend on the number of threads, so that the results do not."""
     full = not sp.issparse(X) and (prefers_gram(X, n_alphas) if gram is None else gram)
-    if known is not None or full or len(folds) == 1:
+    if known is not None or full or len(folds) == 1 or X.size < LEAST_SHARED:
         return FoldPaths(X, y, folds, n_alphas, known=known, gram=gram, **options)
     return LockstepPaths(X, y, folds, n_alphas, **options)
 

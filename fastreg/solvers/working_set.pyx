@@ -37,7 +37,7 @@ from cpython.exc cimport PyErr_CheckSignals
 import numpy as np
 
 from fastreg.kernels.block cimport (
-    Block, Fit, Weighting, block_append, block_correlate, block_free, block_init, block_residuals)
+    Block, Fit, Weighting, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport full_gram
@@ -662,13 +662,13 @@ cdef class Engine:
         return 0
 
     cdef int _threads(self) noexcept nogil:
-        """How many problems to work on at the same time."""
+        """How many problems to work on at the same time: one where their rounds are short, as threads meet each time."""
         cdef Py_ssize_t t, s
         cdef double work = 0
         for t in range(self.n_targets if self.n_targets > 1 else 0):
             s = self.problems[t].q.f.s
             work += 8 * s * s + 8 * self.n_live + self.n
-        return self.d.threads(work)
+        return self.d.threads(work / 3)
 
     cdef int _begin(self, Problem *P, double alpha) except -1 nogil:
         if P.asleep:
@@ -1228,7 +1228,7 @@ cdef class Engine:
         P.q.G, P.q.ldg = P.G, P.ldg
         for k in range(first, m):
             for i in range(m):
-                P.G[k * P.ldg + i] = P.of.G[max(P.pos[k], P.pos[i]) * P.block.ld + min(P.pos[k], P.pos[i])]
+                P.G[k * P.ldg + i] = P.of.G[gram_column(P.block, max(P.pos[k], P.pos[i])) + min(P.pos[k], P.pos[i])]
                 P.G[i * P.ldg + k] = P.G[k * P.ldg + i]
         return 0
 
