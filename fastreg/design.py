@@ -58,12 +58,15 @@ def _dense_strides(X):
 
 
 def canonical_sparse(X):
-    """CSR or CSC with canonical entries: other formats are converted, unsorted rows allowed, duplicates summed."""
+    """CSR or CSC with canonical entries and indices of one type: other formats are converted, unsorted rows allowed,
+    duplicates summed."""
     if X.format not in ("csr", "csc"):
         X = X.tocsc()
     if not X.has_canonical_format and _has_duplicates(X):
         X = X.copy()
         X.sum_duplicates()
+    if X.indices.dtype != X.indptr.dtype:
+        X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape, copy=False)
     return X
 
 
@@ -102,8 +105,6 @@ def as_design(X, weight, centred, n_threads):
     weight_sum = float(n)
     if sp.issparse(X):
         X = canonical_sparse(X)
-        if X.indices.dtype != X.indptr.dtype:
-            X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape, copy=False)
         kind = 2 if X.format == "csc" else 3
         owners = (X.data, X.indices, X.indptr)
         return Design(kind, n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), 0, 0,

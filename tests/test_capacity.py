@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import STORAGES, certify, correlated
+from referee import Referee
 
 from fastreg import ElasticNet, Lasso
 from fastreg.solvers import linear
@@ -18,7 +19,7 @@ def problem(seed=0):
 @pytest.fixture
 def small(monkeypatch):
     """Room for 90 columns."""
-    monkeypatch.setattr(linear, "capacity", lambda X, n_targets: 90)
+    monkeypatch.setattr(linear, "capacity", lambda *args: 90)
 
 
 @pytest.mark.parametrize("storage", ["C", "F", "csc_matrix", "csr_matrix"])
@@ -70,3 +71,15 @@ def test_capacity_follows_from_the_budget(monkeypatch):
         monkeypatch.setattr(linear, "BUDGET", budget)
         m = linear.capacity(X, 1)
         assert 0.98 * budget <= 8 * 1000 * m + 16 * m * m <= budget
+
+
+def test_all_features_may_be_more_than_a_working_set(monkeypatch):
+    """The Gram matrix of all features is no working set that could outgrow its memory."""
+    monkeypatch.setattr(linear, "capacity", lambda *args: 5)
+    X, y = correlated(60, 12, 0.9)
+    X[:, 6:] = X[:, :6] + 1e-7 * X[:, 6:]              # takes several rounds
+    model = Lasso(0.3, precompute=True, warm_start=True).fit(X, np.stack([y, -y, y**2], axis=1))
+    again = model.coef_.copy()
+    np.testing.assert_allclose(model.fit(X, np.stack([y, -y, y**2], axis=1)).coef_, again, atol=1e-4)
+    for t, target in enumerate((y, -y, y**2)):
+        assert Referee(X, target, 0.3, 1.0).relative_gap(again[t], model.intercept_[t]) <= 1e-4

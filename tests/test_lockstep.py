@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from problems import correlated
 from referee import Referee
 
-from fastreg import ElasticNetCV, LassoCV
+from fastreg import ElasticNetCV, Lasso, LassoCV
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers import lockstep
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
@@ -28,9 +28,9 @@ def sparse_data(n, p, density, seed=0):
     return X, X[:, :10] @ rng.standard_normal(10) + rng.standard_normal(n)
 
 
-def paths_of(kind, X, y, splits, alphas, penalty, *, weight=None, n_threads=1, fit_intercept=True):
+def paths_of(kind, X, y, splits, alphas, penalty, *, weight=None, n_threads=1, fit_intercept=True, tol=TOL):
     options = {"known": None} if kind is FoldPaths else {}
-    paths = kind(X, y, as_folds(splits, len(y)), len(alphas), weight=weight, n_jobs=1, n_threads=n_threads, tol=TOL,
+    paths = kind(X, y, as_folds(splits, len(y)), len(alphas), weight=weight, n_jobs=1, n_threads=n_threads, tol=tol,
                  fit_intercept=fit_intercept, max_iter=1000, **options)  # fmt: skip
     paths.start(penalty)
     return paths, paths.advance(alphas)
@@ -186,9 +186,76 @@ def test_fuzz(chunk):
                 assert referee.relative_gap(path.dense()[a], path.intercepts[a, 0]) <= 2e-9, seed
 
 
+@pytest.mark.parametrize("storage", ["F", "csc"])
+@pytest.mark.parametrize("cap", [4, 20, 36, 52, 68])
+def test_all_rows_may_outgrow_what_the_folds_did_not(storage, cap, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 150))
+    y = X[:, :8] @ rng.standard_normal(8) + rng.standard_normal(60)
+    expected = LassoCV(alphas=[0.05], tol=TOL).fit(MAKE[storage](X), y)
+    monkeypatch.setattr(lockstep, "capacity", lambda *args, **kw: cap)
+    found = LassoCV(alphas=[0.05], tol=TOL).fit(MAKE[storage](X), y)
+    np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("storage", list(MAKE))
+def test_targets_constant_in_every_training_set(storage):
+    X = np.random.default_rng(0).standard_normal((40, 200))
+    y = np.repeat([0.0, 1.0], 20)
+    model = LassoCV(alphas=[0.05], cv=2, tol=TOL).fit(MAKE[storage](X), y)
+    np.testing.assert_allclose(model.coef_, Lasso(0.05, tol=TOL).fit(X, y).coef_, atol=1e-8)
+    assert np.count_nonzero(model.coef_) > 10
+
+
+@pytest.mark.parametrize("storage", ["F", "csc"])
+@pytest.mark.parametrize(("seed", "tol"), [(20, 1e-2), (1, 1e-3), (5, 1e-4)])
+def test_gaps_of_problems_that_were_done_before_the_others(storage, seed, tol):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((120, 1000)) * (rng.random((120, 1000)) < 0.6)
+    X += rng.uniform(0, 1) * rng.standard_normal((120, 1))
+    y = X[:, :40] @ rng.standard_normal(40) + rng.standard_normal(120)
+    y[:30] *= 10
+    penalty, alphas = Penalty(factor=np.r_[0.0, 0.0, np.ones(998)]), np.array([30, 10, 1, 0.3, 0.1])
+    splits = [(np.delete(np.arange(120), test), test) for test in np.array_split(np.arange(120), 4)]
+    _, rough = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, penalty, tol=tol)
+    _, exact = paths_of(FoldPaths, X, y, splits, alphas, penalty)
+    for (train, _), one, other in zip(splits, rough, exact):
+        for a, alpha in enumerate(alphas):
+            loss = [np.mean((y[train] - X[train] @ s.dense()[a] - s.intercepts[a, 0]) ** 2) / 2
+                    + alpha * np.abs(s.dense()[a, 2:]).sum() for s in (one, other)]
+            assert loss[0] - loss[1] <= one.dual_gaps[a, 0] + other.dual_gaps[a, 0] + 1e-12
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("storage", ["csc", "csr"])
+@pytest.mark.parametrize("value", [0.0, 1e8, 1e10])
+def test_what_is_left_out_may_be_of_another_size(storage, value):
+    """A level with a single zero, or one huge entry, in a test set: the training sets keep their digits."""
+    X, y = sparse_data(60, 90, 0.5)
+    if value == 0:
+        X[:, 2] = 1e8 + np.random.default_rng(1).standard_normal(60)
+        y += X[:, 2] - 1e8
+    X[7, 2] = value
+    splits, alphas = splits_of(60, 5), np.geomspace(1, 0.01, 8)
+    found = [paths_of(kind, MAKE[storage](X), y, splits, alphas, Penalty())[1] for kind in (LockstepPaths, FoldPaths)]
+    for together, apart in zip(*found):
+        np.testing.assert_allclose(together.dense(), apart.dense(), atol=1e-6)
+
+
+def test_a_path_by_pieces_does_not_start_again():
+    X, y = sparse_data(60, 100, 0.6)
+    X[:, 3] = 1.0
+    splits = [([0, 1], [2]), *splits_of(60, 4)]
+    y[:2] = 0.0                                        # nothing to fit in the first training set
+    alphas = np.geomspace(0.5, 0.01, 12)
+    paths, _ = paths_of(LockstepPaths, np.asfortranarray(X), y, splits, alphas[:4], Penalty())
+    for piece in (alphas[4:8], alphas[8:]):
+        assert max(s.n_iters[0, 0] for s in paths.advance(piece)) <= 3
+
+
 def test_large_data_is_solved_in_lockstep(monkeypatch):
     X, y = sparse_data(30, 40, 0.5)
-    folds = as_folds(splits_of(30, 3), 30)
+    X, folds = sp.csc_array(X), as_folds(splits_of(30, 3), 30)
     options = {"weight": None, "known": None, "gram": None, "n_jobs": 1, "n_threads": 1}
     assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
     monkeypatch.setattr(solver_folds, "LEAST_SHARED", X.size)

@@ -447,6 +447,24 @@ def test_folds_advance_by_pieces_as_at_once(data, kind, make, n_jobs):
     assert set(paths.finished) == {12}
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_relaxed_fits_leave_constant_columns_out(mode, everywhere):
+    """An unpenalised column that is constant, in all rows or in a training set."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((53, 30)) * (rng.random((53, 30)) < 0.5)
+    y = X[:, :5].sum(axis=1) + 0.3 * rng.standard_normal(53)
+    splits = [(np.flatnonzero(np.arange(53) % 4 != k), np.flatnonzero(np.arange(53) % 4 == k)) for k in range(4)]
+    X[:, 2] = 0.1
+    if not everywhere:
+        X[splits[0][1], 2] = rng.standard_normal(len(splits[0][1]))
+    options = {"alphas": 8, "eps": 0.02, "cv": splits, "relax": [0.0, 1.0], "tol": TOL,
+               "penalty_factor": np.r_[1.0, 1.0, 0.0, np.ones(27)]}
+    dense, *others = (LassoCV(**options).fit(make(X), y) for make in (np.asfortranarray, sp.csc_array, sp.csr_array))
+    assert dense.mse_path_.max() < 10 * y.var()
+    for other in others:
+        np.testing.assert_allclose(other.mse_path_, dense.mse_path_, rtol=1e-5)
+
+
 def test_ties_go_to_the_larger_alpha_and_then_the_larger_gamma():
     alphas, gammas = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [4.0, 1.0, 0.5]]), np.array([0.0, 1.0, 0.5])
     assert best_of(np.array([[2.0, 1, 1], [1, 2, 1], [np.nan, 2, 1]]), alphas) == (1, 0)

@@ -30,11 +30,12 @@ cdef Py_ssize_t SLABS = 4            # parts of the rows with correlations of th
 cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil:
     """An empty block for so many weightings, which the caller fills in."""
     memset(b, 0, sizeof(Block))
-    b.n, b.n_of, b.n_parts = d.n, n_of, 1
+    b.n, b.n_parts = d.n, 1
     b.of = <Weighting *> calloc(n_of, sizeof(Weighting))
     if b.of == NULL:
         with gil:
             raise MemoryError()
+    b.n_of = n_of
     if d.sparse():
         rows_init(&b.rows, d.n)
     return 0

@@ -18,7 +18,7 @@ from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import Moments, PathSolver, normalized_weight, prefers_gram
 from fastreg.solvers.lockstep import MOST, Lockstep
-from fastreg.solvers.working_set import Outgrown
+from fastreg.solvers.working_set import Apart
 
 # Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
@@ -120,10 +120,13 @@ class KnownFolds:
         p = len(self.shift)
         weight, scale = S[-1, -1], self.n / S[-1, -1]
         means = S[:p, -1] / weight if self.centred else np.zeros(p)
+        raw = np.diag(S)[:p]
         gram = (S[:p, :p] - weight * np.outer(means, means)) * scale
         xy = (S[:p, p] - means * S[p, -1]) * scale
         norms = np.sqrt(np.maximum(np.diag(gram), 0))
+        # constant: nothing is left but the rounding of the values or of the sums
         norms[norms <= 32 * np.finfo(float).eps * np.abs(self.shift + means) * np.sqrt(self.n)] = 0
+        norms[raw - weight * means**2 <= 64 * np.finfo(float).eps * raw] = 0
         return Moments(np.ascontiguousarray(gram), np.ascontiguousarray(xy[None]),
                        np.ascontiguousarray((self.shift + means) * self.centred), norms)
 
@@ -330,7 +333,7 @@ class LockstepPaths:
                 try:
                     solver = self.solvers[g] = self.solvers[g] or self._solver(g)
                     solved = solver.advance(alphas) if solver else None
-                except Outgrown:
+                except Apart:
                     solver, solved = None, None
                 if solved is None:
                     self.apart[g] = self._one_by_one(g)
@@ -370,7 +373,7 @@ class LockstepPaths:
         """(solver, Solutions) of all rows for the penalty started as number `at`, from what the folds agree on.
 
         None where they were not solved in lockstep."""
-        solver = self.solvers[-1]
+        solver, self.report = self.solvers[-1], None
         if solver is None:
             return None
         votes, total = np.zeros(self.X.shape[1]), np.zeros(self.X.shape[1])
@@ -380,9 +383,12 @@ class LockstepPaths:
             votes[s.features[column]] += 1
             total[s.features[column]] += s.values[column]
         agreed = np.where(votes > len(here) / 2, total / len(here), 0)
-        if self.penalties[at] is not solver.penalty:
-            solver.start(self.penalties[at])
-        return solver.member(-1), solver.refit(alpha, agreed)
+        try:
+            if self.penalties[at] is not solver.penalty:
+                solver.start(self.penalties[at])
+            return solver.member(-1), solver.refit(alpha, agreed)
+        except Apart:
+            return None
 
 
 def fold_paths(X, y, folds, n_alphas, *, known, gram, **options):

@@ -225,8 +225,9 @@ class PathSolver:
                 check_finite(X, self.design.norms)
                 _check_given(given, None, self.design.norms, None)
                 known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
+            targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
-                                 capacity(X, len(self.targets)), report)
+                                 capacity(X, targets, 1 if targets == 1 else 1 + targets), report)
             if known is not None:
                 self.engine.prepare_known(known.gram, known.xy, known.means, known.norms)
             else:

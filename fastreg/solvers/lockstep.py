@@ -33,8 +33,9 @@ class Lockstep:
 
     Raises
     ------
-    Outgrown
-        From `advance`, where the columns gathered for the training sets do not fit into their memory.
+    Apart
+        From `advance` and `refit`, where the columns gathered do not fit into their memory, or where the rows that a
+        training set leaves out are so large that sums over all rows have no digits left for it.
     """
 
     def __init__(self, X, y, part, train, *, weight, fit_intercept, tol, max_iter, n_threads, report=None):

@@ -76,6 +76,7 @@ cdef struct Problem:
     double *viol_g
     double *score        # the alpha at which it would stop violating
     Py_ssize_t n_viol
+    Py_ssize_t n_new     # of them, the first so many are to enter the working set
     double *work         # n
     double cost          # of streaming the candidates; 0 where nothing needs to be read
     bint asleep          # not to be solved for now

@@ -25,7 +25,7 @@ def least_squares_on_supports(solver, solutions):
         penalised fits, are kept.
     """
     penalty, p = solver.penalty, solutions.n_features
-    free = np.flatnonzero(np.broadcast_to(np.asarray(penalty.factor) == 0, p))
+    free = np.flatnonzero((np.asarray(penalty.factor) == 0) & (solver.design.norms > 0))
     union = np.union1d(solutions.features, free)
     gram, xy, means = solver.moments_of(union)
     lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in (penalty.lower, penalty.upper))

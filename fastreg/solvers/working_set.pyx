@@ -59,6 +59,7 @@ cdef double STEP = 0.65          # from alpha to alpha on the way to a first one
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
 cdef double NEAR = 0.1          # a column that is in the block already may be let in that much too early
+cdef double DIGITS = 1e-7        # relative error of a Gram matrix that Newton's method and a fresh residual mend
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave, inside and outside the working set
@@ -84,8 +85,8 @@ cdef int _descending(const void *a, const void *b) noexcept nogil:
     return (s < t) - (s > t)
 
 
-class Outgrown(Exception):
-    """The working set that the folds share has no room: they must be solved one by one."""
+class Apart(Exception):
+    """The folds cannot share what they should, for want of memory or of digits: they must be solved one by one."""
 
 
 cdef class Engine:
@@ -501,12 +502,10 @@ cdef class Engine:
         """Start target from the given coefficients."""
         cdef Py_ssize_t j, k
         cdef Problem *P = &self.problems[target]
-        for k in range(self.n_targets):
-            self.problems[k].n_viol = 0
         for j in range(self.p):
             if coef[j] != 0 and not excluded(P.terms, j) and not P.inside[j]:
-                P.viol[P.n_viol] = <int> j
-                P.n_viol += 1
+                P.viol[P.n_new] = <int> j
+                P.n_new += 1
         with nogil:
             self._enlarge()
             for k in range(P.q.m):
@@ -536,13 +535,19 @@ cdef class Engine:
         """
         cdef Py_ssize_t k, t, taken = 0, L = alphas.shape[0], T = self.n_targets
         cdef double[:, ::1] gaps = np.empty((L, T))
+        cdef bint fresh
         cdef long long[:, ::1] rounds = np.empty((L, T), dtype=np.longlong)
         cdef long long[::1] indptr = np.zeros(L * T + 1, dtype=np.longlong)
         cdef unsigned char[:, ::1] ok = np.empty((L, T), dtype=np.uint8)
         cdef Problem *P
         cdef long long[::1] before = np.zeros(T, dtype=np.longlong)
         self.out_n = 0
-        if L > 0 and self.blocks[0].m == 0 and alphas[0] > 0:
+        self.finished = 0
+        fresh = not self.full
+        for t in range(T):
+            P = &self.problems[t]
+            fresh = fresh and (P.asleep or (P.n_solved == 0 and P.q.m == 0))
+        if L > 0 and fresh and alphas[0] > 0:
             self._descend(alphas[0], max_rounds, before)
         for t in range(T):
             taken = max(taken, before[t])
@@ -652,7 +657,7 @@ cdef class Engine:
                         P.predicted and P.gap <= P.aim)
                     P.tried = P.gap < INFINITY
                     pending += not P.done and P.rounds < max_rounds
-            if pending > 0:
+            if pending > 0 and not self.full:
                 self._grow_working_set()
             self._tick()
         if not self.full and not self.large:
@@ -662,7 +667,7 @@ cdef class Engine:
         return 0
 
     cdef int _threads(self) noexcept nogil:
-        """How many problems to work on at the same time: one where their rounds are short, as threads meet each time."""
+        """How many problems to work on at the same time: one where rounds are short, as threads meet in each."""
         cdef Py_ssize_t t, s
         cdef double work = 0
         for t in range(self.n_targets if self.n_targets > 1 else 0):
@@ -1031,9 +1036,9 @@ cdef class Engine:
         cdef Problem *P
         for t in range(self.n_targets):
             P = &self.problems[t]
-            late |= not P.done and alpha < self.dead_alpha * max(
-                sqrt(P.rr) / self.dead_r if self.dead_r > 0 else 1.,
-                P.r_max / self.dead_rmax if self.dead_rmax > 0 else 1.)
+            late |= not P.done and P.rr > 0 and alpha < self.dead_alpha * max(
+                sqrt(P.rr) / self.dead_r if self.dead_r > 0 else INFINITY,
+                P.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY)
         if not late:
             return 0
         self.dead_r = self.dead_rmax = 0
@@ -1127,7 +1132,7 @@ cdef class Engine:
             g = P.est[a]
             l1 = alpha * l1_factor(P.terms, j)
             excess = fabs(g) - l1
-            if excess <= self.slack * l1 + P.q.noise * self.live_norm[a] or (
+            if excess <= self.slack * l1 + P.q.noise * P.terms.norm[j] or (
                     upper(P.terms, j) == 0 if g > 0 else lower(P.terms, j) == 0):
                 continue
             P.viol[P.n_viol], P.viol_g[P.n_viol] = j, g
@@ -1153,32 +1158,50 @@ cdef class Engine:
                 if P.score[k] >= least and not P.inside[P.viol[k]]:
                     P.viol[n] = P.viol[k]
                     n += 1
-            P.n_viol = n
+            P.n_new = n
         return self._enlarge()
 
     cdef int _enlarge(self) except -1 nogil:
-        """What each problem lists in viol, into its working set, and into its block what is not there yet."""
-        cdef Py_ssize_t t, k, n = 0, most = 0
+        """The first n_new columns in viol of each problem, into its working set and, if need be, its block."""
+        cdef Py_ssize_t t, k, n = 0, most = 0, some = 0
         cdef int threads = self._threads()
         cdef Problem *P
         for t in range(self.n_targets):
             P = &self.problems[t]
-            most = max(most, P.q.m + P.n_viol)
-            for k in range(P.n_viol if self.n_blocks == 1 else 0):
+            some += P.n_new
+            most = max(most, P.q.m + P.n_new)
+            for k in range(P.n_new if self.n_blocks == 1 else 0):
                 if self.at[P.viol[k]] < 0:
                     self.at[P.viol[k]] = <int> (self.blocks[0].m + n)
                     self.cols[n] = P.viol[k]
                     n += 1
+        if some == 0:
+            return 0
         if (self.blocks[0].m + n if self.n_blocks == 1 else most) > self.capacity and not self.large:
             self._give_up_gram()
         if n > 0 and not self.large:
             block_append(self.blocks, self.d, self.cols, n)
+            self._check_digits(n)
         if threads > 1:
             for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
                 self._admit(t)
         else:
             for t in range(self.n_targets):
                 self._admit(t)
+        return 0
+
+    cdef int _check_digits(self, Py_ssize_t n) except -1 nogil:
+        """Whether the Gram matrices of several weightings, sums and differences of parts, know the norms of the last n
+        columns: where entries or levels of the rows left out are huge, nothing is left of the others."""
+        cdef Py_ssize_t f, a, m = self.blocks[0].m
+        cdef double norm, diagonal
+        for f in range(self.n_of if self.n_of > 1 else 0):
+            for a in range(m - n, m):
+                norm = self.terms[f].norm[self.cols[a - m + n]]
+                diagonal = self.blocks[0].of[f].G[gram_column(self.blocks, a) + a]
+                if fabs(diagonal - norm * norm) > DIGITS * norm * norm and norm > 0:
+                    with gil:
+                        raise Apart
         return 0
 
     cdef int _append_own(self, Py_ssize_t t, Py_ssize_t n) except -1 with gil:
@@ -1191,8 +1214,8 @@ cdef class Engine:
     cdef int _admit(self, Py_ssize_t t) except -1 nogil:
         """New coordinates of a small problem, which are in the block by now, unless that is the problem's own."""
         cdef Problem *P = &self.problems[t]
-        cdef Py_ssize_t k, m = P.q.m, n = P.n_viol
-        P.n_viol = 0
+        cdef Py_ssize_t k, m = P.q.m, n = P.n_new
+        P.n_new = 0
         if n == 0:
             return 0
         if self.n_blocks > 1:
@@ -1236,7 +1259,7 @@ cdef class Engine:
         """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
         cdef Py_ssize_t t
         if self.n_of > 1:
-            raise Outgrown
+            raise Apart
         self.large = True
         self._new_blocks()
         for t in range(self.n_targets):
