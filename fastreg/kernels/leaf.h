@@ -249,6 +249,13 @@ FR_LEAF void fr_bound(ptrdiff_t m, int k, const double *c, const double *const *
         for (ptrdiff_t a = 0; a < m; a++) err[a] = n2[a] * e2;
     }
 }
+/* Largest |est| + err */
+FR_LEAF double fr_highest(ptrdiff_t m, const double *est, const double *err) {
+    double s = 0;
+    FR_PRAGMA(omp simd reduction(max:s))
+    for (ptrdiff_t a = 0; a < m; a++) { double u = fabs(est[a]) + err[a]; s = u > s ? u : s; }
+    return s;
+}
 /* g = the line through last and est, t further on, where both are exact (errors 0); else g, less doubt * g_err */
 FR_LEAF void fr_continue(ptrdiff_t m, double t, const double *est, const double *err, const double *last,
                          const double *last_err, double doubt, const double *g_err, double *g) {

@@ -55,6 +55,7 @@ cdef extern from "leaf.h" nogil:
     void fr_rotate(Py_ssize_t n, double c, double s, double *l, double *v) noexcept
     void fr_bound(Py_ssize_t m, int k, const double *c, const double *const *g, const double *n2, double e2,
                   const double *n1, double einf, double *est, double *err) noexcept
+    double fr_highest(Py_ssize_t m, const double *est, const double *err) noexcept
     void fr_continue(Py_ssize_t m, double t, const double *est, const double *err, const double *last,
                      const double *last_err, double doubt, const double *g_err, double *g) noexcept
     double fr_list_dot(Py_ssize_t len, const int32_t *pos, const double *val, const double *w) noexcept

@@ -23,7 +23,7 @@ from fastreg.solvers.working_set import Apart
 # Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
 # Stored elements of X below which a pass costs too little to be shared: threads then gain more from whole paths.
-LEAST_SHARED = 2_000_000
+LEAST_SHARED = 500_000
 ROWS_AT_ONCE = 4096
 
 

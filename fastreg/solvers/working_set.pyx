@@ -41,7 +41,7 @@ from fastreg.kernels.block cimport (
 from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport full_gram
-from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_maxabs, fr_vdot
+from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_highest, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep)
@@ -53,6 +53,8 @@ from fastreg.solvers.matrix_free cimport free_correlate, free_residual, free_set
 from fastreg.solvers.problem cimport (
     DEAD, EXCLUDED, LIVE, Problem, Terms, excluded, l1_factor, l2_factor, lower, upper)
 
+cdef enum:
+    COLUMNS = 512                # live columns looked at while what is known of them stays in cache
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
 cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
@@ -707,10 +709,12 @@ cdef class Engine:
         Where both of the last two correlations of a column are known they are continued; otherwise those of the
         references, taken back by the error they may have. A guess: it only saves a round of certificates, it decides
         nothing."""
-        cdef Py_ssize_t a
+        cdef Py_ssize_t a, b, k, m
         cdef int j
         cdef double t, g, l1, e2, einf, doubt
         cdef double c[MAX_REFERENCES]
+        cdef double g_est[COLUMNS]
+        cdef double g_err[COLUMNS]
         P.n_viol = 0
         if P.n_solved >= 2 and alpha < P.alpha[0] < P.alpha[1]:
             P.predicted = True
@@ -726,23 +730,24 @@ cdef class Engine:
             fr_axpy(self.n, t, P.r, P.r_last)
             fr_axpy(self.n, -t, P.work, P.r_last)
             references_fit(&P.refs, P.r_last, c, P.work, &e2, &einf)
-            fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2,
-                     self.live_norm1, einf, P.score, P.viol_g)
-            fr_continue(self.n_live, t, P.est, P.err, P.est_last, P.err_last, doubt, P.viol_g, P.score)
-            for a in range(self.n_live):
-                g = P.score[a]
-                if fabs(g) <= (1 - NEAR) * alpha * P.terms.least_pen1:
+            for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
+                b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
+                self._bound(P, c, e2, einf, b, m, g_est, g_err)
+                fr_continue(m, t, P.est + b, P.err + b, P.est_last + b, P.err_last + b, doubt, g_err, g_est)
+                if fr_maxabs(m, g_est) <= (1 - NEAR) * alpha * P.terms.least_pen1:
                     continue
-                j = self.live[a]
-                l1 = alpha * l1_factor(P.terms, j)
-                if self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
-                    continue
-                if fabs(g) > l1 * (1 - NEAR if self.at[j] >= 0 else 1) and (
-                        upper(P.terms, j) > 0 if g > 0 else lower(P.terms, j) < 0):
-                    P.viol[P.n_viol] = j
-                    P.viol_g[P.n_viol] = g
-                    P.score[P.n_viol] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
-                    P.n_viol += 1
+                for a in range(m):
+                    g = g_est[a]
+                    j = self.live[b + a]
+                    l1 = alpha * l1_factor(P.terms, j)
+                    if fabs(g) <= l1 * (1 - NEAR) or self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
+                        continue
+                    if fabs(g) > l1 * (1 - NEAR if self.at[j] >= 0 else 1) and (
+                            upper(P.terms, j) > 0 if g > 0 else lower(P.terms, j) < 0):
+                        P.viol[P.n_viol] = j
+                        P.viol_g[P.n_viol] = g
+                        P.score[P.n_viol] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
+                        P.n_viol += 1
         P.est, P.est_last = P.est_last, P.est
         P.err, P.err_last = P.err_last, P.err
         P.n_last, P.n_known = P.n_known, 0
@@ -932,7 +937,7 @@ cdef class Engine:
 
     cdef int _screen(self, Problem *P, double alpha) except -1 nogil:
         """Bound x_j'r for every live column; list those whose bound exceeds their l1, and what reading them costs."""
-        cdef Py_ssize_t a, n = 0
+        cdef Py_ssize_t a, b, k, m, n = 0
         cdef int j
         cdef double e2, einf, l1
         cdef double c[MAX_REFERENCES]
@@ -941,24 +946,35 @@ cdef class Engine:
             return 0
         P.n_known = self.n_live
         references_fit(&P.refs, P.r, c, P.work, &e2, &einf)
-        fr_bound(self.n_live, P.refs.held, c, <const double *const *> P.refs.g, self.live_norm, e2, self.live_norm1,
-                 einf, P.est, P.err)
-        for a in range(self.n_live):
-            if fabs(P.est[a]) + P.err[a] <= alpha * P.terms.least_pen1:
+        for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
+            b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
+            self._bound(P, c, e2, einf, b, m, P.est + b, P.err + b)
+            if fr_highest(m, P.est + b, P.err + b) <= alpha * P.terms.least_pen1:
                 continue
-            j = self.live[a]
-            if self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
-                continue
-            l1 = alpha * l1_factor(P.terms, j)
-            if ((P.est[a] + P.err[a] > l1 and upper(P.terms, j) > 0)
-                    or (P.err[a] - P.est[a] > l1 and lower(P.terms, j) < 0)):
-                P.cand[n] = <int> a
-                n += 1
+            for a in range(b, b + m):
+                j = self.live[a]
+                l1 = alpha * l1_factor(P.terms, j)
+                if fabs(P.est[a]) + P.err[a] <= l1 or self.place[j] != LIVE or P.inside[j] or excluded(P.terms, j):
+                    continue
+                if ((P.est[a] + P.err[a] > l1 and upper(P.terms, j) > 0)
+                        or (P.err[a] - P.est[a] > l1 and lower(P.terms, j) < 0)):
+                    P.cand[n] = <int> a
+                    n += 1
         n = self._allow(P, alpha, n)
         P.n_cand = n
         for a in range(n if e2 > 0 else 0):
             P.cost += self.d.cost(self.live[P.cand[a]])
         return 0
+
+    cdef void _bound(self, const Problem *P, const double *c, double e2, double einf, Py_ssize_t first, Py_ssize_t m,
+                     double *est, double *err) noexcept nogil:
+        """Estimates and their errors for m live columns from `first` on."""
+        cdef int k
+        cdef const double *g[MAX_REFERENCES]
+        for k in range(P.refs.held):
+            g[k] = P.refs.g[k] + first
+        fr_bound(m, P.refs.held, c, <const double *const *> g, self.live_norm + first, e2,
+                 self.live_norm1 + first if self.live_norm1 != NULL else NULL, einf, est, err)
 
     cdef int _read_candidates(self) except -1 nogil:
         """Exact correlations of the candidates: of each problem by themselves, or of all live columns where one pass
