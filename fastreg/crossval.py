@@ -177,7 +177,8 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
                            gram=gram_mode(X, grids[0], gram), then=partial(_fits, relax=gammas is not None), **settings)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count * len(folds)
-            paths.start(penalty(ratio), None if report is None else lambda more, done=done: report(done + more))
+            paths.start(penalty(ratio), None if report is None else lambda more, done=done: report(done + more),
+                        more=k < len(l1_ratios) - 1)
             found.append(_score_path(
                 paths, grids[k],
                 partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),

@@ -203,6 +203,20 @@ def know_folds(X, Y, folds, weight, fit_intercept, n_alphas, n_threads):
     return KnownFolds(X, Y, weight, fit_intercept, part, counts[:, ::2], counts[:, 1::2], n_threads)
 
 
+def in_threads(n_jobs, work, count, stop):
+    """[work(0), ..., work(count - 1)], n_jobs at a time; `stop` is set when one fails or the user interrupts."""
+    if n_jobs == 1:
+        return [work(k) for k in range(count)]
+    with ThreadPoolExecutor(n_jobs) as pool:
+        futures = [pool.submit(work, k) for k in range(count)]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
 class FoldPaths:
     """Paths of all folds for one penalty after the other, each by a PathSolver of its own.
 
@@ -236,7 +250,7 @@ class FoldPaths:
         self.settings = {"n_threads": max(1, n_threads // n_jobs), **settings}
         self.stop = threading.Event()
 
-    def start(self, penalty, report=None):
+    def start(self, penalty, report=None, more=False):
         """Start (anew) with this penalty.
 
         Parameters
@@ -244,6 +258,8 @@ class FoldPaths:
         penalty : Penalty
         report : callable or None
             Called now and then with the number of finished penalty values of all folds, from any thread.
+        more : bool, default=False
+            Whether other penalties will follow (nothing of one is of use to the next here).
         """
         self.penalty, self.report = penalty, report
         self.solvers = [None] * len(self.folds)
@@ -262,18 +278,7 @@ class FoldPaths:
         -------
         list of Solutions (or of what `then` makes of them), one for each fold
         """
-        everyone = range(len(self.folds))
-        if self.n_jobs == 1:
-            found = [self._advance(f, alphas, last) for f in everyone]
-        else:
-            with ThreadPoolExecutor(self.n_jobs) as pool:
-                futures = [pool.submit(self._advance, f, alphas, last) for f in everyone]
-                try:
-                    found = [future.result() for future in futures]
-                except BaseException:
-                    self.stop.set()
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    raise
+        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.folds), self.stop)
         self.before += len(alphas)
         return found
 
@@ -304,22 +309,24 @@ class FoldPaths:
 
 
 class LockstepPaths:
-    """The same, the folds solved in lockstep, as many as the kernels take at once; parameters as for FoldPaths."""
+    """The same, the folds solved in lockstep, a few in each group; parameters as for FoldPaths."""
 
-    def __init__(self, X, y, folds, n_alphas, *, n_jobs, then=None, **settings):
+    def __init__(self, X, y, folds, n_alphas, *, n_jobs, n_threads, then=None, **settings):
         self.X, self.y, self.n_alphas, self.then = X, y, n_alphas, then
-        self.n_jobs, self.settings = n_jobs, settings
         groups = np.array_split(np.arange(len(folds)), -(-len(folds) // MOST))
         self.groups = [[folds[f] for f in group] for group in groups]
+        self.n_jobs = min(n_jobs, len(groups))
+        self.settings = {"n_threads": max(1, n_threads // self.n_jobs), **settings}
         self.solvers = [None] * len(groups)
         self.apart = [None] * len(groups)      # FoldPaths of the groups that cannot be solved in lockstep
         self.penalties, self.solved = [], []
+        self.stop = threading.Event()
 
-    def start(self, penalty, report=None):
+    def start(self, penalty, report=None, more=False):
         """Start (anew) with this penalty; see FoldPaths."""
         self.penalties.append(penalty)
         self.solved.append([])
-        self.report = report
+        self.report, self.more = report, more
         self.before, self.finished = 0, [0] * len(self.groups)
         for started in self.solvers + self.apart:
             if started is not None:
@@ -327,27 +334,30 @@ class LockstepPaths:
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order; see FoldPaths."""
-        found, fits = [], []
-        for g in range(len(self.groups)):
-            if self.apart[g] is None:
-                try:
-                    solver = self.solvers[g] = self.solvers[g] or self._solver(g)
-                    solved = solver.advance(alphas) if solver else None
-                except Apart:
-                    solver, solved = None, None
-                if solved is None:
-                    self.apart[g] = self._one_by_one(g)
-                else:
-                    fits += solved
-                    found += [s if self.then is None else self.then(solver.member(t), s) for t, s in enumerate(solved)]
-                if solved is None or (last and g < len(self.groups) - 1):
-                    self.solvers[g] = solver = None      # of several groups, one at a time takes up memory
-            if self.apart[g] is not None:
-                found += self.apart[g].advance(alphas, last)
-            self.finished[g] = self.before + len(alphas)
-        self.solved[-1].append(fits)
+        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.groups), self.stop)
+        self.solved[-1].append([s for fits, _ in found for s in fits])
         self.before += len(alphas)
-        return found
+        return [fold for _, of_group in found for fold in of_group]
+
+    def _advance(self, g, alphas, last):
+        """(Solutions of a group, unless it was solved one by one; what `then` makes of them)"""
+        fits, found = [], []
+        if self.apart[g] is None:
+            try:
+                solver = self.solvers[g] = self.solvers[g] or self._solver(g)
+                if solver is None:
+                    raise Apart
+                fits = solver.advance(alphas)
+                found = [s if self.then is None else self.then(solver.member(t), s) for t, s in enumerate(fits)]
+            except Apart:
+                self.solvers[g] = solver = None
+                self.apart[g] = self._one_by_one(g)
+            if last and g < len(self.groups) - 1 and not (self.more and len(self.groups) == 2):
+                self.solvers[g] = solver = None        # of many groups, only those at work take up memory
+        if self.apart[g] is not None:
+            fits, found = [], self.apart[g].advance(alphas, last)
+        self.finished[g] = self.before + len(alphas)
+        return fits, found
 
     def _solver(self, g):
         """Lockstep of a group, started; None where its training sets split the rows into too many parts."""
@@ -359,13 +369,15 @@ class LockstepPaths:
         return solver
 
     def _tick(self, g, done):
+        if self.stop.is_set():
+            raise Cancelled
         self.finished[g] = self.before + done
         if self.report is not None:
             self.report(sum(len(group) * k for group, k in zip(self.groups, self.finished)))
 
     def _one_by_one(self, g):
-        paths = FoldPaths(self.X, self.y, self.groups[g], self.n_alphas, known=None, n_jobs=self.n_jobs,
-                          then=self.then, **self.settings)
+        paths = FoldPaths(self.X, self.y, self.groups[g], self.n_alphas, known=None, n_jobs=1, then=self.then,
+                          **self.settings)
         paths.start(self.penalties[-1])
         return paths
 

@@ -8,8 +8,9 @@ from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import capacity, centre_targets, check_finite, split_solutions
 from fastreg.solvers.working_set import Engine
 
-# Training sets that share an engine, besides all rows: as many as the kernels take at once.
-MOST = 7
+# Training sets that share an engine. With all rows they fill the lanes of the narrower kernels; more would share more,
+# but threads do better on engines of their own than within one, where they wait for each other in every round.
+MOST = 3
 
 
 class Lockstep:
