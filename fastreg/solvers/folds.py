@@ -303,9 +303,8 @@ class FoldPaths:
                           known=None if self.known is None else self.known.moments(self.known.train[:, f]),
                           **self.settings)
 
-
     def refit(self, at, alpha):
-        """Nothing is known of all rows."""
+        """None: nothing is known of all rows; see LockstepPaths."""
 
 
 class LockstepPaths:

@@ -60,7 +60,7 @@ cdef double SHARED = 0.25        # of the price of a pass for one problem, what 
 cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
-cdef double NEAR = 0.1          # a column that is in the block already may be let in that much too early
+cdef double NEAR = 0.1           # a column that is in the block already may be let in that much too early
 cdef double DIGITS = 1e-7        # relative error of a Gram matrix that Newton's method and a fresh residual mend
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
@@ -154,8 +154,7 @@ cdef class Engine:
     cdef readonly double columns_streamed     # elements of X streamed so far
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None,
-                  designs=None, parts=None):
+                  report=None, designs=None, parts=None):
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
@@ -372,7 +371,7 @@ cdef class Engine:
     cdef int _full_block(self) except -1 nogil:
         cdef Block *block = self.blocks
         block.m = block.cap = block.ld = self.p
-        return grow(<void **> &self.blocks[0].of[0].G, self.p * self.p * sizeof(double))
+        return grow(<void **> &block.of[0].G, self.p * self.p * sizeof(double))
 
     def set_penalty(self, penalties):
         """For each weighting, factors of alpha by column (l1, l2) and limits; arrays of length 1 stand for all columns.
@@ -470,10 +469,13 @@ cdef class Engine:
         out = np.zeros(self.n_targets)
         cdef double[::1] o = out
         cdef double[:, ::1] c = self.q
-        for j in range(self.p):
-            if self.place[j] != EXCLUDED and l1_factor(&self.terms[0], j) == 0:
-                c = self._null_correlations()
-                break
+        cdef bint free_ = False
+        for t in range(self.n_of):
+            terms = &self.terms[t]
+            for j in range(self.p):
+                free_ = free_ or (l1_factor(terms, j) == 0 and not excluded(terms, j))
+        if free_:
+            c = self._null_correlations()
         for t in range(self.n_targets):
             terms = self.problems[t].terms
             for j in range(self.p):
@@ -993,9 +995,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.whole = whole and P.cost > 0
-            if whole or P.cost == 0:
-                continue
-            self.columns_streamed += P.cost
+            self.columns_streamed += 0 if whole else P.cost
         if whole:
             return self._pass(n_open) if n_open > 0 else 0
         if threads > 1 and n_open > 1:
