@@ -1,12 +1,13 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`), regularisation paths
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`,
+`RidgeClassifier`), regularisation paths
 (`regularization_path`, `lasso_path`, `enet_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
 from fastreg.crossval import CrossValidatedPath
-from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV
+from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV, Ridge, RidgeClassifier, ridge_regression
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
 
 __version__ = "0.1.0"
@@ -19,8 +20,11 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "RegularizationPath",
+    "Ridge",
+    "RidgeClassifier",
     "enet_path",
     "lasso_path",
     "regularization_path",
+    "ridge_regression",
     "show_versions",
 ]
