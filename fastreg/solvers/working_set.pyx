@@ -152,6 +152,7 @@ cdef class Engine:
     cdef double *dots
     cdef Fit *fits
     cdef int *cols
+    cdef char *wanted                         # by live position, all False between uses
     cdef double[:, ::1] q                     # X'Y
     cdef int *out_col                         # solutions, one after the other
     cdef double *out_val
@@ -183,12 +184,13 @@ cdef class Engine:
         self.at = <int *> malloc(p * sizeof(int))
         self.live = <int *> malloc(p * sizeof(int))
         self.cols = <int *> malloc(p * sizeof(int))
+        self.wanted = <char *> calloc(p, 1)
         self.live_norm = <double *> malloc(p * sizeof(double))
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(max(self.n_targets, MAX_REFERENCES) * self.n * sizeof(double))
         if (self.problems == NULL or self.blocks == NULL or self.place == NULL or self.at == NULL
-                or self.live == NULL or self.cols == NULL
+                or self.live == NULL or self.cols == NULL or self.wanted == NULL
                 or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.terms == NULL
                 or self.fits == NULL or self.norm1 == NULL):
             raise MemoryError()
@@ -279,6 +281,7 @@ cdef class Engine:
         free(self.at)
         free(self.live)
         free(self.cols)
+        free(self.wanted)
         free(self.live_norm)
         free(self.live_norm1)
         free(self.dots)
@@ -1001,19 +1004,23 @@ cdef class Engine:
                  self.live_norm1 + first if self.live_norm1 != NULL else NULL, einf, est, err)
 
     cdef int _read_candidates(self) except -1 nogil:
-        """Exact correlations of the candidates: of each problem by themselves, or of all live columns where one pass
-        for all of them costs little more."""
-        cdef Py_ssize_t t, n_open = 0
+        """Exact correlations of the candidates: of each problem's own, of all of them for every problem, or of all live
+        columns, where one pass for all problems costs little more."""
+        cdef Py_ssize_t t, n_open = 0, n_any
         cdef int threads = self._threads()
         cdef Problem *P
         cdef bint whole
-        cdef double cost = 0
+        cdef double cost = 0, of_any, each
         for t in range(self.n_targets):
             P = &self.problems[t]
             if P.cost > 0:
                 n_open += 1
                 cost += min(self.d.part(P.cost / self.live_cost), 1)
-        whole = cost > PARTIAL * (1 + SHARED * (n_open - 1))
+        each = 1 + SHARED * (n_open - 1)
+        n_any = self._any_candidates(n_open, &of_any)
+        whole = cost > PARTIAL * each
+        if not whole and each * self.d.part(of_any / self.live_cost) < cost:
+            return self._read_together(n_open, n_any)
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.whole = whole and P.cost > 0
@@ -1026,6 +1033,49 @@ cdef class Engine:
         else:
             for t in range(self.n_targets):
                 self._read_own(&self.problems[t])
+        return 0
+
+    cdef Py_ssize_t _any_candidates(self, Py_ssize_t n_open, double *cost) noexcept nogil:
+        """List in cols the live positions that are a candidate of any of several problems; cost: of streaming them."""
+        cdef Py_ssize_t t, a, k, n = 0
+        cdef Problem *P
+        cost[0] = INFINITY if n_open < 2 else 0
+        for t in range(self.n_targets if n_open > 1 else 0):
+            P = &self.problems[t]
+            for k in range(P.n_cand if P.cost > 0 else 0):
+                a = P.cand[k]
+                if not self.wanted[a]:
+                    self.wanted[a] = True
+                    self.cols[n] = <int> a
+                    cost[0] += self.d.cost(self.live[a])
+                    n += 1
+        for k in range(n):
+            self.wanted[self.cols[k]] = False
+        return n
+
+    cdef int _read_together(self, Py_ssize_t n_open, Py_ssize_t n) except -1 nogil:
+        """Exact correlations of the n live columns listed in cols, for all problems with candidates."""
+        cdef Py_ssize_t t, a, k = 0
+        cdef Problem *P
+        cdef int *columns = self.problems[0].viol         # nobody's by now
+        cdef const double *out
+        grow(<void **> &self.passes, n_open * n * sizeof(double))
+        for a in range(n):
+            columns[a] = self.live[self.cols[a]]
+            self.columns_streamed += n_open * self.d.cost(columns[a])
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.whole = False
+            if P.cost > 0:
+                self._weigh(P, P.r, self.work + k * self.n)
+                k += 1
+        self.d.stream(columns, n, self.work, n_open, self.passes, n)
+        out = self.passes
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            for a in range(n if P.cost > 0 else 0):
+                P.est[self.cols[a]], P.err[self.cols[a]] = out[a], 0
+            out += n if P.cost > 0 else 0
         return 0
 
     cdef int _read_own(self, Problem *P) except -1 nogil:
