@@ -331,6 +331,7 @@ class LockstepPaths:
             solver = self.solvers[-1] = self._lockstep(len(self.groups) - 1)
             return None if solver is None else solver.largest_alpha(penalty)
         except Apart:
+            self.solvers[-1] = None
             return None
 
     def start(self, penalty, report=None, more=False):
