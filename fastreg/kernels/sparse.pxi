@@ -90,33 +90,53 @@ cdef void _sparse_column_moments(Design d, const real *data, const index *idx, c
             of[f].norm[j] = sqrt(out[2 * lanes + f] + absent * m * m)
 
 
-cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr,
-                             const Moments *of) except -1 nogil:
+cdef struct ColumnSums:
+    # Sums over the rows of a column, side by side: an entry of X finds all of them in one place of the memory.
+    double first         # the first value, which the others are taken about: a high level then costs no digits
+    double d1, d2        # sum_i s_i (x_i - first), and of its squares
+    double present       # sum_i s_i of the rows that have an entry
+    double n1            # sum_i sqrt(s_i) |x_i|
+    double xv            # sum_i x_i v_i
+    double spare[2]
+
+
+cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
+                             const double *v, double *out) except -1 nogil:
+    """Moments of all columns and, unless v is NULL, their products with v (not centred), in one sweep over the rows."""
     cdef Py_ssize_t i, j, e
-    cdef double w, x
-    cdef double *present = <double *> calloc(d.p, sizeof(double))
-    if present == NULL:
+    cdef double w, root, x, vi, m, absent
+    cdef ColumnSums *c
+    cdef ColumnSums *sums = <ColumnSums *> calloc(d.p, sizeof(ColumnSums))
+    if sums == NULL:
         with gil:
             raise MemoryError()
     for i in range(d.n):
         w = 1 if of.weight == NULL else of.weight[i]
+        root = 1 if of.root == NULL else of.root[i]
+        vi = 0 if v == NULL else v[i]
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
-            j = <Py_ssize_t> idx[e]
-            present[j] += w
-            of.mean[j] += w * data[e]
-            of.norm1[j] += fabs(data[e]) * (1 if of.root == NULL else of.root[i])
+            c = &sums[idx[e]]
+            x = data[e]
+            if c.present == 0:
+                c.first = x
+            c.present += w
+            c.d1 += w * (x - c.first)        # NaN and infinity make it NaN, whatever the weight
+            c.d2 += w * (x - c.first) * (x - c.first)
+            c.n1 += root * fabs(x)
+            c.xv += vi * x
     for j in range(d.p):
-        of.mean[j] = of.mean[j] / d.weight_sum if d.centred else 0
-    for i in range(d.n):
-        w = 1 if of.weight == NULL else of.weight[i]
-        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
-            j = <Py_ssize_t> idx[e]
-            x = data[e] - of.mean[j]
-            of.norm[j] += w * x * x
-    for j in range(d.p):
-        of.level[j] = 0 if _absent(d, present[j]) > 0 else of.mean[j]
-        of.norm[j] = sqrt(of.norm[j] + _absent(d, present[j]) * of.mean[j] * of.mean[j])
-    free(present)
+        c = &sums[j]
+        absent = _absent(d, c.present)
+        m = (c.d1 + c.first * c.present) / d.weight_sum if d.centred else 0
+        of.mean[j], of.norm1[j] = m, c.n1
+        of.level[j] = 0 if absent > 0 else m
+        m -= c.first
+        of.norm[j] = sqrt(max(c.d2 - 2 * m * c.d1 + m * m * c.present, 0.) + absent * of.mean[j] * of.mean[j])
+        if c.d1 * 0 != 0:
+            of.norm[j] = c.d1 * 0
+        if v != NULL:
+            out[j] = c.xv
+    free(sums)
     return 0
 
 
@@ -158,8 +178,8 @@ cdef int _sparse_moments(Design d, const real *data, const index *idx, const ind
     cdef const double *root = of[0].root
     if d.kind == SPARSE_ROWS:
         for f in range(n_of):
-            _sparse_row_moments(d, data, idx, ptr, &of[f])
-        return _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p)
+            _sparse_row_moments(d, data, idx, ptr, &of[f], V if f == 0 and k == 1 else NULL, out)
+        return 0 if k <= 1 else _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p)
     many[0] = many[1] = NULL
     if n_of > 1:
         _interleave_weights(d, of, n_of, &many[0], &many[1])

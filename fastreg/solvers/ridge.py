@@ -347,7 +347,9 @@ class _Problem:
         """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then."""
         limit = self.max_iter or 10 * self.p + 100
         Y = self.targets if self.weight is None else self.targets * np.sqrt(self.weight)
-        if scouting is None and self.n * (2 if self.sparse else 1) < self.p and not self._factors_matter().any():
+        # stored by rows, sparse X is read once for a product with X'X and twice for one with XX', by columns vice versa
+        much = 8 if self.sparse and self.X.format == "csr" else 1
+        if scouting is None and much * self.n < self.p and not self._factors_matter().any():
             return self._iterative_dual(Y, limit)
         B = column_moments(self.design, Y)
         norms = self.design.norms
@@ -360,13 +362,13 @@ class _Problem:
         W, tol = np.zeros_like(B), self.tol
         if scouting is not None:
             tol = min(tol, AS_GOOD_AS_DIRECT)
-            count, residual = conjugate_gradients(self.design, B, D, W, tol, scouting[0])
+            count, residual, _ = conjugate_gradients(self.design, B, D, W, tol, scouting[0])
             with np.errstate(divide="ignore"):
                 needed = np.max(count * np.log(tol) / np.log(np.clip(residual, tol, 1 - 1e-3)), initial=0)
             if needed > 0.6 * scouting[1]:
                 return None
             limit = scouting[1]
-        count, residual = conjugate_gradients(self.design, B, D, W, tol, limit)
+        count, residual, _ = conjugate_gradients(self.design, B, D, W, tol, limit)
         if scouting is not None and np.max(residual, initial=0) > tol:
             return None
         W[:, ~free] = 0
@@ -383,7 +385,7 @@ class _Problem:
         inverse = np.where(norms > 0, 1 / np.where(F > 0, F, 1), 0)
         plain = np.all(F == 1)
         across = as_design(self.X.T, None if plain else inverse, False, self.n_threads)
-        column_moments(across, np.zeros((1, self.p)))
+        column_moments(across, np.zeros((0, self.p)))
         root = None if self.weight is None else np.sqrt(self.weight)
         unit = None
         if self.fit_intercept:
@@ -392,12 +394,11 @@ class _Problem:
         A, tol, count = np.zeros_like(self.targets), self.tol, 0
         size = np.linalg.norm(B, axis=1)
         for _ in range(6):
-            more, _ = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit)
+            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit)
             count = count + more
-            W = correlate(self.design, A if root is None else A * root) * inverse
-            residual = combine(self.design, W)
-            residual = correlate(self.design, (self.targets - residual) * (1 if root is None else root))
-            residual -= self.alphas[:, None] * F * W
+            both = np.vstack([A, left])
+            W, residual = np.split(correlate(self.design, both if root is None else both * root), 2)
+            W = W * inverse
             worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
             if worst <= self.tol or np.max(count) >= limit:
                 break
