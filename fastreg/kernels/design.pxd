@@ -1,4 +1,6 @@
 # What X is: streaming, gathering, column moments. Storage is known here and nowhere else.
+from libc.stdint cimport int32_t
+
 from fastreg.kernels.rows cimport RowLists
 
 cdef enum Kind:
@@ -6,6 +8,16 @@ cdef enum Kind:
     DENSE_ROWS = 1
     SPARSE_COLUMNS = 2
     SPARSE_ROWS = 3
+
+cdef struct SparseRows:
+    # A few rows of sparse storage, each in order of its columns, with room at the end of each.
+    Py_ssize_t *start       # of each row, and the end of the last
+    int32_t *pos
+    double *val
+    Py_ssize_t *cursor      # storage by columns: where each goes on
+    Py_ssize_t size         # entries that there is room for
+
+cdef void sparse_rows_free(SparseRows *rows) noexcept nogil
 
 cdef class Design:
     cdef readonly Py_ssize_t n, p, nnz
@@ -38,7 +50,10 @@ cdef class Design:
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil
     cdef int apply(self, const int *cols, Py_ssize_t m, const double *w, double *out) except -1 nogil
+    cdef int normal(self, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil
+    cdef int _normal(self, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                         double *out) noexcept nogil
+    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, Py_ssize_t spare, SparseRows *rows) except -1 nogil
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil

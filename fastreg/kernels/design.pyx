@@ -12,11 +12,17 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastreg.kernels.leaf cimport (
-    fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
-    fr_row_f32, fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,
-    fr_spcols4_f32_i32, fr_spcols4_f32_i64, fr_spcols4_f64_i32, fr_spcols4_f64_i64, fr_spcols8_f32_i32,
-    fr_spcols8_f32_i64, fr_spcols8_f64_i32, fr_spcols8_f64_i64, fr_spcols_f32_i32, fr_spcols_f32_i64,
-    fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
+    fr_axpy, fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
+    fr_normal_rows1_f32_i32, fr_normal_rows1_f32_i64, fr_normal_rows1_f64_i32, fr_normal_rows1_f64_i64,
+    fr_normal_rows4_f32_i32, fr_normal_rows4_f32_i64, fr_normal_rows4_f64_i32, fr_normal_rows4_f64_i64,
+    fr_normal_rows8_f32_i32, fr_normal_rows8_f32_i64, fr_normal_rows8_f64_i32, fr_normal_rows8_f64_i64, fr_row_f32,
+    fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,
+    fr_scatter1_f32_i32, fr_scatter1_f32_i64, fr_scatter1_f64_i32, fr_scatter1_f64_i64, fr_scatter4_f32_i32,
+    fr_scatter4_f32_i64, fr_scatter4_f64_i32, fr_scatter4_f64_i64, fr_scatter8_f32_i32, fr_scatter8_f32_i64,
+    fr_scatter8_f64_i32, fr_scatter8_f64_i64, fr_spcols4_f32_i32, fr_spcols4_f32_i64, fr_spcols4_f64_i32,
+    fr_spcols4_f64_i64, fr_spcols8_f32_i32, fr_spcols8_f32_i64, fr_spcols8_f64_i32, fr_spcols8_f64_i64,
+    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64,
+    fr_sum4_f32, fr_sum4_f64)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
 
@@ -62,6 +68,7 @@ cdef double *_scattered(Design d, const int *cols, Py_ssize_t m, const double *w
 
 include "dense.pxi"
 include "sparse.pxi"
+include "normal.pxi"
 
 
 cdef class Design:
@@ -212,6 +219,47 @@ cdef class Design:
         return _apply_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
                                               <const int32_t *> self.indptr, cols, m, w, out)
 
+    cdef int normal(self, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil:
+        """out[t] = X'S X V[t] and, unless NULL, Z[t] = X V[t], X centred and Z not weighted; V[t] has p entries.
+
+        Dense storage with gaps within its columns: Z must be NULL."""
+        cdef Py_ssize_t t, j
+        cdef double *z = NULL
+        cdef int *every = NULL
+        if not self.sparse() and self.kind == DENSE_COLUMNS and self.step != 1:
+            grow(<void **> &z, self.n * sizeof(double))
+            grow(<void **> &every, self.p * sizeof(int))
+            for j in range(self.p):
+                every[j] = <int> j
+            for t in range(k):
+                self.apply(every, self.p, V + t * self.p, z)
+                for j in range(self.n if self.root != NULL else 0):
+                    z[j] *= self.root[j]
+                self.stream(NULL, self.p, z, 1, out + t * self.p, self.p)
+            free(z)
+            free(every)
+            return 0
+        for t in range(0, k, 8):
+            self._normal(V + t * self.p, min(8, k - t), NULL if Z == NULL else Z + t * self.n, out + t * self.p)
+        return 0
+
+    cdef int _normal(self, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil:
+        if not self.sparse():
+            if self.single:
+                return _normal_dense[float](self, <const float *> self.data, V, k, Z, out)
+            return _normal_dense[double](self, <const double *> self.data, V, k, Z, out)
+        if self.wide_index:
+            if self.single:
+                return _normal_sparse[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
+                                                      <const int64_t *> self.indptr, V, k, Z, out)
+            return _normal_sparse[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
+                                                   <const int64_t *> self.indptr, V, k, Z, out)
+        if self.single:
+            return _normal_sparse[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
+                                                  <const int32_t *> self.indptr, V, k, Z, out)
+        return _normal_sparse[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
+                                               <const int32_t *> self.indptr, V, k, Z, out)
+
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil:
         """Columns cols[0..m) centred and scaled by sqrt(s), contiguous and dense, into out (n x m)."""
         if not self.sparse():
@@ -237,6 +285,25 @@ cdef class Design:
             _load_rows[float](self, <const float *> self.data, i0, rows, m, shift, out)
         else:
             _load_rows[double](self, <const double *> self.data, i0, rows, m, shift, out)
+
+    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, Py_ssize_t spare, SparseRows *rows) except -1 nogil:
+        """Sparse storage: rows i0, ... (from 0 on, one call after the other), not centred, not weighted, with room for
+        so many more entries in each."""
+        if self.wide_index:
+            if self.single:
+                return _load_sparse_rows[float, int64_t](
+                    self, <const float *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                    i0, m, spare, rows)
+            return _load_sparse_rows[double, int64_t](
+                self, <const double *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
+                i0, m, spare, rows)
+        if self.single:
+            return _load_sparse_rows[float, int32_t](
+                self, <const float *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+                i0, m, spare, rows)
+        return _load_sparse_rows[double, int32_t](
+            self, <const double *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
+            i0, m, spare, rows)
 
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
         """Sparse storage: append columns cols[0..m), less their level and scaled by sqrt(s), as positions first, ..."""

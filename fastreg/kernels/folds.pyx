@@ -1,36 +1,40 @@
-"""Sums over disjoint parts of the rows of dense X, from which those of any union follow by addition.
+"""Sums over disjoint parts of the rows of X, from which those of any union follow by addition.
 
 Of a union they give means, Gram matrix and X'y (``known_moments`` in ``solvers.folds``) and the squared error of any
 coefficients: a cross-validation of n >> p reads X once, whatever its folds.
 """
 from cython.parallel cimport prange
 
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 import numpy as np
 
 from scipy.linalg.cython_blas cimport dsyrk
 
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.design cimport Design, SparseRows, sparse_rows_free
+from fastreg.kernels.leaf cimport fr_list_add
 from fastreg.kernels.memory cimport grow
 
 cdef Py_ssize_t ROWS = 512               # rows of a part loaded at a time
+cdef Py_ssize_t ROWS_AT_ONCE = 4096      # sparse X: rows put in order at a time
 
 
-def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift):
+def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift=None):
     """Sums of weighted products over each part of the rows.
 
     Parameters
     ----------
     d : Design
-        Dense, with its sample weights s.
+        With its sample weights s. Sparse X: stored by rows, or by columns whose entries are sorted.
     Y : ndarray of shape (n_targets, n)
         Less a level of its own for each target: one that X and y share costs digits.
     part : ndarray of int32, shape (n,)
         The part of each row, in [0, n_parts).
     n_parts : int
-    shift : ndarray of shape (p,)
-        What to subtract from X, for the same reason.
+    shift : ndarray of shape (p,) or None
+        What to subtract from X, for the same reason; nothing where X is sparse.
 
     Returns
     -------
@@ -40,11 +44,21 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
     cdef Py_ssize_t q = d.p + Y.shape[0] + 1, block = ROWS * n_parts, a, b
     cdef Py_ssize_t blocks = (d.n + block - 1) // block
     cdef double[:, :, ::1] sums = np.zeros((n_parts, q, q))
+    cdef int threads
+    if d.sparse():
+        threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
+        with nogil:
+            if threads > 1:
+                for a in prange(threads, num_threads=threads, schedule="static"):
+                    _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums)
+            else:
+                _outer_products(d, Y, part, 0, n_parts, sums)
+        return _both_triangles(sums.base)
     order_ = np.argsort(part, kind="stable").astype(np.int32)
     cdef int[::1] order = order_
     cdef Py_ssize_t[::1] end = np.cumsum(np.bincount(part, minlength=n_parts)).astype(np.intp)
     cdef Py_ssize_t[::1] at = np.concatenate([[0], end.base[:-1]]).astype(np.intp)
-    cdef int threads = d.threads(<double> d.n * q * q)
+    threads = d.threads(<double> d.n * q * q)
     with nogil:
         if threads > 1:
             for a in prange(n_parts, num_threads=threads, schedule="dynamic", chunksize=1):
@@ -53,8 +67,49 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
             for b in range(blocks):              # parts take turns on rows that are in cache
                 for a in range(n_parts):
                     _rows_of_part(d, Y, order, shift, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
-    found = sums.base
-    return np.triu(found.transpose(0, 2, 1)) + np.triu(found.transpose(0, 2, 1), 1).transpose(0, 2, 1)
+    return _both_triangles(sums.base)
+
+
+def _both_triangles(sums):
+    """Matrices of which the kernels filled one triangle, whole."""
+    for of_part in sums:
+        above = np.triu_indices(len(of_part), 1)
+        of_part[above] = of_part.T[above]
+    return sums
+
+
+def row_parts(n, work):
+    """Parts of consecutive rows that single sums may be formed by: as many as the work is worth."""
+    n_parts = max(1, min(4, int(work / 2e7)))
+    return (np.arange(n) * n_parts // n).astype(np.int32), n_parts
+
+
+cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
+                         double[:, :, ::1] sums) except -1 nogil:
+    """Sparse X: add the rows of parts [lo, hi), row by row."""
+    cdef Py_ssize_t i0 = 0, i, e, f, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
+    cdef SparseRows rows
+    cdef double *total
+    cdef double s
+    memset(&rows, 0, sizeof(SparseRows))
+    while i0 < d.n:
+        m = min(step, d.n - i0)
+        d.load_sparse_rows(i0, m, T + 1, &rows)
+        for i in range(m):
+            if not lo <= part[i0 + i] < hi:
+                continue
+            s = 1 if d.weight == NULL else d.weight[i0 + i]
+            total = &sums[part[i0 + i], 0, 0]
+            f = rows.start[i + 1]
+            for t in range(T):
+                rows.pos[f - T - 1 + t], rows.val[f - T - 1 + t] = <int32_t> (d.p + t), Y[t, i0 + i]
+            rows.pos[f - 1], rows.val[f - 1] = <int32_t> (d.p + T), 1
+            for e in range(rows.start[i], f):
+                fr_list_add(e + 1 - rows.start[i], rows.pos + rows.start[i], rows.val + rows.start[i],
+                            s * rows.val[e], total + rows.pos[e] * q)
+        i0 += m
+    sparse_rows_free(&rows)
+    return 0
 
 
 cdef int _whole_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t *at,

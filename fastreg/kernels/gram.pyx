@@ -1,4 +1,4 @@
-"""X'X of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring afterwards
+"""X'X and XX' of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring afterwards
 costs no digits."""
 from cython.parallel cimport prange
 
@@ -6,7 +6,9 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from scipy.linalg.cython_blas cimport dgemv, dsyrk
+import numpy as np
+
+from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
 from fastreg.kernels.design cimport DENSE_ROWS, Design
 from fastreg.kernels.leaf cimport fr_axpy, fr_dotsum4, fr_vdot
@@ -21,6 +23,64 @@ cdef struct Sums:
     double *shift
     double *buffer       # of each lane: a block of rows, or ones
     double *total        # of each lane
+
+
+def gram_of(Design d, const double[:, ::1] Y):
+    """X'X and X'Y[k] as rows, of dense X and Y (centred, times sqrt(s)); sets the means and norms of d."""
+    cdef double[:, ::1] G = np.empty((d.p, d.p))
+    cdef double[:, ::1] Q = np.empty((Y.shape[0], d.p))
+    with nogil:
+        full_gram(d, &Y[0, 0], Y.shape[0], &G[0, 0], &Q[0, 0])
+    return G.base, Q.base
+
+
+def kernel_of(Design d, scale=None):
+    """X diag(scale) X' (n x n) of dense X, centred and times sqrt(s), in one pass; the means must be known.
+
+    Columns are dealt to a fixed number of lanes with sums of their own, and centred as they are loaded.
+    """
+    cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, per, a
+    cdef const double[::1] of_column = None if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
+    if <double> n * n * d.p > 2e7 and 16. * n * n < <double> n * d.p:
+        lanes = min(8, max(1, d.p // (4 * width)))
+    cdef double[:, :, ::1] K = np.zeros((lanes, n, n))
+    cdef double[:, ::1] work = np.empty((lanes, n * width))
+    cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
+    cdef int threads = d.threads(<double> n * n * d.p)
+    per = (d.p + lanes - 1) // lanes
+    with nogil:
+        if threads > 1 and lanes > 1:
+            for lane in prange(lanes, num_threads=threads, schedule="dynamic", chunksize=1):
+                _kernel_lane(d, cols, of_column, lane * per, min(d.p, (lane + 1) * per), width, &work[lane, 0],
+                             &K[lane, 0, 0])
+        else:
+            for lane in range(lanes):
+                _kernel_lane(d, cols, of_column, lane * per, min(d.p, (lane + 1) * per), width, &work[lane, 0],
+                             &K[lane, 0, 0])
+        for lane in range(1, lanes):
+            fr_axpy(n * n, 1., &K[lane, 0, 0], &K[0, 0, 0])
+        for a in range(n):                      # BLAS wrote one triangle
+            for lane in range(a):
+                K[0, lane, a] = K[0, a, lane]
+    return K.base[0]
+
+
+cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, Py_ssize_t lo, Py_ssize_t hi,
+                      Py_ssize_t width, double *work, double *K) except -1 nogil:
+    """Add the outer products of columns [lo, hi)."""
+    cdef Py_ssize_t j0 = lo, j, i
+    cdef int m, n = <int> d.n
+    cdef double one = 1, root
+    while j0 < hi:
+        m = <int> min(width, hi - j0)
+        d.gather(&cols[j0], m, work)
+        for j in range(m if scale is not None else 0):
+            root = sqrt(scale[j0 + j])
+            for i in range(n):
+                work[j * n + i] *= root
+        dsyrk('U', 'N', &n, &m, &one, work, &n, &one, K, &n)
+        j0 += m
+    return 0
 
 
 cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q) except -1 nogil:
@@ -112,13 +172,12 @@ cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
 cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
-    cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1
+    cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1, it = <int> u.t, n = <int> d.n
     cdef double one = 1
     cdef double *total = u.total + lane * q * q
     cdef double *B = u.buffer + lane * u.rows * (1 if u.direct else q)
     cdef double *ones = B if u.direct else NULL
     cdef double *X
-    cdef const double *v
     while i0 < hi:
         m = min(u.rows, hi - i0)
         im = <int> m
@@ -141,12 +200,12 @@ cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py
                 total[p * q + k] += fr_vdot(m, X + k * d.stride, u.Y + i0)
                 total[(p + 1) * q + k] += fr_vdot(m, X + k * d.stride, ones)
         dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
-        for k in range(u.t + 1 if u.t > 1 or d.kind == DENSE_ROWS else 0):
-            v = u.Y + k * d.n + i0 if k < u.t else ones
-            if d.kind == DENSE_ROWS:
-                dgemv('N', &ip, &im, &one, X, &ld, <double *> v, &inc, &one, total + (p + k) * q, &inc)
-            else:
-                dgemv('T', &im, &ip, &one, X, &ld, <double *> v, &inc, &one, total + (p + k) * q, &inc)
+        if d.kind == DENSE_ROWS:
+            dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
+            dgemv('N', &ip, &im, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
+        elif u.t > 1:
+            dgemm('T', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
+            dgemv('T', &im, &ip, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
         i0 += m
 
 

@@ -329,4 +329,69 @@ FR_LIST_LANES(8)
 static inline void fr_list_add(ptrdiff_t len, const int32_t *pos, const double *val, double a, double *out) {
     for (ptrdiff_t k = 0; k < len; k++) out[pos[k]] += a * val[k];
 }
+/* Products with X'SX, L vectors at a time, interleaved: v[L j + l]. By rows, [lo, hi): z_i = x_i'v - level,
+ * out += s_i z_i x_i, total += s_i z_i (s NULL: ones; z NULL: not wanted). By columns: the two halves of it. */
+#define FR_NORMAL(S, T, IS, I, L)                                                                                    \
+FR_LEAF void fr_normal_rows##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, const I *idx, const I *ptr,       \
+                                            const double *level, const double *s, const double *v, double *z,        \
+                                            double *out, double *total) {                                            \
+    for (ptrdiff_t i = lo; i < hi; i++) {                                                                            \
+        double a[L], b[L], w = s ? s[i] : 1;                                                                         \
+        ptrdiff_t e = (ptrdiff_t)ptr[i], end = (ptrdiff_t)ptr[i + 1];                                                \
+        for (int l = 0; l < L; l++) { a[l] = -level[l]; b[l] = 0; }                                                  \
+        if (L == 1 && end - e >= 16) {                                                                               \
+            double t = 0;                                                                                            \
+            FR_PRAGMA(omp simd reduction(+:t))                                                                       \
+            for (ptrdiff_t k = e; k < end; k++) t += (double)x[k] * v[idx[k]];                                       \
+            b[0] = t;                                                                                                \
+        } else {                                                                                                     \
+            for (; e < end - 1; e += 2) {                                                                            \
+                for (int l = 0; l < L; l++) a[l] += (double)x[e] * v[L * (ptrdiff_t)idx[e] + l];                     \
+                for (int l = 0; l < L; l++) b[l] += (double)x[e + 1] * v[L * (ptrdiff_t)idx[e + 1] + l];             \
+            }                                                                                                        \
+            if (e < end) for (int l = 0; l < L; l++) a[l] += (double)x[e] * v[L * (ptrdiff_t)idx[e] + l];            \
+        }                                                                                                            \
+        for (int l = 0; l < L; l++) {                                                                                \
+            a[l] += b[l];                                                                                            \
+            if (z) z[L * i + l] = a[l];                                                                              \
+            total[l] += a[l] *= w;                                                                                   \
+        }                                                                                                            \
+        if (w == 0) continue;                                                                                        \
+        for (e = (ptrdiff_t)ptr[i]; e < end; e++)                                                                    \
+            for (int l = 0; l < L; l++) out[L * (ptrdiff_t)idx[e] + l] += a[l] * (double)x[e];                       \
+    }                                                                                                                \
+}                                                                                                                    \
+/* z += x_j v_j over columns [lo, hi) */                                                                             \
+FR_LEAF void fr_scatter##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, const I *idx, const I *ptr,           \
+                                        const double *v, double *z) {                                                \
+    for (ptrdiff_t j = lo; j < hi; j++)                                                                              \
+        for (ptrdiff_t e = (ptrdiff_t)ptr[j]; e < (ptrdiff_t)ptr[j + 1]; e++)                                        \
+            for (int l = 0; l < L; l++) z[L * (ptrdiff_t)idx[e] + l] += v[L * j + l] * (double)x[e];                 \
+}
+#define FR_NORMAL_LANES(S, T, IS, I) FR_NORMAL(S, T, IS, I, 1) FR_NORMAL(S, T, IS, I, 4) FR_NORMAL(S, T, IS, I, 8)
+FR_NORMAL_LANES(f64, double, i32, int32_t)
+FR_NORMAL_LANES(f64, double, i64, int64_t)
+FR_NORMAL_LANES(f32, float, i32, int32_t)
+FR_NORMAL_LANES(f32, float, i64, int64_t)
+/* Conjugate gradients: q += d p and p'q; w += a p, r -= a q, out = (r'M r, r'r); p = M r + b p */
+FR_LEAF double fr_curvature(ptrdiff_t n, const double *d, const double *p, double *q) {
+    double s = 0;
+    FR_PRAGMA(omp simd reduction(+:s))
+    for (ptrdiff_t j = 0; j < n; j++) { double t = q[j] + d[j] * p[j]; q[j] = t; s += t * p[j]; }
+    return s;
+}
+FR_LEAF void fr_advance(ptrdiff_t n, double a, const double *p, const double *q, const double *m, double *w,
+                        double *r, double *out) {
+    double s = 0, t = 0;
+    FR_PRAGMA(omp simd reduction(+:s, t))
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double v = r[j] - a * q[j];
+        w[j] += a * p[j]; r[j] = v; s += m[j] * v * v; t += v * v;
+    }
+    out[0] = s; out[1] = t;
+}
+FR_LEAF void fr_direction(ptrdiff_t n, double b, const double *m, const double *r, double *p) {
+    FR_PRAGMA(omp simd)
+    for (ptrdiff_t j = 0; j < n; j++) p[j] = m[j] * r[j] + b * p[j];
+}
 #endif

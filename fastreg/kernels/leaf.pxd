@@ -90,3 +90,67 @@ cdef extern from "leaf.h" nogil:
     void fr_list_add4(Py_ssize_t len, const int32_t *pos, const double *val, const double *a, double *out) noexcept
     void fr_list_dot8(Py_ssize_t len, const int32_t *pos, const double *val, const double *w, double *out) noexcept
     void fr_list_add8(Py_ssize_t len, const int32_t *pos, const double *val, const double *a, double *out) noexcept
+    void fr_normal_rows1_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter1_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows4_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter4_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows8_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter8_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows1_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter1_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows4_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter4_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows8_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter8_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows1_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter1_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows4_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter4_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows8_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter8_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows1_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter1_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows4_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter4_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    void fr_normal_rows8_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_scatter8_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                             const double *v, double *z) noexcept
+    double fr_curvature(Py_ssize_t n, const double *d, const double *p, double *q) noexcept
+    void fr_advance(Py_ssize_t n, double a, const double *p, const double *q, const double *m, double *w, double *r,
+                    double *out) noexcept
+    void fr_direction(Py_ssize_t n, double b, const double *m, const double *r, double *p) noexcept

@@ -329,3 +329,60 @@ cdef int _unpack_sparse(Design d, const real *data, const index *idx, const inde
         for i in range(n):
             out[a * n + i] *= d.root[i]
     return 0
+
+
+# ---- a few rows at a time --------------------------------------------------------------------------------------------
+cdef void sparse_rows_free(SparseRows *rows) noexcept nogil:
+    free(rows.start)
+    free(rows.pos)
+    free(rows.val)
+    free(rows.cursor)
+    memset(rows, 0, sizeof(SparseRows))
+
+
+cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t i0, Py_ssize_t m,
+                           Py_ssize_t spare, SparseRows *rows) except -1 nogil:
+    cdef Py_ssize_t i, j, e, at, total = 0
+    if rows.start == NULL:
+        grow(<void **> &rows.start, (m + 1) * sizeof(Py_ssize_t))
+        if d.kind == SPARSE_COLUMNS:
+            grow(<void **> &rows.cursor, d.p * sizeof(Py_ssize_t))
+            for j in range(d.p):
+                rows.cursor[j] = <Py_ssize_t> ptr[j]
+    memset(rows.start, 0, (m + 1) * sizeof(Py_ssize_t))
+    if d.kind == SPARSE_ROWS:
+        for i in range(m):
+            rows.start[i + 1] = <Py_ssize_t> (ptr[i0 + i + 1] - ptr[i0 + i])
+    else:
+        for j in range(d.p):
+            e = rows.cursor[j]
+            while e < <Py_ssize_t> ptr[j + 1] and idx[e] < i0 + m:
+                rows.start[idx[e] - i0 + 1] += 1
+                e += 1
+    for i in range(m):
+        rows.start[i + 1] += rows.start[i] + spare
+    total = rows.start[m]
+    if total > rows.size:
+        grow(<void **> &rows.pos, total * sizeof(int32_t))
+        grow(<void **> &rows.val, total * sizeof(double))
+        rows.size = total
+    if d.kind == SPARSE_ROWS:
+        for i in range(m):
+            at = rows.start[i]
+            for e in range(<Py_ssize_t> ptr[i0 + i], <Py_ssize_t> ptr[i0 + i + 1]):
+                rows.pos[at], rows.val[at] = <int> idx[e], data[e]
+                at += 1
+            _sort_tail(rows.pos, rows.val, rows.start[i], at)
+        return 0
+    for j in range(d.p):                     # start[i] runs ahead to the end of what row i has so far
+        e = rows.cursor[j]
+        while e < <Py_ssize_t> ptr[j + 1] and idx[e] < i0 + m:
+            at = rows.start[idx[e] - i0]
+            rows.pos[at], rows.val[at] = <int> j, data[e]
+            rows.start[idx[e] - i0] += 1
+            e += 1
+        rows.cursor[j] = e
+    for i in range(m, 0, -1):
+        rows.start[i] = rows.start[i - 1] + spare
+    rows.start[0] = 0
+    return 0

@@ -1,0 +1,195 @@
+"""Krylov methods on the normal equations of ridge regression, (X'SX + diag(d)) w = b: nothing but products with X.
+
+Conjugate gradients with a diagonal preconditioner (Hestenes and Stiefel, 1952), several right-hand sides side by side,
+each with a diagonal of its own; and the Lanczos process, whose basis serves every multiple of the identity.
+"""
+from cpython.exc cimport PyErr_CheckSignals
+
+from libc.math cimport fabs, sqrt
+
+import numpy as np
+
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_direction, fr_vdot
+
+
+def column_moments(Design d, const double[:, ::1] V):
+    """X'V[t] as rows, X centred and V times the weights s; sets the means and norms of d, where NaN show."""
+    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    with nogil:
+        d.moments(&V[0, 0], V.shape[0], &out[0, 0])
+    return out.base
+
+
+def correlate(Design d, const double[:, ::1] V):
+    """X'V[t] as rows, X centred and V times the weights s; the means must be known."""
+    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    with nogil:
+        d.stream(NULL, d.p, &V[0, 0], V.shape[0], &out[0, 0], d.p)
+    return out.base
+
+
+def normal_products(Design d, const double[:, ::1] V):
+    """X'S X V[t] as rows; the means must be known."""
+    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    with nogil:
+        d.normal(&V[0, 0], V.shape[0], NULL, &out[0, 0])
+    return out.base
+
+
+cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const double[:, ::1] W, double[:, ::1] R,
+                      Py_ssize_t t) noexcept nogil:
+    """R[t], which holds X'SX W[t], becomes the residual; its norm."""
+    cdef Py_ssize_t j, p = B.shape[1]
+    for j in range(p):
+        R[t, j] = B[t, j] - R[t, j] - D[t, j] * W[t, j]
+    return sqrt(fr_vdot(p, &R[t, 0], &R[t, 0]))
+
+
+def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
+                        Py_ssize_t max_iter):
+    """Solve (X'SX + diag(D[t])) W[t] = B[t] for every t.
+
+    Parameters
+    ----------
+    d : Design
+        Its means must be known, its norms too: they precondition.
+    B, D : ndarray of shape (k, p)
+        Right-hand sides and diagonals; D not negative.
+    W : ndarray of shape (k, p)
+        Where to start; becomes the solutions. Columns of norm 0 must start at 0 and stay there.
+    tol : float
+        Until every residual is at most tol times the norm of its right-hand side; where rounding allows no more, until
+        it falls no further.
+    max_iter : int
+        Products at most.
+
+    Returns
+    -------
+    iterations : ndarray of int of shape (k,)
+    residuals : ndarray of shape (k,)
+        Norms of the residuals, computed from W itself, relative to those of B.
+    """
+    cdef Py_ssize_t k = B.shape[0], p = B.shape[1], t, a, j, m, used = 0
+    cdef double[:, ::1] R = np.zeros((k, p))
+    cdef double[:, ::1] P = np.empty((k, p))
+    cdef double[:, ::1] Q = np.empty((k, p))
+    cdef double[:, ::1] M = np.empty((k, p))
+    cdef double[::1] rho = np.zeros(k)
+    cdef double[::1] size = np.ones(k)
+    cdef double[::1] rel = np.zeros(k)
+    cdef double[::1] before = np.full(k, np.inf)
+    cdef Py_ssize_t[::1] count = np.zeros(k, dtype=np.intp)
+    cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
+    cdef double step, curvature
+    cdef double sums[2]
+    cdef bint cold = not np.any(W.base if W.base is not None else W), check
+    with nogil:
+        m = k
+        for t in range(k):
+            size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
+            for j in range(p):
+                M[t, j] = d.norm[j] * d.norm[j] + D[t, j]
+                M[t, j] = 1 / M[t, j] if M[t, j] > 0 else 0
+        if not cold:
+            d.normal(&W[0, 0], k, NULL, &R[0, 0])
+        for t in range(k):
+            rel[t] = _residual(B, D, W, R, t)
+        # rounds: each starts from true residuals, so that what is returned is what was checked
+        while True:
+            m = 0
+            for t in range(k):
+                if size[t] > 0 and rel[t] > tol * size[t] and rel[t] < .5 * before[t]:
+                    before[t] = rel[t]
+                    live[m] = t
+                    rho[t] = 0
+                    for j in range(p):
+                        P[m, j] = M[t, j] * R[t, j]
+                        rho[t] += P[m, j] * R[t, j]
+                    m += 1
+            if m == 0 or used >= max_iter:
+                break
+            while m > 0 and used < max_iter:
+                with gil:
+                    PyErr_CheckSignals()
+                d.normal(&P[0, 0], m, NULL, &Q[0, 0])
+                used += 1
+                a = 0
+                while a < m:
+                    t = live[a]
+                    curvature = fr_curvature(p, &D[t, 0], &P[a, 0], &Q[a, 0])
+                    count[t] += 1
+                    check = curvature <= 0
+                    if not check:
+                        step = rho[t] / curvature
+                        fr_advance(p, step, &P[a, 0], &Q[a, 0], &M[t, 0], &W[t, 0], &R[t, 0], sums)
+                        rel[t] = sqrt(sums[1])
+                        check = rel[t] <= .5 * tol * size[t]
+                    if check:                     # done: the last takes its place
+                        m -= 1
+                        if a < m:
+                            P[a, :] = P[m, :]
+                            Q[a, :] = Q[m, :]
+                            live[a] = live[m]
+                        continue
+                    fr_direction(p, sums[0] / rho[t], &M[t, 0], &R[t, 0], &P[a, 0])
+                    rho[t] = sums[0]
+                    a += 1
+            d.normal(&W[0, 0], k, NULL, &R[0, 0])
+            for t in range(k):
+                rel[t] = _residual(B, D, W, R, t)
+        for t in range(k):
+            rel[t] = rel[t] / size[t] if size[t] > 0 else 0
+    return count.base, rel.base
+
+
+def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None):
+    """Go on with the Lanczos process on X'SX begun at b, by so many steps.
+
+    Parameters
+    ----------
+    d : Design
+        Its means must be known.
+    b : ndarray of shape (p,)
+    steps : int
+    Z : ndarray of shape (steps, n) or None
+        Receives X v_k, centred and not weighted, of each basis vector v_k: also on the rows of weight zero.
+    start : tuple or None
+        The third result of the call before, to go on from there.
+
+    Returns
+    -------
+    diagonal, beside : ndarray of shape (m,), m <= steps
+        Of the tridiagonal matrix of the basis; the last of `beside` belongs to the next basis vector. Fewer than
+        asked where the basis is complete.
+    state : tuple
+        Two basis vectors and the number that couples them.
+    """
+    cdef Py_ssize_t p = d.p, i, m = 0
+    cdef double[::1] diagonal = np.empty(steps)
+    cdef double[::1] beside = np.empty(steps)
+    cdef double[::1] v, last, q = np.empty(p)
+    cdef double[:, ::1] z = Z
+    cdef double coupling = 0, a, scale
+    if start is None:
+        scale = float(np.linalg.norm(b))
+        v, last = np.array(b) / scale, np.zeros(p)
+    else:
+        v, last, coupling = np.array(start[0]), np.array(start[1]), start[2]
+    with nogil:
+        for i in range(steps):
+            with gil:
+                PyErr_CheckSignals()
+            d.normal(&v[0], 1, &z[i, 0] if z is not None else NULL, &q[0])
+            fr_axpy(p, -coupling, &last[0], &q[0])
+            a = fr_vdot(p, &q[0], &v[0])
+            fr_axpy(p, -a, &v[0], &q[0])
+            coupling = sqrt(fr_vdot(p, &q[0], &q[0]))
+            diagonal[i], beside[i] = a, coupling
+            m = i + 1
+            if coupling <= 1e-14 * fabs(a):
+                break
+            last[:] = v
+            for j in range(p):
+                v[j] = q[j] / coupling
+    return diagonal.base[:m], beside.base[:m], (v.base, last.base, coupling)

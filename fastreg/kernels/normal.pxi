@@ -1,0 +1,261 @@
+# Products with the normal matrix X'SX, all of X read once where it is stored by rows or dense.
+#
+# Included in design.pyx. Rows (columns, when scattering those) are dealt to a number of parts that depends on the data
+# alone, each with sums of its own, so results do not depend on the number of threads.
+
+cdef inline void _normal_rows(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx,
+                              const index *ptr, const double *level, const double *s, const double *v, double *z,
+                              double *out, double *total) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            if lanes == 1:
+                fr_normal_rows1_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+            elif lanes == 4:
+                fr_normal_rows4_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+            else:
+                fr_normal_rows8_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        elif lanes == 1:
+            fr_normal_rows1_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        elif lanes == 4:
+            fr_normal_rows4_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        else:
+            fr_normal_rows8_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    elif index is int32_t:
+        if lanes == 1:
+            fr_normal_rows1_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        elif lanes == 4:
+            fr_normal_rows4_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        else:
+            fr_normal_rows8_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    elif lanes == 1:
+        fr_normal_rows1_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    elif lanes == 4:
+        fr_normal_rows4_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    else:
+        fr_normal_rows8_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+
+
+cdef inline void _scatter(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx, const index *ptr,
+                          const double *v, double *z) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            if lanes == 1:
+                fr_scatter1_f64_i32(lo, hi, x, idx, ptr, v, z)
+            elif lanes == 4:
+                fr_scatter4_f64_i32(lo, hi, x, idx, ptr, v, z)
+            else:
+                fr_scatter8_f64_i32(lo, hi, x, idx, ptr, v, z)
+        elif lanes == 1:
+            fr_scatter1_f64_i64(lo, hi, x, idx, ptr, v, z)
+        elif lanes == 4:
+            fr_scatter4_f64_i64(lo, hi, x, idx, ptr, v, z)
+        else:
+            fr_scatter8_f64_i64(lo, hi, x, idx, ptr, v, z)
+    elif index is int32_t:
+        if lanes == 1:
+            fr_scatter1_f32_i32(lo, hi, x, idx, ptr, v, z)
+        elif lanes == 4:
+            fr_scatter4_f32_i32(lo, hi, x, idx, ptr, v, z)
+        else:
+            fr_scatter8_f32_i32(lo, hi, x, idx, ptr, v, z)
+    elif lanes == 1:
+        fr_scatter1_f32_i64(lo, hi, x, idx, ptr, v, z)
+    elif lanes == 4:
+        fr_scatter4_f32_i64(lo, hi, x, idx, ptr, v, z)
+    else:
+        fr_scatter8_f32_i64(lo, hi, x, idx, ptr, v, z)
+
+
+cdef void _interleave(const double *V, Py_ssize_t k, Py_ssize_t n, int lanes, double *out) noexcept nogil:
+    cdef Py_ssize_t i, t
+    for t in range(lanes):
+        for i in range(n):
+            out[i * lanes + t] = V[t * n + i] if t < k else 0
+
+
+cdef void _separate(const double *v, Py_ssize_t k, Py_ssize_t n, int lanes, double *out) noexcept nogil:
+    cdef Py_ssize_t i, t
+    for t in range(k):
+        for i in range(n):
+            out[t * n + i] = v[i * lanes + t]
+
+
+cdef Py_ssize_t _shares(double work, Py_ssize_t length) noexcept nogil:
+    """Parts with sums of `length` of their own that cost little beside the work of forming them."""
+    return max(1, min(<Py_ssize_t> 16, min(<Py_ssize_t> (work / PARALLEL_WORK), <Py_ssize_t> (work / (16. * length)))))
+
+
+cdef Py_ssize_t _border(const index *ptr, Py_ssize_t n, Py_ssize_t part, Py_ssize_t parts) noexcept nogil:
+    """Where a part begins, the entries being dealt evenly."""
+    cdef Py_ssize_t lo = 0, hi = n, mid
+    cdef double wanted = <double> ptr[n] / parts * part
+    while lo < hi:
+        mid = (lo + hi) // 2
+        if ptr[mid] < wanted:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo if part < parts else n
+
+
+cdef int _normal_sparse(Design d, const real *data, const index *idx, const index *ptr, const double *V, Py_ssize_t k,
+                        double *Z, double *out) except -1 nogil:
+    """Up to 8 vectors at once."""
+    cdef int lanes = 1 if k == 1 else (4 if k <= 4 else 8)
+    cdef bint rows = d.kind == SPARSE_ROWS
+    cdef Py_ssize_t i, j, t, part, c, major = d.n if rows else d.p, minor = d.p if rows else d.n
+    cdef Py_ssize_t parts = _shares(<double> d.nnz * lanes, minor * lanes), chunk = 4 * CHUNK
+    cdef Py_ssize_t chunks = (d.p + chunk - 1) // chunk
+    cdef int threads = d.threads(<double> d.nnz * lanes)
+    cdef double level[8]
+    cdef double total[8]
+    cdef double *outs[8]
+    cdef const double *v = V
+    cdef double *work = <double *> calloc(parts * (minor * lanes + lanes), sizeof(double))
+    cdef double *mixed = NULL        # the vectors interleaved
+    cdef double *z = NULL
+    cdef double *totals
+    if work == NULL:
+        with gil:
+            raise MemoryError()
+    totals = work + parts * minor * lanes
+    for t in range(lanes):
+        level[t] = total[t] = 0
+        for j in range(d.p if t < k and d.centred else 0):
+            level[t] += d.mean[j] * V[t * d.p + j]
+    if lanes > 1:
+        grow(<void **> &mixed, d.p * lanes * sizeof(double))
+        _interleave(V, k, d.p, lanes, mixed)
+        v = mixed
+    if rows:
+        if Z != NULL:
+            grow(<void **> &z, d.n * lanes * sizeof(double))
+        if threads > 1 and parts > 1:
+            for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
+                _normal_rows(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx,
+                             ptr, level, d.weight, v, z, work + part * minor * lanes, totals + part * lanes)
+        else:
+            for part in range(parts):
+                _normal_rows(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx,
+                             ptr, level, d.weight, v, z, work + part * minor * lanes, totals + part * lanes)
+        for part in range(1, parts):
+            fr_axpy(minor * lanes, 1, work + part * minor * lanes, work)
+            fr_axpy(lanes, 1, totals + part * lanes, totals)
+        _separate(work, k, d.p, lanes, out)
+        for t in range(k if d.centred else 0):
+            fr_axpy(d.p, -totals[t], d.mean, out + t * d.p)
+        if Z != NULL:
+            _separate(z, k, d.n, lanes, Z)
+    else:
+        if threads > 1 and parts > 1:
+            for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
+                _scatter(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx, ptr,
+                         v, work + part * minor * lanes)
+        else:
+            for part in range(parts):
+                _scatter(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx, ptr,
+                         v, work + part * minor * lanes)
+        for part in range(1, parts):
+            fr_axpy(minor * lanes, 1, work + part * minor * lanes, work)
+        for i in range(d.n):
+            for t in range(lanes):
+                work[i * lanes + t] -= level[t]
+        if Z != NULL:
+            _separate(work, k, d.n, lanes, Z)
+        for i in range(d.n):
+            for t in range(lanes):
+                if d.weight != NULL:
+                    work[i * lanes + t] *= d.weight[i]
+                total[t] += work[i * lanes + t]
+        if not d.centred:
+            memset(total, 0, sizeof(total))
+        if lanes > 1:                # an empty lane gives zeros: into what is no longer needed
+            for t in range(lanes):
+                outs[t] = out + t * d.p if t < k else mixed
+        if threads > 1:
+            for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+                _gather_chunk(lanes, c * chunk, min(d.p, (c + 1) * chunk), data, idx, ptr, d.mean, work, total, out,
+                              outs)
+        else:
+            _gather_chunk(lanes, 0, d.p, data, idx, ptr, d.mean, work, total, out, outs)
+    free(work)
+    free(mixed)
+    free(z)
+    return 0
+
+
+cdef inline void _gather_chunk(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx,
+                               const index *ptr, const double *mean, const double *u, const double *total,
+                               double *out, double **outs) noexcept nogil:
+    """Columns [lo, hi) against interleaved u."""
+    if lanes == 1:
+        _spcols(lo, hi, NULL, x, idx, ptr, mean, u, total[0], out)
+    else:
+        _spcols_lanes(lanes, lo, hi, NULL, x, idx, ptr, mean, u, total, outs)
+
+
+cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi,
+                             double *Z, double *z, double *out) noexcept nogil:
+    """Add the product of rows [lo, hi); z holds as many as are read at a time (they stay in cache for the way back)."""
+    cdef Py_ssize_t block = max(4, min(1024, (1 << 16) // d.p) // 4 * 4), i0 = lo, i, j, b, c, m, t
+    cdef const real *x[4]
+    cdef double mean[4]
+    cdef double v[4]
+    while i0 < hi:
+        m = min(block, hi - i0)
+        for t in range(k):
+            if d.kind == DENSE_ROWS:
+                for i in range(m):
+                    z[i] = _rowdot(d.p, X + (i0 + i) * d.stride, d.mean, V + t * d.p)
+            else:
+                memset(z, 0, m * sizeof(double))
+                for j in range(0, d.p, 4):
+                    c = min(4, d.p - j)
+                    for b in range(4):
+                        x[b] = X + (j + min(b, c - 1)) * d.stride + i0
+                        mean[b] = d.mean[j + b] if b < c else 0
+                        v[b] = V[t * d.p + j + b] if b < c else 0
+                    _comb4(m, x, mean, v, z)
+            if Z != NULL:
+                memcpy(Z + t * d.n + i0, z, m * sizeof(double))
+            for i in range(m if d.weight != NULL else 0):
+                z[i] *= d.weight[i0 + i]
+            if d.kind == DENSE_ROWS:
+                for i in range(0, m - 3, 4):
+                    _rows4(d.p, X + (i0 + i) * d.stride, d.stride, d.mean, z + i, out + t * d.p)
+                for i in range(m - m % 4, m):
+                    _row(d.p, X + (i0 + i) * d.stride, d.mean, z[i], out + t * d.p)
+            else:
+                for j in range(0, d.p, 4):
+                    c = min(4, d.p - j)
+                    for b in range(4):
+                        x[b] = X + (j + min(b, c - 1)) * d.stride + i0
+                        mean[b] = d.mean[j + min(b, c - 1)]
+                    _dot4(m, x, mean, z, v)
+                    for b in range(c):
+                        out[t * d.p + j + b] += v[b]
+        i0 += m
+
+
+cdef int _normal_dense(Design d, const real *X, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil:
+    cdef Py_ssize_t part, parts = _shares(<double> d.n * d.p * k, d.p * k), per = (d.n + parts - 1) // parts
+    cdef int threads = d.threads(<double> d.n * d.p * k)
+    cdef double *work = <double *> calloc(parts * (d.p * k + 1024), sizeof(double))
+    cdef double *z
+    if work == NULL:
+        with gil:
+            raise MemoryError()
+    z = work + parts * d.p * k
+    if threads > 1 and parts > 1:
+        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
+            _normal_dense_part(d, X, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
+                               work + part * d.p * k)
+    else:
+        for part in range(parts):
+            _normal_dense_part(d, X, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
+                               work + part * d.p * k)
+    for part in range(1, parts):
+        fr_axpy(d.p * k, 1, work + part * d.p * k, work)
+    memcpy(out, work, d.p * k * sizeof(double))
+    free(work)
+    return 0
