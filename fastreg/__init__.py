@@ -1,26 +1,31 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`), regularisation paths
-(`regularization_path`, `lasso_path`, `enet_path`), dense or sparse X.
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `RidgeCV`), regularisation
+paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
 from fastreg.crossval import CrossValidatedPath
-from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV
+from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV, RidgeCV
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
+from fastreg.ridge_path import CrossValidatedRidgePath, RidgePath, ridge_path
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CrossValidatedPath",
+    "CrossValidatedRidgePath",
     "ElasticNet",
     "ElasticNetCV",
     "InformationPath",
     "Lasso",
     "LassoCV",
     "RegularizationPath",
+    "RidgeCV",
+    "RidgePath",
     "enet_path",
     "lasso_path",
     "regularization_path",
+    "ridge_path",
     "show_versions",
 ]

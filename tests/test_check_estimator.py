@@ -2,12 +2,13 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV
+from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV, RidgeCV
 
 
 @parametrize_with_checks(
     [Lasso(), ElasticNet(), Lasso(alpha=0.1, positive=True, standardize=True, n_threads=1), ElasticNet(l1_ratio=0.0),
-     LassoCV(cv=3, alphas=10), ElasticNetCV(cv=3, alphas=10, l1_ratio=[0.5, 1.0], selection_rule="1se")]
+     LassoCV(cv=3, alphas=10), ElasticNetCV(cv=3, alphas=10, l1_ratio=[0.5, 1.0], selection_rule="1se"),
+     RidgeCV(), RidgeCV(cv=3, standardize=True)]
 )
 def test_conforms(estimator, check):
     check(estimator)

@@ -1,5 +1,6 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
+from fastreg.estimators.ridge_cv import RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"]
+__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "RidgeCV"]

@@ -23,9 +23,9 @@ cdef Py_ssize_t LANES = 8               # sums of their own, whatever the number
 cdef struct Task:
     Py_ssize_t k, r, A, T, rows, room
     const double *mean
-    const double *V      # p x k, NULL where X holds the rows z themselves
-    const double *W      # (1 + T) x k x r: of the leverages, and of each target's fits
-    const double *R      # r x A, NULL where r is A
+    const double *V      # k x p, NULL where X holds the rows z themselves
+    const double *W      # (1 + T) x r x k: of the leverages, and of each target's fits
+    const double *R      # A x r, NULL where r is A
     const double *Y      # T x n
     const double *own
     double *errors       # T x n x A, or NULL
@@ -41,11 +41,11 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
         Dense.
     mean : ndarray of shape (p,)
         What to subtract from X.
-    V : ndarray of shape (p, k) or None
+    V : ndarray of shape (k, p) or None
         None where X holds the rows z themselves.
-    W : ndarray of shape (1 + n_targets, k, r)
-        Leverages are ``z^2 W[0] R``, fits ``z W[1 + t] R``, z scaled by sqrt(weight).
-    R : ndarray of shape (r, n_alphas) or None
+    W : ndarray of shape (1 + n_targets, r, k)
+        Leverages are ``z^2 W[0]' R'``, fits ``z W[1 + t]' R'``, z = V x being scaled by sqrt(weight).
+    R : ndarray of shape (n_alphas, r) or None
         None for the identity.
     Y : ndarray of shape (n_targets, n)
         Centred targets scaled by sqrt(weight).
@@ -61,8 +61,8 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
     cdef Task u
     cdef const double[:, ::1] V_, R_
     cdef double[:, :, ::1] errors_
-    cdef Py_ssize_t step, lane, steps, t, n = d.n
-    u.k, u.r, u.T = W.shape[1], W.shape[2], Y.shape[0]
+    cdef Py_ssize_t step, lane, steps, n = d.n
+    u.r, u.k, u.T = W.shape[1], W.shape[2], Y.shape[0]
     u.mean, u.W, u.Y, u.own, u.V, u.R, u.errors = &mean[0], &W[0, 0, 0], &Y[0, 0], &own[0], NULL, NULL, NULL
     u.A = u.r
     if V is not None:
@@ -70,11 +70,11 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
         u.V = &V_[0, 0]
     if R is not None:
         R_ = R
-        u.R, u.A = &R_[0, 0], R_.shape[1]
+        u.R, u.A = &R_[0, 0], R_.shape[0]
     if errors is not None:
         errors_ = errors
         u.errors = &errors_[0, 0, 0]
-    u.rows = 512 if d.p > 256 else 256
+    u.rows = 128 if d.p <= 128 else (256 if d.p <= 512 else 1024)
     u.room = u.rows * (d.p + 2 * u.k + u.r + 2 * u.A)
     cdef int threads = d.threads(<double> n * (d.p + u.A) * u.k)
     cdef double[:, :, ::1] sums = np.zeros((LANES, u.T, u.A))
@@ -133,23 +133,7 @@ cdef void _of_alphas(const Task *u, Py_ssize_t m, const double *Z, const double 
 
 cdef void _product(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const double *A, const double *B,
                    double *out) noexcept nogil:
-    """out = A B, A and out by columns, B by rows."""
+    """out = A B, all by columns."""
     cdef int im = <int> m, i_n = <int> n, ik = <int> k
     cdef double one = 1, zero = 0
-    dgemm('N', 'T', &im, &i_n, &ik, &one, <double *> A, &im, <double *> B, &i_n, &zero, out, &im)
-
-
-def column_moments(Design d, const double[:, ::1] V):
-    """X'V[t] as rows (V centred, times sqrt(s)); sets the means and norms of d, whose NaN show there."""
-    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
-    with nogil:
-        d.moments(&V[0, 0], V.shape[0], &out[0, 0])
-    return out.base
-
-
-def correlate(Design d, const double[:, ::1] V):
-    """X'V[t] as rows, X centred and V times sqrt(s); the means must be known."""
-    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
-    with nogil:
-        d.stream(NULL, d.p, &V[0, 0], V.shape[0], &out[0, 0], d.p)
-    return out.base
+    dgemm('N', 'N', &im, &i_n, &ik, &one, <double *> A, &im, <double *> B, &ik, &zero, out, &im)

@@ -10,9 +10,10 @@ import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.folds import part_sums
-from fastreg.kernels.loo import column_moments, correlate, loo_sums
+from fastreg.kernels.gram import gram_of, kernel_of
+from fastreg.kernels.krylov import column_moments, correlate
+from fastreg.kernels.loo import loo_sums
 from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
-from fastreg.solvers.standin import gram_of, kernel_of
 
 EPS = np.finfo(float).eps
 # Rows or columns of sparse X up to which it is worth an n x n or p x p array.
@@ -53,11 +54,11 @@ def low_rank(D):
     pivots = np.abs(np.diag(T))
     rank = max(1, int(np.count_nonzero(pivots > 2 * EPS * pivots[0])))
     if rank * sum(D.shape) > 0.8 * D.size:
-        return np.ascontiguousarray(D), None
+        return D, None
     R = np.empty((rank, D.shape[1]))
     R[:, order[:rank]] = np.eye(rank)
     R[:, order[rank:]] = scipy.linalg.solve_triangular(T[:rank, :rank], T[:rank, rank:])
-    return np.ascontiguousarray(D[:, order[:rank]]), R
+    return D[:, order[:rank]], R
 
 
 class Spectrum:
@@ -175,8 +176,9 @@ class PrimalSpectrum(Spectrum):
         X, design, targets = problem.X, problem.design, problem.targets
         n, n_targets = design.n, len(targets)
         left, right = low_rank(self.shrinkage(alphas))
-        W = np.stack([left, *(score[:, None] * left for score in self.scores)])
-        V = np.ascontiguousarray(self.basis / np.sqrt(self.values))
+        W = np.ascontiguousarray([left.T, *(score * left.T for score in self.scores)])
+        right = None if right is None else np.ascontiguousarray(right.T)
+        V = np.ascontiguousarray((self.basis / np.sqrt(self.values)).T)
         own = np.ones(n) - (problem.root**2 / n if self.fit_intercept else 0)
         errors = np.empty((n_targets, n, len(alphas))) if keep else None
         if not sp.issparse(X):
@@ -332,7 +334,7 @@ class Problem:
         elif sp.issparse(self.X):
             gram, xy = self._sparse_gram()
         else:
-            gram, xy = gram_of(self.design, self.targets, self.root)
+            gram, xy = gram_of(self.design, self.targets)
         check_finite(self.X, self.design.norms)
         scale = column_scale(factor, self.design.norms, n, standardize)
         if not accurate:
@@ -345,7 +347,7 @@ class Problem:
     def _sparse_gram(self):
         p = self.design.p
         xy = column_moments(self.design, self.targets * self.root)
-        sums = part_sums(self.design, self.targets, np.zeros(self.design.n, dtype=np.int32), 1, np.zeros(p))[0]
+        sums = part_sums(self.design, self.targets, np.zeros(self.design.n, dtype=np.int32), 1)[0]
         means = self.design.means
         return sums[:p, :p] - sums[-1, -1] * np.outer(means, means), xy
 
@@ -363,7 +365,7 @@ class Problem:
         if sp.issparse(self.X):
             kernel = sparse_kernel(self.X, self.design.means, scale) * self.root[:, None] * self.root
         else:
-            kernel = kernel_of(self.design, scale**2, self.root)
+            kernel = kernel_of(self.design, scale**2)
         return DualSpectrum(kernel, *rest)
 
     def _combiner(self, scale):
@@ -377,11 +379,11 @@ class Problem:
 
     def row_blocks(self, V):
         """(rows, X[rows] V centred and scaled by sqrt(weight)), some rows at a time."""
-        n, m = self.X.shape[0], max(256, BLOCK // (8 * V.shape[1]))
-        level = self.design.means @ V
+        n, m = self.X.shape[0], max(256, BLOCK // (8 * len(V)))
+        level = V @ self.design.means
         for i in range(0, n, m):
             rows = slice(i, min(n, i + m))
-            yield rows, (self.X[rows] @ V - level) * self.root[rows, None]
+            yield rows, (self.X[rows] @ V.T - level) * self.root[rows, None]
 
 
 def prefers_dual(rows, n, p):
