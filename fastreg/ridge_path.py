@@ -1,9 +1,11 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
 import threading
+import warnings
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from fastreg.checks import check_flag, check_per_feature, check_threads, check_weight, check_X_y
 from fastreg.crossval import select
@@ -11,7 +13,7 @@ from fastreg.path import count_axis
 from fastreg.selection import plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import in_threads, jobs_and_threads
-from fastreg.solvers.ridge_folds import RidgeFit, fold_fits
+from fastreg.solvers.ridge_folds import MOST_STEPS, fold_fits
 from fastreg.solvers.spectrum import Problem
 
 
@@ -323,10 +325,12 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
         mean, error, best, best_1se = select(alphas[None], scores[None], True)
         path = CrossValidatedRidgePath(alphas, scores, mean[0], error[0], np.full(len(alphas), np.nan), metric,
                                        best[1], best_1se[1], selection_rule)
-        if not refit:
-            return path, None
-        fit = fits.refit(alphas, path.chosen)
-    path.df = fit.df
+        fit = fits.refit(alphas, path.chosen) if refit else None
+    if fits.worst > 1:
+        warnings.warn(f"At the smallest alphas residuals are {fits.worst:.1e} times what was aimed at, after "
+                      f"{MOST_STEPS} products with X: leave them out, or scale X.", ConvergenceWarning, stacklevel=4)
+    if fit is not None:
+        path.df = fit.df
     return path, fit
 
 

@@ -131,6 +131,11 @@ class KnownFolds:
         return Moments(np.ascontiguousarray(gram), np.ascontiguousarray(xy),
                        np.ascontiguousarray((self.shift + means) * self.centred), norms)
 
+    def weight_and_levels(self, counts):
+        """Sum of the weights of a union of parts, and the means of its targets (0 without intercept)."""
+        last = counts.astype(np.float64) @ self.sums[:, -1]
+        return last[-1], self.levels + last[len(self.shift):-1] / last[-1] * self.centred
+
     def mean_products(self, counts, coefs, intercepts, n_sets):
         """Weighted mean products of errors on a union of parts, as the function `mean_products` gives them."""
         S = np.tensordot(counts.astype(np.float64), self.sums, 1)

@@ -7,11 +7,12 @@ of its own or, where X is sparse and has many rows and columns, a Krylov space o
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
-from fastreg.kernels.krylov import column_moments
+from fastreg.kernels.krylov import column_moments, conjugate_gradients, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.linear import check_finite
 from fastreg.solvers.spectrum import (
@@ -26,6 +27,14 @@ from fastreg.solvers.spectrum import (
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
 FEW_COLUMNS = 2000
+# Rows of sparse X up to which one kernel pays.
+FEW_ROWS = 2000
+# Steps of the Lanczos process between looks at its residual; most of them, and most iterations of a fit.
+STEPS_AT_ONCE, MOST_STEPS = 16, 5000
+# Relative residuals of normal equations: of scores, of fits.
+KRYLOV_TOL, CG_TOL = 1e-6, 1e-10
+# Penalty of a column that is left out.
+EXCLUDED = 1e100
 
 
 @dataclass
@@ -58,6 +67,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
+        self.worst = 0.0       # residual of an iterative fit against its aim
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -94,9 +104,12 @@ class _Folds:
         return RidgeFit(coef, spectrum.intercepts(coef), spectrum.df(alphas))
 
     def spectrum(self, f=None):
-        """The Spectrum of training set f, or of all rows; None where X is too large for one."""
-        return Problem(self.X, self.Y, self.training_weight(f), self.fit_intercept, self.n_threads).spectrum(
-            self.factor, self.standardize)
+        """The Spectrum of training set f, or of all rows."""
+        return self.problem(f).spectrum(self.factor, self.standardize)
+
+    def problem(self, f):
+        """Training set f, or all rows."""
+        return Problem(self.X, self.Y, self.training_weight(f), self.fit_intercept, self.n_threads)
 
 
 class _SummedFolds(_Folds):
@@ -109,16 +122,12 @@ class _SummedFolds(_Folds):
 
     def spectrum(self, f=None):
         counts = np.ones(len(self.known.train)) if f is None else self.known.train[:, f]
-        of_rows = self.training_weight(f)
         moments = self.known.moments(counts)
         check_finite(self.X, moments.norms)
-        n = len(self.Y)
-        scale = column_scale(self.factor, moments.norms, n, self.standardize)
-        y_means = np.average(self.Y, axis=0, weights=of_rows) if self.fit_intercept else np.zeros(self.Y.shape[1])
-        unit = n / of_rows.sum()
-        squares = np.einsum("it,it,i->t", self.Y - y_means, self.Y - y_means, of_rows) * unit
-        return PrimalSpectrum(moments.gram, moments.xy, squares, scale, moments.means, y_means, unit,
-                              self.fit_intercept)
+        scale = column_scale(self.factor, moments.norms, len(self.Y), self.standardize)
+        weight, y_means = self.known.weight_and_levels(counts)
+        return PrimalSpectrum(moments.gram, moments.xy, np.full(len(y_means), np.nan), scale, moments.means, y_means,
+                              len(self.Y) / weight, self.fit_intercept)
 
     def errors(self, f, alphas):
         coefs, intercepts = self.fit(f, alphas)
@@ -170,6 +179,80 @@ class _KernelFolds(_Folds):
         return np.average(error**2, axis=0, weights=weight)
 
 
+class _KrylovFolds(_Folds):
+    """By products with sparse X alone.
+
+    The Lanczos process on X'X, begun at X'y, gives every multiple of the identity at once, and the errors on the test
+    rows, which it carries along with weight zero. Where columns are penalised unequally, and where coefficients are
+    asked for, conjugate gradients."""
+
+    def errors(self, f, alphas):
+        if np.ndim(self.factor) or self.standardize or np.isinf(self.factor):
+            return super().errors(f, alphas)
+        problem = self.problem(f)
+        test, shift = self.folds[f].test, problem.unit * self.factor * alphas
+        weight = None if self.weight is None else self.weight[test]
+        xy = column_moments(problem.design, problem.targets * problem.root)
+        check_finite(self.X, problem.design.norms)
+        errors = []
+        for t, mean in enumerate(problem.y_means):
+            fits, residual = krylov_predictions(problem.design, xy[t], shift, test)
+            self.worst = max(self.worst, residual / KRYLOV_TOL)
+            errors.append(np.average((fits + mean - self.Y[test, t][:, None]) ** 2, axis=0, weights=weight))
+        return np.stack(errors, axis=1)
+
+    def fit(self, f, alphas):
+        problem = self.problem(f)
+        xy = column_moments(problem.design, problem.targets * problem.root)
+        check_finite(self.X, problem.design.norms)
+        scale = column_scale(self.factor, problem.design.norms, len(self.Y), self.standardize)
+        # an excluded column keeps its start, 0: its residual is not looked at
+        weight = np.divide(1, scale**2, out=np.zeros_like(scale), where=scale > 0)
+        coefs = np.zeros((len(alphas), *xy.shape))
+        for a in range(len(alphas)):
+            B, D = xy * (scale > 0), np.tile(problem.unit * alphas[a] * weight + EXCLUDED * (scale == 0), (len(xy), 1))
+            coefs[a] = coefs[a - 1]
+            _, residuals = conjugate_gradients(problem.design, B, D, coefs[a], CG_TOL, MOST_STEPS)
+            self.worst = max(self.worst, residuals.max() / CG_TOL)
+            coefs[a] *= scale > 0
+        return coefs, problem.y_means - coefs @ problem.design.means
+
+    def refit(self, alphas, at):
+        coefs, intercepts = self.fit(None, alphas[at:at + 1])
+        return RidgeFit(coefs[0], intercepts[0], np.full(len(alphas), np.nan))
+
+
+def krylov_predictions(design, b, shift, rows):
+    """Predictions (less the intercept) on some rows of ``(X'SX + shift I) w = b`` for every shift, (n_rows, n_shifts),
+    and the relative residual at the smallest shift.
+
+    One Krylov space serves all shifts: it grows until the residual at the smallest, which is the slowest, is below
+    KRYLOV_TOL of b."""
+    size = np.linalg.norm(b)
+    if size == 0:
+        return np.zeros((len(rows), len(shift))), 0.0
+    Z = np.empty((STEPS_AT_ONCE, design.n))
+    seen, diagonal, beside, state = [], np.empty(0), np.empty(0), None
+    while True:
+        more, next_to, state = lanczos(design, b, STEPS_AT_ONCE, Z, state)
+        seen.append(Z[:len(more), rows])
+        diagonal, beside = np.append(diagonal, more), np.append(beside, next_to)
+        least = max(shift.min(), np.finfo(float).eps * diagonal.max())
+        residual = beside[-1] * abs(_tridiagonal_solution(diagonal, beside, least)[-1])
+        if residual <= KRYLOV_TOL or len(more) < STEPS_AT_ONCE or len(diagonal) >= MOST_STEPS:
+            break
+    combination = np.stack([_tridiagonal_solution(diagonal, beside, max(s, least)) for s in shift], axis=1)
+    complete = len(more) < STEPS_AT_ONCE
+    return np.concatenate(seen).T @ (size * combination), 0.0 if complete else residual
+
+
+def _tridiagonal_solution(diagonal, beside, shift):
+    """(T + shift I)^-1 e_1."""
+    first = np.zeros(len(diagonal))
+    first[0] = 1
+    return scipy.linalg.solveh_banded(np.stack([np.append(0, beside[:-1]), diagonal + shift]), first)
+
+
 def fold_fits(X, Y, folds, *, weight, fit_intercept, factor, standardize, n_threads, n_jobs):
     """The object that fits and judges the folds, chosen by shape and storage; arguments as for _Folds.
 
@@ -183,6 +266,8 @@ def fold_fits(X, Y, folds, *, weight, fit_intercept, factor, standardize, n_thre
         room = 2**31 if sp.issparse(X) else 2 * X.nbytes + 2**28
         if part is not None and 8 * len(counts) * (p + Y.shape[1] + 1) ** 2 <= room:
             return _SummedFolds(part, counts, *rest, n_jobs=n_jobs)
-    if n <= LARGEST and n <= 2 * p and not standardize:
+    if n <= (FEW_ROWS if sp.issparse(X) else LARGEST) and n <= 2 * p and not standardize:
         return _KernelFolds(*rest)
+    if sp.issparse(X) and p > FEW_COLUMNS:
+        return _KrylovFolds(*rest)
     return _Folds(*rest)
