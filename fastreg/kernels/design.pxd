@@ -10,7 +10,7 @@ cdef enum Kind:
     SPARSE_ROWS = 3
 
 cdef struct SparseRows:
-    # A few rows of sparse storage, each in order of its columns, with room at the end of each.
+    # A few rows of sparse storage, each in order of its columns.
     Py_ssize_t *start       # of each row, and the end of the last
     int32_t *pos
     double *val
@@ -55,5 +55,5 @@ cdef class Design:
     cdef int gather(self, const int *cols, Py_ssize_t m, double *out) except -1 nogil
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                         double *out) noexcept nogil
-    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, Py_ssize_t spare, SparseRows *rows) except -1 nogil
+    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil

@@ -286,24 +286,23 @@ cdef class Design:
         else:
             _load_rows[double](self, <const double *> self.data, i0, rows, m, shift, out)
 
-    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, Py_ssize_t spare, SparseRows *rows) except -1 nogil:
-        """Sparse storage: rows i0, ... (from 0 on, one call after the other), not centred, not weighted, with room for
-        so many more entries in each."""
+    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil:
+        """Sparse storage: rows i0, ... (from 0 on, one call after the other), not centred, not weighted."""
         if self.wide_index:
             if self.single:
                 return _load_sparse_rows[float, int64_t](
                     self, <const float *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
-                    i0, m, spare, rows)
+                    i0, m, rows)
             return _load_sparse_rows[double, int64_t](
                 self, <const double *> self.data, <const int64_t *> self.indices, <const int64_t *> self.indptr,
-                i0, m, spare, rows)
+                i0, m, rows)
         if self.single:
             return _load_sparse_rows[float, int32_t](
                 self, <const float *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
-                i0, m, spare, rows)
+                i0, m, rows)
         return _load_sparse_rows[double, int32_t](
             self, <const double *> self.data, <const int32_t *> self.indices, <const int32_t *> self.indptr,
-            i0, m, spare, rows)
+            i0, m, rows)
 
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
         """Sparse storage: append columns cols[0..m), less their level and scaled by sqrt(s), as positions first, ..."""

@@ -39,7 +39,8 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
     Returns
     -------
     ndarray of shape (n_parts, p + n_targets + 1, p + n_targets + 1)
-        ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i, 1)``.
+        ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i, 1)``; of sparse X without products of different
+        targets.
     """
     cdef Py_ssize_t q = d.p + Y.shape[0] + 1, block = ROWS * n_parts, a, b
     cdef Py_ssize_t blocks = (d.n + block - 1) // block
@@ -53,7 +54,8 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
                     _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums)
             else:
                 _outer_products(d, Y, part, 0, n_parts, sums)
-        return _both_triangles(sums.base)
+            _mirror(sums)
+        return sums.base
     order_ = np.argsort(part, kind="stable").astype(np.int32)
     cdef int[::1] order = order_
     cdef Py_ssize_t[::1] end = np.cumsum(np.bincount(part, minlength=n_parts)).astype(np.intp)
@@ -67,15 +69,18 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
             for b in range(blocks):              # parts take turns on rows that are in cache
                 for a in range(n_parts):
                     _rows_of_part(d, Y, order, shift, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
-    return _both_triangles(sums.base)
+    with nogil:
+        _mirror(sums)
+    return sums.base
 
 
-def _both_triangles(sums):
-    """Matrices of which the kernels filled one triangle, whole."""
-    for of_part in sums:
-        above = np.triu_indices(len(of_part), 1)
-        of_part[above] = of_part.T[above]
-    return sums
+cdef void _mirror(double[:, :, ::1] sums) noexcept nogil:
+    """The kernels filled one triangle."""
+    cdef Py_ssize_t a, i, j
+    for a in range(sums.shape[0]):
+        for i in range(sums.shape[1]):
+            for j in range(i):
+                sums[a, j, i] = sums[a, i, j]
 
 
 def row_parts(n, work):
@@ -87,28 +92,42 @@ def row_parts(n, work):
 cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
                          double[:, :, ::1] sums) except -1 nogil:
     """Sparse X: add the rows of parts [lo, hi), row by row."""
-    cdef Py_ssize_t i0 = 0, i, e, f, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
+    cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
     cdef SparseRows rows
     cdef double *total
+    cdef double *y = NULL            # the row's part of Y, and 1
+    cdef double *beside
     cdef double s
     memset(&rows, 0, sizeof(SparseRows))
+    grow(<void **> &y, (T + 1) * sizeof(double))
     while i0 < d.n:
         m = min(step, d.n - i0)
-        d.load_sparse_rows(i0, m, T + 1, &rows)
+        d.load_sparse_rows(i0, m, &rows)
         for i in range(m):
             if not lo <= part[i0 + i] < hi:
                 continue
             s = 1 if d.weight == NULL else d.weight[i0 + i]
             total = &sums[part[i0 + i], 0, 0]
-            f = rows.start[i + 1]
+            first = rows.start[i]
             for t in range(T):
-                rows.pos[f - T - 1 + t], rows.val[f - T - 1 + t] = <int32_t> (d.p + t), Y[t, i0 + i]
-            rows.pos[f - 1], rows.val[f - 1] = <int32_t> (d.p + T), 1
-            for e in range(rows.start[i], f):
-                fr_list_add(e + 1 - rows.start[i], rows.pos + rows.start[i], rows.val + rows.start[i],
-                            s * rows.val[e], total + rows.pos[e] * q)
+                y[t] = Y[t, i0 + i]
+            y[T] = 1
+            for e in range(first, rows.start[i + 1]):
+                fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
+                            total + rows.pos[e] * q)
+                beside = total + rows.pos[e] * q + d.p     # in the other triangle, where it is contiguous
+                for t in range(T + 1):
+                    beside[t] += s * rows.val[e] * y[t]
+            for t in range(T + 1):
+                total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
+                total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
         i0 += m
+    for i in range(lo, hi):
+        for e in range(d.p):
+            for t in range(T + 1):
+                sums[i, d.p + t, e] = sums[i, e, d.p + t]
     sparse_rows_free(&rows)
+    free(y)
     return 0
 
 

@@ -1,5 +1,5 @@
-"""X'X and XX' of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring afterwards
-costs no digits."""
+"""X'X and XX' of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring
+afterwards costs no digits."""
 from cython.parallel cimport prange
 
 from libc.math cimport sqrt

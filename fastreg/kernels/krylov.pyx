@@ -37,6 +37,38 @@ def normal_products(Design d, const double[:, ::1] V):
     return out.base
 
 
+def combine(Design d, const double[:, ::1] W):
+    """X W[t] as rows, X centred and times sqrt(s); the means must be known."""
+    cdef double[:, ::1] out = np.empty((W.shape[0], d.n))
+    cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
+    cdef Py_ssize_t t
+    with nogil:
+        for t in range(W.shape[0]):
+            d.apply(&cols[0], d.p, &W[t, 0], &out[t, 0])
+    return out.base
+
+
+cdef int _product(Design d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, const double[::1] scale,
+                  const double[::1] unit, double[:, ::1] work) except -1 nogil:
+    """Q[a] = C X'SX C' P[a] for a < m, with C = (I - unit unit') diag(scale)."""
+    cdef Py_ssize_t a, j, p = P.shape[1]
+    if unit is None and scale is None:
+        return d.normal(&P[0, 0], m, NULL, &Q[0, 0])
+    for a in range(m):
+        work[a, :] = P[a]
+        if unit is not None:
+            fr_axpy(p, -fr_vdot(p, &unit[0], &work[a, 0]), &unit[0], &work[a, 0])
+        for j in range(p if scale is not None else 0):
+            work[a, j] *= scale[j]
+    d.normal(&work[0, 0], m, NULL, &Q[0, 0])
+    for a in range(m):
+        for j in range(p if scale is not None else 0):
+            Q[a, j] *= scale[j]
+        if unit is not None:
+            fr_axpy(p, -fr_vdot(p, &unit[0], &Q[a, 0]), &unit[0], &Q[a, 0])
+    return 0
+
+
 cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const double[:, ::1] W, double[:, ::1] R,
                       Py_ssize_t t) noexcept nogil:
     """R[t], which holds X'SX W[t], becomes the residual; its norm."""
@@ -47,8 +79,8 @@ cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const doub
 
 
 def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
-                        Py_ssize_t max_iter):
-    """Solve (X'SX + diag(D[t])) W[t] = B[t] for every t.
+                        Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None):
+    """Solve (C X'SX C' + diag(D[t])) W[t] = B[t] for every t, C = (I - unit unit') diag(scale).
 
     Parameters
     ----------
@@ -63,6 +95,8 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         it falls no further.
     max_iter : int
         Products at most.
+    scale, unit : ndarray of shape (p,) or None
+        None: of ones, and of zeros.
 
     Returns
     -------
@@ -74,6 +108,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef double[:, ::1] R = np.zeros((k, p))
     cdef double[:, ::1] P = np.empty((k, p))
     cdef double[:, ::1] Q = np.empty((k, p))
+    cdef double[:, ::1] work = np.empty((k if scale is not None or unit is not None else 0, p))
     cdef double[:, ::1] M = np.empty((k, p))
     cdef double[::1] rho = np.zeros(k)
     cdef double[::1] size = np.ones(k)
@@ -83,16 +118,16 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
     cdef double step, curvature
     cdef double sums[2]
-    cdef bint cold = not np.any(W.base if W.base is not None else W), check
+    cdef bint cold = not np.any(W), check
     with nogil:
         m = k
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
             for j in range(p):
-                M[t, j] = d.norm[j] * d.norm[j] + D[t, j]
+                M[t, j] = (d.norm[j] * (1 if scale is None else scale[j])) ** 2 + D[t, j]
                 M[t, j] = 1 / M[t, j] if M[t, j] > 0 else 0
         if not cold:
-            d.normal(&W[0, 0], k, NULL, &R[0, 0])
+            _product(d, W, k, R, scale, unit, work)
         for t in range(k):
             rel[t] = _residual(B, D, W, R, t)
         # rounds: each starts from true residuals, so that what is returned is what was checked
@@ -112,7 +147,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
             while m > 0 and used < max_iter:
                 with gil:
                     PyErr_CheckSignals()
-                d.normal(&P[0, 0], m, NULL, &Q[0, 0])
+                _product(d, P, m, Q, scale, unit, work)
                 used += 1
                 a = 0
                 while a < m:
@@ -135,7 +170,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     fr_direction(p, sums[0] / rho[t], &M[t, 0], &R[t, 0], &P[a, 0])
                     rho[t] = sums[0]
                     a += 1
-            d.normal(&W[0, 0], k, NULL, &R[0, 0])
+            _product(d, W, k, R, scale, unit, work)
             for t in range(k):
                 rel[t] = _residual(B, D, W, R, t)
         for t in range(k):
@@ -165,7 +200,7 @@ def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None)
     state : tuple
         Two basis vectors and the number that couples them.
     """
-    cdef Py_ssize_t p = d.p, i, m = 0
+    cdef Py_ssize_t p = d.p, i, j, m = 0
     cdef double[::1] diagonal = np.empty(steps)
     cdef double[::1] beside = np.empty(steps)
     cdef double[::1] v, last, q = np.empty(p)

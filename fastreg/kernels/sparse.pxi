@@ -341,7 +341,7 @@ cdef void sparse_rows_free(SparseRows *rows) noexcept nogil:
 
 
 cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t i0, Py_ssize_t m,
-                           Py_ssize_t spare, SparseRows *rows) except -1 nogil:
+                           SparseRows *rows) except -1 nogil:
     cdef Py_ssize_t i, j, e, at, total = 0
     if rows.start == NULL:
         grow(<void **> &rows.start, (m + 1) * sizeof(Py_ssize_t))
@@ -360,7 +360,7 @@ cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const i
                 rows.start[idx[e] - i0 + 1] += 1
                 e += 1
     for i in range(m):
-        rows.start[i + 1] += rows.start[i] + spare
+        rows.start[i + 1] += rows.start[i]
     total = rows.start[m]
     if total > rows.size:
         grow(<void **> &rows.pos, total * sizeof(int32_t))
@@ -383,6 +383,6 @@ cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const i
             e += 1
         rows.cursor[j] = e
     for i in range(m, 0, -1):
-        rows.start[i] = rows.start[i - 1] + spare
+        rows.start[i] = rows.start[i - 1]
     rows.start[0] = 0
     return 0
