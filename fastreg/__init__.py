@@ -1,12 +1,22 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `RidgeCV`), regularisation
-paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`, `RidgeCV`,
+`RidgeClassifier`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or
+sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
 from fastreg.crossval import CrossValidatedPath
-from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV, RidgeCV
+from fastreg.estimators import (
+    ElasticNet,
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    Ridge,
+    RidgeClassifier,
+    RidgeCV,
+    ridge_regression,
+)
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
 from fastreg.ridge_path import CrossValidatedRidgePath, RidgePath, ridge_path
 
@@ -21,11 +31,14 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "RegularizationPath",
+    "Ridge",
     "RidgeCV",
+    "RidgeClassifier",
     "RidgePath",
     "enet_path",
     "lasso_path",
     "regularization_path",
     "ridge_path",
+    "ridge_regression",
     "show_versions",
 ]

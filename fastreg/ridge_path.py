@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg.checks import check_flag, check_per_feature, check_threads, check_weight, check_X_y
+from fastreg.checks import check_flag, check_per_feature, check_threads, check_weight_values, check_X_y
 from fastreg.crossval import select
 from fastreg.path import count_axis
 from fastreg.selection import plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import in_threads, jobs_and_threads
-from fastreg.solvers.ridge_folds import MOST_STEPS, fold_fits
+from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
 from fastreg.solvers.spectrum import Problem
 
 
@@ -123,7 +123,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     n, p = X.shape
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
-    weight = check_raw_weight(sample_weight, n)
+    weight = check_weight_values(sample_weight, n)
     with single_threaded_blas:
         problem = Problem(X, y.reshape(n, -1), weight, check_flag(fit_intercept, "fit_intercept"),
                           check_threads(n_threads))
@@ -161,12 +161,6 @@ def check_factor(penalty_factor, p):
     if np.any(factor <= 0):
         raise ValueError("penalty_factor must be positive here: one penalty grid serves all features.")
     return factor
-
-
-def check_raw_weight(sample_weight, n):
-    """Sample weights as a float64 array of shape (n,), or None: a number counts, as the penalty is not averaged."""
-    weight = check_weight(sample_weight, n)
-    return np.full(n, float(sample_weight)) if weight is None and sample_weight is not None else weight
 
 
 @dataclass
@@ -326,9 +320,9 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
         path = CrossValidatedRidgePath(alphas, scores, mean[0], error[0], np.full(len(alphas), np.nan), metric,
                                        best[1], best_1se[1], selection_rule)
         fit = fits.refit(alphas, path.chosen) if refit else None
-    if fits.worst > 1:
-        warnings.warn(f"At the smallest alphas residuals are {fits.worst:.1e} times what was aimed at, after "
-                      f"{MOST_STEPS} products with X: leave them out, or scale X.", ConvergenceWarning, stacklevel=4)
+    if not fits.converged:
+        warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
+                      ConvergenceWarning, stacklevel=4)
     if fit is not None:
         path.df = fit.df
     return path, fit

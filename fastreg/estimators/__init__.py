@@ -1,6 +1,7 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
+from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "RidgeCV"]
+__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "Ridge", "RidgeCV", "RidgeClassifier", "ridge_regression"]

@@ -7,9 +7,9 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from fastreg.checks import check_flag, check_threads
+from fastreg.checks import check_flag, check_threads, check_weight_values
 from fastreg.estimators.elastic_net import LinearRegressorMixin
-from fastreg.ridge_path import check_alphas, check_factor, check_raw_weight, cross_validate_ridge, leave_one_out
+from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
 from fastreg.solvers.folds import as_folds
 
 # What a fit with other parameters may not set.
@@ -159,7 +159,7 @@ class RidgeCV(LinearRegressorMixin, BaseEstimator):
         X, y = self._check_data(X, y)
         n, p = X.shape
         Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
-        weight = check_raw_weight(sample_weight, n)
+        weight = check_weight_values(sample_weight, n)
         settings["factor"] = check_factor(self.penalty_factor, p)
         split_params, score_params = self._routed(sample_weight, params)
         for name in OPTIONAL_ATTRIBUTES:

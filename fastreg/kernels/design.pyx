@@ -150,6 +150,10 @@ cdef class Design:
 
     cdef int moments(self, const double *V, Py_ssize_t k, double *out) except -1 nogil:
         """Fill mean, norm (norm1 and level) and out[t, j] = x_j'V[t] (centred); V carries sqrt(s)."""
+        memset(self.mean, 0, self.p * sizeof(double))
+        memset(self.norm, 0, self.p * sizeof(double))
+        if self.norm1 != NULL:
+            memset(self.norm1, 0, self.p * sizeof(double))
         if not self.sparse():
             if self.single:
                 _dense_moments[float](self, <const float *> self.data, V, k, out)

@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
-from fastreg.kernels.krylov import column_moments, conjugate_gradients, lanczos
+from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
-from fastreg.solvers.linear import check_finite
+from fastreg.solvers.linear import Penalty, check_finite
+from fastreg.solvers.ridge import solve_ridge
 from fastreg.solvers.spectrum import (
     LARGEST,
     DualSpectrum,
@@ -33,8 +34,8 @@ FEW_ROWS = 2000
 STEPS_AT_ONCE, MOST_STEPS = 16, 5000
 # Relative residuals of normal equations: of scores, of fits.
 KRYLOV_TOL, CG_TOL = 1e-6, 1e-10
-# Penalty of a column that is left out.
-EXCLUDED = 1e100
+# Alphas that conjugate gradients work on at the same time.
+AT_ONCE = 8
 
 
 @dataclass
@@ -67,7 +68,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
-        self.worst = 0.0       # residual of an iterative fit against its aim
+        self.converged = True
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -197,25 +198,23 @@ class _KrylovFolds(_Folds):
         errors = []
         for t, mean in enumerate(problem.y_means):
             fits, residual = krylov_predictions(problem.design, xy[t], shift, test)
-            self.worst = max(self.worst, residual / KRYLOV_TOL)
+            self.converged &= bool(residual <= KRYLOV_TOL)
             errors.append(np.average((fits + mean - self.Y[test, t][:, None]) ** 2, axis=0, weights=weight))
         return np.stack(errors, axis=1)
 
     def fit(self, f, alphas):
-        problem = self.problem(f)
-        xy = column_moments(problem.design, problem.targets * problem.root)
-        check_finite(self.X, problem.design.norms)
-        scale = column_scale(self.factor, problem.design.norms, len(self.Y), self.standardize)
-        # an excluded column keeps its start, 0: its residual is not looked at
-        weight = np.divide(1, scale**2, out=np.zeros_like(scale), where=scale > 0)
-        coefs = np.zeros((len(alphas), *xy.shape))
-        for a in range(len(alphas)):
-            B, D = xy * (scale > 0), np.tile(problem.unit * alphas[a] * weight + EXCLUDED * (scale == 0), (len(xy), 1))
-            coefs[a] = coefs[a - 1]
-            _, residuals = conjugate_gradients(problem.design, B, D, coefs[a], CG_TOL, MOST_STEPS)
-            self.worst = max(self.worst, residuals.max() / CG_TOL)
-            coefs[a] *= scale > 0
-        return coefs, problem.y_means - coefs @ problem.design.means
+        penalty = Penalty(0.0, self.factor, standardize=self.standardize)
+        n_targets = self.Y.shape[1]
+        coefs, intercepts = np.empty((len(alphas), n_targets, self.X.shape[1])), np.empty((len(alphas), n_targets))
+        for a in range(0, len(alphas), AT_ONCE):
+            here = alphas[a:a + AT_ONCE]
+            found = solve_ridge(self.X, np.tile(self.Y, len(here)), np.repeat(here, n_targets), penalty,
+                                weight=self.training_weight(f), fit_intercept=self.fit_intercept, tol=CG_TOL,
+                                max_iter=MOST_STEPS, n_threads=self.n_threads)
+            coefs[a:a + AT_ONCE] = found.coef.reshape(len(here), n_targets, -1)
+            intercepts[a:a + AT_ONCE] = found.intercept.reshape(len(here), n_targets)
+            self.converged &= found.converged
+        return coefs, intercepts
 
     def refit(self, alphas, at):
         coefs, intercepts = self.fit(None, alphas[at:at + 1])

@@ -1,0 +1,428 @@
+"""Ridge, ridge_regression and RidgeClassifier."""
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from fastreg.checks import (
+    FLOATS,
+    FORMATS,
+    check_flag,
+    check_number,
+    check_penalty_options,
+    check_threads,
+    check_weight_values,
+)
+from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.solvers.linear import Penalty
+from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
+
+
+def check_target_alphas(alpha, n_targets):
+    """Strengths of the penalty, one for each target, as float64."""
+    if np.ndim(alpha) == 0:
+        return np.full(n_targets, float(check_number(alpha, "alpha", 0)))
+    try:
+        alphas = np.asarray(alpha, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"alpha must be a number or an array of numbers, got {alpha!r}.") from None
+    if alphas.shape == (1,):
+        alphas = np.repeat(alphas, n_targets)
+    if alphas.shape != (n_targets,):
+        raise ValueError(f"alpha must be a number or have shape ({n_targets},), one for each target, got "
+                         f"{alphas.shape}.")
+    if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
+        raise ValueError("alpha must be finite and not negative.")
+    return alphas
+
+
+class RidgeBase(BaseEstimator):
+    """What Ridge and RidgeClassifier share: parameters, and the fit of numeric targets."""
+
+    def _solve(self, X, y, sample_weight):
+        """Fit targets y (one- or two-dimensional), setting attributes; the solution."""
+        Y = y if y.ndim == 2 else y[:, None]
+        settings, penalty = self._settings(X.shape[1])
+        if self.solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}, got {self.solver!r}.")
+        if self.solver == "lbfgs" and not self.positive:
+            raise ValueError("solver='lbfgs' is for positive=True: use 'auto' or 'sparse_cg'.")
+        tol = check_number(self.tol, "tol", 0)
+        max_iter = self.max_iter
+        if max_iter is not None:
+            max_iter = int(check_number(max_iter, "max_iter", 1, kind=Integral))
+        found = solve_ridge(X, Y, check_target_alphas(self.alpha, Y.shape[1]), penalty,
+                            weight=check_weight_values(sample_weight, X.shape[0]), solver=self.solver, tol=tol,
+                            max_iter=max_iter, **settings)
+        if not found.converged:
+            warnings.warn(f"max_iter={max_iter} ended the fit with a residual above tol={tol:g}. Increase max_iter, "
+                          "tol or alpha.", ConvergenceWarning, stacklevel=3)
+        self.solver_ = found.solver
+        self.n_iter_ = found.n_iter
+        return found
+
+    def _settings(self, p):
+        check_flag(self.copy_X, "copy_X")
+        options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
+                                        lower_limits=self.lower_limits, upper_limits=self.upper_limits)
+        penalty = Penalty(0.0, standardize=check_flag(self.standardize, "standardize"), **options)
+        return {"fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
+                "n_threads": check_threads(self.n_threads)}, penalty
+
+    def _residual(self, X, y, sample_weight):
+        """Relative residuals of the normal equations for numeric targets."""
+        settings, penalty = self._settings(X.shape[1])
+        Y = y if y.ndim == 2 else y[:, None]
+        return normal_residual(X, Y, np.atleast_2d(self.coef_), self.intercept_,
+                               check_target_alphas(self.alpha, Y.shape[1]), penalty,
+                               weight=check_weight_values(sample_weight, X.shape[0]), **settings)
+
+
+class Ridge(LinearRegressorMixin, RidgeBase):
+    """Linear least squares with an L2 penalty, solved exactly.
+
+    Minimises over w and b::
+
+        sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
+
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default).
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_targets,), default=1.0
+        Strength of the penalty, in units of ``sum_i s_i x_ij^2``; 0 is least squares, of minimum norm where X has not
+        full rank.
+    fit_intercept : bool, default=True
+        Fit b, which is not penalised, for dense and sparse X alike: columns are centred on the fly.
+    copy_X : bool, default=True
+        X is neither copied nor modified, whatever the value.
+    max_iter : int or None, default=None
+        Products with X'X at most, where the solver is iterative; None is ``10 n_features + 100``.
+    tol : float, default=1e-4
+        Where the solver is iterative, the norm of the residual of the normal equations is at most ``tol * ||X'y||``;
+        on dense X at most 1e-9 times it with ``solver='auto'``, where it replaces a factorisation. Direct solvers are
+        exact to rounding.
+    solver : {'auto', 'cholesky', 'svd', 'sparse_cg', 'lsqr', 'sag', 'saga', 'lbfgs'}, default='auto'
+        'auto' takes what is fastest; 'cholesky' a factor of the Gram matrix of the features, or of the samples where
+        these are fewer; 'svd' orthogonal decompositions; the others conjugate gradients ('lbfgs' only with
+        `positive`, as in scikit-learn). Limits on coefficients have a solver of their own.
+    positive : bool, default=False
+        Same as ``lower_limits=0``.
+    random_state : int, RandomState or None
+        Nothing is random: any value gives the same result.
+    penalty_factor : float, array-like of shape (n_features,) or None
+        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
+    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
+        Limits of the coefficients; they must bracket 0.
+    standardize : bool, default=False
+        Penalise ``(w_j * sd_j)^2``, sd_j the (weighted) standard deviation of feature j, about its mean with an
+        intercept and about 0 without; coefficients are returned on the original scale.
+    n_threads : int or None
+        None: as many as OpenMP would use, one inside somebody's worker threads.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    intercept_ : float or ndarray of shape (n_targets,)
+    n_iter_ : ndarray of shape (n_targets,)
+        Products with X'X of iterative solvers, 1 of direct ones.
+    solver_ : str
+        What was used: 'cholesky' (features), 'cholesky_kernel' (samples), 'sparse_cg', 'svd' (orthogonal
+        decomposition of X), 'eigh' (of a Gram matrix) or 'active_set' (limits).
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had names for all its features.
+
+    See Also
+    --------
+    ElasticNet : With an L1 penalty as well.
+
+    References
+    ----------
+    Hoerl and Kennard, "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12 (1970);
+    Saunders, Gammerman and Vovk, "Ridge regression learning algorithm in dual variables", ICML 1998; Hestenes and
+    Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. NBS 49 (1952).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import Ridge
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = Ridge(alpha=0.1).fit(X, y)
+    >>> round(model.score(X, y), 3)
+    0.513
+    >>> bool(model.normal_residual(X, y) < 1e-12)
+    True
+    """
+
+    def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, solver="auto",
+                 positive=False, random_state=None, penalty_factor=None, lower_limits=None, upper_limits=None,
+                 standardize=False, n_threads=None):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.penalty_factor = penalty_factor
+        self.lower_limits = lower_limits
+        self.upper_limits = upper_limits
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
+            modified, centred or made dense. Other types are converted once.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), float or None
+            Non-negative; doubling all of them is halving alpha.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument is not as described; the message names it.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where `max_iter` ended the fit before `tol` was reached.
+        """
+        X, y = self._check_data(X, y)
+        found = self._solve(X, y, sample_weight)
+        single = len(found.coef) == 1
+        self.coef_ = found.coef[0] if single else found.coef
+        self.intercept_ = found.intercept if self.fit_intercept and y.ndim == 2 else (
+            float(found.intercept[0]) if self.fit_intercept else 0.0)
+        return self
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it); limits are not taken into account.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+        """
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
+                             reset=False)
+        residual = self._residual(X, y, sample_weight)
+        return residual if y.ndim == 2 else float(residual[0])
+
+
+class RidgeLabelsMixin(ClassifierMixin):
+    """Labels as targets of -1 and 1, and back."""
+
+    def _check_labels(self, X, y, sample_weight, class_weight):
+        """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
+        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=False,
+                             ensure_all_finite=False)
+        self.label_binarizer_ = LabelBinarizer(pos_label=1, neg_label=-1)
+        Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
+        if not self.label_binarizer_.y_type_.startswith("multilabel"):
+            y = column_or_1d(y, warn=True)
+        weight = check_weight_values(sample_weight, X.shape[0])
+        if class_weight is not None:
+            of_class = compute_sample_weight(class_weight, y)
+            weight = of_class if weight is None else weight * of_class
+        return X, Y, weight
+
+    @property
+    def classes_(self):
+        """The class labels."""
+        return self.label_binarizer_.classes_
+
+    def decision_function(self, X):
+        """Scores of the classes: ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        scores = X @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Predict labels: of the highest score, or of each positive score where labels are multiple.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        scores = self.decision_function(X)
+        if self.label_binarizer_.y_type_.startswith("multilabel"):
+            return self.label_binarizer_.inverse_transform(np.where(scores > 0, 1, -1).reshape(len(scores), -1))
+        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[best]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
+    """Classification by ridge regression on labels of -1 and 1, one target for each class (one for two classes).
+
+    Minimises for each target over w and b::
+
+        sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty, in units of ``sum_i s_i x_ij^2``.
+    fit_intercept, copy_X, max_iter, tol
+        As for Ridge.
+    class_weight : dict, 'balanced' or None
+        Multiplies the sample weights by class, as in scikit-learn.
+    solver, positive, random_state, penalty_factor, lower_limits, upper_limits, standardize, n_threads
+        As for Ridge.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    intercept_ : float or ndarray of shape (1,) or (n_classes,)
+    classes_ : ndarray of shape (n_classes,)
+    n_iter_, solver_, n_features_in_, feature_names_in_
+        As for Ridge.
+
+    See Also
+    --------
+    Ridge : The regression itself.
+
+    References
+    ----------
+    As for Ridge.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from fastreg import RidgeClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> round(RidgeClassifier().fit(X, y).score(X, y), 2)
+    0.96
+    """
+
+    def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, class_weight=None,
+                 solver="auto", positive=False, random_state=None, penalty_factor=None, lower_limits=None,
+                 upper_limits=None, standardize=False, n_threads=None):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.class_weight = class_weight
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.penalty_factor = penalty_factor
+        self.lower_limits = lower_limits
+        self.upper_limits = upper_limits
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            As for Ridge.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels; two-dimensional where each sample may have several.
+        sample_weight : array-like of shape (n_samples,), float or None
+            Non-negative.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument is not as described; the message names it.
+        """
+        X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
+        found = self._solve(X, Y, weight)
+        self.coef_ = found.coef
+        self.intercept_ = found.intercept if self.fit_intercept else 0.0
+        return self
+
+
+def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter=None, tol=1e-4, verbose=0,
+                     positive=False, random_state=None, return_n_iter=False, return_intercept=False, check_input=True,
+                     n_threads=None):
+    """Solve a ridge regression by the normal equations that suit X.
+
+    Minimises ``sum_i s_i (y_i - x_i w)^2 + alpha ||w||^2``, with an intercept where `return_intercept`.
+
+    Parameters
+    ----------
+    X : array-like or sparse of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    alpha : float or array-like of shape (n_targets,)
+    sample_weight : array-like of shape (n_samples,), float or None
+    solver, max_iter, tol, positive, random_state, n_threads
+        As for Ridge.
+    verbose : int, default=0
+        Nothing is printed, whatever the value.
+    return_n_iter, return_intercept : bool, default=False
+        Return these as well. Unlike scikit-learn's function, any solver fits the intercept.
+    check_input : bool, default=True
+        Input is checked, whatever the value.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_features,) or (n_targets, n_features)
+    n_iter : ndarray of shape (n_targets,)
+        Where asked for.
+    intercept : float or ndarray of shape (n_targets,)
+        Where asked for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where an argument is not as described; the message names it.
+    """
+    check_flag(check_input, "check_input")
+    model = Ridge(alpha, fit_intercept=check_flag(return_intercept, "return_intercept"), max_iter=max_iter, tol=tol,
+                  solver=solver, positive=positive, random_state=random_state, n_threads=n_threads)
+    X, y = model._check_data(X, y)
+    model.fit(X, y, sample_weight)
+    coef = model.coef_ if y.ndim == 1 else np.atleast_2d(model.coef_)
+    found = (coef, *((model.n_iter_,) if return_n_iter else ()), *((model.intercept_,) if return_intercept else ()))
+    return found if len(found) > 1 else coef

@@ -1,0 +1,448 @@
+"""Squared loss with a squared penalty: which system to solve, and with what.
+
+With G = X'SX (X centred) and F = diag(penalty factors), coefficients solve (G + alpha F) w = X'Sy. That is done by a
+Cholesky factor of G where p is small against n, of the n x n kernel X F^-1 X' where n is small against p, by conjugate
+gradients where neither pays, by orthogonal decompositions where the matrix is singular to rounding, and by the
+working-set engine where coefficients have limits.
+"""
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import cho_solve, eigh, lstsq, qr
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.kernels.folds import part_sums, row_parts
+from fastreg.kernels.gram import gram_of, kernel_of
+from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate
+from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
+
+# Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
+# and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.
+FLOPS, DENSE_RATE, SPARSE_RATE, OUTER_RATE = 4e10, 1.2e9, 3e8, 8e8
+# Features up to which sparse X may have a dense Gram matrix (and rows, a kernel), whatever its cost.
+MOST_DENSE = 4000
+# Diagonal entry that keeps a coefficient at zero in conjugate gradients.
+EXCLUDED = 1e200
+# Products a sparse problem is expected to need by conjugate gradients.
+EXPECTED_PRODUCTS = 60
+# Residual, relative to X'y, of conjugate gradients on dense X, where they stand in for a factorisation.
+AS_GOOD_AS_DIRECT = 1e-9
+# Share of a factorisation's cost that finding out whether conjugate gradients are cheaper may add.
+SCOUTING = 1 / 12
+SOLVERS = ("auto", "cholesky", "svd", "sparse_cg", "lsqr", "sag", "saga", "lbfgs")
+
+
+@dataclass
+class RidgeSolution:
+    """Coefficients for every target, and how they were found."""
+
+    coef: np.ndarray         # (n_targets, p)
+    intercept: np.ndarray    # (n_targets,)
+    solver: str
+    n_iter: np.ndarray       # (n_targets,) products with X'X of iterative solvers, 1 of direct ones
+    converged: bool = True
+
+
+def solve_ridge(X, Y, alphas, penalty=None, *, weight=None, fit_intercept=True, solver="auto", tol=1e-4, max_iter=None,
+                n_threads=None):
+    """Minimise ``sum_i s_i (y_i - x_i w - b)^2 + alpha sum_j f_j w_j^2`` for every target.
+
+    Parameters
+    ----------
+    X : ndarray or scipy sparse, shape (n, p), float32 or float64
+        NaN or infinity raise a ValueError.
+    Y : ndarray of shape (n, n_targets)
+    alphas : ndarray of shape (n_targets,)
+    penalty : Penalty or None
+        Its factors, limits and `standardize`; its l1_ratio is of no account.
+    weight : ndarray of shape (n,) or None
+        Raw sample weights.
+    fit_intercept : bool
+    solver : str
+        One of SOLVERS.
+    tol : float
+        Of iterative solvers: norm of the residual of the normal equations against that of X'y.
+    max_iter : int or None
+        Products with X'X at most, of iterative solvers; rounds of the engine.
+    n_threads : int or None
+
+    Returns
+    -------
+    RidgeSolution
+    """
+    problem = _Problem(X, Y, alphas, penalty or Penalty(), weight, fit_intercept, tol, max_iter, n_threads)
+    return problem.solve(solver)
+
+
+class _Problem:
+    def __init__(self, X, Y, alphas, penalty, weight, fit_intercept, tol, max_iter, n_threads):
+        self.n, self.p = X.shape
+        self.X = canonical_sparse(X) if sp.issparse(X) else X
+        self.sparse = sp.issparse(X)
+        self.Y, self.raw_weight, self.raw_alphas, self.penalty = Y, weight, alphas, penalty
+        self.weight = normalized_weight(weight, self.n)
+        self.alphas = alphas * (1 if weight is None else self.n / np.sum(weight))     # as for weights that sum to n
+        self.fit_intercept, self.tol, self.max_iter = fit_intercept, tol, max_iter
+        self.n_threads = effective_threads(n_threads)
+        self.targets, self.y_mean = centre_targets(Y, self.weight, fit_intercept)
+        self.design = as_design(self.X, self.weight, fit_intercept, self.n_threads)
+        self.factor = np.asarray(penalty.factor, dtype=np.float64)
+
+    def solve(self, solver):
+        if np.any(np.isfinite(self.penalty.lower)) or np.any(np.isfinite(self.penalty.upper)):
+            return self._limited()
+        with nullcontext() if self.n * self.p < SMALL else single_threaded_blas:
+            if solver in ("sparse_cg", "lsqr", "sag", "saga", "lbfgs"):
+                return self._iterative()
+            if solver == "svd":
+                return self._orthogonal()
+            if solver == "cholesky" and self.sparse and min(self.n, self.p) > MOST_DENSE:
+                raise ValueError(f"solver='cholesky' would make a dense matrix of {min(self.n, self.p)} rows of sparse X: "
+                                 "use 'auto' or 'sparse_cg'.")
+            if self.sparse and solver == "auto" and not self._small_system():
+                return self._iterative()
+            if solver == "auto" and not self.sparse:
+                found = self._scout()
+                if found is not None:
+                    return found
+            return self._direct()
+
+    # ---- which system ------------------------------------------------------------------------------------------------
+    def _small_system(self):
+        """Whether sparse X has a p x p or n x n matrix that costs less than conjugate gradients."""
+        p, n, nnz = self.p, self.n, self.X.nnz
+        side, per_line = (p, nnz / n) if p <= n else (n, nnz / p)
+        if side > MOST_DENSE:
+            return False
+        lines = np.diff(self.X.indptr) if (self.X.format == "csr") == (p <= n) else None
+        outer = nnz * per_line if lines is None else float(np.dot(lines, lines.astype(np.float64)))
+        return outer / 2 / OUTER_RATE + side**3 / 3 / FLOPS < EXPECTED_PRODUCTS * len(self.alphas) * nnz / SPARSE_RATE
+
+    def _scout(self):
+        """Conjugate gradients on dense X, if a few steps of them promise to cost less than a factorisation."""
+        least = min(self.n, self.p)
+        direct = self.n * self.p * least / FLOPS + least**3 / 3 / FLOPS
+        product = self.n * self.p / DENSE_RATE * len(self.alphas)
+        steps = int(SCOUTING * direct / product)
+        if steps < 3 or self.p > self.n or self._factors_matter().any():
+            return None
+        return self._iterative(scouting=(steps, int(direct / product)))
+
+    def _factors_matter(self):
+        return (self.factor == 0) | np.isinf(self.factor)
+
+    # ---- direct ------------------------------------------------------------------------------------------------------
+    def _direct(self):
+        if self.p <= self.n or (self.factor == 0).any():
+            return self._primal()
+        return self._dual()
+
+    def _primal(self):
+        """(G + alpha F) w = X'y by Cholesky; where that is singular to rounding, by orthogonal decompositions."""
+        G, Q, F, active, means = self._gram()
+        if G.size == 0:
+            return self._solution(np.zeros((len(Q), 0)), active, means, "cholesky")
+        floor = self.p * np.finfo(float).eps * np.max(np.diag(G))
+        if np.min(self.alphas) * np.min(F) <= floor:
+            return self._orthogonal()
+        distinct, of_target = np.unique(self.alphas, return_inverse=True)
+        coef = np.empty_like(Q)
+        if len(distinct) > 8:                       # a decomposition costs as much as a few factors
+            root = np.sqrt(F)
+            values, vectors = eigh(G / np.outer(root, root), overwrite_a=True, check_finite=False)
+            coef[:] = ((Q / root) @ vectors / (values + self.alphas[:, None])) @ vectors.T / root
+            return self._solution(coef, active, means, "eigh")
+        diagonal = np.diag(G).copy()
+        for k, alpha in enumerate(distinct):
+            last = k == len(distinct) - 1
+            M = G if last else G.copy()
+            M[np.diag_indices_from(M)] = diagonal + alpha * F
+            factor, failed = dpotrf(M.T, lower=0, clean=0, overwrite_a=1)
+            if failed:
+                return self._orthogonal()
+            here = of_target == k
+            coef[here] = dpotrs(factor, np.asfortranarray(Q[here].T), lower=0, overwrite_b=1)[0].T
+        return self._solution(coef, active, means, "cholesky")
+
+    def _gram(self):
+        """(X'X, X'Y, factors of alpha) of the columns that count, these columns or None for all, and the means."""
+        if self.sparse:
+            G, Q, means, norms = self._sparse_gram()
+        else:
+            G, Q = gram_of(self.design, self.targets)
+            means, norms = self.design.means, self.design.norms
+        check_finite(self.X, norms)
+        F, active = self._diagonal(norms)
+        if active is not None:
+            G, Q, F = G[np.ix_(active, active)], Q[:, active], F[active]
+        return G, Q, F, active, means
+
+    def _sparse_gram(self):
+        """(X'X, X'Y, means, norms), centred, from sums over the rows."""
+        X = self.X if self.X.format == "csr" or self.X.has_sorted_indices else self.X.sorted_indices()
+        design = as_design(X, self.weight, False, self.n_threads)
+        parts, n_parts = row_parts(self.n, X.nnz * X.nnz / self.n)
+        Y = self.targets if self.weight is None else np.ascontiguousarray((self.Y - self.y_mean).T)
+        sums = part_sums(design, Y, parts, n_parts)
+        S = sums[0] if n_parts == 1 else sums.sum(axis=0)
+        p = self.p
+        check_finite(self.X, S[:p, -1])
+        means = S[:p, -1] / self.n if self.fit_intercept else np.zeros(p)
+        G = S[:p, :p].copy()
+        squares = np.diag(G).copy()
+        if self.fit_intercept:
+            for j in range(0, p, 256):              # row blocks: no second p x p matrix
+                G[j:j + 256] -= np.multiply.outer(self.n * means[j:j + 256], means)
+        norms = np.sqrt(np.maximum(np.diag(G), 0))
+        norms[np.diag(G) <= 64 * np.finfo(float).eps * squares] = 0
+        return G, S[p:-1, :p] - np.outer(S[p:-1, -1], means), means, norms
+
+    def _diagonal(self, norms):
+        """(factors of alpha for every column, the columns that count or None for all)."""
+        F = np.broadcast_to(self.factor, (self.p,)).copy()
+        if self.penalty.standardize:
+            with np.errstate(invalid="ignore"):
+                F *= norms**2 / self.n
+        counts = (norms > 0) & np.isfinite(np.broadcast_to(self.factor, (self.p,)))
+        return F, None if counts.all() else np.flatnonzero(counts)
+
+    def _dual(self):
+        """(X F^-1 X' + alpha) a = y by Cholesky, w = F^-1 X'a."""
+        F, active, inverse = self._inverse()
+        plain = active is None and np.all(F == 1)
+        K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, None if plain else inverse)
+        floor = self.n * np.finfo(float).eps * np.max(np.diag(K), initial=0)
+        if np.min(self.alphas) <= floor:
+            return self._orthogonal()
+        A = np.empty_like(self.targets)
+        distinct, of_target = np.unique(self.alphas, return_inverse=True)
+        if len(distinct) > 8:
+            values, vectors = eigh(K, overwrite_a=True, check_finite=False)
+            A[:] = (self.targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
+        else:
+            diagonal = np.diag(K).copy()
+            for k, alpha in enumerate(distinct):
+                M = K if k == len(distinct) - 1 else K.copy()
+                M[np.diag_indices_from(M)] = diagonal + alpha
+                factor, failed = dpotrf(M.T, lower=0, clean=0, overwrite_a=1)
+                if failed:
+                    return self._orthogonal()
+                here = of_target == k
+                A[here] = dpotrs(factor, np.asfortranarray(self.targets[here].T), lower=0, overwrite_b=1)[0].T
+        coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
+        return self._solution(coef if plain else coef * inverse, None, self.design.means, "cholesky_kernel")
+
+    def _inverse(self):
+        """(factors, the columns that count or None for all, inverse factors: 0 where a column does not count)."""
+        column_moments(self.design, self.targets[:1])
+        norms = self.design.norms
+        check_finite(self.X, norms)
+        F, active = self._diagonal(norms)
+        inverse = np.zeros(self.p)
+        np.divide(1, F, out=inverse, where=(norms > 0) & np.isfinite(F))
+        return F, active, inverse
+
+    def _sparse_kernel(self, inverse):
+        """X F^-1 X', centred and weighted, from sums over the columns."""
+        X = self.X if self.X.format == "csc" or self.X.has_sorted_indices else self.X.sorted_indices()
+        across = as_design(X.T, inverse, False, self.n_threads)
+        parts, n_parts = row_parts(self.p, X.nnz * X.nnz / self.p)
+        K = part_sums(across, np.zeros((0, self.p)), parts, n_parts).sum(axis=0)[:-1, :-1]
+        if self.fit_intercept:
+            share = np.full(self.n, 1 / self.n) if self.weight is None else self.weight / self.n
+            level = K @ share
+            K = K - level[:, None] - level + share @ level
+        root = np.ones(self.n) if self.weight is None else np.sqrt(self.weight)
+        return np.ascontiguousarray(K * root[:, None] * root)
+
+    # ---- singular to rounding ----------------------------------------------------------------------------------------
+    def _orthogonal(self):
+        """Least squares of small norm: of X itself where it is small, else from the eigenvectors of X'X or XX'."""
+        if self.n * self.p <= EXACT:
+            return self._least_squares()
+        if self.sparse and min(self.n, self.p) > MOST_DENSE:
+            return self._iterative()
+        if self.p <= self.n or (self.factor == 0).any():
+            return self._eigen_primal()
+        return self._eigen_dual()
+
+    def _dense_columns(self):
+        """A centred, weighted, dense copy of X, for small X."""
+        X = np.asarray(self.X.toarray() if self.sparse else self.X, dtype=np.float64)
+        check_finite(X, np.abs(X).max(axis=0))
+        means = np.average(X, axis=0, weights=self.weight) if self.fit_intercept else np.zeros(self.p)
+        A = X - means
+        if self.fit_intercept:
+            again = np.average(A, axis=0, weights=self.weight)         # rounding of the means counts where they are high
+            A -= again
+            means = means + again
+        if self.weight is not None:
+            A *= np.sqrt(self.weight)[:, None]
+        return A, means
+
+    def _least_squares(self):
+        A, means = self._dense_columns()
+        norms = np.linalg.norm(A, axis=0)
+        norms[norms <= 32 * np.finfo(float).eps * np.abs(means) * np.sqrt(self.n)] = 0
+        F, active = self._diagonal(norms)
+        if active is not None:
+            A, F, norms = A[:, active], F[active], norms[active]
+        coef = np.zeros((len(self.alphas), A.shape[1]))
+        for alpha in np.unique(self.alphas) if A.shape[1] else ():
+            here = self.alphas == alpha
+            damped = np.vstack([A, np.diag(np.sqrt(alpha * F))]) if alpha > 0 and F.any() else A
+            right = np.zeros((len(damped), np.count_nonzero(here)))
+            right[:self.n] = self.targets[here].T
+            # columns of one length first: digits are lost to their dependence alone, not to their scales
+            scale = np.linalg.norm(damped, axis=0)
+            q, r, order = qr(damped / scale, mode="economic", pivoting=True, check_finite=False)
+            steps = np.abs(np.diag(r))
+            if len(steps) == A.shape[1] and steps[-1] > A.shape[1] * np.finfo(float).eps * steps[0]:
+                coef[np.ix_(here, order)] = (np.linalg.solve(r, q.T @ right) / scale[order, None]).T
+                left = right - damped @ coef[here].T
+                coef[np.ix_(here, order)] += (np.linalg.solve(r, q.T @ left) / scale[order, None]).T
+            else:
+                cutoff = max(damped.shape) * np.finfo(float).eps
+                coef[here] = lstsq(damped, right, cond=cutoff, check_finite=False)[0].T
+        return self._solution(coef, active, means, "svd")
+
+    def _eigen_primal(self):
+        G, Q, F, active, means = self._gram()
+        coef = np.zeros_like(Q)
+        for alpha in np.unique(self.alphas):
+            here = self.alphas == alpha
+            M = G.copy()
+            M[np.diag_indices_from(M)] += alpha * F
+            values, vectors = eigh(M, overwrite_a=True, check_finite=False)
+            kept = values > self.p * np.finfo(float).eps * values[-1]
+            back = vectors[:, kept] / values[kept]
+            coef[here] = Q[here] @ back @ vectors[:, kept].T
+        return self._solution(coef, active, means, "eigh")
+
+    def _eigen_dual(self):
+        inverse = self._inverse()[2]
+        K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, inverse)
+        values, vectors = eigh(K, overwrite_a=True, check_finite=False)
+        values = values + self.alphas[:, None]
+        kept = values > self.n * np.finfo(float).eps * values[:, -1:]
+        A = (np.where(kept, self.targets @ vectors, 0) / np.where(kept, values, 1)) @ vectors.T
+        coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight)) * inverse
+        return self._solution(coef, None, self.design.means, "eigh")
+
+    # ---- iterative ---------------------------------------------------------------------------------------------------
+    def _iterative(self, scouting=None):
+        """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then."""
+        limit = self.max_iter or 10 * self.p + 100
+        Y = self.targets if self.weight is None else self.targets * np.sqrt(self.weight)
+        if scouting is None and self.n * (2 if self.sparse else 1) < self.p and not self._factors_matter().any():
+            return self._iterative_dual(Y, limit)
+        B = column_moments(self.design, Y)
+        norms = self.design.norms
+        check_finite(self.X, norms)
+        F, active = self._diagonal(norms)
+        if active is not None:
+            B[:, np.setdiff1d(np.arange(self.p), active)] = 0
+        free = np.isfinite(F)
+        D = np.where(free, np.multiply.outer(self.alphas, np.where(free, F, 0)), EXCLUDED)
+        W, tol = np.zeros_like(B), self.tol
+        if scouting is not None:
+            tol = min(tol, AS_GOOD_AS_DIRECT)
+            count, residual = conjugate_gradients(self.design, B, D, W, tol, scouting[0])
+            with np.errstate(divide="ignore"):
+                needed = np.max(count * np.log(tol) / np.log(np.clip(residual, tol, 1 - 1e-3)), initial=0)
+            if needed > 0.6 * scouting[1]:
+                return None
+            limit = scouting[1]
+        count, residual = conjugate_gradients(self.design, B, D, W, tol, limit)
+        if scouting is not None and np.max(residual, initial=0) > tol:
+            return None
+        W[:, ~free] = 0
+        # fewer steps than allowed and a residual above tol: rounding is all that is left
+        done = (residual <= tol) | (count < limit)
+        return self._solution(W, None, self.design.means, "sparse_cg", count, done.all())
+
+    def _iterative_dual(self, Y, limit):
+        """C X F^-1 X' C' a + alpha a = y, C centring and scaling the rows; w = F^-1 X' C' a, checked as such."""
+        B = column_moments(self.design, Y)
+        norms = self.design.norms
+        check_finite(self.X, norms)
+        F, active = self._diagonal(norms)
+        inverse = np.where(norms > 0, 1 / np.where(F > 0, F, 1), 0)
+        plain = np.all(F == 1)
+        across = as_design(self.X.T, None if plain else inverse, False, self.n_threads)
+        column_moments(across, np.zeros((1, self.p)))
+        root = None if self.weight is None else np.sqrt(self.weight)
+        unit = None
+        if self.fit_intercept:
+            unit = (np.ones(self.n) if root is None else root) / np.sqrt(self.n)
+        D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
+        A, tol, count = np.zeros_like(self.targets), self.tol, 0
+        size = np.linalg.norm(B, axis=1)
+        for _ in range(6):
+            more, _ = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit)
+            count = count + more
+            W = correlate(self.design, A if root is None else A * root) * inverse
+            residual = combine(self.design, W)
+            residual = correlate(self.design, (self.targets - residual) * (1 if root is None else root))
+            residual -= self.alphas[:, None] * F * W
+            worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
+            if worst <= self.tol or np.max(count) >= limit:
+                break
+            tol *= max(0.5 * self.tol / worst, 1e-3)
+        return self._solution(W, None, self.design.means, "sparse_cg", count, worst <= self.tol or np.max(count) < limit)
+
+    # ---- limits ------------------------------------------------------------------------------------------------------
+    def _limited(self):
+        """The elastic net's engine, one alpha at a time."""
+        total = self.n if self.raw_weight is None else np.sum(self.raw_weight)
+        coef, intercept = np.empty((len(self.alphas), self.p)), np.empty(len(self.alphas))
+        rounds, converged = np.zeros(len(self.alphas), dtype=int), True
+        penalty = Penalty(0.0, self.penalty.factor, self.penalty.lower, self.penalty.upper, self.penalty.standardize)
+        for alpha in np.unique(self.raw_alphas):
+            here = self.raw_alphas == alpha
+            found = solve_path(self.X, self.Y[:, here], np.array([alpha / total]), penalty, weight=self.weight,
+                               fit_intercept=self.fit_intercept, tol=min(self.tol, 1e-8),
+                               max_iter=self.max_iter or 1000, n_threads=self.n_threads)
+            coef[here], intercept[here] = found.dense(), found.intercepts[0]
+            rounds[here], converged = found.n_iters[0], converged and bool(found.converged.all())
+        return RidgeSolution(coef, intercept, "active_set", rounds, converged)
+
+    def _solution(self, coef, active, means, solver, n_iter=None, converged=True):
+        if active is not None:
+            full = np.zeros((len(coef), self.p))
+            full[:, active] = coef
+            coef = full
+        n_iter = np.ones(len(coef), dtype=int) if n_iter is None else n_iter
+        return RidgeSolution(coef, self.y_mean - coef @ means, solver, n_iter, bool(converged))
+
+
+def normal_residual(X, Y, coef, intercept, alphas, penalty=None, *, weight=None, fit_intercept=True, n_threads=None):
+    """Certificate of a ridge regression: how far its coefficients are from solving their normal equations.
+
+    Returns
+    -------
+    ndarray of shape (n_targets,)
+        Norm of ``X'S(y - Xw - b) - alpha F w`` (X centred with an intercept), relative to that of ``X'S(y - mean)``,
+        in float64 from X itself.
+    """
+    penalty = penalty or Penalty()
+    n, p = X.shape
+    normal = normalized_weight(weight, n)
+    targets, _ = centre_targets(Y, normal, fit_intercept)
+    design = as_design(canonical_sparse(X) if sp.issparse(X) else X, normal, fit_intercept, effective_threads(n_threads))
+    root = np.ones(n) if normal is None else np.sqrt(normal)
+    right = column_moments(design, targets * root)
+    check_finite(X, design.norms)
+    F = np.broadcast_to(np.asarray(penalty.factor, dtype=np.float64), (p,))
+    if penalty.standardize:
+        F = F * (design.norms**2 / n)
+    alphas = alphas * (1 if weight is None else n / np.sum(weight))
+    error = correlate(design, (targets - combine(design, coef)) * root)
+    free = np.isfinite(F)
+    error = np.where(free, error - alphas[:, None] * np.where(free, F, 0) * coef, 0)
+    size = np.linalg.norm(right, axis=1)
+    return np.divide(np.linalg.norm(error, axis=1), size, out=np.zeros(len(size)), where=size > 0)

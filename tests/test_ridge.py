@@ -1,0 +1,286 @@
+"""Ridge against the normal equations, solved densely in NumPy."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from problems import STORAGES, correlated, make_data
+from referee import dense
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import RidgeClassifier as TheirClassifier
+
+import fastreg.solvers.ridge as ridge
+from fastreg import Ridge, RidgeClassifier, ridge_regression
+
+SHAPES = {"tall": (60, 12), "wide": (20, 70), "square": (30, 30)}
+SOLVERS = ["auto", "cholesky", "svd", "sparse_cg"]
+
+
+def centred(X, y, weight, fit_intercept):
+    """Centred, weighted X and y in float64; weighted means."""
+    X, y = dense(X).astype(np.longdouble), np.asarray(y, dtype=np.longdouble)
+    weight = np.ones(len(y)) if weight is None else weight
+    means = np.average(X, axis=0, weights=weight) * fit_intercept
+    mean = np.average(y, axis=0, weights=weight) * fit_intercept
+    root = np.sqrt(weight)
+    return (root[:, None] * (X - means)).astype(float), (root * (y - mean).T).T.astype(float), means, mean
+
+
+def reference(X, y, alpha, weight=None, fit_intercept=True, factor=1.0):
+    """Coefficients and intercept by least squares on the rows [X; sqrt(alpha F)]: no matrix is squared."""
+    A, t, means, mean = centred(X, y, weight, fit_intercept)
+    p = A.shape[1]
+    free = np.isfinite(np.broadcast_to(factor, (p,)))
+    A[:, ~free] = 0
+    rows = np.diag(np.sqrt(alpha * np.where(free, factor, 0.0)))
+    w = np.linalg.lstsq(np.vstack([A, rows]), np.concatenate([t, np.zeros((p, *t.shape[1:]))]), rcond=1e-14)[0]
+    return w.T, mean - (means @ w).T
+
+
+def check(model, X, y, alpha, weight=None, rtol=1e-8, **options):
+    """Coefficients and intercept are the reference's."""
+    w, b = reference(X, y, alpha, weight, **options)
+    scale = np.linalg.norm(w) or 1.0
+    assert np.linalg.norm(model.coef_ - w) <= rtol * scale
+    assert np.linalg.norm(model.intercept_ - b) <= rtol * (np.linalg.norm(b) + np.linalg.norm(y, axis=0).max())
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_storage(shape, storage, weighted, solver):
+    n, p = SHAPES[shape]
+    X, y, weight = make_data(3, n, p)
+    weight = weight if weighted else None
+    kept = X.copy()
+    stored = STORAGES[storage](X)
+    for fit_intercept in (True, False):
+        model = Ridge(0.7, fit_intercept=fit_intercept, solver=solver, tol=1e-13).fit(stored, y, weight)
+        check(model, X, y, 0.7, weight, fit_intercept=fit_intercept)
+        assert model.normal_residual(stored, y, weight) < 1e-11
+    np.testing.assert_array_equal(dense(stored), kept)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_targets_with_alphas_of_their_own(shape, make, solver):
+    X, _, weight = make_data(5, *SHAPES[shape])
+    Y = np.random.default_rng(0).standard_normal((len(X), 11)) + 2
+    alphas = np.geomspace(1e-2, 1e2, 11)
+    model = Ridge(alphas, solver=solver, tol=1e-13).fit(make(X), Y, weight)
+    assert model.coef_.shape == (11, X.shape[1]) and model.intercept_.shape == (11,)
+    for t, alpha in enumerate(alphas):
+        w, b = reference(X, Y[:, t], alpha, weight)
+        np.testing.assert_allclose(model.coef_[t], w, rtol=0, atol=1e-8 * np.linalg.norm(w))
+        assert abs(model.intercept_[t] - b) < 1e-7
+    assert np.all(model.normal_residual(make(X), Y, weight) < 1e-11)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_penalty_factors(shape, make, solver):
+    """Some excluded, some free, some as they are."""
+    X, y, weight = make_data(6, *SHAPES[shape])
+    factor = np.random.default_rng(1).uniform(0.1, 3, X.shape[1])
+    factor[3] = np.inf
+    for zero in (False, True):
+        factor[4:6] = 0 if zero else 1
+        model = Ridge(1.3, solver=solver, tol=1e-11, penalty_factor=factor).fit(make(X), y, weight)
+        check(model, X, y, 1.3, weight, factor=factor, rtol=1e-6)
+        assert model.coef_[3] == 0
+        assert model.normal_residual(make(X), y, weight) < 1e-10
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_standardize_is_scaling(shape, make):
+    X, y, weight = make_data(7, *SHAPES[shape], density=0.8)
+    A = centred(X, y, weight, True)[0]
+    sd = np.linalg.norm(A, axis=0) / np.sqrt(weight.sum())
+    model = Ridge(2.0, standardize=True, tol=1e-13).fit(make(X), y, weight)
+    check(model, X, y, 2.0, weight, factor=np.where(sd > 0, sd**2, np.inf))
+
+
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("alpha", [1e-12, 1e-6, 1e6, 1e12])
+def test_extreme_alphas(alpha, shape, make):
+    X, y, _ = make_data(8, *SHAPES[shape], density=1.0)
+    model = Ridge(alpha, tol=1e-14).fit(make(X), y)
+    assert model.normal_residual(make(X), y) < 1e-10
+    w, _ = reference(X, y, alpha)
+    assert np.linalg.norm(model.coef_ - w) <= 1e-5 * np.linalg.norm(w)
+
+
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("exact", [0, ridge.EXACT])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_penalty_the_norm_is_least(shape, exact, make, monkeypatch):
+    """alpha = 0 with duplicated, constant and combined columns: the minimum-norm solution."""
+    monkeypatch.setattr(ridge, "EXACT", exact)
+    X, y, _ = make_data(9, *SHAPES[shape], density=1.0)
+    X[:, 1] = X[:, 0]
+    X[:, 2] = X[:, 3] + X[:, 4]
+    X[:, 5] = 7.0
+    A, t, _, _ = centred(X, y, None, True)
+    w = np.linalg.pinv(A, rcond=1e-10) @ t
+    model = Ridge(0.0).fit(make(X), y)
+    assert np.linalg.norm(model.coef_ - w) <= 1e-6 * np.linalg.norm(w)
+    assert model.coef_[5] == 0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_high_means_cost_no_digits(order):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 6))
+    y = X @ rng.standard_normal(6) + rng.standard_normal(200)
+    level = 2.0**27                                   # exact beside the values rounded to its last place
+    X = np.round(X * 2**20) / 2**20
+    low, high = (Ridge(0.5).fit(np.asarray(Z, order=order), y).coef_ for Z in (X, X + level))
+    np.testing.assert_allclose(high, low, rtol=1e-7)
+
+
+def test_single_precision_values_give_the_same():
+    X, y, weight = make_data(2, 50, 20)
+    for make in (np.asarray, sp.csr_array, sp.csc_array):
+        a, b = (Ridge(0.3, tol=1e-13).fit(make(X.astype(t)), y, weight).coef_ for t in (np.float32, np.float64))
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_weight_two_is_a_row_twice_and_zero_none(solver):
+    X, y, _ = make_data(4, 40, 15)
+    weight = np.random.default_rng(0).integers(0, 4, 40).astype(float)
+    a = Ridge(0.4, solver=solver, tol=1e-13).fit(X, y, weight)
+    b = Ridge(0.4, solver=solver, tol=1e-13).fit(np.repeat(X, weight.astype(int), 0), np.repeat(y, weight.astype(int)))
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, rtol=1e-9)
+    double = Ridge(0.8, solver=solver, tol=1e-13).fit(X, y, 2 * weight)
+    np.testing.assert_allclose(a.coef_, double.coef_, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("solver", ["auto", "sparse_cg"])
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", [(3000, 300), (300, 3000)])
+def test_threads_give_the_same_bits(shape, make, solver):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape) * (rng.random(shape) < 0.5)
+    y = rng.standard_normal(shape[0])
+    a, b = (Ridge(1.0, solver=solver, n_threads=k, tol=1e-8).fit(make(X), y).coef_ for k in (1, 2))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_conjugate_gradients_where_they_pay(monkeypatch):
+    """Well-conditioned dense X with many columns; the answer is as good as a factor's."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4000, 400))
+    y = X[:, 0] + rng.standard_normal(4000)
+    monkeypatch.setattr(ridge, "FLOPS", ridge.FLOPS / 20)        # as if there were twenty times the columns
+    model = Ridge(1.0).fit(X, y)
+    assert model.solver_ == "sparse_cg" and model.normal_residual(X, y) < 1e-8
+    X, y = correlated(4000, 400, 0.99)                           # ill-conditioned: scouting gives up
+    model = Ridge(1e-3).fit(X, y)
+    assert model.solver_ == "cholesky" and model.normal_residual(X, y) < 1e-8
+
+
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", [(400, 90), (90, 400)])
+def test_sparse_systems_agree(shape, make, monkeypatch):
+    """Gram matrix or kernel, and conjugate gradients on the p x p and on the n x n system."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape) * (rng.random(shape) < 0.1) + (rng.random(shape) < 0.05)
+    y, weight = rng.standard_normal(shape[0]), rng.uniform(0.1, 2, shape[0])
+    direct = Ridge(0.5, solver="cholesky").fit(make(X), y, weight)
+    assert direct.solver_ == ("cholesky" if shape[0] > shape[1] else "cholesky_kernel")
+    monkeypatch.setattr(ridge, "MOST_DENSE", 10)
+    iterative = Ridge(0.5, tol=1e-13).fit(make(X), y, weight)
+    assert iterative.solver_ == "sparse_cg"
+    for model in (direct, iterative):
+        check(model, X, y, 0.5, weight)
+    with pytest.raises(ValueError, match="cholesky"):
+        Ridge(0.5, solver="cholesky").fit(make(X), y)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_limits(shape, make):
+    """The projected gradient vanishes."""
+    X, y, weight = make_data(11, *SHAPES[shape])
+    A, t, _, _ = centred(X, y, weight, True)
+    for options, lower, upper in (({"positive": True}, 0, np.inf),
+                                  ({"lower_limits": -0.05, "upper_limits": 0.1}, -0.05, 0.1)):
+        w = Ridge(0.6, tol=1e-12, **options).fit(make(X), y, weight).coef_
+        gradient = A.T @ (A @ w - t) + 0.6 * w
+        gradient = np.where(w <= lower, np.minimum(gradient, 0), np.where(w >= upper, np.maximum(gradient, 0), gradient))
+        assert np.all((w >= lower) & (w <= upper)) and np.linalg.norm(gradient) < 1e-4 * np.linalg.norm(A.T @ t)
+
+
+def test_stops_and_says_so():
+    rng = np.random.default_rng(0)
+    X = sp.random(500, 300, 0.1, random_state=0, format="csr")
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        model = Ridge(1e-6, solver="sparse_cg", max_iter=2, tol=1e-12).fit(X, rng.standard_normal(500))
+    assert model.n_iter_.tolist() == [2]
+
+
+def test_the_residual_sees_a_wrong_answer():
+    X, y, weight = make_data(1)
+    model = Ridge(1.0).fit(X, y, weight)
+    assert model.normal_residual(X, y, weight) < 1e-12
+    model.coef_ = model.coef_ * (1 + 1e-6)
+    assert model.normal_residual(X, y, weight) > 1e-9
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_classifier_is_scikit_learns(classes):
+    X, score, weight = make_data(12, 80, 10)
+    y = np.array(["a", "b", "c", "d"])[np.digitize(score, np.quantile(score, np.arange(1, classes) / classes))]
+    for options in ({}, {"class_weight": "balanced"}, {"fit_intercept": False}):
+        ours, theirs = (c(alpha=0.5, **options).fit(X, y, weight) for c in (RidgeClassifier, TheirClassifier))
+        np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), rtol=1e-8, atol=1e-10)
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+        assert ours.decision_function(X).shape == theirs.decision_function(X).shape
+        np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+
+
+def test_classifier_with_several_labels():
+    X, _, _ = make_data(13, 60, 8)
+    Y = (np.random.default_rng(0).random((60, 3)) < 0.5).astype(int)
+    ours, theirs = (c(alpha=0.5).fit(X, Y) for c in (RidgeClassifier, TheirClassifier))
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
+def test_function():
+    X, y, weight = make_data(14)
+    model = Ridge(0.4).fit(X, y, weight)
+    coef, n_iter, intercept = ridge_regression(X, y, 0.4, sample_weight=weight, return_n_iter=True,
+                                               return_intercept=True)
+    np.testing.assert_array_equal(coef, model.coef_)
+    assert intercept == model.intercept_ and n_iter.tolist() == [1]
+    assert ridge_regression(X, y[:, None], 0.4).shape == (1, X.shape[1])
+    np.testing.assert_allclose(ridge_regression(X, y, 0.4), reference(X, y, 0.4, fit_intercept=False)[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("options, error", [
+    ({"alpha": -1.0}, ValueError), ({"alpha": [1.0, 2.0]}, ValueError), ({"alpha": "a"}, TypeError),
+    ({"alpha": np.nan}, ValueError), ({"solver": "newton"}, ValueError), ({"solver": "lbfgs"}, ValueError),
+    ({"tol": -1.0}, ValueError), ({"max_iter": 0}, ValueError), ({"max_iter": 1.5}, TypeError),
+    ({"penalty_factor": -1.0}, ValueError), ({"lower_limits": 1.0}, ValueError), ({"fit_intercept": 1}, TypeError),
+    ({"standardize": "no"}, TypeError), ({"n_threads": 0}, ValueError), ({"copy_X": None}, TypeError)])
+def test_bad_parameters(options, error):
+    X, y, _ = make_data()
+    with pytest.raises(error, match=next(iter(options))):
+        Ridge(**options).fit(X, y)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_values_that_are_not_finite(solver, shape, make, bad):
+    X, y, _ = make_data(0, *SHAPES[shape])
+    X[3, 2] = bad
+    with pytest.raises(ValueError, match="X contains"):
+        Ridge(solver=solver).fit(make(X), y)
