@@ -1,8 +1,8 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`, `RidgeCV`,
-`RidgeClassifier`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or
-sparse X.
+`RidgeClassifier`, `RidgeClassifierCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
+`ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
@@ -14,6 +14,7 @@ from fastreg.estimators import (
     LassoCV,
     Ridge,
     RidgeClassifier,
+    RidgeClassifierCV,
     RidgeCV,
     ridge_regression,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",
+    "RidgeClassifierCV",
     "RidgePath",
     "enet_path",
     "lasso_path",

