@@ -169,12 +169,14 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
         whole = {"fit_intercept": fit_intercept, "weight": normalized_weight(weight, n), "n_threads": n_threads,
                  "known": None if known is None else of_target.moments(np.ones(len(known.train)))}
         grids = [alphas] * len(l1_ratios)
+        paths = fold_paths(X, y, folds, count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,
+                           gram=gram_mode(X, alphas, gram), then=partial(_fits, relax=gammas is not None), **settings)
         if isinstance(alphas, int):
-            top = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, **whole).largest_alpha()
+            top = paths.largest_alpha(penalty(1.0))
+            if top is None:
+                top = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, **whole).largest_alpha()
             grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
         found = []
-        paths = fold_paths(X, y, folds, count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,
-                           gram=gram_mode(X, grids[0], gram), then=partial(_fits, relax=gammas is not None), **settings)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count * len(folds)
             paths.start(penalty(ratio), None if report is None else lambda more, done=done: report(done + more),
@@ -259,6 +261,8 @@ def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_
 
 def _scores(X, y, folds, f, solutions, refits, *, gammas, weight, scorer, known):
     """Scores of the alphas of a fold's path on its test set, for every gamma: shape (n_gammas, n_alphas)."""
+    if scorer is None and refits is None and solutions.test_errors is not None:
+        return solutions.test_errors[None]
     test = folds[f].test
     on_test = None if weight is None else weight[test]
     fits = [solutions] if gammas is None else [solutions, refits]

@@ -9,8 +9,8 @@ from referee import Referee
 from fastreg import ElasticNetCV, Lasso, LassoCV
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers import lockstep
-from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
-from fastreg.solvers.linear import Penalty
+from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds, mean_products
+from fastreg.solvers.linear import PathSolver, Penalty, normalized_weight
 
 TOL = 1e-11
 MAKE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sp.csc_array, "csr": sp.csr_array}
@@ -105,6 +105,40 @@ def test_folds_that_outgrow_their_memory_are_solved_apart(storage, relax, monkey
     assert tight.alpha_ == free.alpha_
     np.testing.assert_allclose(tight.mse_path_, free.mse_path_, rtol=1e-6)
     np.testing.assert_allclose(tight.coef_, free.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("storage", ["csc", "csr"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_errors_on_any_test_set_come_with_the_solutions(storage, weighted, centred, level):
+    X, y = sparse_data(80, 60, 0.4)
+    X[:, ::7] += level
+    rng = np.random.default_rng(2)
+    weight = rng.uniform(0.1, 3, 80) * (np.arange(80) % 7 > 0) if weighted else None
+    splits = [(rng.choice(80, 50), rng.choice(80, 30)), (np.arange(60), np.r_[70:80, 5:15, 72]), *splits_of(80, 3)]
+    X = MAKE[storage](X)
+    penalty = Penalty(factor=np.r_[0.0, np.ones(59)])      # a free column: the last residual is one of refinement
+    _, found = paths_of(LockstepPaths, X, y + 100, splits, np.geomspace(0.5, 0.01, 6), penalty, weight=weight,
+                        fit_intercept=centred)  # fmt: skip
+    for (_, test), path in zip(splits, found):
+        expected = mean_products(X, y + 100, test, None if weight is None else weight[test], path.sparse(),
+                                 path.intercepts[:, 0], 1)[0, 0]  # fmt: skip
+        np.testing.assert_allclose(path.test_errors, expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("storage", list(MAKE))
+@pytest.mark.parametrize("free", [False, True])
+def test_the_largest_alpha_of_all_rows_is_known_at_the_start(storage, free):
+    X, y = sparse_data(60, 90, 0.4)
+    weight, alphas = np.random.default_rng(1).uniform(0.1, 3, 60), np.geomspace(0.5, 0.01, 8)
+    penalty, splits = Penalty(factor=np.r_[0.0 if free else 1.0, np.ones(89)]), splits_of(60, 5)
+    paths, before = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, penalty, weight=weight)
+    solver = PathSolver(X, y[:, None], penalty, 1, gram=False, weight=normalized_weight(weight, 60), tol=TOL)
+    assert paths.largest_alpha(penalty) == pytest.approx(solver.largest_alpha(), rel=1e-9)
+    paths.start(penalty)
+    for one, other in zip(before, paths.advance(alphas)):
+        np.testing.assert_allclose(one.dense(), other.dense(), atol=1e-7)
 
 
 def spied(function, calls):

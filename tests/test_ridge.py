@@ -213,7 +213,8 @@ def test_limits(shape, make):
                                   ({"lower_limits": -0.05, "upper_limits": 0.1}, -0.05, 0.1)):
         w = Ridge(0.6, tol=1e-12, **options).fit(make(X), y, weight).coef_
         gradient = A.T @ (A @ w - t) + 0.6 * w
-        gradient = np.where(w <= lower, np.minimum(gradient, 0), np.where(w >= upper, np.maximum(gradient, 0), gradient))
+        gradient = np.where(w <= lower, np.minimum(gradient, 0), gradient)
+        gradient = np.where(w >= upper, np.maximum(gradient, 0), gradient)
         assert np.all((w >= lower) & (w <= upper)) and np.linalg.norm(gradient) < 1e-4 * np.linalg.norm(A.T @ t)
 
 

@@ -21,6 +21,13 @@ cdef struct Block:
     const Py_ssize_t *start      # where each part begins in it, and the end
     const double *count          # squared share of each part (n_of x n_parts)
 
+cdef struct Test:
+    # rows on which the squared errors of a fit are summed, whatever its own weights
+    const double *y              # sqrt(s) (y - mean of y), s and that mean being the weights of the block's rows
+    const double *root           # sqrt(s)
+    double shift                 # that mean less the mean under the fit's own weights
+    const double *times          # how often each row counts
+
 cdef struct Fit:
     # what a residual is computed from, and where it goes
     const Block *block
@@ -29,6 +36,8 @@ cdef struct Fit:
     const double *w              # by position
     double *r
     double *g                    # X'r by position (sparse storage)
+    const Test *test             # NULL where there is none
+    double *error                # sum of squared errors on it
 
 cdef inline Py_ssize_t gram_column(const Block *b, Py_ssize_t j) noexcept nogil:
     """Where column j of a Gram matrix begins."""

@@ -302,7 +302,7 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
     The rows are dealt to a fixed number of slabs with sums of their own: the threads do not matter."""
     cdef Py_ssize_t j, t, slab, slabs = min(SLABS, 1 + b.n // SPARSE_ROWS_AT_ONCE)
     cdef int lanes = 4 if k <= 4 else 8
-    cdef Py_ssize_t size = b.m * lanes + lanes         # correlations, and the sums of sqrt(s) r
+    cdef Py_ssize_t size = (b.m + 2) * lanes           # correlations, sums of sqrt(s) r, and test errors
     cdef double level[8]
     cdef double *w = <double *> calloc(b.m * lanes + 1, sizeof(double))
     cdef double *g = <double *> calloc(slabs * size, sizeof(double))
@@ -326,6 +326,8 @@ cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t
     for t in range(k):
         for j in range(b.m):
             fits[t].g[j] = g[j * lanes + t] - (g[b.m * lanes + t] * fits[t].of.mean[j] if d.centred else 0)
+        if fits[t].test != NULL:
+            fits[t].error[0] = g[(b.m + 1) * lanes + t]
     free(w)
     free(g)
     return 0
@@ -349,6 +351,8 @@ cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const d
             else:
                 fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, w, v + (i - first) * lanes)
         for t in range(k):
+            if fits[t].test != NULL:
+                g[(b.m + 1) * lanes + t] += _slab_error(fits[t].test, level[t], first, last, lanes, v + t)
             g[b.m * lanes + t] += _slab_residual(&fits[t], level[t], first, last, lanes, v + t)
         for i in range(first, last):
             row = &rows.row[i]
@@ -357,6 +361,17 @@ cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const d
             else:
                 fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v + (i - first) * lanes, g)
         first = last
+
+
+cdef double _slab_error(const Test *test, double level, Py_ssize_t lo, Py_ssize_t hi, int lanes,
+                        const double *v) noexcept nogil:
+    """Squared errors on the test rows among [lo, hi), from the products v, which no weights of the fit's are in yet."""
+    cdef Py_ssize_t i
+    cdef double e, total = 0
+    for i in range(lo, hi):
+        e = test.y[i] - v[(i - lo) * lanes] + (level + test.shift) * test.root[i]
+        total += test.times[i] * e * e
+    return total
 
 
 cdef double _slab_residual(const Fit *fit, double level, Py_ssize_t lo, Py_ssize_t hi, int lanes,

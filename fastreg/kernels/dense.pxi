@@ -121,10 +121,11 @@ cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo
             i += rows
 
 
-cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *V, Py_ssize_t k,
-                                double *out, real *copy) noexcept nogil:
+cdef void _dense_column_moments(Design d, const real *X, const Moments *of, Py_ssize_t n_of, Py_ssize_t lo,
+                                Py_ssize_t hi, const double *V, Py_ssize_t k, double *out, real *copy) noexcept nogil:
     """Moments of columns [lo, hi), four at a time, and, while these are in cache, their products with V."""
     cdef Py_ssize_t a, b, t, c, n = d.n
+    cdef const Moments *w
     cdef const real *x[4]
     cdef double m[4]
     cdef double sq[4]
@@ -133,21 +134,23 @@ cdef void _dense_column_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize
         c = min(4, hi - a)
         for b in range(4):
             x[b] = _column(X, a + b, n, d.stride, d.step, copy + b * n) if b < c else x[c - 1]
-            m[b] = 0
-        if d.centred:
-            if d.weight == NULL:
-                _sum4(n, x, sq)
-            else:
-                _dot4(n, x, m, d.weight, sq)
-            for b in range(c):
-                m[b] = d.mean[a + b] = sq[b] / d.weight_sum
-        for t in range(k):
-            if t == 0:
-                _sqdot4(n, x, m, d.weight, V, sq, dot)
-            else:
+        for t in range(max(n_of, k)):
+            w = &of[min(t, n_of - 1)]
+            if t >= n_of:
                 _dot4(n, x, m, V + t * n, dot)
-            for b in range(c):
-                d.norm[a + b] = sqrt(sq[b])
+            else:
+                memset(m, 0, sizeof(m))
+                if d.centred:
+                    if w.weight == NULL:
+                        _sum4(n, x, sq)
+                    else:
+                        _dot4(n, x, m, w.weight, sq)
+                    for b in range(c):
+                        m[b] = w.mean[a + b] = sq[b] / d.weight_sum
+                _sqdot4(n, x, m, w.weight, V + min(t, k - 1) * n, sq, dot)
+                for b in range(c):
+                    w.norm[a + b] = sqrt(sq[b])
+            for b in range(c if t < k else 0):
                 out[t * d.p + a + b] = dot[b]
 
 
@@ -192,42 +195,45 @@ cdef void _dense_rows_tile(Design d, const real *X, const int *cols, Py_ssize_t 
         _dense_rows_some(d, X, cols, lo, hi, V, k, out, ldo)
 
 
-cdef void _dense_rows_moments(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+cdef void _dense_rows_moments(Design d, const real *X, const Moments *of, Py_ssize_t lo,
+                              Py_ssize_t hi) noexcept nogil:
     cdef Py_ssize_t i, j, n = d.n, ld = d.stride
     cdef double w
     memset(d.mean + lo, 0, (hi - lo) * sizeof(double))
     if d.centred:
         # sums about the first row, so that a large common level costs no digits
         for j in range(lo, hi):
-            d.norm[j] = X[j]
+            of.norm[j] = X[j]
         for i in range(n):
-            w = 1 if d.weight == NULL else d.weight[i]
-            _row(hi - lo, X + i * ld + lo, d.norm + lo, w / d.weight_sum, d.mean + lo)
+            w = 1 if of.weight == NULL else of.weight[i]
+            _row(hi - lo, X + i * ld + lo, of.norm + lo, w / d.weight_sum, of.mean + lo)
         for j in range(lo, hi):
-            d.mean[j] += X[j]
-    memset(d.norm + lo, 0, (hi - lo) * sizeof(double))
+            of.mean[j] += X[j]
+    memset(of.norm + lo, 0, (hi - lo) * sizeof(double))
     for i in range(n):
-        w = 1 if d.weight == NULL else d.weight[i]
-        _rowsq(hi - lo, X + i * ld + lo, d.mean + lo, w, d.norm + lo)
+        w = 1 if of.weight == NULL else of.weight[i]
+        _rowsq(hi - lo, X + i * ld + lo, of.mean + lo, w, of.norm + lo)
     for j in range(lo, hi):
-        d.norm[j] = sqrt(d.norm[j])
+        of.norm[j] = sqrt(of.norm[j])
 
 
 # ---- every column ----------------------------------------------------------------------------------------------------
-cdef int _dense_moments(Design d, const real *X, const double *V, Py_ssize_t k, double *out) except -1 nogil:
-    cdef Py_ssize_t c, chunks = (d.p + CHUNK - 1) // CHUNK
+cdef int _dense_moments(Design d, const real *X, const Moments *of, Py_ssize_t n_of, const double *V, Py_ssize_t k,
+                        double *out) except -1 nogil:
+    cdef Py_ssize_t c, f, chunks = (d.p + CHUNK - 1) // CHUNK
     cdef real *copy = NULL
     cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
     if d.kind == DENSE_ROWS:
-        _dense_rows_moments(d, X, 0, d.p)
+        for f in range(n_of):
+            _dense_rows_moments(d, X, &of[f], 0, d.p)
         return _stream_dense(d, X, NULL, d.p, V, k, out, d.p)
     if d.step != 1:
         grow(<void **> &copy, 4 * d.n * sizeof(real))
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _dense_column_moments(d, X, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
+            _dense_column_moments(d, X, of, n_of, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
     else:
-        _dense_column_moments(d, X, 0, d.p, V, k, out, copy)
+        _dense_column_moments(d, X, of, n_of, 0, d.p, V, k, out, copy)
     free(copy)
     return 0
 

@@ -19,6 +19,16 @@ cdef struct SparseRows:
 
 cdef void sparse_rows_free(SparseRows *rows) noexcept nogil
 
+cdef struct Moments:
+    # one weighting of the rows, and where the moments of the columns under it go
+    const double *weight         # normalised sample weights, NULL for ones
+    const double *root           # their square roots, NULL for ones
+    double *mean
+    double *norm                 # centred, weighted Euclidean norm of each column
+    double *norm1                # sum_i sqrt(s_i) |x_ij| (sparse storage), NULL otherwise
+    double *level                # the mean of a sparse column that has no zeros (0 otherwise): gathered columns
+    # lose it at once, which keeps the digits that a high level would cost
+
 cdef class Design:
     cdef readonly Py_ssize_t n, p, nnz
     cdef readonly int kind
@@ -32,21 +42,22 @@ cdef class Design:
     cdef int n_threads
     cdef double[::1] mean_, norm_, norm1_, level_
     cdef const double[::1] weight_, root_
-    cdef const double *weight       # normalised sample weights, NULL for ones
-    cdef const double *root         # their square roots, NULL for ones
+    cdef const double *weight       # and what follows: as in Moments
+    cdef const double *root
     cdef double *mean
-    cdef double *norm               # centred, weighted Euclidean norm of each column
-    cdef double *norm1              # sum_i sqrt(s_i) |x_ij| (sparse storage), NULL otherwise
-    cdef double *level              # the mean of a sparse column that has no zeros (0 otherwise): gathered columns
-    # lose it at once, which keeps the digits that a high level would cost
+    cdef double *norm
+    cdef double *norm1
+    cdef double *level
 
     cdef bint by_columns(self) noexcept nogil
     cdef double part(self, double share) noexcept nogil
     cdef bint sparse(self) noexcept nogil
     cdef double cost(self, Py_ssize_t j) noexcept nogil
     cdef int threads(self, double work) noexcept nogil
-    cdef void mark_constant(self) noexcept nogil
-    cdef int moments(self, const double *V, Py_ssize_t k, double *out) except -1 nogil
+    cdef void mark_constant(self, Moments of) noexcept nogil
+    cdef Moments own(self) noexcept nogil
+    cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *V, Py_ssize_t k,
+                     double *out) except -1 nogil
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil
     cdef int apply(self, const int *cols, Py_ssize_t m, const double *w, double *out) except -1 nogil

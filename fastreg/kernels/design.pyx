@@ -21,8 +21,9 @@ from fastreg.kernels.leaf cimport (
     fr_scatter4_f32_i64, fr_scatter4_f64_i32, fr_scatter4_f64_i64, fr_scatter8_f32_i32, fr_scatter8_f32_i64,
     fr_scatter8_f64_i32, fr_scatter8_f64_i64, fr_spcols4_f32_i32, fr_spcols4_f32_i64, fr_spcols4_f64_i32,
     fr_spcols4_f64_i64, fr_spcols8_f32_i32, fr_spcols8_f32_i64, fr_spcols8_f64_i32, fr_spcols8_f64_i64,
-    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64,
-    fr_sum4_f32, fr_sum4_f64)
+    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_spmoments1_f32_i32,
+    fr_spmoments1_f32_i64, fr_spmoments1_f64_i32, fr_spmoments1_f64_i64, fr_spmoments4_f32_i32, fr_spmoments4_f32_i64,
+    fr_spmoments4_f64_i32, fr_spmoments4_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
 
@@ -148,39 +149,52 @@ cdef class Design:
         """Threads worth starting for so many elements."""
         return self.n_threads if work > PARALLEL_WORK else 1
 
-    cdef int moments(self, const double *V, Py_ssize_t k, double *out) except -1 nogil:
-        """Fill mean, norm (norm1 and level) and out[t, j] = x_j'V[t] (centred); V carries sqrt(s)."""
-        memset(self.mean, 0, self.p * sizeof(double))
-        memset(self.norm, 0, self.p * sizeof(double))
-        if self.norm1 != NULL:
-            memset(self.norm1, 0, self.p * sizeof(double))
+    cdef Moments own(self) noexcept nogil:
+        """The design's own weighting of the rows."""
+        cdef Moments of
+        of.weight, of.root, of.mean, of.norm = self.weight, self.root, self.mean, self.norm
+        of.norm1, of.level = self.norm1, self.level
+        return of
+
+    cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *V, Py_ssize_t k,
+                     double *out) except -1 nogil:
+        """Fill in moments under several weightings, the design's own among them, and out[t, j] = x_j'V[t].
+
+        V carries sqrt(s); centred, the sum of V[t] sqrt(s) is 0 under its own weighting and no mean matters."""
+        cdef Py_ssize_t f
+        for f in range(n_of):
+            memset(of[f].mean, 0, self.p * sizeof(double))
+            memset(of[f].norm, 0, self.p * sizeof(double))
+            if of[f].norm1 != NULL:
+                memset(of[f].norm1, 0, self.p * sizeof(double))
         if not self.sparse():
             if self.single:
-                _dense_moments[float](self, <const float *> self.data, V, k, out)
+                _dense_moments[float](self, <const float *> self.data, of, n_of, V, k, out)
             else:
-                _dense_moments[double](self, <const double *> self.data, V, k, out)
+                _dense_moments[double](self, <const double *> self.data, of, n_of, V, k, out)
         elif self.wide_index:
             if self.single:
                 _sparse_moments[float, int64_t](self, <const float *> self.data, <const int64_t *> self.indices,
-                                                <const int64_t *> self.indptr, V, k, out)
+                                                <const int64_t *> self.indptr, of, n_of, V, k, out)
             else:
                 _sparse_moments[double, int64_t](self, <const double *> self.data, <const int64_t *> self.indices,
-                                                 <const int64_t *> self.indptr, V, k, out)
+                                                 <const int64_t *> self.indptr, of, n_of, V, k, out)
         elif self.single:
             _sparse_moments[float, int32_t](self, <const float *> self.data, <const int32_t *> self.indices,
-                                            <const int32_t *> self.indptr, V, k, out)
+                                            <const int32_t *> self.indptr, of, n_of, V, k, out)
         else:
             _sparse_moments[double, int32_t](self, <const double *> self.data, <const int32_t *> self.indices,
-                                             <const int32_t *> self.indptr, V, k, out)
-        self.mark_constant()
+                                             <const int32_t *> self.indptr, of, n_of, V, k, out)
+        for f in range(n_of):
+            self.mark_constant(of[f])
         return 0
 
-    cdef void mark_constant(self) noexcept nogil:
+    cdef void mark_constant(self, Moments of) noexcept nogil:
         """A column whose centred norm is rounding gets norm 0."""
         cdef Py_ssize_t j
         for j in range(self.p):
-            if self.norm[j] <= CONSTANT * fabs(self.mean[j]) * sqrt(self.weight_sum):
-                self.norm[j] = 0
+            if of.norm[j] <= CONSTANT * fabs(of.mean[j]) * sqrt(self.weight_sum):
+                of.norm[j] = 0
 
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *V, Py_ssize_t k, double *out,
                     Py_ssize_t ldo) except -1 nogil:

@@ -5,7 +5,6 @@ coefficients: a cross-validation of n >> p reads X once, whatever its folds.
 """
 from cython.parallel cimport prange
 
-from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 

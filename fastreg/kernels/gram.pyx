@@ -119,7 +119,7 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
             _approximate_mean(d, &u)
         _run_lanes(d, &u)
     _centre_gram(d, &u, G, Q)
-    d.mark_constant()
+    d.mark_constant(d.own())
     free(u.shift)
     free(u.total)
     free(u.buffer)

@@ -9,15 +9,16 @@ from libc.math cimport fabs, sqrt
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.design cimport Design, Moments
 from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_direction, fr_vdot
 
 
 def column_moments(Design d, const double[:, ::1] V):
     """X'V[t] as rows, X centred and V times the weights s; sets the means and norms of d, where NaN show."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    cdef Moments own = d.own()
     with nogil:
-        d.moments(&V[0, 0], V.shape[0], &out[0, 0])
+        d.moments(&own, 1, &V[0, 0], V.shape[0], &out[0, 0])
     return out.base
 
 

@@ -159,6 +159,41 @@ FR_SPARSE(double, int64_t, f64_i64)
 FR_SPARSE(float, int32_t, f32_i32)
 FR_SPARSE(float, int64_t, f32_i64)
 
+#define FR_MOMENTS(T, I, S, L)                                                                                       \
+/* Of the n entries of a sparse column under L weightings, w[L i + l] and their roots (NULL: ones), into out, L at a \
+ * time: weight of their rows, mean m (scale times the sum), sum w (x - m)^2, sum sqrt(w) |x| */                     \
+FR_LEAF void fr_spmoments##L##_##S(ptrdiff_t n, const T *x, const I *idx, const double *w, const double *root,       \
+                                   double scale, double *out) {                                                      \
+    const double ones[4] = {1, 1, 1, 1};                                                                             \
+    const ptrdiff_t step = w ? L : 0;                                                                                \
+    double weight[L], mean[L], sq[L], norm1[L];                                                                      \
+    if (!w) w = root = ones;                                                                                         \
+    for (int l = 0; l < L; l++) weight[l] = mean[l] = sq[l] = norm1[l] = 0;                                          \
+    for (ptrdiff_t k = 0; k < n; k++) {                                                                              \
+        const double *wk = w + step * (ptrdiff_t)idx[k];                                                             \
+        for (int l = 0; l < L; l++) weight[l] += wk[l];                                                              \
+        for (int l = 0; l < L; l++) mean[l] += wk[l] * (double)x[k];                                                 \
+    }                                                                                                                \
+    for (int l = 0; l < L; l++) mean[l] *= scale;                                                                    \
+    for (ptrdiff_t k = 0; k < n; k++) {                                                                              \
+        const double *wk = w + step * (ptrdiff_t)idx[k], *rk = root + step * (ptrdiff_t)idx[k];                      \
+        double xk = (double)x[k], size = fabs(xk);                                                                   \
+        for (int l = 0; l < L; l++) { double u = xk - mean[l]; sq[l] += wk[l] * u * u; }                             \
+        for (int l = 0; l < L; l++) norm1[l] += rk[l] * size;                                                        \
+    }                                                                                                                \
+    for (int l = 0; l < L; l++) {                                                                                    \
+        out[l] = weight[l]; out[L + l] = mean[l]; out[2 * L + l] = sq[l]; out[3 * L + l] = norm1[l];                 \
+    }                                                                                                                \
+}
+#define FR_MOMENTS_ALL(L)                                                                                            \
+    FR_MOMENTS(double, int32_t, f64_i32, L)                                                                          \
+    FR_MOMENTS(double, int64_t, f64_i64, L)                                                                          \
+    FR_MOMENTS(float, int32_t, f32_i32, L)                                                                           \
+    FR_MOMENTS(float, int64_t, f32_i64, L)
+
+FR_MOMENTS_ALL(1)
+FR_MOMENTS_ALL(4)
+
 /* ---- L right-hand sides at once, interleaved: the entry of row i and side l lies at v[L i + l] ------------------ */
 #define FR_SPARSE_LANES(T, I, S, L)                                                                                  \
 /* out[l][a] = sum_i x_j[i] v_l[i] - mean_j total_l for sparse columns j = cols[a] (a itself without cols) */        \

@@ -45,6 +45,22 @@ cdef extern from "leaf.h" nogil:
     void fr_spcols_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const float *x, const int64_t *idx,
                            const int64_t *ptr, const double *mean, const double *v, double total,
                            double *out) noexcept
+    void fr_spmoments1_f64_i32(Py_ssize_t n, const double *x, const int32_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments1_f64_i64(Py_ssize_t n, const double *x, const int64_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments1_f32_i32(Py_ssize_t n, const float *x, const int32_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments1_f32_i64(Py_ssize_t n, const float *x, const int64_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments4_f64_i32(Py_ssize_t n, const double *x, const int32_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments4_f64_i64(Py_ssize_t n, const double *x, const int64_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments4_f32_i32(Py_ssize_t n, const float *x, const int32_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
+    void fr_spmoments4_f32_i64(Py_ssize_t n, const float *x, const int64_t *idx, const double *w,
+                               const double *root, double scale, double *out) noexcept
     void fr_axpy4(Py_ssize_t n, const double *a, const double *x0, const double *x1, const double *x2,
                   const double *x3, double *y) noexcept
     void fr_axpy(Py_ssize_t n, double a, const double *x, double *y) noexcept

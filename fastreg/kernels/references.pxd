@@ -6,6 +6,7 @@ cdef enum:
 cdef struct References:
     Py_ssize_t n                      # length of a residual
     int held, oldest, most
+    bint first                        # whether the very first is still held (at 0)
     double *r[MAX_REFERENCES]
     double *g[MAX_REFERENCES]         # X'r of each, by live column
     double gram[MAX_REFERENCES * MAX_REFERENCES]   # products of the residuals

@@ -13,7 +13,7 @@ from fastreg.kernels.leaf cimport fr_axpy, fr_maxabs, fr_vdot
 cdef int references_init(References *f, Py_ssize_t n, Py_ssize_t p, int most) except -1:
     """Room for `most` residuals of length n and their correlations with p columns."""
     cdef int k
-    f.n, f.held, f.oldest, f.most = n, 0, 0, most
+    f.n, f.held, f.oldest, f.most, f.first = n, 0, 0, most, False
     for k in range(most):
         f.r[k] = <double *> malloc(n * sizeof(double))
         f.g[k] = <double *> malloc(p * sizeof(double))
@@ -33,6 +33,7 @@ cdef void references_keep(References *f, const double *r) noexcept nogil:
     """r takes the place of the oldest residual; its correlations are in g[oldest] already."""
     cdef int a, b = f.oldest
     memcpy(f.r[b], r, f.n * sizeof(double))
+    f.first = f.held == 0 or (f.first and b > 0)
     f.held = max(f.held, b + 1)
     for a in range(f.held):
         f.gram[a * MAX_REFERENCES + b] = f.gram[b * MAX_REFERENCES + a] = fr_vdot(f.n, f.r[a], f.r[b])

@@ -49,26 +49,49 @@ cdef inline double _absent(Design d, double present) noexcept nogil:
     return absent if absent > 1e-12 * d.weight_sum else 0
 
 
-cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr,
-                                 Py_ssize_t j) noexcept nogil:
-    cdef Py_ssize_t e
-    cdef double w, x, m = 0, present = 0, sq = 0, n1 = 0
-    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
-        w = 1 if d.weight == NULL else d.weight[idx[e]]
-        present += w
-        m += w * data[e]
-    m = m / d.weight_sum if d.centred else 0
-    for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
-        w = 1 if d.weight == NULL else d.weight[idx[e]]
-        x = data[e]
-        sq += w * (x - m) * (x - m)
-        n1 += fabs(x) if d.root == NULL else d.root[idx[e]] * fabs(x)
-    d.mean[j], d.norm1[j] = m, n1
-    d.level[j] = 0 if _absent(d, present) > 0 else m
-    d.norm[j] = sqrt(sq + _absent(d, present) * m * m)
+cdef inline void _spmoments(int lanes, Py_ssize_t n, const real *x, const index *idx, const double *w,
+                            const double *root, double scale, double *out) noexcept nogil:
+    if real is double:
+        if index is int32_t:
+            if lanes == 1:
+                fr_spmoments1_f64_i32(n, x, idx, w, root, scale, out)
+            else:
+                fr_spmoments4_f64_i32(n, x, idx, w, root, scale, out)
+        elif lanes == 1:
+            fr_spmoments1_f64_i64(n, x, idx, w, root, scale, out)
+        else:
+            fr_spmoments4_f64_i64(n, x, idx, w, root, scale, out)
+    else:
+        if index is int32_t:
+            if lanes == 1:
+                fr_spmoments1_f32_i32(n, x, idx, w, root, scale, out)
+            else:
+                fr_spmoments4_f32_i32(n, x, idx, w, root, scale, out)
+        elif lanes == 1:
+            fr_spmoments1_f32_i64(n, x, idx, w, root, scale, out)
+        else:
+            fr_spmoments4_f32_i64(n, x, idx, w, root, scale, out)
 
 
-cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr) except -1 nogil:
+cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
+                                 Py_ssize_t k, const double *w, const double *root, int lanes, Py_ssize_t lo,
+                                 Py_ssize_t hi) noexcept nogil:
+    """Of columns [lo, hi) under k weightings, interleaved in w and root where there are several lanes."""
+    cdef Py_ssize_t j, f
+    cdef double m, absent
+    cdef double out[16]             # by lane: weight of the rows present, mean, squares about it, norm1
+    for j in range(lo, hi):
+        _spmoments(lanes, <Py_ssize_t> (ptr[j + 1] - ptr[j]), data + ptr[j], idx + ptr[j], w, root,
+                   1 / d.weight_sum if d.centred else 0, out)
+        for f in range(k):
+            absent, m = _absent(d, out[f]), out[lanes + f]
+            of[f].mean[j], of[f].norm1[j] = m, out[3 * lanes + f]
+            of[f].level[j] = 0 if absent > 0 else m
+            of[f].norm[j] = sqrt(out[2 * lanes + f] + absent * m * m)
+
+
+cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const index *ptr,
+                             const Moments *of) except -1 nogil:
     cdef Py_ssize_t i, j, e
     cdef double w, x
     cdef double *present = <double *> calloc(d.p, sizeof(double))
@@ -76,53 +99,84 @@ cdef int _sparse_row_moments(Design d, const real *data, const index *idx, const
         with gil:
             raise MemoryError()
     for i in range(d.n):
-        w = 1 if d.weight == NULL else d.weight[i]
+        w = 1 if of.weight == NULL else of.weight[i]
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             j = <Py_ssize_t> idx[e]
             present[j] += w
-            d.mean[j] += w * data[e]
-            d.norm1[j] += fabs(data[e]) * (1 if d.root == NULL else d.root[i])
+            of.mean[j] += w * data[e]
+            of.norm1[j] += fabs(data[e]) * (1 if of.root == NULL else of.root[i])
     for j in range(d.p):
-        d.mean[j] = d.mean[j] / d.weight_sum if d.centred else 0
+        of.mean[j] = of.mean[j] / d.weight_sum if d.centred else 0
     for i in range(d.n):
-        w = 1 if d.weight == NULL else d.weight[i]
+        w = 1 if of.weight == NULL else of.weight[i]
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             j = <Py_ssize_t> idx[e]
-            x = data[e] - d.mean[j]
-            d.norm[j] += w * x * x
+            x = data[e] - of.mean[j]
+            of.norm[j] += w * x * x
     for j in range(d.p):
-        d.level[j] = 0 if _absent(d, present[j]) > 0 else d.mean[j]
-        d.norm[j] = sqrt(d.norm[j] + _absent(d, present[j]) * d.mean[j] * d.mean[j])
+        of.level[j] = 0 if _absent(d, present[j]) > 0 else of.mean[j]
+        of.norm[j] = sqrt(of.norm[j] + _absent(d, present[j]) * of.mean[j] * of.mean[j])
     free(present)
     return 0
 
 
-cdef void _sparse_chunk_moments(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t lo,
-                                Py_ssize_t hi, const double *V, const double *total, Py_ssize_t k,
-                                double *out) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(lo, hi):
-        _sparse_column_moments(d, data, idx, ptr, j)
-    _sparse_chunk(d, data, idx, ptr, NULL, lo, hi, V, total, k, out, d.p)
+cdef void _sparse_chunk_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
+                                Py_ssize_t n_of, const double *w, const double *root, Py_ssize_t lo, Py_ssize_t hi,
+                                const double *V, const double *total, Py_ssize_t k, double *out) noexcept nogil:
+    """Moments of a few columns under all weightings, and their products with one V, while they are in cache."""
+    cdef Py_ssize_t f
+    if n_of == 1:
+        _sparse_column_moments(d, data, idx, ptr, of, 1, w, root, 1, lo, hi)
+    for f in range(0, n_of if n_of > 1 else 0, 4):
+        _sparse_column_moments(d, data, idx, ptr, of + f, min(4, n_of - f), w + f * d.n, root + f * d.n, 4, lo, hi)
+    if k == 1:
+        _sparse_chunk(d, data, idx, ptr, NULL, lo, hi, V, total, k, out, d.p)
 
 
-cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr, const double *V,
-                         Py_ssize_t k, double *out) except -1 nogil:
-    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
+cdef int _interleave_weights(Design d, const Moments *of, Py_ssize_t n_of, double **w, double **root) except -1 nogil:
+    """Weights and their roots, four lanes at a time; those of an empty lane stay 0."""
+    cdef Py_ssize_t f, i, at, size = (n_of + 3) // 4 * 4 * d.n * sizeof(double)
+    grow(<void **> w, size)
+    grow(<void **> root, size)
+    memset(w[0], 0, size)
+    memset(root[0], 0, size)
+    for f in range(n_of):
+        for i in range(d.n):
+            at = f // 4 * 4 * d.n + 4 * i + f % 4
+            w[0][at] = 1 if of[f].weight == NULL else of[f].weight[i]
+            root[0][at] = 1 if of[f].root == NULL else of[f].root[i]
+    return 0
+
+
+cdef int _sparse_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
+                         Py_ssize_t n_of, const double *V, Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, f, chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
     cdef int threads = d.threads(<double> d.nnz * k)
     cdef double *total
+    cdef double *many[2]
+    cdef const double *w = of[0].weight
+    cdef const double *root = of[0].root
     if d.kind == SPARSE_ROWS:
-        _sparse_row_moments(d, data, idx, ptr)
+        for f in range(n_of):
+            _sparse_row_moments(d, data, idx, ptr, &of[f])
         return _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p)
+    many[0] = many[1] = NULL
+    if n_of > 1:
+        _interleave_weights(d, of, n_of, &many[0], &many[1])
+        w, root = many[0], many[1]
     total = _totals(d, V, k)
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+            _sparse_chunk_moments(d, data, idx, ptr, of, n_of, w, root, c * chunk, min(d.p, (c + 1) * chunk), V, total,
+                                  k, out)
     else:
         for c in range(chunks):
-            _sparse_chunk_moments(d, data, idx, ptr, c * chunk, min(d.p, (c + 1) * chunk), V, total, k, out)
+            _sparse_chunk_moments(d, data, idx, ptr, of, n_of, w, root, c * chunk, min(d.p, (c + 1) * chunk), V, total,
+                                  k, out)
     free(total)
-    return 0
+    free(many[0])
+    free(many[1])
+    return _stream_sparse(d, data, idx, ptr, NULL, d.p, V, k, out, d.p) if k > 1 else 0
 
 
 # ---- products --------------------------------------------------------------------------------------------------------

@@ -309,8 +309,11 @@ class FoldPaths:
                           known=None if self.known is None else self.known.moments(self.known.train[:, f]),
                           **self.settings)
 
-    def refit(self, at, alpha):
+    def largest_alpha(self, penalty):
         """None: nothing is known of all rows; see LockstepPaths."""
+
+    def refit(self, at, alpha):
+        """None, likewise."""
 
 
 class LockstepPaths:
@@ -326,6 +329,16 @@ class LockstepPaths:
         self.apart = [None] * len(groups)      # FoldPaths of the groups that cannot be solved in lockstep
         self.penalties, self.solved = [], []
         self.stop = threading.Event()
+        self.report, self.before, self.finished = None, 0, [0] * len(groups)
+
+    def largest_alpha(self, penalty):
+        """The smallest alpha at which all rows leave no penalised coefficient, or None where that is not known here."""
+        try:
+            solver = self.solvers[-1] = self._lockstep(len(self.groups) - 1)
+            return None if solver is None else solver.largest_alpha(penalty)
+        except Apart:
+            self.solvers[-1] = None
+            return None
 
     def start(self, penalty, report=None, more=False):
         """Start (anew) with this penalty; see FoldPaths."""
@@ -349,9 +362,12 @@ class LockstepPaths:
         fits, found = [], []
         if self.apart[g] is None:
             try:
-                solver = self.solvers[g] = self.solvers[g] or self._solver(g)
+                solver = self.solvers[g]
                 if solver is None:
-                    raise Apart
+                    solver = self.solvers[g] = self._lockstep(g)
+                    if solver is None:
+                        raise Apart
+                    solver.start(self.penalties[-1])
                 fits = solver.advance(alphas)
                 found = [s if self.then is None else self.then(solver.member(t), s) for t, s in enumerate(fits)]
             except Apart:
@@ -364,14 +380,13 @@ class LockstepPaths:
         self.finished[g] = self.before + len(alphas)
         return fits, found
 
-    def _solver(self, g):
-        """Lockstep of a group, started; None where its training sets split the rows into too many parts."""
+    def _lockstep(self, g):
+        """Lockstep of a group, the last with all rows; None where its sets split the rows into too many parts."""
         part, counts = parts_of([fold.counts for fold in self.groups[g]], len(self.y))
         if part is None:
             return None
-        solver = Lockstep(self.X, self.y, part, counts, report=partial(self._tick, g), **self.settings)
-        solver.start(self.penalties[-1])
-        return solver
+        return Lockstep(self.X, self.y, part, counts, [fold.test for fold in self.groups[g]],
+                        g == len(self.groups) - 1, report=partial(self._tick, g), **self.settings)
 
     def _tick(self, g, done):
         if self.stop.is_set():

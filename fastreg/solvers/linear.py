@@ -63,6 +63,7 @@ class Solutions:
     converged: np.ndarray     # (n_alphas, n_targets)
     elements_streamed: float  # of X, in all passes
     gathered: int             # columns of the working block
+    test_errors: np.ndarray | None = None  # (n_alphas,) weighted mean squares on a test set, where they came with it
 
     def dense(self):
         """Coefficients as an array of shape (n_alphas * n_targets, n_features)."""

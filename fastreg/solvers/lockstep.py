@@ -8,13 +8,13 @@ from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import capacity, centre_targets, check_finite, split_solutions
 from fastreg.solvers.working_set import Engine
 
-# Training sets that share an engine. With all rows they fill the lanes of the narrower kernels; more would share more,
-# but threads do better on engines of their own than within one, where they wait for each other in every round.
+# Training sets that share an engine. More would share more, but threads do better on engines of their own than within
+# one, where they wait for each other in every round.
 MOST = 3
 
 
 class Lockstep:
-    """Paths of several training sets for one penalty after the other, and fits of all rows.
+    """Paths of several training sets for one penalty after the other and, if wanted, fits of all rows.
 
     Parameters
     ----------
@@ -24,6 +24,10 @@ class Lockstep:
         The part of each row.
     train : ndarray of shape (n_parts, n_folds)
         How often the rows of each part are in each training set.
+    test : list of ndarray of int
+        The rows of each test set.
+    all_rows : bool
+        Whether all rows are one problem more.
     weight : ndarray of shape (n,) or None
         Raw sample weights.
     fit_intercept, tol, report
@@ -39,32 +43,39 @@ class Lockstep:
         training set leaves out are so large that sums over all rows have no digits left for it.
     """
 
-    def __init__(self, X, y, part, train, *, weight, fit_intercept, tol, max_iter, n_threads, report=None):
+    def __init__(self, X, y, part, train, test, all_rows, *, weight, fit_intercept, tol, max_iter, n_threads,
+                 report=None):
         self.n, self.p = X.shape
         self.tol, self.max_iter = tol, max_iter
         weight = np.ones(self.n) if weight is None else np.asarray(weight, dtype=np.float64)
+        self.n_sets, problems = len(test), len(test) + all_rows
         train = np.column_stack([train, np.ones(len(train))])       # all rows come last: their weights are the block's
         total = np.sum(weight)
         in_part = np.bincount(part, weight, minlength=len(train))
         count = np.ascontiguousarray((train * (total / (in_part @ train))).T)
-        self.designs, targets, self.y_means = [], [], []
+        designs, targets, means = [], [], []
         for of_part in count:
             of_rows = weight * (self.n / total) * of_part[part]
             target, mean = centre_targets(y[:, None], of_rows, fit_intercept)
             targets.append(target[0])
-            self.y_means.append(float(mean[0]))
-            self.designs.append(as_design(X, of_rows, fit_intercept, n_threads))
-        self.targets = np.stack(targets)
-        parts, room = None, capacity(X, 1, share=len(count))        # dense: a block of each
+            means.append(float(mean[0]))
+            designs.append(as_design(X, of_rows, fit_intercept, n_threads))
+        self.designs, self.targets, self.y_means = designs[:problems], np.stack(targets[:problems]), means[:problems]
+        parts, tests, room = None, None, capacity(X, 1, share=problems)     # dense: a block of each
+        self.test_weights = None
         if sp.issparse(X):
-            room = capacity(X, len(count), 2 * len(count))          # one block, two Gram matrices of each
+            room = capacity(X, problems, 2 * problems)              # one block, two Gram matrices of each
+            count = np.ascontiguousarray(count[:problems])
+            times = np.stack([np.bincount(rows, minlength=self.n) for rows in test]).astype(np.float64)
+            tests = times, targets[-1], means[-1] - np.array(means[:-1])
+            self.test_weights = times @ of_rows                     # those of all rows, as they came last
             start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
             parts = (np.ascontiguousarray(np.sqrt(count)[:, part]), np.argsort(part, kind="stable").astype(np.intc),
                      start.astype(np.intp), count)
         with single_threaded_blas:
-            self.engine = Engine(self.designs[-1], self.targets, False, tol, room, report, self.designs, parts)
+            self.engine = Engine(designs[-1], self.targets, False, tol, room, report, self.designs, parts, tests)
             self.engine.prepare()
-        check_finite(X, self.designs[-1].norms)
+        check_finite(X, designs[-1].norms)
 
     def start(self, penalty):
         """Start (anew) with this penalty."""
@@ -72,17 +83,31 @@ class Lockstep:
         with single_threaded_blas:
             self.engine.set_penalty([penalty.arrays(d.norms, self.n) for d in self.designs])
 
+    def largest_alpha(self, penalty):
+        """The smallest alpha at which every penalised coefficient of the fit of all rows is zero."""
+        self.start(penalty)
+        self._wake(all_rows=True)
+        with single_threaded_blas:
+            return float(self.engine.alpha_max()[self.n_sets])
+
     def advance(self, alphas):
-        """Solutions of every training set for alphas, going on from the last."""
-        self.engine.wake([True] * (len(self.designs) - 1) + [False])
-        return self._solve(alphas)[:-1]
+        """Solutions of every training set for alphas, going on from the last; of sparse X, with their test errors."""
+        self._wake(all_rows=False)
+        found = self._solve(alphas)[:self.n_sets]
+        for t, solutions in enumerate(found if self.test_weights is not None else []):
+            solutions.test_errors = self.engine.errors[:, t] / self.test_weights[t]
+        return found
 
     def refit(self, alpha, coef):
         """Solution on all rows at alpha, starting from coef."""
-        self.engine.wake([False] * (len(self.designs) - 1) + [True])
+        self._wake(all_rows=True)
         with single_threaded_blas:
-            self.engine.warm(len(self.designs) - 1, np.ascontiguousarray(coef, dtype=np.float64))
-        return self._solve(np.array([alpha], dtype=np.float64))[-1]
+            self.engine.warm(self.n_sets, np.ascontiguousarray(coef, dtype=np.float64))
+        return self._solve(np.array([alpha], dtype=np.float64))[self.n_sets]
+
+    def _wake(self, all_rows):
+        """Solve all rows from now on, or the training sets."""
+        self.engine.wake([all_rows == (t == self.n_sets) for t in range(len(self.designs))])
 
     def _solve(self, alphas):
         with single_threaded_blas:

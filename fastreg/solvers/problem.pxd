@@ -1,7 +1,7 @@
 # One problem of the engine: a target under a weighting of the rows, with its penalties and the state of its solution.
 from libc.math cimport isinf
 
-from fastreg.kernels.block cimport Block, Weighting
+from fastreg.kernels.block cimport Block, Test, Weighting
 from fastreg.kernels.quadratic cimport Quad
 from fastreg.kernels.references cimport References
 
@@ -85,6 +85,8 @@ cdef struct Problem:
     bint settled         # no violation left, inside or outside
     double gap
     double aim           # a gap that is good enough at once
+    Test test            # its test set, where times is not NULL,
+    double error         # and the squared errors at w there
     double loss          # what the columns cost the gap that were allowed to stay unread
     bint predicted       # the columns expected to enter were let in at the start
     double best          # smallest gap so far at this penalty value, and rounds since that did not halve it

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_solve, eigh, lstsq, qr
+from scipy.linalg import eigh, lstsq, qr
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
@@ -101,8 +101,8 @@ class _Problem:
             if solver == "svd":
                 return self._orthogonal()
             if solver == "cholesky" and self.sparse and min(self.n, self.p) > MOST_DENSE:
-                raise ValueError(f"solver='cholesky' would make a dense matrix of {min(self.n, self.p)} rows of sparse X: "
-                                 "use 'auto' or 'sparse_cg'.")
+                raise ValueError("solver='cholesky' would make a dense matrix of "
+                                 f"{min(self.n, self.p)} rows of sparse X: use 'auto' or 'sparse_cg'.")
             if self.sparse and solver == "auto" and not self._small_system():
                 return self._iterative()
             if solver == "auto" and not self.sparse:
@@ -277,7 +277,7 @@ class _Problem:
         means = np.average(X, axis=0, weights=self.weight) if self.fit_intercept else np.zeros(self.p)
         A = X - means
         if self.fit_intercept:
-            again = np.average(A, axis=0, weights=self.weight)         # rounding of the means counts where they are high
+            again = np.average(A, axis=0, weights=self.weight)         # the rounding of high means counts
             A -= again
             means = means + again
         if self.weight is not None:
@@ -370,7 +370,7 @@ class _Problem:
         B = column_moments(self.design, Y)
         norms = self.design.norms
         check_finite(self.X, norms)
-        F, active = self._diagonal(norms)
+        F, _ = self._diagonal(norms)
         inverse = np.where(norms > 0, 1 / np.where(F > 0, F, 1), 0)
         plain = np.all(F == 1)
         across = as_design(self.X.T, None if plain else inverse, False, self.n_threads)
@@ -393,7 +393,8 @@ class _Problem:
             if worst <= self.tol or np.max(count) >= limit:
                 break
             tol *= max(0.5 * self.tol / worst, 1e-3)
-        return self._solution(W, None, self.design.means, "sparse_cg", count, worst <= self.tol or np.max(count) < limit)
+        done = worst <= self.tol or np.max(count) < limit
+        return self._solution(W, None, self.design.means, "sparse_cg", count, done)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
     def _limited(self):
@@ -433,7 +434,8 @@ def normal_residual(X, Y, coef, intercept, alphas, penalty=None, *, weight=None,
     n, p = X.shape
     normal = normalized_weight(weight, n)
     targets, _ = centre_targets(Y, normal, fit_intercept)
-    design = as_design(canonical_sparse(X) if sp.issparse(X) else X, normal, fit_intercept, effective_threads(n_threads))
+    X = canonical_sparse(X) if sp.issparse(X) else X
+    design = as_design(X, normal, fit_intercept, effective_threads(n_threads))
     root = np.ones(n) if normal is None else np.sqrt(normal)
     right = column_moments(design, targets * root)
     check_finite(X, design.norms)

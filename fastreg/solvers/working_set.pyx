@@ -38,7 +38,7 @@ import numpy as np
 
 from fastreg.kernels.block cimport (
     Block, Fit, Weighting, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
-from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
+from fastreg.kernels.design cimport SPARSE_COLUMNS, Design, Moments
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport full_gram
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_highest, fr_maxabs, fr_vdot
@@ -113,6 +113,9 @@ cdef class Engine:
         For designs of sparse X: their shares in the roots of the weights of `design` (n_targets, n), and the parts of
         the rows on which these are constant: their rows one part after the other (n, intc), where each begins and the
         end (intp), the squared shares (n_targets, n_parts).
+    test : tuple or None
+        With `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
+        (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of each set.
     """
     cdef Design d
     cdef list designs
@@ -120,6 +123,8 @@ cdef class Engine:
     cdef const int[::1] order_
     cdef const Py_ssize_t[::1] start_
     cdef const double[:, ::1] count_
+    cdef const double[:, ::1] times_
+    cdef const double[::1] whole_
     cdef Block *blocks                        # one that the problems share, or one of each
     cdef Problem *problems
     cdef Py_ssize_t n_targets, p, n, capacity
@@ -147,14 +152,16 @@ cdef class Engine:
     cdef double *dots
     cdef Fit *fits
     cdef int *cols
+    cdef char *wanted                         # by live position, all False between uses
     cdef double[:, ::1] q                     # X'Y
     cdef int *out_col                         # solutions, one after the other
     cdef double *out_val
     cdef Py_ssize_t out_n, out_room, finished
     cdef readonly double columns_streamed     # elements of X streamed so far
+    cdef readonly object errors               # (n_alphas, n_targets) at the solutions found last, on their test sets
 
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None, designs=None, parts=None):
+                  report=None, designs=None, parts=None, test=None):
         cdef Py_ssize_t t, p = design.p
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
@@ -177,12 +184,13 @@ cdef class Engine:
         self.at = <int *> malloc(p * sizeof(int))
         self.live = <int *> malloc(p * sizeof(int))
         self.cols = <int *> malloc(p * sizeof(int))
+        self.wanted = <char *> calloc(p, 1)
         self.live_norm = <double *> malloc(p * sizeof(double))
         self.live_norm1 = <double *> malloc(p * sizeof(double)) if design.norm1 != NULL else NULL
         self.dots = <double *> malloc(p * sizeof(double))
         self.work = <double *> malloc(max(self.n_targets, MAX_REFERENCES) * self.n * sizeof(double))
         if (self.problems == NULL or self.blocks == NULL or self.place == NULL or self.at == NULL
-                or self.live == NULL or self.cols == NULL
+                or self.live == NULL or self.cols == NULL or self.wanted == NULL
                 or self.live_norm == NULL or self.dots == NULL or self.work == NULL or self.terms == NULL
                 or self.fits == NULL or self.norm1 == NULL):
             raise MemoryError()
@@ -199,6 +207,17 @@ cdef class Engine:
             self.problems[t].yy = self.problems[t].rr = fr_vdot(self.n, &Y[t, 0], &Y[t, 0])
             memcpy(self.problems[t].r, &Y[t, 0], self.n * sizeof(double))
             self.problems[t].r_max = fr_maxabs(self.n, &Y[t, 0])
+        if test is not None:
+            times, y, shifts = test
+            self._set_tests(times, y, shifts)
+
+    cdef int _set_tests(self, const double[:, ::1] times, const double[::1] y, const double[::1] shifts) except -1:
+        cdef Py_ssize_t t
+        self.times_, self.whole_ = times, y
+        for t in range(times.shape[0]):
+            self.problems[t].test.y, self.problems[t].test.root = &y[0], self.d.root
+            self.problems[t].test.shift, self.problems[t].test.times = shifts[t], &times[t, 0]
+        return 0
 
     cdef int _allocate(self, Problem *P) except -1:
         cdef Py_ssize_t p = self.p
@@ -262,6 +281,7 @@ cdef class Engine:
         free(self.at)
         free(self.live)
         free(self.cols)
+        free(self.wanted)
         free(self.live_norm)
         free(self.live_norm1)
         free(self.dots)
@@ -335,27 +355,28 @@ cdef class Engine:
 
     # ---- set-up ----------------------------------------------------------------------------------------------------
     def prepare(self):
-        """Column moments and X'Y in one pass over X (each fold's in one), with X'X in full Gram mode."""
-        cdef Py_ssize_t t
+        """Column moments (under every weighting) and X'Y, with X'X in full Gram mode."""
+        cdef Py_ssize_t t, n_of = 0
         cdef Design design
+        cdef Moments *of = <Moments *> calloc(self.n_of + 1, sizeof(Moments))
+        if of == NULL:
+            raise MemoryError()
         self.last_tick = now()
-        if self.n_of > 1:
-            for t in range(self.n_targets):
-                design = self.designs[t]
-                with nogil:
-                    self._weigh(&self.problems[t], self.problems[t].y, self.work)
-                    design.moments(self.work, 1, &self.q[t, 0])
-            self.columns_streamed += <double> self.d.nnz * self.n_of
-            return
-        with nogil:
-            if self.full:
-                self._full_block()
-                full_gram(self.d, &self.Y[0, 0], self.n_targets, self.blocks[0].of[0].G, &self.q[0, 0])
-            else:
-                for t in range(self.n_targets):
-                    self._weigh(&self.problems[t], self.problems[t].y, self.work + t * self.n)
-                self.d.moments(self.work, self.n_targets, &self.q[0, 0])
-        self.columns_streamed += self.d.nnz
+        for design in self.designs if self.d in self.designs else [*self.designs, self.d]:
+            of[n_of] = design.own()
+            n_of += 1
+        try:
+            with nogil:
+                if self.full:
+                    self._full_block()
+                    full_gram(self.d, &self.Y[0, 0], self.n_targets, self.blocks[0].of[0].G, &self.q[0, 0])
+                else:
+                    for t in range(self.n_targets):
+                        self._weigh(&self.problems[t], self.problems[t].y, self.work + t * self.n)
+                    self.d.moments(of, n_of, self.work, self.n_targets, &self.q[0, 0])
+        finally:
+            free(of)
+        self.columns_streamed += <double> self.d.nnz * n_of
 
     def prepare_known(self, const double[:, ::1] gram, const double[:, ::1] xy, const double[::1] means,
                       const double[::1] norms):
@@ -539,6 +560,7 @@ cdef class Engine:
         """
         cdef Py_ssize_t k, t, taken = 0, L = alphas.shape[0], T = self.n_targets
         cdef double[:, ::1] gaps = np.empty((L, T))
+        cdef double[:, ::1] errors = np.empty((L, T))
         cdef bint fresh
         cdef long long[:, ::1] rounds = np.empty((L, T), dtype=np.longlong)
         cdef long long[::1] indptr = np.zeros(L * T + 1, dtype=np.longlong)
@@ -564,9 +586,11 @@ cdef class Engine:
                     if not P.asleep:
                         self._store(P)
                     indptr[k * T + t + 1] = self.out_n
+                    errors[k, t] = P.error
                     gaps[k, t], rounds[k, t] = P.gap, P.rounds + (before[t] if k == 0 else 0)
                     # where rounding ended the rounds it must have left a gap that deserves the name
                     ok[k, t] = P.done and P.gap <= max(self.tol, 1e-9) * P.yy
+        self.errors = np.asarray(errors)
         indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
         cdef long long[::1] oi = indices
         cdef double[::1] ov = values
@@ -820,6 +844,7 @@ cdef class Engine:
         """What the block computes the residual from; coefficients by position where it holds other columns too."""
         cdef Py_ssize_t k, m = P.block.m
         fit.block, fit.of, fit.y, fit.w, fit.r, fit.g = P.block, P.of, P.y, P.q.w, P.r, P.q.g
+        fit.test, fit.error = &P.test if P.test.times != NULL else NULL, &P.error
         if P.pos == NULL:
             return 0
         if P.room < m:
@@ -979,19 +1004,23 @@ cdef class Engine:
                  self.live_norm1 + first if self.live_norm1 != NULL else NULL, einf, est, err)
 
     cdef int _read_candidates(self) except -1 nogil:
-        """Exact correlations of the candidates: of each problem by themselves, or of all live columns where one pass
-        for all of them costs little more."""
-        cdef Py_ssize_t t, n_open = 0
+        """Exact correlations of the candidates: of each problem's own, of all of them for every problem, or of all live
+        columns, where one pass for all problems costs little more."""
+        cdef Py_ssize_t t, n_open = 0, n_any
         cdef int threads = self._threads()
         cdef Problem *P
         cdef bint whole
-        cdef double cost = 0
+        cdef double cost = 0, of_any, each
         for t in range(self.n_targets):
             P = &self.problems[t]
             if P.cost > 0:
                 n_open += 1
                 cost += min(self.d.part(P.cost / self.live_cost), 1)
-        whole = cost > PARTIAL * (1 + SHARED * (n_open - 1))
+        each = 1 + SHARED * (n_open - 1)
+        n_any = self._any_candidates(n_open, &of_any)
+        whole = cost > PARTIAL * each
+        if not whole and each * self.d.part(of_any / self.live_cost) < cost:
+            return self._read_together(n_open, n_any)
         for t in range(self.n_targets):
             P = &self.problems[t]
             P.whole = whole and P.cost > 0
@@ -1004,6 +1033,49 @@ cdef class Engine:
         else:
             for t in range(self.n_targets):
                 self._read_own(&self.problems[t])
+        return 0
+
+    cdef Py_ssize_t _any_candidates(self, Py_ssize_t n_open, double *cost) noexcept nogil:
+        """List in cols the live positions that are a candidate of any of several problems; cost: of streaming them."""
+        cdef Py_ssize_t t, a, k, n = 0
+        cdef Problem *P
+        cost[0] = INFINITY if n_open < 2 else 0
+        for t in range(self.n_targets if n_open > 1 else 0):
+            P = &self.problems[t]
+            for k in range(P.n_cand if P.cost > 0 else 0):
+                a = P.cand[k]
+                if not self.wanted[a]:
+                    self.wanted[a] = True
+                    self.cols[n] = <int> a
+                    cost[0] += self.d.cost(self.live[a])
+                    n += 1
+        for k in range(n):
+            self.wanted[self.cols[k]] = False
+        return n
+
+    cdef int _read_together(self, Py_ssize_t n_open, Py_ssize_t n) except -1 nogil:
+        """Exact correlations of the n live columns listed in cols, for all problems with candidates."""
+        cdef Py_ssize_t t, a, k = 0
+        cdef Problem *P
+        cdef int *columns = self.problems[0].viol         # nobody's by now
+        cdef const double *out
+        grow(<void **> &self.passes, n_open * n * sizeof(double))
+        for a in range(n):
+            columns[a] = self.live[self.cols[a]]
+            self.columns_streamed += n_open * self.d.cost(columns[a])
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.whole = False
+            if P.cost > 0:
+                self._weigh(P, P.r, self.work + k * self.n)
+                k += 1
+        self.d.stream(columns, n, self.work, n_open, self.passes, n)
+        out = self.passes
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            for a in range(n if P.cost > 0 else 0):
+                P.est[self.cols[a]], P.err[self.cols[a]] = out[a], 0
+            out += n if P.cost > 0 else 0
         return 0
 
     cdef int _read_own(self, Problem *P) except -1 nogil:
@@ -1091,18 +1163,22 @@ cdef class Engine:
 
     cdef int _extend_references(self, Py_ssize_t first) except -1 nogil:
         """Correlations of the live columns from `first` on with the residuals kept for reference."""
-        cdef Py_ssize_t t, k, n = self.n_live - first
+        cdef Py_ssize_t t, a, k, known, n = self.n_live - first
         cdef Problem *P
         if n == 0:
             return 0
         grow(<void **> &self.passes, MAX_REFERENCES * n * sizeof(double))
         for t in range(self.n_targets):
             P = &self.problems[t]
-            for k in range(P.refs.held):
+            known = P.refs.first                           # y itself: its correlations are at hand
+            for a in range(first, self.n_live if known else first):
+                P.refs.g[0][a] = self.q[t, self.live[a]]
+            for k in range(known, P.refs.held):
                 self._weigh(P, P.refs.r[k], self.work + k * self.n)
-            self.d.stream(self.live + first, n, self.work, P.refs.held, self.passes, n)
-            for k in range(P.refs.held):
-                memcpy(P.refs.g[k] + first, self.passes + k * n, n * sizeof(double))
+            if P.refs.held > known:
+                self.d.stream(self.live + first, n, self.work + known * self.n, P.refs.held - known, self.passes, n)
+            for k in range(known, P.refs.held):
+                memcpy(P.refs.g[k] + first, self.passes + (k - known) * n, n * sizeof(double))
         return 0
 
     cdef int _pass(self, Py_ssize_t n_whole) except -1 nogil:
