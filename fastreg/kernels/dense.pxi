@@ -330,6 +330,18 @@ cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, d
     return 0
 
 
+cdef void _load_as_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                        Py_ssize_t ld, double *out) noexcept nogil:
+    """m rows of sqrt(s) (x - shift) by rows, ld apart, of X stored by rows: nothing is turned round."""
+    cdef Py_ssize_t i, j, at
+    cdef double root
+    for i in range(m):
+        at = rows[i] if rows != NULL else i0 + i
+        root = 1 if d.root == NULL else d.root[at]
+        for j in range(d.p):
+            out[i * ld + j] = (X[at * d.stride + j] - shift[j]) * root
+
+
 cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                      double *out) noexcept nogil:
     """m rows, from i0 on or those listed, of sqrt(s) (x - shift), column-major with leading dimension m."""

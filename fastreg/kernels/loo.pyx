@@ -13,7 +13,7 @@ import numpy as np
 
 from scipy.linalg.cython_blas cimport dgemm
 
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.design cimport DENSE_ROWS, Design
 from fastreg.kernels.leaf cimport fr_loo
 from fastreg.kernels.memory cimport grow
 
@@ -107,11 +107,15 @@ cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *
     cdef double *fit = H + m * u.A
     if m <= 0:
         return
-    d.load_rows(i0, NULL, m, u.mean, B)
     if u.V == NULL:
         Z = B
+        d.load_rows(i0, NULL, m, u.mean, Z)
+    elif d.kind == DENSE_ROWS:
+        d.load_as_rows(i0, NULL, m, u.mean, d.p, B)
+        _product('T', m, u.k, d.p, B, u.V, Z)
     else:
-        _product(m, u.k, d.p, B, u.V, Z)
+        d.load_rows(i0, NULL, m, u.mean, B)
+        _product('N', m, u.k, d.p, B, u.V, Z)
     for i in range(m * u.k):
         S[i] = Z[i] * Z[i]
     _of_alphas(u, m, S, u.W, F, H)
@@ -125,15 +129,16 @@ cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *
 cdef void _of_alphas(const Task *u, Py_ssize_t m, const double *Z, const double *W, double *F,
                      double *out) noexcept nogil:
     if u.R == NULL:
-        _product(m, u.r, u.k, Z, W, out)
+        _product('N', m, u.r, u.k, Z, W, out)
     else:
-        _product(m, u.r, u.k, Z, W, F)
-        _product(m, u.A, u.r, F, u.R, out)
+        _product('N', m, u.r, u.k, Z, W, F)
+        _product('N', m, u.A, u.r, F, u.R, out)
 
 
-cdef void _product(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const double *A, const double *B,
+cdef void _product(char stored, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const double *A, const double *B,
                    double *out) noexcept nogil:
-    """out = A B, all by columns."""
+    """out = A B, all by columns, or A by rows (stored 'T')."""
     cdef int im = <int> m, i_n = <int> n, ik = <int> k
+    cdef int lda = im if stored == b'N' else ik
     cdef double one = 1, zero = 0
-    dgemm('N', 'N', &im, &i_n, &ik, &one, <double *> A, &im, <double *> B, &ik, &zero, out, &im)
+    dgemm(&stored, 'N', &im, &i_n, &ik, &one, <double *> A, &lda, <double *> B, &ik, &zero, out, &im)
