@@ -248,6 +248,20 @@ def test_duplicated_and_constant_columns(shape, cv):
 
 
 @pytest.mark.parametrize("cv", [None, 5])
+@pytest.mark.parametrize("shape", [(30, 5), (20, 30)])
+def test_nothing_but_constant_columns(cv, shape):
+    y = np.random.default_rng(0).standard_normal(shape[0])
+    for make in (np.asarray, sp.csr_array):
+        for X in (np.full(shape, 3.0), np.eye(*shape) if cv else np.zeros(shape)):   # folds that see no variance
+            model = RidgeCV(ALPHAS, cv=cv).fit(make(X), y)
+            assert np.isfinite(model.best_score_)
+            if X[0, 0] == X[-1, 0]:
+                np.testing.assert_array_equal(model.coef_, 0)
+                np.testing.assert_allclose(model.intercept_, y.mean(), atol=1e-15)
+                assert model.df_ == 1
+
+
+@pytest.mark.parametrize("cv", [None, 5])
 def test_high_level(cv):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 6))

@@ -106,8 +106,9 @@ class Spectrum:
     def coefs(self, alphas):
         """Coefficients of shape (n_alphas, n_targets, p)."""
         share = self.shrinkage(alphas) / np.sqrt(self.values)[:, None]
-        return self._combine((share.T[:, None] * self.scores).reshape(-1, len(self.values))).reshape(
-            len(alphas), len(self.scores), -1)
+        shares = share.T[:, None] * self.scores
+        return self._combine(shares.reshape(-1, len(self.values)) if shares.size else np.zeros(
+            (len(alphas) * len(self.scores), 0))).reshape(len(alphas), len(self.scores), len(self.means))
 
     def coefs_at(self, alphas):
         """Coefficients of shape (n_targets, p), each target at an alpha of its own."""
@@ -175,6 +176,12 @@ class PrimalSpectrum(Spectrum):
         """
         X, design, targets = problem.X, problem.design, problem.targets
         n, n_targets = design.n, len(targets)
+        if len(self.values) == 0:            # X is constant: as if along a direction of no variance
+            none = PrimalSpectrum.__new__(PrimalSpectrum)
+            Spectrum.__init__(none, np.full(1, np.finfo(float).tiny), np.zeros((n_targets, 1)), self.rest, self.means,
+                              self.y_means, self.unit, self.fit_intercept)
+            none.basis = np.zeros((design.p, 1))
+            return none.leave_one_out(problem, alphas, keep)
         left, right = low_rank(self.shrinkage(alphas))
         W = np.ascontiguousarray([left.T, *(score * left.T for score in self.scores)])
         right = None if right is None else np.ascontiguousarray(right.T)
