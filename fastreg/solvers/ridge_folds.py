@@ -150,7 +150,7 @@ class _KernelFolds(_Folds):
         if sp.issparse(self.X):
             self.kernel = sparse_kernel(self.X, self.design.means, self.scale)
         else:
-            self.kernel = kernel_of(self.design, self.scale**2)
+            self.kernel = kernel_of(self.design, None if np.all(self.scale == 1) else self.scale**2)
 
     def _dual(self, f):
         """(DualSpectrum of training set f, its rows, roots of their weights, kernel of all rows less its mean)."""

@@ -372,7 +372,7 @@ class Problem:
         if sp.issparse(self.X):
             kernel = sparse_kernel(self.X, self.design.means, scale) * self.root[:, None] * self.root
         else:
-            kernel = kernel_of(self.design, scale**2)
+            kernel = kernel_of(self.design, None if np.all(scale == 1) else scale**2)
         return DualSpectrum(kernel, *rest)
 
     def _combiner(self, scale):
