@@ -34,29 +34,30 @@ def gram_of(Design d, const double[:, ::1] Y):
     return G.base, Q.base
 
 
-def kernel_of(Design d, scale=None):
+def kernel_of(Design d, scale=None, bint raw=False):
     """X diag(scale) X' (n x n) of dense X, centred and times sqrt(s), in one pass; the means must be known.
 
-    Columns are dealt to a fixed number of lanes with sums of their own, and centred as they are loaded.
+    Columns are dealt to a fixed number of lanes with sums of their own, and centred as they are loaded; with `raw`, for
+    float64 X that BLAS can read where it lies (``reads_directly``), neither centred nor weighted.
     """
     cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, per, a
     cdef const double[::1] of_column = None if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
     if <double> n * n * d.p > 2e7 and 16. * n * n < <double> n * d.p:
         lanes = min(8, max(1, d.p // (4 * width)))
     cdef double[:, :, ::1] K = np.zeros((lanes, n, n))
-    cdef double[:, ::1] work = np.empty((lanes, n * width))
+    cdef double[:, ::1] work = np.empty((lanes, 0 if raw else n * width))
     cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
     cdef int threads = d.threads(<double> n * n * d.p)
+    if raw and not reads_directly(d):
+        raise ValueError("raw: BLAS cannot read X")
     per = (d.p + lanes - 1) // lanes
     with nogil:
         if threads > 1 and lanes > 1:
             for lane in prange(lanes, num_threads=threads, schedule="dynamic", chunksize=1):
-                _kernel_lane(d, cols, of_column, lane * per, min(d.p, (lane + 1) * per), width, &work[lane, 0],
-                             &K[lane, 0, 0])
+                _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane, K)
         else:
             for lane in range(lanes):
-                _kernel_lane(d, cols, of_column, lane * per, min(d.p, (lane + 1) * per), width, &work[lane, 0],
-                             &K[lane, 0, 0])
+                _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane, K)
         for lane in range(1, lanes):
             fr_axpy(n * n, 1., &K[lane, 0, 0], &K[0, 0, 0])
         for a in range(n):                      # BLAS wrote one triangle
@@ -65,20 +66,34 @@ def kernel_of(Design d, scale=None):
     return K.base[0]
 
 
-cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, Py_ssize_t lo, Py_ssize_t hi,
-                      Py_ssize_t width, double *work, double *K) except -1 nogil:
-    """Add the outer products of columns [lo, hi)."""
+def reads_directly(Design d):
+    """Whether BLAS can read X where it lies."""
+    return not d.sparse() and not d.single and (d.kind == DENSE_ROWS or d.step == 1)
+
+
+cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
+                      Py_ssize_t width, double[:, ::1] work, Py_ssize_t lane, double[:, :, ::1] K) except -1 nogil:
+    """Add the outer products of columns [lo, hi) to the sums of a lane."""
     cdef Py_ssize_t j0 = lo, j, i
-    cdef int m, n = <int> d.n
+    cdef int m, n = <int> d.n, ld = <int> d.stride
     cdef double one = 1, root
+    cdef bint rows = d.kind == DENSE_ROWS
+    cdef double *B
     while j0 < hi:
         m = <int> min(width, hi - j0)
-        d.gather(&cols[j0], m, work)
+        if raw:
+            m = <int> min(2048, hi - j0)
+            B = <double *> d.data + (j0 if rows else j0 * d.stride)
+            dsyrk('U', 'T' if rows else 'N', &n, &m, &one, B, &ld, &one, &K[lane, 0, 0], &n)
+            j0 += m
+            continue
+        B = &work[lane, 0]
+        d.gather(&cols[j0], m, B)
         for j in range(m if scale is not None else 0):
             root = sqrt(scale[j0 + j])
             for i in range(n):
-                work[j * n + i] *= root
-        dsyrk('U', 'N', &n, &m, &one, work, &n, &one, K, &n)
+                B[j * n + i] *= root
+        dsyrk('U', 'N', &n, &m, &one, B, &n, &one, &K[lane, 0, 0], &n)
         j0 += m
     return 0
 

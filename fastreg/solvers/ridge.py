@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.folds import part_sums, row_parts
-from fastreg.kernels.gram import gram_of, kernel_of
+from fastreg.kernels.gram import gram_of, kernel_of, reads_directly
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
@@ -146,9 +146,6 @@ class _Problem:
         G, Q, F, active, means = self._gram()
         if G.size == 0:
             return self._solution(np.zeros((len(Q), 0)), active, means, "cholesky")
-        floor = self.p * np.finfo(float).eps * np.max(np.diag(G))
-        if np.min(self.alphas) * np.min(F) <= floor:
-            return self._orthogonal()
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
         coef = np.empty_like(Q)
         if len(distinct) > 8:                       # a decomposition costs as much as a few factors
@@ -156,16 +153,8 @@ class _Problem:
             values, vectors = eigh(G / np.outer(root, root), overwrite_a=True, check_finite=False)
             coef[:] = ((Q / root) @ vectors / (values + self.alphas[:, None])) @ vectors.T / root
             return self._solution(coef, active, means, "eigh")
-        diagonal = np.diag(G).copy()
-        for k, alpha in enumerate(distinct):
-            last = k == len(distinct) - 1
-            M = G if last else G.copy()
-            M[np.diag_indices_from(M)] = diagonal + alpha * F
-            factor, failed = dpotrf(M.T, lower=0, clean=0, overwrite_a=1)
-            if failed:
-                return self._orthogonal()
-            here = of_target == k
-            coef[here] = dpotrs(factor, np.asfortranarray(Q[here].T), lower=0, overwrite_b=1)[0].T
+        if not _cholesky(G, distinct, F, of_target, Q, coef, self._least_pivot()):
+            return self._orthogonal()
         return self._solution(coef, active, means, "cholesky")
 
     def _gram(self):
@@ -212,29 +201,49 @@ class _Problem:
 
     def _dual(self):
         """(X F^-1 X' + alpha) a = y by Cholesky, w = F^-1 X'a."""
-        F, active, inverse = self._inverse()
-        plain = active is None and np.all(F == 1)
-        K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, None if plain else inverse)
-        floor = self.n * np.finfo(float).eps * np.max(np.diag(K), initial=0)
-        if np.min(self.alphas) <= floor:
-            return self._orthogonal()
+        raw = self._raw_kernel()
+        if raw is None:
+            F, active, inverse = self._inverse()
+            plain = active is None and np.all(F == 1)
+            K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, None if plain else inverse)
+        else:
+            K, level = raw
         A = np.empty_like(self.targets)
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
         if len(distinct) > 8:
             values, vectors = eigh(K, overwrite_a=True, check_finite=False)
             A[:] = (self.targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
-        else:
-            diagonal = np.diag(K).copy()
-            for k, alpha in enumerate(distinct):
-                M = K if k == len(distinct) - 1 else K.copy()
-                M[np.diag_indices_from(M)] = diagonal + alpha
-                factor, failed = dpotrf(M.T, lower=0, clean=0, overwrite_a=1)
-                if failed:
-                    return self._orthogonal()
-                here = of_target == k
-                A[here] = dpotrs(factor, np.asfortranarray(self.targets[here].T), lower=0, overwrite_b=1)[0].T
+        elif not _cholesky(K, distinct, 1.0, of_target, self.targets, A, self._least_pivot()):
+            return self._orthogonal()
+        if raw is not None and self.fit_intercept:
+            A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
         coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
-        return self._solution(coef if plain else coef * inverse, None, self.design.means, "cholesky_kernel")
+        if raw is None:
+            return self._solution(coef if plain else coef * inverse, None, self.design.means, "cholesky_kernel")
+        found = self._solution(coef, None, self.design.means, "cholesky_kernel")
+        found.intercept -= A @ level             # the mean of X X'a, which takes no means of columns
+        return found
+
+    def _least_pivot(self):
+        """Relative pivot below which a matrix is not left to Cholesky: the alternative costs little on small X."""
+        return 1e-8 if self.n * self.p <= EXACT else 8 * min(self.n, self.p) * np.finfo(float).eps
+
+    def _raw_kernel(self):
+        """(X X' with rows and columns centred, the means of its columns before), where X needs no preparation.
+
+        None where it does, or where the level of the rows would cost the kernel more than three digits."""
+        plain = self.weight is None and np.all(self.factor == 1) and not self.penalty.standardize
+        if not plain or not reads_directly(self.design):
+            return None
+        K = kernel_of(self.design, raw=True)
+        squares = np.diag(K).copy()
+        check_finite(self.X, squares)
+        if not self.fit_intercept:
+            return K, np.zeros(self.n)
+        level = K.mean(axis=0)
+        K -= level
+        K -= (level - level.mean())[:, None]
+        return (K, level) if np.all(np.diag(K) > 1e-3 * squares) else None
 
     def _inverse(self):
         """(factors, the columns that count or None for all, inverse factors: 0 where a column does not count)."""
@@ -419,6 +428,23 @@ class _Problem:
             coef = full
         n_iter = np.ones(len(coef), dtype=int) if n_iter is None else n_iter
         return RidgeSolution(coef, self.y_mean - coef @ means, solver, n_iter, bool(converged))
+
+
+def _cholesky(M, alphas, F, of_target, right, out, least_pivot):
+    """out[t] = (M + alpha diag(F))^-1 right[t], alpha = alphas[of_target[t]]; M is overwritten.
+
+    False where a pivot is that small against its diagonal entry: digits of the solution would be lost."""
+    diagonal = np.diag(M).copy()
+    for k, alpha in enumerate(alphas):
+        A = M if k == len(alphas) - 1 else M.copy()
+        shifted = diagonal + alpha * F
+        A[np.diag_indices_from(A)] = shifted
+        factor, failed = dpotrf(A.T, lower=0, clean=0, overwrite_a=1)
+        if failed or np.any(np.diag(factor) ** 2 <= least_pivot * shifted):
+            return False
+        here = of_target == k
+        out[here] = dpotrs(factor, np.asfortranarray(right[here].T), lower=0, overwrite_b=1)[0].T
+    return True
 
 
 def normal_residual(X, Y, coef, intercept, alphas, penalty=None, *, weight=None, fit_intercept=True, n_threads=None):
