@@ -1,19 +1,31 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`,
-`RidgeClassifier`), regularisation paths
-(`regularization_path`, `lasso_path`, `enet_path`), dense or sparse X.
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`, `RidgeCV`,
+`RidgeClassifier`, `RidgeClassifierCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
+`ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
 from fastreg.crossval import CrossValidatedPath
-from fastreg.estimators import ElasticNet, ElasticNetCV, Lasso, LassoCV, Ridge, RidgeClassifier, ridge_regression
+from fastreg.estimators import (
+    ElasticNet,
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
+    ridge_regression,
+)
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
+from fastreg.ridge_path import CrossValidatedRidgePath, RidgePath, ridge_path
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CrossValidatedPath",
+    "CrossValidatedRidgePath",
     "ElasticNet",
     "ElasticNetCV",
     "InformationPath",
@@ -21,10 +33,14 @@ __all__ = [
     "LassoCV",
     "RegularizationPath",
     "Ridge",
+    "RidgeCV",
     "RidgeClassifier",
+    "RidgeClassifierCV",
+    "RidgePath",
     "enet_path",
     "lasso_path",
     "regularization_path",
+    "ridge_path",
     "ridge_regression",
     "show_versions",
 ]

@@ -107,6 +107,12 @@ def check_weight(sample_weight, n):
     return weight
 
 
+def check_weight_values(sample_weight, n):
+    """Sample weights whose scale counts: an array of shape (n,), or None for ones."""
+    weight = check_weight(sample_weight, n)
+    return np.full(n, float(sample_weight)) if weight is None and sample_weight is not None else weight
+
+
 def check_per_feature(value, name, p, default):
     """A number or an array of shape (p,), without NaN, as float64."""
     if value is None:

@@ -27,6 +27,7 @@ LAYERS = {
     "solvers": 2,
     "checks": 3,
     "path": 3,
+    "ridge_path": 3,
     "selection": 3,
     "criteria": 3,
     "crossval": 3,

@@ -2,5 +2,7 @@
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
+from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "Ridge", "RidgeClassifier", "ridge_regression"]
+__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
+           "ridge_regression"]

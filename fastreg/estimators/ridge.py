@@ -16,7 +16,7 @@ from fastreg.checks import (
     check_number,
     check_penalty_options,
     check_threads,
-    check_weight,
+    check_weight_values,
 )
 from fastreg.estimators.elastic_net import LinearRegressorMixin
 from fastreg.solvers.linear import Penalty
@@ -81,12 +81,6 @@ class RidgeBase(BaseEstimator):
         return normal_residual(X, Y, np.atleast_2d(self.coef_), self.intercept_,
                                check_target_alphas(self.alpha, Y.shape[1]), penalty,
                                weight=check_weight_values(sample_weight, X.shape[0]), **settings)
-
-
-def check_weight_values(sample_weight, n):
-    """Sample weights whose scale counts: an array of shape (n,), or None for ones."""
-    weight = check_weight(sample_weight, n)
-    return np.full(n, float(sample_weight)) if weight is None and sample_weight is not None else weight
 
 
 class Ridge(LinearRegressorMixin, RidgeBase):

@@ -199,6 +199,7 @@ cdef void _dense_rows_moments(Design d, const real *X, const Moments *of, Py_ssi
                               Py_ssize_t hi) noexcept nogil:
     cdef Py_ssize_t i, j, n = d.n, ld = d.stride
     cdef double w
+    memset(d.mean + lo, 0, (hi - lo) * sizeof(double))
     if d.centred:
         # sums about the first row, so that a large common level costs no digits
         for j in range(lo, hi):
@@ -327,6 +328,18 @@ cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, d
         for a in range(m):
             out[a * n + i] = (row[cols[a]] - d.mean[cols[a]]) * (1 if d.root == NULL else d.root[i])
     return 0
+
+
+cdef void _load_as_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                        Py_ssize_t ld, double *out) noexcept nogil:
+    """m rows of sqrt(s) (x - shift) by rows, ld apart, of X stored by rows: nothing is turned round."""
+    cdef Py_ssize_t i, j, at
+    cdef double root
+    for i in range(m):
+        at = rows[i] if rows != NULL else i0 + i
+        root = 1 if d.root == NULL else d.root[at]
+        for j in range(d.p):
+            out[i * ld + j] = (X[at * d.stride + j] - shift[j]) * root
 
 
 cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,

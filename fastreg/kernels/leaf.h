@@ -244,6 +244,30 @@ FR_LEAF double fr_vdot(ptrdiff_t n, const double *x, const double *y) {
     for (ptrdiff_t i = 0; i < n; i++) s += x[i] * y[i];
     return s;
 }
+/* sum_i e_i^2 of leave-one-out errors e_i = (y[i] - fit[i]) / (own[i] - h[i]), which go to out unless it is NULL. A
+ * row that the fit passes through keeps a denominator of rounding size. */
+FR_LEAF double fr_loo(ptrdiff_t n, const double *y, const double *fit, const double *own, const double *h,
+                      ptrdiff_t step, double *out) {
+    double s = 0;
+    if (out == NULL) {
+        FR_PRAGMA(omp simd reduction(+:s))
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double room = own[i] - h[i];
+            room = room > 4.5e-16 ? room : 4.5e-16;
+            double e = (y[i] - fit[i]) / room;
+            s += e * e;
+        }
+        return s;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double room = own[i] - h[i];
+        room = room > 4.5e-16 ? room : 4.5e-16;
+        double e = (y[i] - fit[i]) / room;
+        out[i * step] = e;
+        s += e * e;
+    }
+    return s;
+}
 /* dots[k] += x_k'v and sums[k] += x_k'1 for four columns of leading dimension ld, read once */
 FR_LEAF void fr_dotsum4(ptrdiff_t n, const double *x, ptrdiff_t ld, const double *v, double *dots, double *sums) {
     const double *x1 = x + ld, *x2 = x + 2 * ld, *x3 = x + 3 * ld;

@@ -65,6 +65,8 @@ cdef extern from "leaf.h" nogil:
                   const double *x3, double *y) noexcept
     void fr_axpy(Py_ssize_t n, double a, const double *x, double *y) noexcept
     double fr_vdot(Py_ssize_t n, const double *x, const double *y) noexcept
+    double fr_loo(Py_ssize_t n, const double *y, const double *fit, const double *own, const double *h,
+                  Py_ssize_t step, double *out) noexcept
     void fr_dotsum4(Py_ssize_t n, const double *x, Py_ssize_t ld, const double *v, double *dots,
                     double *sums) noexcept
     double fr_maxabs(Py_ssize_t n, const double *x) noexcept

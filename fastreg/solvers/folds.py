@@ -86,7 +86,7 @@ def parts_of(sets, n):
 
 
 class KnownFolds:
-    """Moments of all training sets, and squared errors on all test sets, from one pass over dense X.
+    """Moments of all training sets, and squared errors on all test sets, from one pass over X.
 
     `sums` belongs to all columns of Y; `target` gives what one of them needs, with the methods below.
     """
@@ -98,7 +98,8 @@ class KnownFolds:
         self.shift = np.zeros(X.shape[1])
         self.levels = np.zeros(Y.shape[1])
         if fit_intercept:
-            self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
+            if not sp.issparse(X):
+                self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
             self.levels = np.average(Y, axis=0, weights=weight)
         design = as_design(X, weight, fit_intercept, n_threads)
         with single_threaded_blas:
@@ -122,18 +123,23 @@ class KnownFolds:
         means = S[:p, -1] / weight if self.centred else np.zeros(p)
         raw = np.diag(S)[:p]
         gram = (S[:p, :p] - weight * np.outer(means, means)) * scale
-        xy = (S[:p, p] - means * S[p, -1]) * scale
+        xy = (S[p:-1, :p] - S[p:-1, -1:] * means) * scale
         norms = np.sqrt(np.maximum(np.diag(gram), 0))
         # constant: nothing is left but the rounding of the values or of the sums
         norms[norms <= 32 * np.finfo(float).eps * np.abs(self.shift + means) * np.sqrt(self.n)] = 0
         norms[raw - weight * means**2 <= 64 * np.finfo(float).eps * raw] = 0
-        return Moments(np.ascontiguousarray(gram), np.ascontiguousarray(xy[None]),
+        return Moments(np.ascontiguousarray(gram), np.ascontiguousarray(xy),
                        np.ascontiguousarray((self.shift + means) * self.centred), norms)
+
+    def weight_and_levels(self, counts):
+        """Sum of the weights of a union of parts, and the means of its targets (0 without intercept)."""
+        last = counts.astype(np.float64) @ self.sums[:, -1]
+        return last[-1], self.levels + last[len(self.shift):-1] / last[-1] * self.centred
 
     def mean_products(self, counts, coefs, intercepts, n_sets):
         """Weighted mean products of errors on a union of parts, as the function `mean_products` gives them."""
         S = np.tensordot(counts.astype(np.float64), self.sums, 1)
-        coefs = coefs.toarray()
+        coefs = coefs.toarray() if sp.issparse(coefs) else coefs
         v = np.vstack([-coefs, np.ones(len(intercepts)), self.levels - intercepts - self.shift @ coefs])
         return _products(v, S @ v, n_sets) / S[-1, -1]
 

@@ -1,0 +1,469 @@
+"""RidgeCV and RidgeClassifierCV."""
+import warnings
+from inspect import signature
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+
+from fastreg.checks import check_flag, check_threads, check_weight_values
+from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
+from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
+from fastreg.solvers.folds import as_folds
+
+# What a fit with other parameters may not set.
+OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "cv_results_", "coef_", "intercept_", "df_")
+
+
+class _GivenRegressor(RegressorMixin, BaseEstimator):
+    """Stands for a fit whose predictions are known: it predicts what it is given."""
+
+    def fit(self, X, y):
+        """Nothing is fitted."""
+        return self
+
+    def predict(self, X):
+        """What is given."""
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+class _GivenClassifier(RidgeLabelsMixin, BaseEstimator):
+    """The same of a classifier: it decides by the scores that it is given."""
+
+    def __init__(self, label_binarizer=None):
+        self.label_binarizer_ = self.label_binarizer = label_binarizer
+
+    def fit(self, X, y):
+        """Nothing is fitted."""
+        return self
+
+    def decision_function(self, X):
+        """What is given."""
+        return X[:, 0] if X.shape[1] == 1 else X
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+class _RidgeCVBase(BaseEstimator):
+    """Choosing alpha for numeric targets, whatever they stand for."""
+
+    def _choose(self, X, y, Y, weight, params):
+        """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
+        settings = self._check_parameters()
+        alphas = check_alphas(self.alphas, positive=self.cv is None)
+        settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
+        split_params, score_params = self._routed(weight, params)
+        for name in OPTIONAL_ATTRIBUTES:
+            vars(self).pop(name, None)
+        if self.cv is None:
+            fit = self._choose_by_rows(X, y, Y, alphas, weight, score_params, settings)
+        else:
+            folds = as_folds(self._splitter(y).split(X, y, **split_params), len(y))
+            fit = self._choose_by_folds(X, y, Y, np.sort(alphas)[::-1], folds, weight, score_params, settings)
+        if self.refit:
+            self._keep(fit, y)
+            self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
+        return self
+
+    def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings):
+        scorer = None if self.scoring is None else self._scorer()
+        each = self.alpha_per_target and Y.shape[1] > 1
+
+        def choose(sums, predictions):
+            if scorer is None:
+                scores = -sums / len(Y)
+                scores = scores if each else scores.mean(axis=0, keepdims=True)
+            else:
+                scores = self._score_rows(scorer, y, predictions, each, score_params)
+            best = [_first_best(of_target, alphas) for of_target in scores]
+            found = np.array([of_target[a] for of_target, a in zip(scores, best)])
+            self.best_score_ = found if each else float(found[0])
+            return np.array(best if each else best * Y.shape[1])
+
+        keep = None
+        if scorer is not None or self.store_cv_results:
+            keep = "errors" if scorer is None else "predictions"
+        at, fit, kept = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd", choose=choose,
+                                      keep=keep, **settings)
+        self.alpha_ = alphas[at] if each else float(alphas[at[0]])
+        fit.df = fit.df if each else fit.df[0]
+        if self.store_cv_results:
+            self.cv_results_ = kept[0] if y.ndim == 1 and not is_classifier(self) else kept.transpose(1, 0, 2).copy()
+        return fit
+
+    def _score_rows(self, scorer, y, predictions, each, score_params):
+        """Scores of leave-one-out predictions: shape (n_targets or 1, n_alphas)."""
+        count = predictions.shape[2]
+        if each:
+            return [[scorer(self._given(1), of_target[:, a], y[:, t], **score_params) for a in range(count)]
+                    for t, of_target in enumerate(predictions)]
+        given = self._given(len(predictions))
+        return [[scorer(given, predictions[..., a].T, y, **score_params) for a in range(count)]]
+
+    def _choose_by_folds(self, X, y, Y, alphas, folds, weight, score_params, settings):
+        score = None
+        if self.scoring is not None or self._metric != "r2":
+            scorer = self._scorer()
+
+            def score(coef, intercept, test):
+                model = self._fitted(coef, intercept, y)
+                here = {name: _rows_of(value, test, len(y)) for name, value in score_params.items()}
+                return scorer(model, X[test], y[test], **here)
+
+        path, fit = cross_validate_ridge(
+            X, Y, folds, alphas, weight=weight, selection_rule=self.selection_rule, scorer=score,
+            metric=self._metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
+        self.cv_path_ = path
+        self.alpha_, self.alpha_1se_ = float(alphas[path.chosen]), float(alphas[path.best_1se])
+        self.best_score_ = float(path.mean[path.chosen])
+        if fit is not None:
+            fit.df = fit.df[path.chosen]
+        return fit
+
+    def _splitter(self, y):
+        # here: it would double the time of `import fastreg`
+        from sklearn.model_selection import check_cv
+
+        return check_cv(self.cv, y, classifier=is_classifier(self))
+
+    def _scorer(self):
+        """scikit-learn's scorer; without `scoring` the one that folds have, which asks for weights where metadata
+        routing is enabled."""
+        from sklearn.metrics import check_scoring, get_scorer
+
+        if self.scoring is None:
+            scorer = get_scorer(self._metric)
+            return scorer.set_score_request(sample_weight=True) if get_config()["enable_metadata_routing"] else scorer
+        return check_scoring(self, scoring=self.scoring)
+
+    def _routed(self, weight, params):
+        """What goes to the splitter and to the scorer."""
+        given = {} if weight is None else {"sample_weight": weight}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params, **given)
+            return routed.splitter.split, routed.scorer.score
+        if params:
+            raise ValueError(f"fit got {sorted(params)}, which only metadata routing can pass on: enable it by "
+                             "sklearn.set_config(enable_metadata_routing=True).")
+        if given and self.cv is not None and self.scoring is not None and not _takes_weights(self._scorer()):
+            warnings.warn(f"The scorer {self.scoring!r} takes no sample_weight: weights count in training alone.",
+                          UserWarning, stacklevel=3)
+            given = {}
+        return {}, given
+
+    def get_metadata_routing(self):
+        """Who receives which of fit's extra arguments: the scorer (``sample_weight``) and the splitter (``groups``).
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        return MetadataRouter(owner=self).add_self_request(self).add(
+            scorer=self._scorer(), method_mapping=MethodMapping().add(caller="fit", callee="score")).add(
+            splitter=self._splitter(None), method_mapping=MethodMapping().add(caller="fit", callee="split"))
+
+    def _check_parameters(self):
+        if self.gcv_mode not in (None, "auto", "svd", "eigen"):
+            raise ValueError(f"gcv_mode must be 'auto', 'svd', 'eigen' or None, got {self.gcv_mode!r}.")
+        if self.selection_rule not in ("min", "1se"):
+            raise ValueError(f"selection_rule must be 'min' or '1se', got {self.selection_rule!r}.")
+        check_flag(self.refit, "refit")
+        for name in ("store_cv_results", "alpha_per_target"):
+            if check_flag(getattr(self, name), name) and self.cv is not None:
+                raise ValueError(f"{name}=True is for leave-one-out: it cannot go with cv.")
+        if self.cv is None and self.selection_rule == "1se":
+            raise ValueError("selection_rule='1se' needs folds: give cv.")
+        return {
+            "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
+            "standardize": check_flag(self.standardize, "standardize"),
+            "n_threads": check_threads(self.n_threads),
+        }
+
+
+class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
+    """Ridge regression with alpha chosen by exact leave-one-out or by folds.
+
+    For every alpha, minimises over w and b::
+
+        sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
+
+    s are sample weights, f penalty factors (1 by default). One eigendecomposition serves every alpha and every target,
+    and leave-one-out; folds are sums over parts of one reading of X, or parts of one kernel.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,) or float, default=(0.1, 1.0, 10.0)
+        Positive; with `cv`, 0 is least squares.
+    fit_intercept : bool, default=True
+        Fit b, which is not penalised, for dense and sparse X alike.
+    scoring : str, callable or None
+        A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the error
+        of the fit without row i; with `cv` the mean of R2 over folds.
+    cv : int, splitter, iterable of splits or None
+        None: leave-one-out. Otherwise as in scikit-learn; training and test sets may overlap, differ in size and
+        repeat rows.
+    gcv_mode : {'auto', 'svd', 'eigen'} or None
+        How leave-one-out decomposes X: 'auto', 'eigen' and None by the eigenvectors of X'X or of XX', as has fewer
+        rows; 'svd' by orthogonal transformations of dense X alone, blocks of rows at a time, which keeps the digits of
+        directions of little variance (sparse X: as 'eigen').
+    store_cv_results : bool, default=False
+        Keep `cv_results_`; with leave-one-out alone.
+    alpha_per_target : bool, default=False
+        Choose an alpha for each column of y; with leave-one-out alone.
+    selection_rule : {'min', '1se'}, default='min'
+        Best mean score, or, with `cv`, the largest alpha within one standard error of it.
+    refit : bool, default=True
+        Fit all rows at the chosen alpha.
+    penalty_factor : float, array-like of shape (n_features,) or None
+        Multiplies alpha per feature, positive: inf excludes a feature.
+    standardize : bool, default=False
+        Penalise ``w_j * sd_j``, sd_j the (weighted) standard deviation of feature j in the rows fitted, about its mean
+        with an intercept and about 0 without; in leave-one-out, in all rows.
+    n_threads : int or None
+        None: as many as OpenMP would use, one inside somebody's worker threads. Results do not depend on it.
+
+    Attributes
+    ----------
+    alpha_ : float or ndarray of shape (n_targets,)
+        The chosen penalty; where means are equal, the larger one.
+    best_score_ : float or ndarray of shape (n_targets,)
+        The mean score there.
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    intercept_ : float or ndarray of shape (n_targets,)
+    df_ : float or ndarray of shape (n_targets,)
+        Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X
+        is sparse and too large to tell.
+    cv_results_ : ndarray of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas)
+        With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out predictions, in the order of
+        `alphas`.
+    cv_path_ : CrossValidatedRidgePath
+        With `cv`: scores, their mean and standard error, what was chosen and why, and a plot.
+    alpha_1se_ : float
+        With `cv`: the largest alpha within one standard error of the best mean score.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had names for all its features.
+
+    See Also
+    --------
+    RidgeClassifierCV : For labels.
+    fastreg.ridge_path : Coefficients at every alpha.
+
+    Notes
+    -----
+    Sample weights weigh the training rows, the errors of leave-one-out and, in R2 or any scorer that takes them, the
+    test rows of each fold. Where metadata routing is enabled, it decides what a scorer receives.
+
+    References
+    ----------
+    Leave-one-out by the hat matrix: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed.,
+    section 7.10; Rifkin and Lippert, "Notes on regularized least squares", MIT-CSAIL-TR-2007-025.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import RidgeCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = RidgeCV(alphas=[1e-3, 1e-2, 1e-1, 1]).fit(X, y)
+    >>> round(model.score(X, y), 2)
+    0.52
+    """
+
+    _metric = "r2"
+
+    def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, gcv_mode=None,
+                 store_cv_results=False, alpha_per_target=False, selection_rule="min", refit=True,
+                 penalty_factor=None, standardize=False, n_threads=None):
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.gcv_mode = gcv_mode
+        self.store_cv_results = store_cv_results
+        self.alpha_per_target = alpha_per_target
+        self.selection_rule = selection_rule
+        self.refit = refit
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None, **params):
+        """Choose alpha, and fit.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
+            modified, centred or made dense. Other types are converted once.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), float or None
+            Non-negative; not rescaled: doubling them is halving alpha.
+        **params : dict
+            For the splitter and the scorer, where scikit-learn's metadata routing is enabled.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
+            and 5000 columns; the message says which.
+        """
+        X, y = self._check_data(X, y)
+        Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        return self._choose(X, y, Y, check_weight_values(sample_weight, len(y)), params)
+
+    def _keep(self, fit, y):
+        self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
+        self.intercept_ = fit.intercept
+        if y.ndim == 1 or not self.fit_intercept:
+            self.intercept_ = float(fit.intercept[0]) if self.fit_intercept else 0.0
+
+    def _given(self, n_targets):
+        return _GivenRegressor()
+
+    def _fitted(self, coef, intercept, y):
+        model = Ridge()
+        model.n_features_in_ = coef.shape[1]
+        model.coef_, model.intercept_ = (coef[0], intercept[0]) if y.ndim == 1 else (coef, intercept)
+        return model
+
+
+class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
+    """RidgeClassifier with alpha chosen by exact leave-one-out or by folds.
+
+    Labels are targets of -1 and 1, one for each class (one for two classes). For every alpha, minimises for each target
+    over w and b::
+
+        sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,) or float, default=(0.1, 1.0, 10.0)
+        Positive; with `cv`, 0 is least squares.
+    fit_intercept : bool, default=True
+        Fit b, for dense and sparse X alike.
+    scoring : str, callable or None
+        A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the errors
+        of the targets without row i; with `cv` the mean accuracy over folds.
+    cv : int, splitter, iterable of splits or None
+        None: leave-one-out. A number: so many folds, stratified by class.
+    class_weight : dict, 'balanced' or None
+        Multiplies the sample weights by class, as in scikit-learn.
+    store_cv_results : bool, default=False
+        Keep `cv_results_`; with leave-one-out alone.
+    selection_rule, refit, penalty_factor, standardize, n_threads
+        As for RidgeCV.
+
+    Attributes
+    ----------
+    alpha_, best_score_ : float
+        The chosen penalty (where means are equal, the larger one) and the mean score there.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    intercept_ : float or ndarray of shape (1,) or (n_classes,)
+    classes_ : ndarray of shape (n_classes,)
+    cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
+        With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
+    df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
+        As for RidgeCV.
+
+    See Also
+    --------
+    RidgeCV : The regression itself.
+
+    References
+    ----------
+    As for RidgeCV.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from fastreg import RidgeClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> round(RidgeClassifierCV().fit(X, y).score(X, y), 2)
+    0.96
+    """
+
+    _metric = "accuracy"
+    alpha_per_target = False
+    gcv_mode = None
+
+    def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, class_weight=None,
+                 store_cv_results=False, selection_rule="min", refit=True, penalty_factor=None, standardize=False,
+                 n_threads=None):
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.class_weight = class_weight
+        self.store_cv_results = store_cv_results
+        self.selection_rule = selection_rule
+        self.refit = refit
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None, **params):
+        """Choose alpha, and fit.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            As for RidgeCV.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels; two-dimensional where each sample may have several.
+        sample_weight : array-like of shape (n_samples,), float or None
+            Non-negative; not rescaled: doubling them is halving alpha.
+        **params : dict
+            For the splitter and the scorer, where scikit-learn's metadata routing is enabled.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for RidgeCV.
+        """
+        X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
+        return self._choose(X, np.asarray(y), Y, weight, params)
+
+    def _keep(self, fit, y):
+        self.coef_ = fit.coef
+        self.intercept_ = fit.intercept if self.fit_intercept else 0.0
+
+    def _given(self, n_targets):
+        return _GivenClassifier(self.label_binarizer_)
+
+    def _fitted(self, coef, intercept, y):
+        model = RidgeClassifier()
+        model.n_features_in_, model.label_binarizer_ = coef.shape[1], self.label_binarizer_
+        model.coef_, model.intercept_ = coef, intercept
+        return model
+
+
+def _first_best(scores, alphas):
+    """Index of the largest score, ties going to the larger alpha; NaN is none."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if np.isnan(scores).all():
+        raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
+    best = np.flatnonzero(scores == np.nanmax(scores))
+    return int(best[np.argmax(alphas[best])])
+
+
+def _takes_weights(scorer):
+    return "sample_weight" in signature(getattr(scorer, "_score_func", scorer)).parameters
+
+
+def _rows_of(value, rows, n):
+    """Those rows of a value that has one for each sample; others as they are."""
+    return np.asarray(value)[rows] if hasattr(value, "__len__") and len(value) == n else value
