@@ -10,7 +10,7 @@ from problems import STORAGES
 from referee import Referee
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg import ElasticNet, Lasso
+from fastreg import ElasticNet, Lasso, Ridge
 
 SETS = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text())
 # what a centred, scaled Gram with one refinement on the residual reaches, less a digit or so; Filip is beyond a Gram
@@ -55,3 +55,17 @@ def test_filip_is_certified():
     assert gap <= model.dual_gap_ / referee.p0 + 1e-10, "the reported gap is no bound"
     assert caught or model.dual_gap_ <= 2.1e-12 * referee.p0, "a gap above tol without a warning"
     assert abs(model.score(X, y) - entry["r2"]) <= 5e-3  # ten powers in double precision: no Gram sees them all
+
+
+RIDGE_DIGITS = DIGITS | {"Filip": 6, "Wampler1": 8, "Wampler2": 9, "Wampler3": 8, "Wampler4": 8, "Wampler5": 6}
+
+
+@pytest.mark.parametrize("storage", ["C", "F", "csc_matrix"])
+@pytest.mark.parametrize("name", RIDGE_DIGITS)
+def test_least_squares_by_ridge(name, storage):
+    X, y, entry = load(name)
+    model = Ridge(0.0, fit_intercept=entry["intercept"]).fit(STORAGES[storage](X), y)
+    beta = np.r_[[model.intercept_] if entry["intercept"] else [], model.coef_]
+    reached = digits(beta, entry["beta"])
+    print(f"{name:9s} Ridge      {storage:10s} {reached:5.1f} digits ({model.solver_})")
+    assert reached >= RIDGE_DIGITS[name]

@@ -417,6 +417,14 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
     ------
     ValueError, TypeError
         Where an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import ridge_regression
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> ridge_regression(X, y - y.mean(), 1.0).round(1)[:3].tolist()
+    [29.5, -83.2, 306.4]
     """
     check_flag(check_input, "check_input")
     model = Ridge(alpha, fit_intercept=check_flag(return_intercept, "return_intercept"), max_iter=max_iter, tol=tol,

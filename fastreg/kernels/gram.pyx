@@ -1,5 +1,6 @@
 """X'X and XX' of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring
 afterwards costs no digits."""
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
 from libc.math cimport sqrt
@@ -80,6 +81,8 @@ cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bi
     cdef bint rows = d.kind == DENSE_ROWS
     cdef double *B
     while j0 < hi:
+        with gil:
+            PyErr_CheckSignals()
         m = <int> min(width, hi - j0)
         if raw:
             m = <int> min(2048, hi - j0)
@@ -123,25 +126,27 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
         free(u.buffer)
         with gil:
             raise MemoryError()
-    if u.direct:
-        _run_lanes(d, &u)
-        if d.centred and _high_level(d, &u):
-            u.direct = False
-            grow(<void **> &u.buffer, u.lanes * u.rows * q * sizeof(double))
-            memset(u.total, 0, u.lanes * q * q * sizeof(double))
-    if not u.direct:
-        if d.centred:
-            _approximate_mean(d, &u)
-        _run_lanes(d, &u)
-    _centre_gram(d, &u, G, Q)
+    try:
+        if u.direct:
+            _run_lanes(d, &u)
+            if d.centred and _high_level(d, &u):
+                u.direct = False
+                grow(<void **> &u.buffer, u.lanes * u.rows * q * sizeof(double))
+                memset(u.total, 0, u.lanes * q * q * sizeof(double))
+        if not u.direct:
+            if d.centred:
+                _approximate_mean(d, &u)
+            _run_lanes(d, &u)
+        _centre_gram(d, &u, G, Q)
+    finally:
+        free(u.shift)
+        free(u.total)
+        free(u.buffer)
     d.mark_constant(d.own())
-    free(u.shift)
-    free(u.total)
-    free(u.buffer)
     return 0
 
 
-cdef void _run_lanes(Design d, Sums *u) noexcept nogil:
+cdef int _run_lanes(Design d, Sums *u) except -1 nogil:
     cdef Py_ssize_t lane, per = (d.n + u.lanes - 1) // u.lanes
     if u.lanes > 1 and d.threads(<double> d.n * u.p * u.p) > 1:
         for lane in prange(u.lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
@@ -151,6 +156,7 @@ cdef void _run_lanes(Design d, Sums *u) noexcept nogil:
             _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
     for lane in range(1, u.lanes):
         fr_axpy(u.q * u.q, 1., u.total + lane * u.q * u.q, u.total)
+    return 0
 
 
 cdef bint _high_level(Design d, const Sums *u) noexcept nogil:
@@ -184,7 +190,7 @@ cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
         u.shift[j] = s / w
 
 
-cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
     cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1, it = <int> u.t, n = <int> d.n
@@ -194,6 +200,8 @@ cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py
     cdef double *ones = B if u.direct else NULL
     cdef double *X
     while i0 < hi:
+        with gil:
+            PyErr_CheckSignals()
         m = min(u.rows, hi - i0)
         im = <int> m
         if not u.direct:
@@ -222,6 +230,7 @@ cdef void _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py
             dgemm('T', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
             dgemv('T', &im, &ip, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
         i0 += m
+    return 0
 
 
 cdef void _centre_gram(Design d, const Sums *u, double *G, double *Q) noexcept nogil:

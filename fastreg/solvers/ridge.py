@@ -14,17 +14,15 @@ from scipy.linalg import eigh, lstsq, qr
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
-from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.gram import gram_of, kernel_of, reads_directly
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
+from fastreg.solvers.sparse_gram import MOST_DENSE, sparse_gram, sparse_kernel
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
 # and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.
 FLOPS, DENSE_RATE, SPARSE_RATE, OUTER_RATE = 4e10, 1.2e9, 3e8, 8e8
-# Features up to which sparse X may have a dense Gram matrix (and rows, a kernel), whatever its cost.
-MOST_DENSE = 4000
 # Diagonal entry that keeps a coefficient at zero in conjugate gradients.
 EXCLUDED = 1e200
 # Products a sparse problem is expected to need by conjugate gradients.
@@ -137,6 +135,8 @@ class _Problem:
 
     # ---- direct ------------------------------------------------------------------------------------------------------
     def _direct(self):
+        if np.min(self.alphas) == 0 and self.n * self.p <= EXACT:
+            return self._least_squares()         # nothing but X itself has all the digits
         if self.p <= self.n or (self.factor == 0).any():
             return self._primal()
         return self._dual()
@@ -160,7 +160,8 @@ class _Problem:
     def _gram(self):
         """(X'X, X'Y, factors of alpha) of the columns that count, these columns or None for all, and the means."""
         if self.sparse:
-            G, Q, means, norms = self._sparse_gram()
+            Y = self.targets if self.weight is None else np.ascontiguousarray((self.Y - self.y_mean).T)
+            G, Q, means, norms = sparse_gram(self.X, Y, self.weight, self.fit_intercept, self.n_threads)
         else:
             G, Q = gram_of(self.design, self.targets)
             means, norms = self.design.means, self.design.norms
@@ -169,26 +170,6 @@ class _Problem:
         if active is not None:
             G, Q, F = G[np.ix_(active, active)], Q[:, active], F[active]
         return G, Q, F, active, means
-
-    def _sparse_gram(self):
-        """(X'X, X'Y, means, norms), centred, from sums over the rows."""
-        X = self.X if self.X.format == "csr" or self.X.has_sorted_indices else self.X.sorted_indices()
-        design = as_design(X, self.weight, False, self.n_threads)
-        parts, n_parts = row_parts(self.n, X.nnz * X.nnz / self.n)
-        Y = self.targets if self.weight is None else np.ascontiguousarray((self.Y - self.y_mean).T)
-        sums = part_sums(design, Y, parts, n_parts)
-        S = sums[0] if n_parts == 1 else sums.sum(axis=0)
-        p = self.p
-        check_finite(self.X, S[:p, -1])
-        means = S[:p, -1] / self.n if self.fit_intercept else np.zeros(p)
-        G = S[:p, :p].copy()
-        squares = np.diag(G).copy()
-        if self.fit_intercept:
-            for j in range(0, p, 256):              # row blocks: no second p x p matrix
-                G[j:j + 256] -= np.multiply.outer(self.n * means[j:j + 256], means)
-        norms = np.sqrt(np.maximum(np.diag(G), 0))
-        norms[np.diag(G) <= 64 * np.finfo(float).eps * squares] = 0
-        return G, S[p:-1, :p] - np.outer(S[p:-1, -1], means), means, norms
 
     def _diagonal(self, norms):
         """(factors of alpha for every column, the columns that count or None for all)."""
@@ -205,7 +186,7 @@ class _Problem:
         if raw is None:
             F, active, inverse = self._inverse()
             plain = active is None and np.all(F == 1)
-            K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, None if plain else inverse)
+            K = self._kernel(inverse, plain)
         else:
             K, level = raw
         A = np.empty_like(self.targets)
@@ -255,18 +236,11 @@ class _Problem:
         np.divide(1, F, out=inverse, where=(norms > 0) & np.isfinite(F))
         return F, active, inverse
 
-    def _sparse_kernel(self, inverse):
-        """X F^-1 X', centred and weighted, from sums over the columns."""
-        X = self.X if self.X.format == "csc" or self.X.has_sorted_indices else self.X.sorted_indices()
-        across = as_design(X.T, inverse, False, self.n_threads)
-        parts, n_parts = row_parts(self.p, X.nnz * X.nnz / self.p)
-        K = part_sums(across, np.zeros((0, self.p)), parts, n_parts).sum(axis=0)[:-1, :-1]
-        if self.fit_intercept:
-            share = np.full(self.n, 1 / self.n) if self.weight is None else self.weight / self.n
-            level = K @ share
-            K = K - level[:, None] - level + share @ level
-        root = np.ones(self.n) if self.weight is None else np.sqrt(self.weight)
-        return np.ascontiguousarray(K * root[:, None] * root)
+    def _kernel(self, inverse, plain=False):
+        """X F^-1 X', centred and weighted."""
+        if self.sparse:
+            return sparse_kernel(self.X, inverse, self.weight, self.fit_intercept, self.n_threads)
+        return kernel_of(self.design, None if plain else inverse)
 
     # ---- singular to rounding ----------------------------------------------------------------------------------------
     def _orthogonal(self):
@@ -334,7 +308,7 @@ class _Problem:
 
     def _eigen_dual(self):
         inverse = self._inverse()[2]
-        K = self._sparse_kernel(inverse) if self.sparse else kernel_of(self.design, inverse)
+        K = self._kernel(inverse)
         values, vectors = eigh(K, overwrite_a=True, check_finite=False)
         values = values + self.alphas[:, None]
         kept = values > self.n * np.finfo(float).eps * values[:, -1:]

@@ -16,14 +16,13 @@ from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
+from fastreg.solvers.sparse_gram import MOST_DENSE, sparse_kernel
 from fastreg.solvers.spectrum import (
-    LARGEST,
     DualSpectrum,
     PrimalSpectrum,
     Problem,
     column_scale,
     prefers_dual,
-    sparse_kernel,
 )
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
@@ -148,7 +147,7 @@ class _KernelFolds(_Folds):
         check_finite(self.X, self.design.norms)
         self.scale = column_scale(self.factor, self.design.norms, len(self.Y), False)
         if sp.issparse(self.X):
-            self.kernel = sparse_kernel(self.X, self.design.means, self.scale)
+            self.kernel = sparse_kernel(self.X, self.scale**2, None, self.fit_intercept, self.n_threads)
         else:
             self.kernel = kernel_of(self.design, None if np.all(self.scale == 1) else self.scale**2)
 
@@ -265,7 +264,7 @@ def fold_fits(X, Y, folds, *, weight, fit_intercept, factor, standardize, n_thre
         room = 2**31 if sp.issparse(X) else 2 * X.nbytes + 2**28
         if part is not None and 8 * len(counts) * (p + Y.shape[1] + 1) ** 2 <= room:
             return _SummedFolds(part, counts, *rest, n_jobs=n_jobs)
-    if n <= (FEW_ROWS if sp.issparse(X) else LARGEST) and n <= 2 * p and not standardize:
+    if n <= (FEW_ROWS if sp.issparse(X) else MOST_DENSE) and n <= 2 * p and not standardize:
         return _KernelFolds(*rest)
     if sp.issparse(X) and p > FEW_COLUMNS:
         return _KrylovFolds(*rest)

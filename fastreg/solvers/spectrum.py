@@ -9,15 +9,12 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
-from fastreg.kernels.folds import part_sums
 from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, correlate
 from fastreg.kernels.loo import loo_sums
 from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
+from fastreg.solvers.sparse_gram import EPS, MOST_DENSE, sparse_gram, sparse_kernel
 
-EPS = np.finfo(float).eps
-# Rows or columns of sparse X up to which it is worth an n x n or p x p array.
-LARGEST = 5000
 # Bytes of a block of rows.
 BLOCK = 2**25
 
@@ -324,9 +321,9 @@ class Problem:
         n, p = self.X.shape
         dual = prefers_dual(self.rows, n, p)
         if sp.issparse(self.X):
-            if min(n, p) > LARGEST:
+            if min(n, p) > MOST_DENSE:
                 return None
-            dual = n <= LARGEST and (dual or p > LARGEST)
+            dual = n <= MOST_DENSE and (dual or p > MOST_DENSE)
             accurate = False
         return (self._dual if dual else self._primal)(factor, standardize, accurate)
 
@@ -339,7 +336,9 @@ class Problem:
         if accurate:
             column_moments(self.design, self.targets * self.root)
         elif sp.issparse(self.X):
-            gram, xy = self._sparse_gram()
+            Y = self.targets if self.weight is None else self.targets / np.where(self.root > 0, self.root, 1)
+            gram, xy, means, norms = sparse_gram(self.X, Y, self.weight, self.fit_intercept, self.n_threads)
+            self.design.means[:], self.design.norms[:] = means, norms
         else:
             gram, xy = gram_of(self.design, self.targets)
         check_finite(self.X, self.design.norms)
@@ -350,13 +349,6 @@ class Problem:
         blocks = (np.hstack([(self.X[i:i + step] - self.design.means) * self.root[i:i + step, None] * scale,
                              self.targets[:, i:i + step].T]) for i in range(0, n, step))
         return PrimalSpectrum.of_triangle(triangle(blocks), squares, scale, *self._rest())
-
-    def _sparse_gram(self):
-        p = self.design.p
-        xy = column_moments(self.design, self.targets * self.root)
-        sums = part_sums(self.design, self.targets, np.zeros(self.design.n, dtype=np.int32), 1)[0]
-        means = self.design.means
-        return sums[:p, :p] - sums[-1, -1] * np.outer(means, means), xy
 
     def _dual(self, factor, standardize, accurate):
         n, p = self.X.shape
@@ -370,7 +362,7 @@ class Problem:
                       for j in range(0, p, step))
             return DualSpectrum.of_triangle(triangle(blocks), *rest)
         if sp.issparse(self.X):
-            kernel = sparse_kernel(self.X, self.design.means, scale) * self.root[:, None] * self.root
+            kernel = sparse_kernel(self.X, scale**2, self.weight, self.fit_intercept, self.n_threads)
         else:
             kernel = kernel_of(self.design, None if np.all(scale == 1) else scale**2)
         return DualSpectrum(kernel, *rest)
@@ -405,17 +397,3 @@ def triangle(blocks):
     for block in blocks:
         R = np.linalg.qr(block if R is None else np.vstack([R, block]), mode="r")
     return R
-
-
-def sparse_kernel(X, means, scale):
-    """Kernel (n x n) of the centred and scaled rows of sparse X, a block of dense rows at a time."""
-    n, p = X.shape
-    kernel = np.empty((n, n))
-    step = max(1, BLOCK // (8 * p))
-    for i in range(0, n, step):
-        kernel[i:i + step] = (X @ (X[i:i + step].toarray() * scale**2).T).T
-    level = X @ (scale**2 * means)
-    kernel -= level
-    kernel -= level[:, None]
-    kernel += (scale * means) @ (scale * means)
-    return kernel

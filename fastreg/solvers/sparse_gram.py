@@ -1,0 +1,68 @@
+"""X'X and XX' of sparse X with few columns or few rows, from sums over rows or columns: dense, p x p or n x n."""
+import numpy as np
+
+from fastreg.design import as_design
+from fastreg.kernels.folds import part_sums, row_parts
+
+# Rows or columns of sparse X up to which it is worth an n x n or p x p array.
+MOST_DENSE = 5000
+EPS = np.finfo(float).eps
+
+
+def sparse_gram(X, Y, weight, fit_intercept, n_threads):
+    """X'X, X'Y and the moments of the columns, in one pass.
+
+    Parameters
+    ----------
+    X : CSR or CSC
+        Columns that are not sorted are copied to sort them.
+    Y : ndarray of shape (n_targets, n)
+        Centred where an intercept is fitted, not weighted.
+    weight : ndarray of shape (n,) or None
+        Summing to n.
+
+    Returns
+    -------
+    gram : ndarray of shape (p, p)
+        Of the centred and weighted X.
+    xy : ndarray of shape (n_targets, p)
+    means, norms : ndarray of shape (p,)
+    """
+    n, p = X.shape
+    sums = _sums(X, Y, weight, n_threads)
+    means = sums[:p, -1] / n if fit_intercept else np.zeros(p)
+    gram, squares = sums[:p, :p].copy(), np.diag(sums)[:p]
+    with np.errstate(invalid="ignore"):               # whoever calls looks for NaN and infinity in the norms
+        for j in range(0, p if fit_intercept else 0, 256):      # row blocks: no second p x p array
+            gram[j:j + 256] -= np.multiply.outer(n * means[j:j + 256], means)
+        xy = sums[p:-1, :p] - np.outer(sums[p:-1, -1], means)
+    norms = np.sqrt(np.maximum(np.diag(gram), 0))
+    norms[np.diag(gram) <= 64 * EPS * squares] = 0
+    return gram, xy, means, norms
+
+
+def sparse_kernel(X, scale, weight, fit_intercept, n_threads):
+    """X diag(scale) X', rows centred and scaled by sqrt(weight), in one pass: shape (n, n).
+
+    `scale` has shape (p,); the rest as for `sparse_gram`."""
+    n = X.shape[0]
+    kernel = _sums(X.T, np.zeros((0, X.shape[1])), scale, n_threads)[:-1, :-1]
+    if fit_intercept:
+        share = np.full(n, 1 / n) if weight is None else weight / n
+        level = kernel @ share
+        kernel -= level
+        kernel -= (level - share @ level)[:, None]
+    if weight is not None:
+        root = np.sqrt(weight)
+        kernel *= root
+        kernel *= root[:, None]
+    return np.ascontiguousarray(kernel)
+
+
+def _sums(X, Y, weight, n_threads):
+    """Sums of products over all rows, formed by a few parts of them."""
+    if X.format == "csc" and not X.has_sorted_indices:
+        X = X.sorted_indices()
+    part, n_parts = row_parts(X.shape[0], X.nnz * X.nnz / X.shape[0])
+    sums = part_sums(as_design(X, weight, False, n_threads), Y, part, n_parts)
+    return sums[0] if n_parts == 1 else sums.sum(axis=0)
