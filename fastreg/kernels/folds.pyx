@@ -95,10 +95,13 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     cdef SparseRows rows
     cdef double *total
     cdef double *y = NULL            # the row's part of Y, and 1
-    cdef double *beside
+    cdef double *beside = NULL       # sums of its products with the columns, of each part: small enough for the cache
+    cdef double *of_column
     cdef double s
     memset(&rows, 0, sizeof(SparseRows))
     grow(<void **> &y, (T + 1) * sizeof(double))
+    grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
+    memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
     while i0 < d.n:
         m = min(step, d.n - i0)
         d.load_sparse_rows(i0, m, &rows)
@@ -114,9 +117,9 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
             for e in range(first, rows.start[i + 1]):
                 fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
                             total + rows.pos[e] * q)
-                beside = total + rows.pos[e] * q + d.p     # in the other triangle, where it is contiguous
+                of_column = beside + ((part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
                 for t in range(T + 1):
-                    beside[t] += s * rows.val[e] * y[t]
+                    of_column[t] += s * rows.val[e] * y[t]
             for t in range(T + 1):
                 total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
                 total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
@@ -124,9 +127,10 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     for i in range(lo, hi):
         for e in range(d.p):
             for t in range(T + 1):
-                sums[i, d.p + t, e] = sums[i, e, d.p + t]
+                sums[i, d.p + t, e] = beside[((i - lo) * d.p + e) * (T + 1) + t]
     sparse_rows_free(&rows)
     free(y)
+    free(beside)
     return 0
 
 
