@@ -14,11 +14,11 @@ from scipy.linalg import eigh, lstsq, qr
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
-from fastreg.kernels.gram import gram_of, kernel_of, reads_directly
+from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
-from fastreg.solvers.sparse_gram import MOST_DENSE, sparse_gram, sparse_kernel
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
 # and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.
@@ -182,13 +182,15 @@ class _Problem:
 
     def _dual(self):
         """(X F^-1 X' + alpha) a = y by Cholesky, w = F^-1 X'a."""
-        raw = self._raw_kernel()
-        if raw is None:
+        K = level = None
+        if self.weight is None and np.all(self.factor == 1) and not self.penalty.standardize:
+            K, level = raw_kernel(self.design, self.fit_intercept)
+        if K is None:
             F, active, inverse = self._inverse()
             plain = active is None and np.all(F == 1)
             K = self._kernel(inverse, plain)
         else:
-            K, level = raw
+            check_finite(self.X, np.diag(K))
         A = np.empty_like(self.targets)
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
         if len(distinct) > 8:
@@ -196,10 +198,10 @@ class _Problem:
             A[:] = (self.targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
         elif not _cholesky(K, distinct, 1.0, of_target, self.targets, A, self._least_pivot()):
             return self._orthogonal()
-        if raw is not None and self.fit_intercept:
+        if level is not None and self.fit_intercept:
             A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
         coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
-        if raw is None:
+        if level is None:
             return self._solution(coef if plain else coef * inverse, None, self.design.means, "cholesky_kernel")
         found = self._solution(coef, None, self.design.means, "cholesky_kernel")
         found.intercept -= A @ level             # the mean of X X'a, which takes no means of columns
@@ -208,23 +210,6 @@ class _Problem:
     def _least_pivot(self):
         """Relative pivot below which a matrix is not left to Cholesky: the alternative costs little on small X."""
         return 1e-8 if self.n * self.p <= EXACT else 8 * min(self.n, self.p) * np.finfo(float).eps
-
-    def _raw_kernel(self):
-        """(X X' with rows and columns centred, the means of its columns before), where X needs no preparation.
-
-        None where it does, or where the level of the rows would cost the kernel more than three digits."""
-        plain = self.weight is None and np.all(self.factor == 1) and not self.penalty.standardize
-        if not plain or not reads_directly(self.design):
-            return None
-        K = kernel_of(self.design, raw=True)
-        squares = np.diag(K).copy()
-        check_finite(self.X, squares)
-        if not self.fit_intercept:
-            return K, np.zeros(self.n)
-        level = K.mean(axis=0)
-        K -= level
-        K -= (level - level.mean())[:, None]
-        return (K, level) if np.all(np.diag(K) > 1e-3 * squares) else None
 
     def _inverse(self):
         """(factors, the columns that count or None for all, inverse factors: 0 where a column does not count)."""

@@ -14,9 +14,9 @@ from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
+from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
-from fastreg.solvers.sparse_gram import MOST_DENSE, sparse_kernel
 from fastreg.solvers.spectrum import (
     DualSpectrum,
     PrimalSpectrum,
@@ -146,10 +146,12 @@ class _KernelFolds(_Folds):
         column_moments(self.design, np.zeros((1, len(self.Y))))
         check_finite(self.X, self.design.norms)
         self.scale = column_scale(self.factor, self.design.norms, len(self.Y), False)
+        plain = bool(np.all(self.scale == 1))
+        self.kernel = raw_kernel(self.design, self.fit_intercept)[0] if plain else None
         if sp.issparse(self.X):
             self.kernel = sparse_kernel(self.X, self.scale**2, None, self.fit_intercept, self.n_threads)
-        else:
-            self.kernel = kernel_of(self.design, None if np.all(self.scale == 1) else self.scale**2)
+        elif self.kernel is None:
+            self.kernel = kernel_of(self.design, None if plain else self.scale**2)
 
     def _dual(self, f):
         """(DualSpectrum of training set f, its rows, roots of their weights, kernel of all rows less its mean)."""

@@ -12,8 +12,8 @@ from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, correlate
 from fastreg.kernels.loo import loo_sums
+from fastreg.solvers.grams import EPS, MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
-from fastreg.solvers.sparse_gram import EPS, MOST_DENSE, sparse_gram, sparse_kernel
 
 # Bytes of a block of rows.
 BLOCK = 2**25
@@ -364,7 +364,11 @@ class Problem:
         if sp.issparse(self.X):
             kernel = sparse_kernel(self.X, scale**2, self.weight, self.fit_intercept, self.n_threads)
         else:
-            kernel = kernel_of(self.design, None if np.all(scale == 1) else scale**2)
+            kernel, plain = None, bool(np.all(scale == 1))
+            if plain and self.weight is None:
+                kernel, _ = raw_kernel(self.design, self.fit_intercept)
+            if kernel is None:
+                kernel = kernel_of(self.design, None if plain else scale**2)
         return DualSpectrum(kernel, *rest)
 
     def _combiner(self, scale):

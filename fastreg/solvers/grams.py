@@ -1,8 +1,10 @@
-"""X'X and XX' of sparse X with few columns or few rows, from sums over rows or columns: dense, p x p or n x n."""
+"""X'X and XX' as p x p and n x n arrays: of sparse X with few columns or few rows from sums over rows or columns, of
+dense X without preparing it where its level allows that."""
 import numpy as np
 
 from fastreg.design import as_design
 from fastreg.kernels.folds import part_sums, row_parts
+from fastreg.kernels.gram import kernel_of, reads_directly
 
 # Rows or columns of sparse X up to which it is worth an n x n or p x p array.
 MOST_DENSE = 5000
@@ -57,6 +59,34 @@ def sparse_kernel(X, scale, weight, fit_intercept, n_threads):
         kernel *= root
         kernel *= root[:, None]
     return np.ascontiguousarray(kernel)
+
+
+def raw_kernel(design, fit_intercept):
+    """XX' of dense X without weights as BLAS reads it, rows centred where an intercept is fitted.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    kernel : ndarray of shape (n, n) or None
+        None where X must be prepared, or where its level would cost more than three digits. Not finite where X is not.
+    level : ndarray of shape (n,)
+        What was subtracted from its rows: the means of its columns.
+    """
+    if not reads_directly(design):
+        return None, None
+    kernel = kernel_of(design, raw=True)
+    squares = np.diag(kernel).copy()
+    if not fit_intercept:
+        return kernel, np.zeros(len(kernel))
+    level = kernel.mean(axis=0)
+    with np.errstate(invalid="ignore"):
+        kernel -= level
+        kernel -= (level - level.mean())[:, None]
+        high = np.any(np.diag(kernel) <= 1e-3 * squares)
+    return (None, None) if high else (kernel, level)
 
 
 def _sums(X, Y, weight, n_threads):
