@@ -238,25 +238,8 @@ cdef class Design:
                                               <const int32_t *> self.indptr, cols, m, w, out)
 
     cdef int normal(self, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil:
-        """out[t] = X'S X V[t] and, unless NULL, Z[t] = X V[t], X centred and Z not weighted; V[t] has p entries.
-
-        Dense storage with gaps within its columns: Z must be NULL."""
-        cdef Py_ssize_t t, j
-        cdef double *z = NULL
-        cdef int *every = NULL
-        if not self.sparse() and self.kind == DENSE_COLUMNS and self.step != 1:
-            grow(<void **> &z, self.n * sizeof(double))
-            grow(<void **> &every, self.p * sizeof(int))
-            for j in range(self.p):
-                every[j] = <int> j
-            for t in range(k):
-                self.apply(every, self.p, V + t * self.p, z)
-                for j in range(self.n if self.root != NULL else 0):
-                    z[j] *= self.root[j]
-                self.stream(NULL, self.p, z, 1, out + t * self.p, self.p)
-            free(z)
-            free(every)
-            return 0
+        """out[t] = X'S X V[t] and, unless NULL, Z[t] = X V[t], X centred and Z not weighted; V[t] has p entries."""
+        cdef Py_ssize_t t
         for t in range(0, k, 8):
             self._normal(V + t * self.p, min(8, k - t), NULL if Z == NULL else Z + t * self.n, out + t * self.p)
         return 0

@@ -224,7 +224,10 @@ cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_
                 total[(p + 1) * q + k] += fr_vdot(m, X + k * d.stride, ones)
         dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
         if d.kind == DENSE_ROWS:
-            dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
+            if u.t == 1:
+                dgemv('N', &ip, &im, &one, X, &ld, <double *> u.Y + i0, &inc, &one, total + p * q, &inc)
+            else:
+                dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
             dgemv('N', &ip, &im, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
         elif u.t > 1:
             dgemm('T', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)

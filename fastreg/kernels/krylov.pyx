@@ -36,11 +36,12 @@ def correlate(Design d, const double[:, ::1] V):
 
 
 def normal_products(Design d, const double[:, ::1] V):
-    """X'S X V[t] as rows; the means must be known."""
+    """X'S X V[t] and X V[t] as rows, X centred, the second not weighted; the means must be known."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    cdef double[:, ::1] Z = np.empty((V.shape[0], d.n))
     with nogil:
-        d.normal(&V[0, 0], V.shape[0], NULL, &out[0, 0])
-    return out.base
+        d.normal(&V[0, 0], V.shape[0], &Z[0, 0], &out[0, 0])
+    return out.base, Z.base
 
 
 def combine(Design d, const double[:, ::1] W):

@@ -157,18 +157,17 @@ cdef int _normal_sparse(Design d, const real *data, const index *idx, const inde
                          v, work + part * minor * lanes)
         for part in range(1, parts):
             fr_axpy(minor * lanes, 1, work + part * minor * lanes, work)
-        for i in range(d.n):
+        for i in range(d.n if d.centred else 0):
             for t in range(lanes):
                 work[i * lanes + t] -= level[t]
         if Z != NULL:
             _separate(work, k, d.n, lanes, Z)
-        for i in range(d.n):
+        for i in range(d.n if d.weight != NULL else 0):
             for t in range(lanes):
-                if d.weight != NULL:
-                    work[i * lanes + t] *= d.weight[i]
+                work[i * lanes + t] *= d.weight[i]
+        for i in range(d.n if d.centred else 0):
+            for t in range(lanes):
                 total[t] += work[i * lanes + t]
-        if not d.centred:
-            memset(total, 0, sizeof(total))
         if lanes > 1:                # an empty lane gives zeros: into what is no longer needed
             for t in range(lanes):
                 outs[t] = out + t * d.p if t < k else mixed
@@ -195,8 +194,9 @@ cdef inline void _gather_chunk(int lanes, Py_ssize_t lo, Py_ssize_t hi, const re
 
 
 cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_t k, Py_ssize_t lo, Py_ssize_t hi,
-                             double *Z, double *z, double *out) noexcept nogil:
-    """Add the product of rows [lo, hi); z holds as many as are read at a time (they stay in cache for the way back)."""
+                             double *Z, double *z, real *copy, double *out) noexcept nogil:
+    """Add the product of rows [lo, hi); z holds as many as are read at a time (they stay in cache for the way back),
+    copy four columns of them."""
     cdef Py_ssize_t block = max(4, min(1024, (1 << 16) // d.p) // 4 * 4), i0 = lo, i, j, b, c, m, t
     cdef const real *x[4]
     cdef double mean[4]
@@ -212,7 +212,7 @@ cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_
                 for j in range(0, d.p, 4):
                     c = min(4, d.p - j)
                     for b in range(4):
-                        x[b] = X + (j + min(b, c - 1)) * d.stride + i0
+                        x[b] = _column(X + i0 * d.step, j + min(b, c - 1), m, d.stride, d.step, copy + b * 1024)
                         mean[b] = d.mean[j + b] if b < c else 0
                         v[b] = V[t * d.p + j + b] if b < c else 0
                     _comb4(m, x, mean, v, z)
@@ -229,7 +229,7 @@ cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_
                 for j in range(0, d.p, 4):
                     c = min(4, d.p - j)
                     for b in range(4):
-                        x[b] = X + (j + min(b, c - 1)) * d.stride + i0
+                        x[b] = _column(X + i0 * d.step, j + min(b, c - 1), m, d.stride, d.step, copy + b * 1024)
                         mean[b] = d.mean[j + min(b, c - 1)]
                     _dot4(m, x, mean, z, v)
                     for b in range(c):
@@ -240,20 +240,22 @@ cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_
 cdef int _normal_dense(Design d, const real *X, const double *V, Py_ssize_t k, double *Z, double *out) except -1 nogil:
     cdef Py_ssize_t part, parts = _shares(<double> d.n * d.p * k, d.p * k), per = (d.n + parts - 1) // parts
     cdef int threads = d.threads(<double> d.n * d.p * k)
-    cdef double *work = <double *> calloc(parts * (d.p * k + 1024), sizeof(double))
+    cdef double *work = <double *> calloc(parts * (d.p * k + 5 * 1024), sizeof(double))
     cdef double *z
+    cdef real *copy
     if work == NULL:
         with gil:
             raise MemoryError()
     z = work + parts * d.p * k
+    copy = <real *> (z + parts * 1024)
     if threads > 1 and parts > 1:
         for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
             _normal_dense_part(d, X, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
-                               work + part * d.p * k)
+                               copy + part * 4096, work + part * d.p * k)
     else:
         for part in range(parts):
             _normal_dense_part(d, X, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
-                               work + part * d.p * k)
+                               copy + part * 4096, work + part * d.p * k)
     for part in range(1, parts):
         fr_axpy(d.p * k, 1, work + part * d.p * k, work)
     memcpy(out, work, d.p * k * sizeof(double))

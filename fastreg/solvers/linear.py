@@ -91,10 +91,11 @@ def centre_targets(Y, weight, fit_intercept):
     """(targets as rows, centred and scaled by sqrt(weight), C order; their means). Y has shape (n, T)."""
     Y = np.asarray(Y, dtype=np.float64)
     mean = np.average(Y, axis=0, weights=weight) if fit_intercept else np.zeros(Y.shape[1])
-    centred = np.ascontiguousarray((Y - mean).T)
+    centred = np.empty(Y.shape[::-1])
+    np.subtract(Y.T, mean[:, None], out=centred)
     if fit_intercept:
         # a constant target less its rounded mean is rounding, not signal
-        constant = np.max(np.abs(centred), axis=1) <= 8 * np.finfo(float).eps * np.abs(mean)
+        constant = np.maximum(centred.max(axis=1), -centred.min(axis=1)) <= 8 * np.finfo(float).eps * np.abs(mean)
         centred[constant] = 0
     if weight is not None:
         centred *= np.sqrt(weight)

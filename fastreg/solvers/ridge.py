@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.gram import gram_of, kernel_of
-from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate
+from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate, normal_products
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
@@ -305,12 +305,11 @@ class _Problem:
     def _iterative(self, scouting=None):
         """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then."""
         limit = self.max_iter or 10 * self.p + 100
-        Y = self.targets if self.weight is None else self.targets * np.sqrt(self.weight)
         # stored by rows, sparse X is read once for a product with X'X and twice for one with XX', by columns vice versa
         much = 8 if self.sparse and self.X.format == "csr" else 1
         if scouting is None and much * self.n < self.p and not self._factors_matter().any():
-            return self._iterative_dual(Y, limit)
-        B = column_moments(self.design, Y)
+            return self._iterative_dual(limit)
+        B = column_moments(self.design, self.targets if self.weight is None else self.targets * np.sqrt(self.weight))
         norms = self.design.norms
         check_finite(self.X, norms)
         F, active = self._diagonal(norms)
@@ -335,35 +334,42 @@ class _Problem:
         done = (residual <= tol) | (count < limit)
         return self._solution(W, None, self.design.means, "sparse_cg", count, done.all())
 
-    def _iterative_dual(self, Y, limit):
-        """C X F^-1 X' C' a + alpha a = y, C centring and scaling the rows; w = F^-1 X' C' a, checked as such."""
-        B = column_moments(self.design, Y)
-        norms = self.design.norms
-        check_finite(self.X, norms)
-        F, _ = self._diagonal(norms)
-        inverse = np.where(norms > 0, 1 / np.where(F > 0, F, 1), 0)
-        plain = np.all(F == 1)
-        across = as_design(self.X.T, None if plain else inverse, False, self.n_threads)
-        column_moments(across, np.zeros((0, self.p)))
+    def _iterative_dual(self, limit):
+        """C X F^-1 X' C' a + alpha a = y, C centring and scaling the rows; w = F^-1 X' C' a, checked as such.
+
+        No moments of columns are needed but for factors of their own: p may be large."""
+        inverse, across = None, as_design(self.X.T, None, False, self.n_threads)
+        if np.any(self.factor != 1) or self.penalty.standardize:
+            inverse = self._inverse()[2]
+            across = as_design(self.X.T, inverse, False, self.n_threads)
+        column_moments(across, np.zeros((0, self.p)))            # squares of the rows, which precondition
         root = None if self.weight is None else np.sqrt(self.weight)
         unit = None
         if self.fit_intercept:
             unit = (np.ones(self.n) if root is None else root) / np.sqrt(self.n)
+
+        def to_rows(V):
+            V = V if unit is None else V - np.multiply.outer(V @ unit, unit)
+            return np.ascontiguousarray(V if root is None else V * root)
+
+        size = np.linalg.norm(normal_products(across, to_rows(self.targets))[1], axis=1)
+        check_finite(self.X, np.append(across.norms, size))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
         A, tol, count = np.zeros_like(self.targets), self.tol, 0
-        size = np.linalg.norm(B, axis=1)
         for _ in range(6):
             more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit)
             count = count + more
-            both = np.vstack([A, left])
-            W, residual = np.split(correlate(self.design, both if root is None else both * root), 2)
-            W = W * inverse
+            (fits, _), (W, residual) = (np.split(found, 2) for found in normal_products(
+                across, to_rows(np.vstack([A, left]))))
             worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
             if worst <= self.tol or np.max(count) >= limit:
                 break
             tol *= max(0.5 * self.tol / worst, 1e-3)
         done = worst <= self.tol or np.max(count) < limit
-        return self._solution(W, None, self.design.means, "sparse_cg", count, done)
+        intercept = self.y_mean
+        if self.fit_intercept:
+            intercept = intercept - np.average(fits, axis=1, weights=self.weight)
+        return RidgeSolution(W if inverse is None else W * inverse, intercept, "sparse_cg", count, bool(done))
 
     # ---- limits ------------------------------------------------------------------------------------------------------
     def _limited(self):
