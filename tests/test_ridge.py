@@ -203,6 +203,25 @@ def test_sparse_systems_agree(shape, make, monkeypatch):
         Ridge(0.5, solver="cholesky").fit(make(X), y)
 
 
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_columns_with_one_entry_are_merged(weighted, fit_intercept, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.zeros((12, 300))
+    X[rng.integers(0, 12, 200), np.arange(200)] = rng.standard_normal(200)       # one entry each, the next 40 none
+    X[:, 240:] = rng.standard_normal((12, 60)) * (rng.random((12, 60)) < 0.5)
+    y, weight = rng.standard_normal(12) + 3, rng.uniform(0.1, 2, 12) if weighted else None
+    monkeypatch.setattr(ridge, "MOST_DENSE", 1)
+    for stored in (sp.csr_array(X), sp.csr_array(X.astype(np.float32))):
+        assert ridge._Merged.of(stored).across.shape[0] < 100
+        model = Ridge(0.3, tol=1e-13, fit_intercept=fit_intercept).fit(stored, y, weight)
+        assert model.solver_ == "sparse_cg"
+        check(model, dense(stored), y, 0.3, weight, fit_intercept=fit_intercept)
+        Y = np.stack([y, -y, y**2], axis=1)
+        many = Ridge([0.3, 1.0, 5.0], tol=1e-13, fit_intercept=fit_intercept).fit(stored, Y, weight)
+        np.testing.assert_allclose(many.coef_[0], model.coef_, atol=1e-10)
+
+
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_limits(shape, make):

@@ -56,10 +56,10 @@ def combine(Design d, const double[:, ::1] W):
 
 
 cdef int _product(Design d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, const double[::1] scale,
-                  const double[::1] unit, double[:, ::1] work) except -1 nogil:
-    """Q[a] = C X'SX C' P[a] for a < m, with C = (I - unit unit') diag(scale)."""
+                  const double[::1] unit, const double[::1] beside, double[:, ::1] work) except -1 nogil:
+    """Q[a] = C (X'SX + diag(beside)) C' P[a] for a < m, with C = (I - unit unit') diag(scale)."""
     cdef Py_ssize_t a, j, p = P.shape[1]
-    if unit is None and scale is None:
+    if unit is None and scale is None and beside is None:
         return d.normal(&P[0, 0], m, NULL, &Q[0, 0])
     for a in range(m):
         work[a, :] = P[a]
@@ -69,6 +69,8 @@ cdef int _product(Design d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, co
             work[a, j] *= scale[j]
     d.normal(&work[0, 0], m, NULL, &Q[0, 0])
     for a in range(m):
+        for j in range(p if beside is not None else 0):
+            Q[a, j] += beside[j] * work[a, j]
         for j in range(p if scale is not None else 0):
             Q[a, j] *= scale[j]
         if unit is not None:
@@ -86,8 +88,9 @@ cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const doub
 
 
 def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
-                        Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None):
-    """Solve (C X'SX C' + diag(D[t])) W[t] = B[t] for every t, C = (I - unit unit') diag(scale).
+                        Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None,
+                        const double[::1] beside=None):
+    """Solve (C (X'SX + diag(beside)) C' + diag(D[t])) W[t] = B[t] for every t, C = (I - unit unit') diag(scale).
 
     Parameters
     ----------
@@ -102,8 +105,8 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         it falls no further.
     max_iter : int
         Products at most.
-    scale, unit : ndarray of shape (p,) or None
-        None: of ones, and of zeros.
+    scale, unit, beside : ndarray of shape (p,) or None
+        None: of ones, of zeros, of zeros.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef double[:, ::1] R = np.zeros((k, p))
     cdef double[:, ::1] P = np.empty((k, p))
     cdef double[:, ::1] Q = np.empty((k, p))
-    cdef double[:, ::1] work = np.empty((k if scale is not None or unit is not None else 0, p))
+    cdef double[:, ::1] work = np.empty((k if not (scale is None and unit is None and beside is None) else 0, p))
     cdef double[:, ::1] M = np.empty((k, p))
     cdef double[::1] rho = np.zeros(k)
     cdef double[::1] size = np.ones(k)
@@ -132,10 +135,11 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
             for j in range(p):
-                M[t, j] = (d.norm[j] * (1 if scale is None else scale[j])) ** 2 + D[t, j]
+                M[t, j] = d.norm[j] * d.norm[j] + (0 if beside is None else beside[j])
+                M[t, j] = M[t, j] * (1 if scale is None else scale[j] * scale[j]) + D[t, j]
                 M[t, j] = 1 / M[t, j] if M[t, j] > 0 else 0
         if not cold:
-            _product(d, W, k, R, scale, unit, work)
+            _product(d, W, k, R, scale, unit, beside, work)
         for t in range(k):
             rel[t] = _residual(B, D, W, R, t)
         # rounds: each starts from true residuals, which the recursion leaves by rounding
@@ -155,7 +159,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
             while m > 0 and used < max_iter:
                 with gil:
                     PyErr_CheckSignals()
-                _product(d, P, m, Q, scale, unit, work)
+                _product(d, P, m, Q, scale, unit, beside, work)
                 used += 1
                 a = 0
                 while a < m:
@@ -180,7 +184,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     a += 1
             if m == 0 and used <= FEW and tol >= LOOSE:
                 break
-            _product(d, W, k, R, scale, unit, work)
+            _product(d, W, k, R, scale, unit, beside, work)
             for t in range(k):
                 rel[t] = _residual(B, D, W, R, t)
         for t in range(k):

@@ -338,11 +338,15 @@ class _Problem:
         """C X F^-1 X' C' a + alpha a = y, C centring and scaling the rows; w = F^-1 X' C' a, checked as such.
 
         No moments of columns are needed but for factors of their own: p may be large."""
-        inverse, across = None, as_design(self.X.T, None, False, self.n_threads)
+        inverse = None
         if np.any(self.factor != 1) or self.penalty.standardize:
             inverse = self._inverse()[2]
-            across = as_design(self.X.T, inverse, False, self.n_threads)
-        column_moments(across, np.zeros((0, self.p)))            # squares of the rows, which precondition
+        merged = _Merged.of(self.X) if inverse is None else None
+        if merged is None:
+            across, beside = as_design(self.X.T, inverse, False, self.n_threads), None
+        else:
+            across, beside = as_design(merged.across, merged.counts, False, self.n_threads), merged.squares
+        column_moments(across, np.zeros((0, across.n)))          # squares of the rows, which precondition
         root = None if self.weight is None else np.sqrt(self.weight)
         unit = None
         if self.fit_intercept:
@@ -352,15 +356,19 @@ class _Problem:
             V = V if unit is None else V - np.multiply.outer(V @ unit, unit)
             return np.ascontiguousarray(V if root is None else V * root)
 
-        size = np.linalg.norm(normal_products(across, to_rows(self.targets))[1], axis=1)
+        def back(V):
+            """(X X' V[t], X' V[t]) as rows, with columns scaled by F^-1 in the first."""
+            fits, products = normal_products(across, V)
+            return (fits, products) if merged is None else (fits + beside * V, merged.spread(products, V))
+
+        size = np.linalg.norm(back(to_rows(self.targets))[1], axis=1)
         check_finite(self.X, np.append(across.norms, size))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
         A, tol, count = np.zeros_like(self.targets), self.tol, 0
         for _ in range(6):
-            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit)
+            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside)
             count = count + more
-            (fits, _), (W, residual) = (np.split(found, 2) for found in normal_products(
-                across, to_rows(np.vstack([A, left]))))
+            (fits, _), (W, residual) = (np.split(found, 2) for found in back(to_rows(np.vstack([A, left]))))
             worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
             if worst <= self.tol or np.max(count) >= limit:
                 break
@@ -394,6 +402,51 @@ class _Problem:
             coef = full
         n_iter = np.ones(len(coef), dtype=int) if n_iter is None else n_iter
         return RidgeSolution(coef, self.y_mean - coef @ means, solver, n_iter, bool(converged))
+
+
+@dataclass
+class _Merged:
+    """CSR whose columns with a single entry share one, of weight zero: X X' loses squares on its diagonal by that.
+
+    Only indices are new. Where most columns are such (pairs of words, identifiers), vectors with an element for each
+    column then fit into the cache."""
+
+    across: sp.csc_array   # X', merged
+    counts: np.ndarray     # weights of its rows: 1, and 0 of the last
+    squares: np.ndarray    # (n,) what the diagonal lost
+    column: np.ndarray     # (p,) where each column went
+    single: np.ndarray     # entries of X in columns of their own
+    row: np.ndarray        # their rows
+    own: np.ndarray        # and their columns in X
+
+    @classmethod
+    def of(cls, X):
+        """None where columns are stored as such, or too few of them have a single entry."""
+        if not sp.issparse(X) or X.format != "csr" or X.indices.dtype != np.int32:
+            return None
+        alone = np.bincount(X.indices, minlength=X.shape[1]) <= 1
+        kept = X.shape[1] - np.count_nonzero(alone)
+        if 2 * kept > X.shape[1]:
+            return None
+        column = np.cumsum(~alone, dtype=np.int32) - 1
+        column[alone] = kept
+        indices = column[X.indices]
+        single = np.flatnonzero(indices == kept)
+        row = np.searchsorted(X.indptr, single, side="right") - 1
+        squares = np.bincount(row, X.data[single].astype(np.float64) ** 2, minlength=X.shape[0])
+        merged = sp.csc_array((X.data, indices, X.indptr), shape=(kept + 1, X.shape[0]))
+        merged.has_canonical_format = True       # entries given twice are meant: they are not to be summed
+        return cls(merged, np.append(np.ones(kept), 0.0), squares, column, single, row,
+                   X.indices[single])
+
+    def spread(self, products, V):
+        """X' V[t] as rows, from that of the merged columns."""
+        products[:, -1] = 0                  # and so are columns without entries
+        out = products[:, self.column]
+        values = self.across.data[self.single]
+        for of_target, v in zip(out, V):
+            of_target[self.own] = values * v[self.row]
+        return out
 
 
 def _cholesky(M, alphas, F, of_target, right, out, least_pivot):
