@@ -1,5 +1,7 @@
 """Ridge against the normal equations, solved densely in NumPy."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeClassifier as TheirClassifier
 
 import fastreg.solvers.ridge as ridge
-from fastreg import Ridge, RidgeClassifier, ridge_regression
+from fastreg import Ridge, RidgeClassifier, RidgeCV, ridge_regression
 
 SHAPES = {"tall": (60, 12), "wide": (20, 70), "square": (30, 30)}
 SOLVERS = ["auto", "cholesky", "svd", "sparse_cg"]
@@ -304,3 +306,96 @@ def test_values_that_are_not_finite(solver, shape, make, bad):
     X[3, 2] = bad
     with pytest.raises(ValueError, match="X contains"):
         Ridge(solver=solver).fit(make(X), y)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("zero", [False, True])
+def test_many_alphas_on_singular_data(zero, make, monkeypatch):
+    """A decomposition for more than eight alphas is no worse than a factor for each: free features, duplicates."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 10))
+    Y = rng.standard_normal((40, 12))
+    for exact in (0, ridge.EXACT):
+        monkeypatch.setattr(ridge, "EXACT", exact)
+        if zero:
+            factor = np.r_[0.0, np.ones(9)]
+            found = Ridge(np.arange(1.0, 13), penalty_factor=factor).fit(make(X), Y)
+            for t in range(12):
+                w, _ = reference(X, Y[:, t], t + 1.0, factor=factor)
+                np.testing.assert_allclose(found.coef_[t], w, rtol=1e-8, atol=1e-10)
+            continue
+        for Z in (np.hstack([X, X[:, :3]]), np.hstack([X, X[:, :3]]).T[:, :13].copy()):
+            targets = Y[:len(Z)]
+            alphas = np.r_[0, 1e-3 * np.arange(1, 12)]
+            found = Ridge(alphas).fit(make(Z), targets)
+            assert np.max(found.normal_residual(make(Z), targets)) < 1e-9
+            A, t, _, _ = centred(Z, targets, None, True)
+            least = np.linalg.pinv(A, rcond=1e-10) @ t[:, 0]
+            assert np.linalg.norm(found.coef_[0] - least) < 1e-5 * np.linalg.norm(least)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_free_and_excluded_features_by_conjugate_gradients(fit_intercept):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((7, 40)), rng.standard_normal(7)
+        factor = rng.choice([0.5, 1, 2, np.inf, 0], 40)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = Ridge(1.0, penalty_factor=factor, solver="sparse_cg", fit_intercept=fit_intercept).fit(X, y)
+        assert np.all(model.coef_[np.isinf(factor)] == 0) and np.max(np.abs(model.coef_)) < 1e3
+        assert model.normal_residual(X, y) < 1e-3
+
+
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", [(300, 20), (40, 90)])
+@pytest.mark.parametrize("level", [1e4, 1e6, 1e8])
+def test_full_sparse_columns_of_high_level(level, shape, make):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape) * (rng.random(shape) < 0.3)
+    high = np.round(rng.standard_normal((shape[0], 2)) * 2**20) / 2**20
+    y = 2 * high[:, 0] + rng.standard_normal(shape[0])
+    low = Ridge(1.0, solver="cholesky").fit(np.hstack([X, high]), y)
+    weight = np.ones(shape[0])
+    weight[0] = 2.0
+    for of in (None, weight):
+        low = Ridge(1.0, solver="cholesky").fit(np.hstack([X, high]), y, of)
+        found = Ridge(1.0, solver="cholesky").fit(make(np.hstack([X, high + level])), y, of)
+        np.testing.assert_allclose(found.coef_, low.coef_, rtol=1e-5, atol=1e-7)
+    ours, plain = (RidgeCV(np.logspace(-2, 2, 5), cv=cv).fit(make(np.hstack([X, high + level])), y) for cv in (None, 3))
+    np.testing.assert_allclose(ours.best_score_, RidgeCV(np.logspace(-2, 2, 5)).fit(
+        np.hstack([X, high]), y).best_score_, rtol=1e-5)
+    np.testing.assert_allclose(plain.best_score_, RidgeCV(np.logspace(-2, 2, 5), cv=3).fit(
+        np.hstack([X, high]), y).best_score_, rtol=1e-5)
+
+
+def test_conjugate_gradients_without_penalty_find_the_least_norm(monkeypatch):
+    monkeypatch.setattr(ridge, "MOST_DENSE", 10)
+    monkeypatch.setattr(ridge, "EXACT", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 80)) * (rng.random((60, 80)) < 0.3) * np.geomspace(1, 10, 80)
+    y = rng.standard_normal(60)
+    A, t, _, _ = centred(X, y, None, True)
+    for make in (sp.csr_array, sp.csc_array):
+        model = Ridge(0.0, tol=1e-12).fit(make(X), y)
+        assert model.solver_ == "sparse_cg"
+        np.testing.assert_allclose(model.coef_, np.linalg.pinv(A) @ t, rtol=1e-4, atol=1e-6)
+
+
+def test_tolerance_zero_ends_where_rounding_does():
+    X = sp.random(800, 600, 0.02, random_state=0, format="csr")
+    model = Ridge(0.1, solver="sparse_cg", tol=0).fit(X, np.random.default_rng(0).standard_normal(800))
+    assert np.max(model.n_iter_) < 1000
+
+
+def test_constant_features_leave_no_residual():
+    X, y = np.full((7, 1), 3.0), np.random.default_rng(0).standard_normal(7)
+    weight = np.array([0.1, 0.2, 0.3, 0.4, 0, 0, 0])
+    assert Ridge().fit(X, y, weight).normal_residual(X, y, weight) == 0
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_enormous_penalty(shape, solver):
+    X, y, _ = make_data(3, *SHAPES[shape], density=1.0)
+    assert Ridge(1e300, solver=solver, tol=1e-12).fit(X, y).normal_residual(X, y) < 1e-10

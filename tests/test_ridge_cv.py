@@ -399,3 +399,21 @@ def test_more_refusals():
     with pytest.raises(ValueError, match="sparse"):
         ridge_path(large, y, [1.0])
     assert RidgeCV(cv=3).fit(large, y).coef_.shape == (7000,)
+
+
+def test_zero_among_the_alphas_of_low_rank_sparse_folds(monkeypatch):
+    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_ROWS", 0)
+    X = sp.csr_array((np.ones(300), (np.arange(300), np.arange(300) % 6)), shape=(300, 350))
+    y = np.random.default_rng(0).standard_normal(300)
+    model = fastreg.RidgeCV([0.0, 1.0], cv=3).fit(X, y)
+    np.testing.assert_allclose(model.best_score_, fastreg.RidgeCV([0.0, 1.0], cv=3).fit(X.toarray(), y).best_score_,
+                               rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"cv": 3}, {"cv": 3, "scoring": "accuracy"}])
+def test_sparse_labels(options):
+    X = np.random.default_rng(0).standard_normal((60, 5))
+    Y = (X[:, :3] + np.random.default_rng(1).standard_normal((60, 3)) > 0).astype(int)
+    dense, sparse = (fastreg.RidgeClassifierCV([0.1, 1.0, 10.0], **options).fit(X, of) for of in (Y, sp.csr_matrix(Y)))
+    np.testing.assert_array_equal(dense.coef_, sparse.coef_)

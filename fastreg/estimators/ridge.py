@@ -60,8 +60,8 @@ class RidgeBase(BaseEstimator):
                             weight=check_weight_values(sample_weight, X.shape[0]), solver=self.solver, tol=tol,
                             max_iter=max_iter, **settings)
         if not found.converged:
-            warnings.warn(f"max_iter={max_iter} ended the fit with a residual above tol={tol:g}. Increase max_iter, "
-                          "tol or alpha.", ConvergenceWarning, stacklevel=3)
+            warnings.warn(f"The fit ended after {np.max(found.n_iter)} steps (max_iter={max_iter}) with a residual "
+                          f"above tol={tol:g}. Increase max_iter, tol or alpha.", ConvergenceWarning, stacklevel=3)
         self.solver_ = found.solver
         self.n_iter_ = found.n_iter
         return found

@@ -3,6 +3,7 @@ import warnings
 from inspect import signature
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -435,7 +436,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
             As for RidgeCV.
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
-        return self._choose(X, np.asarray(y), Y, weight, params)
+        return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef

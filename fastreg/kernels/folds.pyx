@@ -3,6 +3,7 @@
 Of a union they give means, Gram matrix and X'y (``known_moments`` in ``solvers.folds``) and the squared error of any
 coefficients: a cross-validation of n >> p reads X once, whatever its folds.
 """
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
 from libc.stdlib cimport free
@@ -102,35 +103,39 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     grow(<void **> &y, (T + 1) * sizeof(double))
     grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
     memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
-    while i0 < d.n:
-        m = min(step, d.n - i0)
-        d.load_sparse_rows(i0, m, &rows)
-        for i in range(m):
-            if not lo <= part[i0 + i] < hi:
-                continue
-            s = 1 if d.weight == NULL else d.weight[i0 + i]
-            total = &sums[part[i0 + i], 0, 0]
-            first = rows.start[i]
-            for t in range(T):
-                y[t] = Y[t, i0 + i]
-            y[T] = 1
-            for e in range(first, rows.start[i + 1]):
-                fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
-                            total + rows.pos[e] * q)
-                of_column = beside + ((part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
+    try:
+        while i0 < d.n:
+            with gil:
+                PyErr_CheckSignals()
+            m = min(step, d.n - i0)
+            d.load_sparse_rows(i0, m, &rows)
+            for i in range(m):
+                if not lo <= part[i0 + i] < hi:
+                    continue
+                s = 1 if d.weight == NULL else d.weight[i0 + i]
+                total = &sums[part[i0 + i], 0, 0]
+                first = rows.start[i]
+                for t in range(T):
+                    y[t] = Y[t, i0 + i]
+                y[T] = 1
+                for e in range(first, rows.start[i + 1]):
+                    fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
+                                total + rows.pos[e] * q)
+                    of_column = beside + ((part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
+                    for t in range(T + 1):
+                        of_column[t] += s * rows.val[e] * y[t]
                 for t in range(T + 1):
-                    of_column[t] += s * rows.val[e] * y[t]
-            for t in range(T + 1):
-                total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
-                total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
-        i0 += m
-    for i in range(lo, hi):
-        for e in range(d.p):
-            for t in range(T + 1):
-                sums[i, d.p + t, e] = beside[((i - lo) * d.p + e) * (T + 1) + t]
-    sparse_rows_free(&rows)
-    free(y)
-    free(beside)
+                    total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
+                    total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
+            i0 += m
+        for i in range(lo, hi):
+            for e in range(d.p):
+                for t in range(T + 1):
+                    sums[i, d.p + t, e] = beside[((i - lo) * d.p + e) * (T + 1) + t]
+    finally:
+        sparse_rows_free(&rows)
+        free(y)
+        free(beside)
     return 0
 
 

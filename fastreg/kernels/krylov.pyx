@@ -5,7 +5,7 @@ each with a diagonal of its own; and the Lanczos process, whose basis serves eve
 """
 from cpython.exc cimport PyErr_CheckSignals
 
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 
 import numpy as np
 
@@ -83,7 +83,7 @@ cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const doub
     """R[t], which holds X'SX W[t], becomes the residual; its norm."""
     cdef Py_ssize_t j, p = B.shape[1]
     for j in range(p):
-        R[t, j] = B[t, j] - R[t, j] - D[t, j] * W[t, j]
+        R[t, j] = B[t, j] - R[t, j] - D[t, j] * W[t, j] if D[t, j] < INFINITY else 0
     return sqrt(fr_vdot(p, &R[t, 0], &R[t, 0]))
 
 
@@ -97,7 +97,8 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     d : Design
         Its means must be known, its norms too: they precondition.
     B, D : ndarray of shape (k, p)
-        Right-hand sides and diagonals; D not negative.
+        Right-hand sides and diagonals; D not negative, infinite where W is to stay 0. Where D is zero, W is the
+        solution of least norm.
     W : ndarray of shape (k, p)
         Where to start; becomes the solutions. Columns of norm 0 must start at 0 and stay there.
     tol : float
@@ -129,15 +130,19 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
     cdef double step, curvature
     cdef double sums[2]
-    cdef bint cold = not np.any(W), check
+    cdef bint cold = not np.any(W), check, penalised
     with nogil:
         m = k
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
+            penalised = False
             for j in range(p):
                 M[t, j] = d.norm[j] * d.norm[j] + (0 if beside is None else beside[j])
                 M[t, j] = M[t, j] * (1 if scale is None else scale[j] * scale[j]) + D[t, j]
                 M[t, j] = 1 / M[t, j] if M[t, j] > 0 else 0
+                penalised = penalised or (D[t, j] > 0 and D[t, j] < INFINITY)
+            for j in range(0 if penalised else p):       # a preconditioner would change which norm is least
+                M[t, j] = 1 if M[t, j] > 0 else 0
         if not cold:
             _product(d, W, k, R, scale, unit, beside, work)
         for t in range(k):
@@ -212,19 +217,20 @@ def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None)
         Of the tridiagonal matrix of the basis; the last of `beside` belongs to the next basis vector. Fewer than
         asked where the basis is complete.
     state : tuple
-        Two basis vectors and the number that couples them.
+        Two basis vectors, the number that couples them, and the largest of `diagonal` so far.
     """
     cdef Py_ssize_t p = d.p, i, j, m = 0
     cdef double[::1] diagonal = np.empty(steps)
     cdef double[::1] beside = np.empty(steps)
     cdef double[::1] v, last, q = np.empty(p)
     cdef double[:, ::1] z = Z
-    cdef double coupling = 0, a, scale
+    cdef double coupling = 0, a, scale, largest = 0
     if start is None:
         scale = float(np.linalg.norm(b))
         v, last = np.array(b) / scale, np.zeros(p)
     else:
         v, last, coupling = np.array(start[0]), np.array(start[1]), start[2]
+        largest = start[3]
     with nogil:
         for i in range(steps):
             with gil:
@@ -236,9 +242,10 @@ def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None)
             coupling = sqrt(fr_vdot(p, &q[0], &q[0]))
             diagonal[i], beside[i] = a, coupling
             m = i + 1
-            if coupling <= 1e-14 * fabs(a):
+            largest = max(largest, fabs(a))
+            if coupling <= 1e-14 * largest:
                 break
             last[:] = v
             for j in range(p):
                 v[j] = q[j] / coupling
-    return diagonal.base[:m], beside.base[:m], (v.base, last.base, coupling)
+    return diagonal.base[:m], beside.base[:m], (v.base, last.base, coupling, largest)

@@ -411,11 +411,15 @@ FR_NORMAL_LANES(f64, double, i32, int32_t)
 FR_NORMAL_LANES(f64, double, i64, int64_t)
 FR_NORMAL_LANES(f32, float, i32, int32_t)
 FR_NORMAL_LANES(f32, float, i64, int64_t)
-/* Conjugate gradients: q += d p and p'q; w += a p, r -= a q, out = (r'M r, r'r); p = M r + b p */
+/* Conjugate gradients: q += d p (0 where d is infinite) and p'q; w += a p, r -= a q, out = (r'M r, r'r);
+ * p = M r + b p */
 FR_LEAF double fr_curvature(ptrdiff_t n, const double *d, const double *p, double *q) {
     double s = 0;
     FR_PRAGMA(omp simd reduction(+:s))
-    for (ptrdiff_t j = 0; j < n; j++) { double t = q[j] + d[j] * p[j]; q[j] = t; s += t * p[j]; }
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double t = d[j] < INFINITY ? q[j] + d[j] * p[j] : 0;
+        q[j] = t; s += t * p[j];
+    }
     return s;
 }
 FR_LEAF void fr_advance(ptrdiff_t n, double a, const double *p, const double *q, const double *m, double *w,

@@ -5,10 +5,13 @@ import numpy as np
 from fastreg.design import as_design
 from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.gram import kernel_of, reads_directly
+from fastreg.kernels.krylov import column_moments, correlate
 
 # Rows or columns of sparse X up to which it is worth an n x n or p x p array.
 MOST_DENSE = 5000
 EPS = np.finfo(float).eps
+# Share of a column's sum of squares, beneath which what is left about its mean has lost too many digits to sums.
+HIGH = 1e-3
 
 
 def sparse_gram(X, Y, weight, fit_intercept, n_threads):
@@ -38,27 +41,52 @@ def sparse_gram(X, Y, weight, fit_intercept, n_threads):
         for j in range(0, p if fit_intercept else 0, 256):      # row blocks: no second p x p array
             gram[j:j + 256] -= np.multiply.outer(n * means[j:j + 256], means)
         xy = sums[p:-1, :p] - np.outer(sums[p:-1, -1], means)
+    if fit_intercept:
+        of_rows = np.ones(n) if weight is None else weight
+        design = None
+        for high, columns in _high_columns(X, weight, np.diag(gram) <= HIGH * squares):
+            if design is None:
+                design = as_design(X, weight, True, n_threads)
+                column_moments(design, np.zeros((1, n)))
+            rows = correlate(design, np.ascontiguousarray(columns.T) * of_rows)
+            gram[high], gram[:, high] = rows, rows.T
+            xy[:, high] = (Y * of_rows) @ columns
+            means[high] = design.means[high]
     norms = np.sqrt(np.maximum(np.diag(gram), 0))
-    norms[np.diag(gram) <= 64 * EPS * squares] = 0
+    norms[norms <= 32 * EPS * np.abs(means) * np.sqrt(n)] = 0
     return gram, xy, means, norms
 
 
-def sparse_kernel(X, scale, weight, fit_intercept, n_threads):
+def sparse_kernel(X, design, scale, weight, fit_intercept, n_threads):
     """X diag(scale) X', rows centred and scaled by sqrt(weight), in one pass: shape (n, n).
 
-    `scale` has shape (p,); the rest as for `sparse_gram`."""
+    `scale` has shape (p,), the moments of `design` are known; the rest as for `sparse_gram`."""
     n = X.shape[0]
-    kernel = _sums(X.T, np.zeros((0, X.shape[1])), scale, n_threads)[:-1, :-1]
+    squares = design.norms**2 + n * design.means**2
+    high = (design.norms**2 <= HIGH * squares) & (scale > 0) & fit_intercept
+    kernel = _sums(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), n_threads)[:-1, :-1]
     if fit_intercept:
         share = np.full(n, 1 / n) if weight is None else weight / n
         level = kernel @ share
         kernel -= level
         kernel -= (level - share @ level)[:, None]
+    for of_block, columns in _high_columns(X, weight, high):
+        kernel += (columns * scale[of_block]) @ columns.T
     if weight is not None:
         root = np.sqrt(weight)
         kernel *= root
         kernel *= root[:, None]
     return np.ascontiguousarray(kernel)
+
+
+def _high_columns(X, weight, high):
+    """(indices, centred columns as a dense array) of the columns whose level would cost digits, some at a time."""
+    high = np.flatnonzero(high)
+    for k in range(0, len(high), 16):
+        columns = X[:, high[k:k + 16]].toarray().astype(np.float64)
+        for _ in range(2):                   # twice: the rounding of a high mean counts
+            columns -= np.average(columns, axis=0, weights=weight)
+        yield high[k:k + 16], columns
 
 
 def raw_kernel(design, fit_intercept):
@@ -85,7 +113,7 @@ def raw_kernel(design, fit_intercept):
     with np.errstate(invalid="ignore"):
         kernel -= level
         kernel -= (level - level.mean())[:, None]
-        high = np.any(np.diag(kernel) <= 1e-3 * squares)
+        high = np.any(np.diag(kernel) <= HIGH * squares)
     return (None, None) if high else (kernel, level)
 
 

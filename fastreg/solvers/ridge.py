@@ -23,8 +23,8 @@ from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
 # and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.
 FLOPS, DENSE_RATE, SPARSE_RATE, OUTER_RATE = 4e10, 1.2e9, 3e8, 8e8
-# Diagonal entry that keeps a coefficient at zero in conjugate gradients.
-EXCLUDED = 1e200
+# Residuals, relative to X'y, that no iteration can be asked to get below, and that count as rounding.
+LEAST_TOL, ROUNDING = 1e-15, 1e-10
 # Products a sparse problem is expected to need by conjugate gradients.
 EXPECTED_PRODUCTS = 60
 # Residual, relative to X'y, of conjugate gradients on dense X, where they stand in for a factorisation.
@@ -97,7 +97,7 @@ class _Problem:
             if solver in ("sparse_cg", "lsqr", "sag", "saga", "lbfgs"):
                 return self._iterative()
             if solver == "svd":
-                return self._orthogonal()
+                return self._direct() if self._dominated() else self._orthogonal()
             if solver == "cholesky" and self.sparse and min(self.n, self.p) > MOST_DENSE:
                 raise ValueError("solver='cholesky' would make a dense matrix of "
                                  f"{min(self.n, self.p)} rows of sparse X: use 'auto' or 'sparse_cg'.")
@@ -148,9 +148,11 @@ class _Problem:
             return self._solution(np.zeros((len(Q), 0)), active, means, "cholesky")
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
         coef = np.empty_like(Q)
-        if len(distinct) > 8:                       # a decomposition costs as much as a few factors
+        if len(distinct) > 8 and np.all(F > 0):     # a decomposition costs as much as a few factors
             root = np.sqrt(F)
             values, vectors = eigh(G / np.outer(root, root), overwrite_a=True, check_finite=False)
+            if values[0] + distinct[0] <= self._least_pivot() * values[-1]:
+                return self._orthogonal()
             coef[:] = ((Q / root) @ vectors / (values + self.alphas[:, None])) @ vectors.T / root
             return self._solution(coef, active, means, "eigh")
         if not _cholesky(G, distinct, F, of_target, Q, coef, self._least_pivot()):
@@ -170,6 +172,14 @@ class _Problem:
         if active is not None:
             G, Q, F = G[np.ix_(active, active)], Q[:, active], F[active]
         return G, Q, F, active, means
+
+    def _dominated(self):
+        """Whether the penalty outweighs X: orthogonal decompositions are not good at rows so far apart in size."""
+        column_moments(self.design, self.targets[:1])
+        norms = self.design.norms
+        F, active = self._diagonal(norms)
+        F = F if active is None else F[active]
+        return F.size > 0 and np.min(self.alphas) * np.min(F) > np.sum(norms**2)
 
     def _diagonal(self, norms):
         """(factors of alpha for every column, the columns that count or None for all)."""
@@ -193,8 +203,11 @@ class _Problem:
             check_finite(self.X, np.diag(K))
         A = np.empty_like(self.targets)
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
+        solver = "eigh" if len(distinct) > 8 else "cholesky_kernel"
         if len(distinct) > 8:
             values, vectors = eigh(K, overwrite_a=True, check_finite=False)
+            if values[0] + distinct[0] <= self._least_pivot() * values[-1]:
+                return self._orthogonal()
             A[:] = (self.targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
         elif not _cholesky(K, distinct, 1.0, of_target, self.targets, A, self._least_pivot()):
             return self._orthogonal()
@@ -202,8 +215,8 @@ class _Problem:
             A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
         coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
         if level is None:
-            return self._solution(coef if plain else coef * inverse, None, self.design.means, "cholesky_kernel")
-        found = self._solution(coef, None, self.design.means, "cholesky_kernel")
+            return self._solution(coef if plain else coef * inverse, None, self.design.means, solver)
+        found = self._solution(coef, None, self.design.means, solver)
         found.intercept -= A @ level             # the mean of X X'a, which takes no means of columns
         return found
 
@@ -224,7 +237,7 @@ class _Problem:
     def _kernel(self, inverse, plain=False):
         """X F^-1 X', centred and weighted."""
         if self.sparse:
-            return sparse_kernel(self.X, inverse, self.weight, self.fit_intercept, self.n_threads)
+            return sparse_kernel(self.X, self.design, inverse, self.weight, self.fit_intercept, self.n_threads)
         return kernel_of(self.design, None if plain else inverse)
 
     # ---- singular to rounding ----------------------------------------------------------------------------------------
@@ -316,8 +329,8 @@ class _Problem:
         if active is not None:
             B[:, np.setdiff1d(np.arange(self.p), active)] = 0
         free = np.isfinite(F)
-        D = np.where(free, np.multiply.outer(self.alphas, np.where(free, F, 0)), EXCLUDED)
-        W, tol = np.zeros_like(B), self.tol
+        D = np.where(free, np.multiply.outer(self.alphas, np.where(free, F, 0)), np.inf)
+        W, tol = np.zeros_like(B), max(self.tol, LEAST_TOL)
         if scouting is not None:
             tol = min(tol, AS_GOOD_AS_DIRECT)
             count, residual, _ = conjugate_gradients(self.design, B, D, W, tol, scouting[0])
@@ -329,9 +342,7 @@ class _Problem:
         count, residual, _ = conjugate_gradients(self.design, B, D, W, tol, limit)
         if scouting is not None and np.max(residual, initial=0) > tol:
             return None
-        W[:, ~free] = 0
-        # fewer steps than allowed and a residual above tol: rounding is all that is left
-        done = (residual <= tol) | (count < limit)
+        done = residual <= max(tol, ROUNDING)
         return self._solution(W, None, self.design.means, "sparse_cg", count, done.all())
 
     def _iterative_dual(self, limit):
@@ -364,16 +375,16 @@ class _Problem:
         size = np.linalg.norm(back(to_rows(self.targets))[1], axis=1)
         check_finite(self.X, np.append(across.norms, size))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
-        A, tol, count = np.zeros_like(self.targets), self.tol, 0
+        A, tol, count = np.zeros_like(self.targets), max(self.tol, LEAST_TOL), 0
         for _ in range(6):
             more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside)
             count = count + more
             (fits, _), (W, residual) = (np.split(found, 2) for found in back(to_rows(np.vstack([A, left]))))
             worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
-            if worst <= self.tol or np.max(count) >= limit:
+            if worst <= self.tol or tol == LEAST_TOL or np.max(count) >= limit:
                 break
-            tol *= max(0.5 * self.tol / worst, 1e-3)
-        done = worst <= self.tol or np.max(count) < limit
+            tol = max(tol * max(0.5 * self.tol / worst, 1e-3), LEAST_TOL)
+        done = worst <= max(self.tol, ROUNDING)
         intercept = self.y_mean
         if self.fit_intercept:
             intercept = intercept - np.average(fits, axis=1, weights=self.weight)
@@ -492,4 +503,6 @@ def normal_residual(X, Y, coef, intercept, alphas, penalty=None, *, weight=None,
     free = np.isfinite(F)
     error = np.where(free, error - alphas[:, None] * np.where(free, F, 0) * coef, 0)
     size = np.linalg.norm(right, axis=1)
-    return np.divide(np.linalg.norm(error, axis=1), size, out=np.zeros(len(size)), where=size > 0)
+    raw = np.sqrt(np.sum(design.norms**2 + n * design.means**2))          # what rounding is relative to
+    seen = size > 16 * np.finfo(float).eps * np.linalg.norm(targets, axis=1) * raw
+    return np.divide(np.linalg.norm(error, axis=1), size, out=np.zeros(len(size)), where=seen)

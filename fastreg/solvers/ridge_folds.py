@@ -14,7 +14,7 @@ from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
-from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_kernel
+from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
 from fastreg.solvers.spectrum import (
@@ -120,6 +120,14 @@ class _SummedFolds(_Folds):
         self.known = KnownFolds(self.X, self.Y, self.weight, self.fit_intercept, part, counts[:, ::2],
                                 counts[:, 1::2], self.n_threads * n_jobs)
 
+    def loses_digits(self):
+        """Whether a column of sparse X, of which nothing was subtracted, has too high a level for its sums."""
+        if not sp.issparse(self.X) or not self.fit_intercept:
+            return False
+        sums, p = self.known.sums.sum(axis=0), self.X.shape[1]
+        squares = np.diag(sums)[:p]
+        return bool(np.any((squares - sums[:p, -1] ** 2 / sums[-1, -1] <= HIGH * squares) & (squares > 0)))
+
     def spectrum(self, f=None):
         counts = np.ones(len(self.known.train)) if f is None else self.known.train[:, f]
         moments = self.known.moments(counts)
@@ -149,7 +157,7 @@ class _KernelFolds(_Folds):
         plain = bool(np.all(self.scale == 1))
         self.kernel = raw_kernel(self.design, self.fit_intercept)[0] if plain else None
         if sp.issparse(self.X):
-            self.kernel = sparse_kernel(self.X, self.scale**2, None, self.fit_intercept, self.n_threads)
+            self.kernel = sparse_kernel(self.X, self.design, self.scale**2, None, self.fit_intercept, self.n_threads)
         elif self.kernel is None:
             self.kernel = kernel_of(self.design, None if plain else self.scale**2)
 
@@ -237,7 +245,7 @@ def krylov_predictions(design, b, shift, rows):
         more, next_to, state = lanczos(design, b, STEPS_AT_ONCE, Z, state)
         seen.append(Z[:len(more), rows])
         diagonal, beside = np.append(diagonal, more), np.append(beside, next_to)
-        least = max(shift.min(), np.finfo(float).eps * diagonal.max())
+        least = max(shift.min(), 1e-13 * diagonal.max())
         residual = beside[-1] * abs(_tridiagonal_solution(diagonal, beside, least)[-1])
         if residual <= KRYLOV_TOL or len(more) < STEPS_AT_ONCE or len(diagonal) >= MOST_STEPS:
             break
@@ -265,7 +273,8 @@ def fold_fits(X, Y, folds, *, weight, fit_intercept, factor, standardize, n_thre
         part, counts = parts_of([c for f in folds for c in (f.counts, np.bincount(f.test, minlength=n))], n)
         room = 2**31 if sp.issparse(X) else 2 * X.nbytes + 2**28
         if part is not None and 8 * len(counts) * (p + Y.shape[1] + 1) ** 2 <= room:
-            return _SummedFolds(part, counts, *rest, n_jobs=n_jobs)
+            fits = _SummedFolds(part, counts, *rest, n_jobs=n_jobs)
+            return _Folds(*rest) if fits.loses_digits() else fits
     if n <= (FEW_ROWS if sp.issparse(X) else MOST_DENSE) and n <= 2 * p and not standardize:
         return _KernelFolds(*rest)
     if sp.issparse(X) and p > FEW_COLUMNS:

@@ -362,7 +362,7 @@ class Problem:
                       for j in range(0, p, step))
             return DualSpectrum.of_triangle(triangle(blocks), *rest)
         if sp.issparse(self.X):
-            kernel = sparse_kernel(self.X, scale**2, self.weight, self.fit_intercept, self.n_threads)
+            kernel = sparse_kernel(self.X, self.design, scale**2, self.weight, self.fit_intercept, self.n_threads)
         else:
             kernel, plain = None, bool(np.all(scale == 1))
             if plain and self.weight is None:
