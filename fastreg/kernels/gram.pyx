@@ -119,7 +119,7 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
         u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
     u.shift = <double *> calloc(p, sizeof(double))
     u.total = <double *> calloc(u.lanes * q * q, sizeof(double))
-    u.buffer = <double *> malloc(u.lanes * u.rows * (1 if u.direct else q) * sizeof(double))
+    u.buffer = <double *> malloc(u.lanes * (u.rows + q if u.direct else u.rows * q) * sizeof(double))
     if u.shift == NULL or u.total == NULL or u.buffer == NULL:
         free(u.shift)
         free(u.total)
@@ -196,8 +196,10 @@ cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_
     cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1, it = <int> u.t, n = <int> d.n
     cdef double one = 1
     cdef double *total = u.total + lane * q * q
-    cdef double *B = u.buffer + lane * u.rows * (1 if u.direct else q)
+    cdef double *B = u.buffer + lane * (u.rows + q if u.direct else u.rows * q)
     cdef double *ones = B if u.direct else NULL
+    cdef double *block = B + u.rows          # sums of a block: added at once, they round once
+    cdef double zero = 0
     cdef double *X
     while i0 < hi:
         with gil:
@@ -223,15 +225,17 @@ cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_
                 total[p * q + k] += fr_vdot(m, X + k * d.stride, u.Y + i0)
                 total[(p + 1) * q + k] += fr_vdot(m, X + k * d.stride, ones)
         dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
-        if d.kind == DENSE_ROWS:
-            if u.t == 1:
-                dgemv('N', &ip, &im, &one, X, &ld, <double *> u.Y + i0, &inc, &one, total + p * q, &inc)
-            else:
-                dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
-            dgemv('N', &ip, &im, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
+        if d.kind == DENSE_ROWS and u.t == 1:
+            dgemv('N', &ip, &im, &one, X, &ld, <double *> u.Y + i0, &inc, &zero, block, &inc)
+            fr_axpy(p, 1., block, total + p * q)
+        elif d.kind == DENSE_ROWS:
+            dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
         elif u.t > 1:
             dgemm('T', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
-            dgemv('T', &im, &ip, &one, X, &ld, ones, &inc, &one, total + (p + u.t) * q, &inc)
+        if d.kind == DENSE_ROWS or u.t > 1:
+            dgemv('N' if d.kind == DENSE_ROWS else 'T', &ip if d.kind == DENSE_ROWS else &im,
+                  &im if d.kind == DENSE_ROWS else &ip, &one, X, &ld, ones, &inc, &zero, block, &inc)
+            fr_axpy(p, 1., block, total + (p + u.t) * q)
         i0 += m
     return 0
 
