@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import eigh, lstsq, qr
+from scipy.linalg import eigh, lstsq, qr, solve_triangular, svd
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
@@ -137,9 +137,14 @@ class _Problem:
     def _direct(self):
         if np.min(self.alphas) == 0 and self.n * self.p <= EXACT:
             return self._least_squares()         # nothing but X itself has all the digits
-        if self.p <= self.n or (self.factor == 0).any():
+        if self.p <= self.n:
             return self._primal()
         return self._dual()
+
+    def _wide_and_free(self):
+        """Conjugate gradients where free columns depend on each other or are many: a p x p matrix is too large."""
+        self.tol = min(self.tol, AS_GOOD_AS_DIRECT)
+        return self._iterative()
 
     def _primal(self):
         """(G + alpha F) w = X'y by Cholesky; where that is singular to rounding, by orthogonal decompositions."""
@@ -199,8 +204,19 @@ class _Problem:
             F, active, inverse = self._inverse()
             plain = active is None and np.all(F == 1)
             K = self._kernel(inverse, plain)
+            free = np.flatnonzero((F == 0) & (self.design.norms > 0))
         else:
+            free = np.zeros(0, dtype=int)
             check_finite(self.X, np.diag(K))
+        if self.fit_intercept:     # y has no part in the direction that centring empties: a full one has good pivots
+            unit = np.ones(self.n) if self.weight is None else np.sqrt(self.weight)
+            K += np.outer(unit * (np.trace(K) / (unit @ unit)), unit)
+        targets = self.targets
+        if free.size:
+            of_free = _Free.of(self._columns(free))
+            if of_free is None:
+                return self._wide_and_free()
+            whole, K, targets = K, of_free.emptied(K), of_free.without(targets)
         A = np.empty_like(self.targets)
         distinct, of_target = np.unique(self.alphas, return_inverse=True)
         solver = "eigh" if len(distinct) > 8 else "cholesky_kernel"
@@ -208,30 +224,40 @@ class _Problem:
             values, vectors = eigh(K, overwrite_a=True, check_finite=False)
             if values[0] + distinct[0] <= self._least_pivot() * values[-1]:
                 return self._orthogonal()
-            A[:] = (self.targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
-        elif not _cholesky(K, distinct, 1.0, of_target, self.targets, A, self._least_pivot()):
+            A[:] = (targets @ vectors / (values + self.alphas[:, None])) @ vectors.T
+        elif not _cholesky(K, distinct, 1.0, of_target, targets, A, self._least_pivot()):
             return self._orthogonal()
         if level is not None and self.fit_intercept:
             A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
         coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
         if level is None:
-            return self._solution(coef if plain else coef * inverse, None, self.design.means, solver)
+            coef = coef if plain else coef * inverse
+            if free.size:
+                coef[:, free] = of_free.coefficients(self.targets - A @ whole)
+            return self._solution(coef, None, self.design.means, solver)
         found = self._solution(coef, None, self.design.means, solver)
         found.intercept -= A @ level             # the mean of X X'a, which takes no means of columns
         return found
+
+    def _columns(self, which):
+        """These columns, centred and weighted, as rows."""
+        W = np.zeros((len(which), self.p))
+        W[np.arange(len(which)), which] = 1
+        return combine(self.design, W)
 
     def _least_pivot(self):
         """Relative pivot below which a matrix is not left to Cholesky: the alternative costs little on small X."""
         return 1e-8 if self.n * self.p <= EXACT else 8 * min(self.n, self.p) * np.finfo(float).eps
 
     def _inverse(self):
-        """(factors, the columns that count or None for all, inverse factors: 0 where a column does not count)."""
+        """(factors, the columns that count or None for all, inverse factors: 0 where a column does not count
+        or is free)."""
         column_moments(self.design, self.targets[:1])
         norms = self.design.norms
         check_finite(self.X, norms)
         F, active = self._diagonal(norms)
         inverse = np.zeros(self.p)
-        np.divide(1, F, out=inverse, where=(norms > 0) & np.isfinite(F))
+        np.divide(1, F, out=inverse, where=(norms > 0) & np.isfinite(F) & (F > 0))
         return F, active, inverse
 
     def _kernel(self, inverse, plain=False):
@@ -247,9 +273,9 @@ class _Problem:
             return self._least_squares()
         if self.sparse and min(self.n, self.p) > MOST_DENSE:
             return self._iterative()
-        if self.p <= self.n or (self.factor == 0).any():
+        if self.p <= self.n:
             return self._eigen_primal()
-        return self._eigen_dual()
+        return self._wide_and_free() if (self.factor == 0).any() else self._eigen_dual()
 
     def _dense_columns(self):
         """A centred, weighted, dense copy of X, for small X."""
@@ -273,8 +299,22 @@ class _Problem:
         if active is not None:
             A, F, norms = A[:, active], F[active], norms[active]
         coef = np.zeros((len(self.alphas), A.shape[1]))
+        wide = A.shape[1] > self.n
+        if wide and self.alphas.max() > 0:
+            penalized = F > 0
+            of_free = _Free.of(A[:, ~penalized].T)
+            if of_free is None:
+                return self._wide_and_free()
+            B = A[:, penalized] / np.sqrt(F[penalized])
+            u, values, v = svd(of_free.without(B.T).T, full_matrices=False, check_finite=False)
+            values[values <= A.shape[1] * np.finfo(float).eps * values[0]] = 0
         for alpha in np.unique(self.alphas) if A.shape[1] else ():
             here = self.alphas == alpha
+            if wide and alpha > 0:               # rows for the penalty would make a p x p matrix
+                found = (self.targets[here] @ u * (values / (values**2 + alpha))) @ v
+                coef[np.ix_(here, ~penalized)] = of_free.coefficients(self.targets[here] - found @ B.T)
+                coef[np.ix_(here, penalized)] = found / np.sqrt(F[penalized])
+                continue
             damped = np.vstack([A, np.diag(np.sqrt(alpha * F))]) if alpha > 0 and F.any() else A
             right = np.zeros((len(damped), np.count_nonzero(here)))
             right[:self.n] = self.targets[here].T
@@ -413,6 +453,43 @@ class _Problem:
             coef = full
         n_iter = np.ones(len(coef), dtype=int) if n_iter is None else n_iter
         return RidgeSolution(coef, self.y_mean - coef @ means, solver, n_iter, bool(converged))
+
+
+@dataclass
+class _Free:
+    """Columns without a penalty in an n x n system: its solutions are orthogonal to them, as to the intercept."""
+
+    basis: np.ndarray      # (k, n), orthonormal rows
+    triangle: np.ndarray   # the columns are basis' triangle
+    order: np.ndarray      # in this order
+
+    @classmethod
+    def of(cls, columns):
+        """From columns given as rows; None where they depend on each other or leave nothing to the penalty."""
+        k, n = columns.shape
+        if k == 0:
+            return cls(np.zeros((0, n)), np.zeros((0, 0)), np.zeros(0, dtype=int))
+        if 2 * k > n:
+            return None
+        scale = np.linalg.norm(columns, axis=1)
+        q, r, order = qr((columns / scale[:, None]).T, mode="economic", pivoting=True, check_finite=False)
+        if abs(r[-1, -1]) <= n * np.sqrt(np.finfo(float).eps) * abs(r[0, 0]):
+            return None
+        return cls(np.ascontiguousarray(q.T), r * scale[order], order)
+
+    def without(self, rows):
+        return rows - (rows @ self.basis.T) @ self.basis
+
+    def emptied(self, K):
+        """K without these directions, which get pivots of their own."""
+        K = self.without(self.without(K).T)
+        return K + self.basis.T * (np.trace(K) / len(K)) @ self.basis
+
+    def coefficients(self, rest):
+        """From what the other columns leave."""
+        out = np.empty((len(rest), len(self.order)))
+        out[:, self.order] = solve_triangular(self.triangle, self.basis @ rest.T).T
+        return out
 
 
 @dataclass
