@@ -6,7 +6,7 @@ Nothing here copies X; each output column is computed by one thread, so results 
 """
 from cython.parallel cimport prange
 
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, fabs, isinf, sqrt
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 from fastreg.kernels.leaf cimport (
     fr_axpy, fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
     fr_normal_rows1_f32_i32, fr_normal_rows1_f32_i64, fr_normal_rows1_f64_i32, fr_normal_rows1_f64_i64,
+    fr_normal_rows2_f32_i32, fr_normal_rows2_f32_i64, fr_normal_rows2_f64_i32, fr_normal_rows2_f64_i64,
     fr_normal_rows4_f32_i32, fr_normal_rows4_f32_i64, fr_normal_rows4_f64_i32, fr_normal_rows4_f64_i64,
     fr_normal_rows8_f32_i32, fr_normal_rows8_f32_i64, fr_normal_rows8_f64_i32, fr_normal_rows8_f64_i64, fr_row_f32,
     fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,

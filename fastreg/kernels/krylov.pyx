@@ -22,6 +22,7 @@ def column_moments(Design d, const double[:, ::1] V):
     """X'V[t] as rows, V times the weights s and of sum zero where X is centred; sets the means and norms of d."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     cdef Moments own = d.own()
+    own.norm1 = NULL
     with nogil:
         d.moments(&own, 1, &V[0, 0], V.shape[0], &out[0, 0])
     return out.base

@@ -365,9 +365,10 @@ static inline void fr_list_add(ptrdiff_t len, const int32_t *pos, const double *
     for (ptrdiff_t k = 0; k < len; k++) out[pos[k]] += a * val[k];
 }
 /* Products with X'SX, L vectors at a time, interleaved: v[L j + l]. By rows, [lo, hi): z_i = x_i'v - level,
- * out += s_i z_i x_i, total += s_i z_i (s NULL: ones; z NULL: not wanted). By columns: the two halves of it. */
-#define FR_NORMAL(S, T, IS, I, L)                                                                                    \
-FR_LEAF void fr_normal_rows##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, const I *idx, const I *ptr,       \
+ * out += s_i z_i x_i, total += s_i z_i (s NULL: ones; z NULL: not wanted). By columns: the two halves of it.
+ * rows2 takes one vector whose elements lie D = 2 apart, for out to lie between them. */
+#define FR_NORMAL(S, T, IS, I, N, L, D)                                                                              \
+FR_LEAF void fr_normal_rows##N##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, const I *idx, const I *ptr,       \
                                             const double *level, const double *s, const double *v, double *z,        \
                                             double *out, double *total) {                                            \
     for (ptrdiff_t i = lo; i < hi; i++) {                                                                            \
@@ -376,11 +377,13 @@ FR_LEAF void fr_normal_rows##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T 
         for (int l = 0; l < L; l++) { a[l] = -level[l]; b[l] = 0; }                                                  \
         if (L == 1) {                           /* four sums in turn: faster than vector gathers */                  \
             double t0 = 0, t1 = 0, t2 = 0, t3 = 0;                                                                   \
-            for (; e + 4 <= end; e += 4) {                                                                           \
-                t0 += (double)x[e] * v[idx[e]]; t1 += (double)x[e + 1] * v[idx[e + 1]];                              \
-                t2 += (double)x[e + 2] * v[idx[e + 2]]; t3 += (double)x[e + 3] * v[idx[e + 3]];                      \
+            for (; e + 8 <= end; e += 4) {      /* short rows: each loop ends in a branch that is not foreseen */    \
+                t0 += (double)x[e] * v[D * (ptrdiff_t)idx[e]];                                                       \
+                t1 += (double)x[e + 1] * v[D * (ptrdiff_t)idx[e + 1]];                                               \
+                t2 += (double)x[e + 2] * v[D * (ptrdiff_t)idx[e + 2]];                                               \
+                t3 += (double)x[e + 3] * v[D * (ptrdiff_t)idx[e + 3]];                                               \
             }                                                                                                        \
-            for (; e < end; e++) t0 += (double)x[e] * v[idx[e]];                                                     \
+            for (; e < end; e++) t0 += (double)x[e] * v[D * (ptrdiff_t)idx[e]];                                      \
             b[0] = (t0 + t1) + (t2 + t3);                                                                            \
         } else {                                                                                                     \
             for (; e < end - 1; e += 2) {                                                                            \
@@ -396,9 +399,10 @@ FR_LEAF void fr_normal_rows##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T 
         }                                                                                                            \
         if (w == 0) continue;                                                                                        \
         for (e = (ptrdiff_t)ptr[i]; e < end; e++)                                                                    \
-            for (int l = 0; l < L; l++) out[L * (ptrdiff_t)idx[e] + l] += a[l] * (double)x[e];                       \
+            for (int l = 0; l < L; l++) out[D * (ptrdiff_t)idx[e] + l] += a[l] * (double)x[e];                       \
     }                                                                                                                \
-}                                                                                                                    \
+}
+#define FR_SCATTER(S, T, IS, I, L)                                                                                   \
 /* z += x_j v_j over columns [lo, hi) */                                                                             \
 FR_LEAF void fr_scatter##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, const I *idx, const I *ptr,           \
                                         const double *v, double *z) {                                                \
@@ -406,7 +410,10 @@ FR_LEAF void fr_scatter##L##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T *x, 
         for (ptrdiff_t e = (ptrdiff_t)ptr[j]; e < (ptrdiff_t)ptr[j + 1]; e++)                                        \
             for (int l = 0; l < L; l++) z[L * (ptrdiff_t)idx[e] + l] += v[L * j + l] * (double)x[e];                 \
 }
-#define FR_NORMAL_LANES(S, T, IS, I) FR_NORMAL(S, T, IS, I, 1) FR_NORMAL(S, T, IS, I, 4) FR_NORMAL(S, T, IS, I, 8)
+#define FR_NORMAL_LANES(S, T, IS, I)                                                                                 \
+FR_NORMAL(S, T, IS, I, 1, 1, 1) FR_NORMAL(S, T, IS, I, 2, 1, 2)                                                      \
+FR_NORMAL(S, T, IS, I, 4, 4, 4) FR_NORMAL(S, T, IS, I, 8, 8, 8)                                                      \
+FR_SCATTER(S, T, IS, I, 1) FR_SCATTER(S, T, IS, I, 4) FR_SCATTER(S, T, IS, I, 8)
 FR_NORMAL_LANES(f64, double, i32, int32_t)
 FR_NORMAL_LANES(f64, double, i64, int64_t)
 FR_NORMAL_LANES(f32, float, i32, int32_t)

@@ -109,6 +109,9 @@ cdef extern from "leaf.h" nogil:
     void fr_normal_rows1_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
                                  const double *level, const double *s, const double *v, double *z, double *out,
                                  double *total) noexcept
+    void fr_normal_rows2_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
     void fr_scatter1_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
                              const double *v, double *z) noexcept
     void fr_normal_rows4_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
@@ -122,6 +125,9 @@ cdef extern from "leaf.h" nogil:
     void fr_scatter8_f64_i32(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int32_t *idx, const int32_t *ptr,
                              const double *v, double *z) noexcept
     void fr_normal_rows1_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_normal_rows2_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
                                  const double *level, const double *s, const double *v, double *z, double *out,
                                  double *total) noexcept
     void fr_scatter1_f64_i64(Py_ssize_t lo, Py_ssize_t hi, const double *x, const int64_t *idx, const int64_t *ptr,
@@ -139,6 +145,9 @@ cdef extern from "leaf.h" nogil:
     void fr_normal_rows1_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
                                  const double *level, const double *s, const double *v, double *z, double *out,
                                  double *total) noexcept
+    void fr_normal_rows2_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
     void fr_scatter1_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
                              const double *v, double *z) noexcept
     void fr_normal_rows4_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
@@ -152,6 +161,9 @@ cdef extern from "leaf.h" nogil:
     void fr_scatter8_f32_i32(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int32_t *idx, const int32_t *ptr,
                              const double *v, double *z) noexcept
     void fr_normal_rows1_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
+                                 const double *level, const double *s, const double *v, double *z, double *out,
+                                 double *total) noexcept
+    void fr_normal_rows2_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,
                                  const double *level, const double *s, const double *v, double *z, double *out,
                                  double *total) noexcept
     void fr_scatter1_f32_i64(Py_ssize_t lo, Py_ssize_t hi, const float *x, const int64_t *idx, const int64_t *ptr,

@@ -3,19 +3,26 @@
 # Included in design.pyx. Rows (columns, when scattering those) are dealt to a number of parts that depends on the data
 # alone, each with sums of its own, so results do not depend on the number of threads.
 
+cdef Py_ssize_t PAIRED = 1 << 15       # columns from which a product of rows finds v and its sums in different caches
+
 cdef inline void _normal_rows(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx,
                               const index *ptr, const double *level, const double *s, const double *v, double *z,
                               double *out, double *total) noexcept nogil:
+    """Of `lanes` vectors at once; 2: of one, with v and out interleaved."""
     if real is double:
         if index is int32_t:
             if lanes == 1:
                 fr_normal_rows1_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+            elif lanes == 2:
+                fr_normal_rows2_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
             elif lanes == 4:
                 fr_normal_rows4_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
             else:
                 fr_normal_rows8_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
         elif lanes == 1:
             fr_normal_rows1_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        elif lanes == 2:
+            fr_normal_rows2_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
         elif lanes == 4:
             fr_normal_rows4_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
         else:
@@ -23,12 +30,16 @@ cdef inline void _normal_rows(int lanes, Py_ssize_t lo, Py_ssize_t hi, const rea
     elif index is int32_t:
         if lanes == 1:
             fr_normal_rows1_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        elif lanes == 2:
+            fr_normal_rows2_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
         elif lanes == 4:
             fr_normal_rows4_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
         else:
             fr_normal_rows8_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     elif lanes == 1:
         fr_normal_rows1_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    elif lanes == 2:
+        fr_normal_rows2_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     elif lanes == 4:
         fr_normal_rows4_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     else:
@@ -98,11 +109,25 @@ cdef Py_ssize_t _border(const index *ptr, Py_ssize_t n, Py_ssize_t part, Py_ssiz
     return lo if part < parts else n
 
 
+cdef inline void _normal_part(Design d, int lanes, bint paired, Py_ssize_t part, Py_ssize_t parts, const real *data,
+                              const index *idx, const index *ptr, const double *level, const double *v, double *z,
+                              double *work, double *total) noexcept nogil:
+    """Add a part of the rows to work, where each element of v lies beside its sum if paired."""
+    cdef Py_ssize_t j, lo = _border(ptr, d.n, part, parts), hi = _border(ptr, d.n, part + 1, parts)
+    if paired:
+        for j in range(d.p):
+            work[2 * j] = v[j]
+        _normal_rows(2, lo, hi, data, idx, ptr, level, d.weight, work, z, work + 1, total)
+    else:
+        _normal_rows(lanes, lo, hi, data, idx, ptr, level, d.weight, v, z, work, total)
+
+
 cdef int _normal_sparse(Design d, const real *data, const index *idx, const index *ptr, const double *V, Py_ssize_t k,
                         double *Z, double *out) except -1 nogil:
     """Up to 8 vectors at once."""
     cdef int lanes = 1 if k == 1 else (4 if k <= 4 else 8)
-    cdef bint rows = d.kind == SPARSE_ROWS
+    cdef bint rows = d.kind == SPARSE_ROWS, paired = rows and lanes == 1 and d.p > PAIRED
+    cdef int slot = 2 if paired else lanes       # elements for each column (row) in the sums of a part
     cdef Py_ssize_t i, j, t, part, c, major = d.n if rows else d.p, minor = d.p if rows else d.n
     cdef Py_ssize_t parts = _shares(<double> d.nnz * lanes, minor * lanes), chunk = 4 * CHUNK
     cdef Py_ssize_t chunks = (d.p + chunk - 1) // chunk
@@ -111,14 +136,14 @@ cdef int _normal_sparse(Design d, const real *data, const index *idx, const inde
     cdef double total[8]
     cdef double *outs[8]
     cdef const double *v = V
-    cdef double *work = <double *> calloc(parts * (minor * lanes + lanes), sizeof(double))
+    cdef double *work = <double *> calloc(parts * (minor * slot + lanes), sizeof(double))
     cdef double *mixed = NULL        # the vectors interleaved
     cdef double *z = NULL
     cdef double *totals
     if work == NULL:
         with gil:
             raise MemoryError()
-    totals = work + parts * minor * lanes
+    totals = work + parts * minor * slot
     for t in range(lanes):
         level[t] = total[t] = 0
         for j in range(d.p if t < k and d.centred else 0):
@@ -132,16 +157,20 @@ cdef int _normal_sparse(Design d, const real *data, const index *idx, const inde
             grow(<void **> &z, d.n * lanes * sizeof(double))
         if threads > 1 and parts > 1:
             for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
-                _normal_rows(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx,
-                             ptr, level, d.weight, v, z, work + part * minor * lanes, totals + part * lanes)
+                _normal_part(d, lanes, paired, part, parts, data, idx, ptr, level, v, z, work + part * minor * slot,
+                             totals + part * lanes)
         else:
             for part in range(parts):
-                _normal_rows(lanes, _border(ptr, major, part, parts), _border(ptr, major, part + 1, parts), data, idx,
-                             ptr, level, d.weight, v, z, work + part * minor * lanes, totals + part * lanes)
+                _normal_part(d, lanes, paired, part, parts, data, idx, ptr, level, v, z, work + part * minor * slot,
+                             totals + part * lanes)
         for part in range(1, parts):
-            fr_axpy(minor * lanes, 1, work + part * minor * lanes, work)
+            fr_axpy(minor * slot, 1, work + part * minor * slot, work)
             fr_axpy(lanes, 1, totals + part * lanes, totals)
-        _separate(work, k, d.p, lanes, out)
+        if paired:
+            for j in range(d.p):
+                out[j] = work[2 * j + 1]
+        else:
+            _separate(work, k, d.p, lanes, out)
         for t in range(k if d.centred else 0):
             fr_axpy(d.p, -totals[t], d.mean, out + t * d.p)
         if Z != NULL:

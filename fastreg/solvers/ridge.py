@@ -16,6 +16,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate, normal_products
+from fastreg.kernels.merged import merge, spread
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
@@ -407,23 +408,28 @@ class _Problem:
             V = V if unit is None else V - np.multiply.outer(V @ unit, unit)
             return np.ascontiguousarray(V if root is None else V * root)
 
-        def back(V):
-            """(X X' V[t], X' V[t]) as rows, with columns scaled by F^-1 in the first."""
-            fits, products = normal_products(across, V)
-            return (fits, products) if merged is None else (fits + beside * V, merged.spread(products, V))
+        def size(V):
+            """Norms of X'V[t]."""
+            products = combine(across, V) if inverse is None else normal_products(across, V)[1]
+            squares = np.sum(products**2, axis=1)
+            return np.sqrt(squares if merged is None else squares + V**2 @ beside)
 
-        size = np.linalg.norm(back(to_rows(self.targets))[1], axis=1)
-        check_finite(self.X, np.append(across.norms, size))
+        of_targets = size(to_rows(self.targets))
+        check_finite(self.X, np.append(across.norms, of_targets))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
         A, tol, count = np.zeros_like(self.targets), max(self.tol, LEAST_TOL), 0
         for _ in range(6):
             more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside)
             count = count + more
-            (fits, _), (W, residual) = (np.split(found, 2) for found in back(to_rows(np.vstack([A, left]))))
-            worst = np.max(np.divide(np.linalg.norm(residual, axis=1), size, out=np.zeros(len(size)), where=size > 0))
+            left = size(to_rows(left))
+            worst = np.max(np.divide(left, of_targets, out=np.zeros(len(left)), where=of_targets > 0))
             if worst <= self.tol or tol == LEAST_TOL or np.max(count) >= limit:
                 break
             tol = max(tol * max(0.5 * self.tol / worst, 1e-3), LEAST_TOL)
+        A = to_rows(A)
+        fits, W = normal_products(across, A)
+        if merged is not None:
+            fits, W = fits + beside * A, merged.spread(W, A)
         done = worst <= max(self.tol, ROUNDING)
         intercept = self.y_mean
         if self.fit_intercept:
@@ -499,42 +505,27 @@ class _Merged:
     Only indices are new. Where most columns are such (pairs of words, identifiers), vectors with an element for each
     column then fit into the cache."""
 
+    X: sp.csr_array
     across: sp.csc_array   # X', merged
     counts: np.ndarray     # weights of its rows: 1, and 0 of the last
     squares: np.ndarray    # (n,) what the diagonal lost
     column: np.ndarray     # (p,) where each column went
-    single: np.ndarray     # entries of X in columns of their own
-    row: np.ndarray        # their rows
-    own: np.ndarray        # and their columns in X
 
     @classmethod
     def of(cls, X):
         """None where columns are stored as such, or too few of them have a single entry."""
         if not sp.issparse(X) or X.format != "csr" or X.indices.dtype != np.int32:
             return None
-        alone = np.bincount(X.indices, minlength=X.shape[1]) <= 1
-        kept = X.shape[1] - np.count_nonzero(alone)
-        if 2 * kept > X.shape[1]:
+        column, kept, indices, squares = merge(X.data, X.indices, X.indptr, X.shape[1])
+        if indices is None:
             return None
-        column = np.cumsum(~alone, dtype=np.int32) - 1
-        column[alone] = kept
-        indices = column[X.indices]
-        single = np.flatnonzero(indices == kept)
-        row = np.searchsorted(X.indptr, single, side="right") - 1
-        squares = np.bincount(row, X.data[single].astype(np.float64) ** 2, minlength=X.shape[0])
         merged = sp.csc_array((X.data, indices, X.indptr), shape=(kept + 1, X.shape[0]))
         merged.has_canonical_format = True       # entries given twice are meant: they are not to be summed
-        return cls(merged, np.append(np.ones(kept), 0.0), squares, column, single, row,
-                   X.indices[single])
+        return cls(X, merged, np.append(np.ones(kept), 0.0), squares, column)
 
     def spread(self, products, V):
         """X' V[t] as rows, from that of the merged columns."""
-        products[:, -1] = 0                  # and so are columns without entries
-        out = products[:, self.column]
-        values = self.across.data[self.single]
-        for of_target, v in zip(out, V):
-            of_target[self.own] = values * v[self.row]
-        return out
+        return spread(self.X.data, self.X.indices, self.X.indptr, self.across.indices, self.column, products, V)
 
 
 def _cholesky(M, alphas, F, of_target, right, out, least_pivot):
