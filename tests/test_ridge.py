@@ -429,3 +429,25 @@ def test_wide_data_never_make_a_matrix_of_columns(make, weighted, fit_intercept)
             if alpha > 0 and np.all(F > 0):             # the n x n system, as the p x p one would take seconds
                 exact = B.T @ np.linalg.solve((B / F) @ B.T + alpha * np.eye(n), y) / F
                 np.testing.assert_allclose(w, exact, rtol=1e-6, atol=1e-8 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_sparse_columns(weighted, fit_intercept):
+    """Enough for products whose vector and sums are interleaved; a full column of high level among them."""
+    n, p = 6000, 40000
+    rng = np.random.default_rng(0)
+    X = sp.random(n, p, 3e-4, "csr", random_state=0, data_rvs=rng.standard_normal)
+    y, weight = rng.standard_normal(n), rng.uniform(0, 2, n) if weighted else None
+    s = np.ones(n) if weight is None else weight
+    for level in (None, 1e5):
+        A = X if level is None else sp.hstack([X, level + rng.standard_normal((n, 1))], format="csr")
+        found = [Ridge(0.5, tol=1e-11, fit_intercept=fit_intercept, n_threads=k).fit(A, y, weight) for k in (1, 2)]
+        assert found[0].solver_ == "sparse_cg"
+        np.testing.assert_array_equal(found[0].coef_, found[1].coef_)
+        mean = (s @ A) / s.sum() * fit_intercept
+        r = y - A @ found[0].coef_ - found[0].intercept_
+        target = y - np.average(y, weights=s) * fit_intercept
+        right = A.T @ (s * target) - mean * (s @ target)
+        left = A.T @ (s * r) - mean * (s @ r) - 0.5 * found[0].coef_
+        assert np.linalg.norm(left) < (1e-9 if level is None else 1e-6) * np.linalg.norm(right)

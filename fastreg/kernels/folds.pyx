@@ -75,12 +75,14 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
 
 
 cdef void _mirror(double[:, :, ::1] sums) noexcept nogil:
-    """The kernels filled one triangle."""
-    cdef Py_ssize_t a, i, j
+    """The kernels filled one triangle; tiles, because a column of the other is far apart in memory."""
+    cdef Py_ssize_t a, i, j, i0, j0, q = sums.shape[1]
     for a in range(sums.shape[0]):
-        for i in range(sums.shape[1]):
-            for j in range(i):
-                sums[a, j, i] = sums[a, i, j]
+        for i0 in range(0, q, 32):
+            for j0 in range(0, i0 + 1, 32):
+                for i in range(i0, min(i0 + 32, q)):
+                    for j in range(j0, min(j0 + 32, i)):
+                        sums[a, j, i] = sums[a, i, j]
 
 
 def row_parts(n, work):

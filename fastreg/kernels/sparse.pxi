@@ -77,9 +77,17 @@ cdef void _sparse_column_moments(Design d, const real *data, const index *idx, c
                                  Py_ssize_t k, const double *w, const double *root, int lanes, Py_ssize_t lo,
                                  Py_ssize_t hi) noexcept nogil:
     """Of columns [lo, hi) under k weightings, interleaved in w and root where there are several lanes."""
-    cdef Py_ssize_t j, f
+    cdef Py_ssize_t j, f, e
     cdef double m, absent
     cdef double out[16]             # by lane: weight of the rows present, mean, squares about it, norm1
+    cdef double squares
+    if k == 1 and not d.centred and of.norm1 == NULL:
+        for j in range(lo, hi):
+            squares = 0
+            for e in range(<Py_ssize_t> ptr[j], <Py_ssize_t> ptr[j + 1]):
+                squares += (1 if w == NULL else w[idx[e]]) * data[e] * data[e]
+            of.mean[j], of.level[j], of.norm[j] = 0, 0, sqrt(squares)
+        return
     for j in range(lo, hi):
         _spmoments(lanes, <Py_ssize_t> (ptr[j + 1] - ptr[j]), data + ptr[j], idx + ptr[j], w, root,
                    1 / d.weight_sum if d.centred else 0, out)
@@ -484,6 +492,8 @@ cdef void sparse_rows_free(SparseRows *rows) noexcept nogil:
 cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const index *ptr, Py_ssize_t i0, Py_ssize_t m,
                            SparseRows *rows) except -1 nogil:
     cdef Py_ssize_t i, j, e, at, total = 0
+    cdef int32_t last
+    cdef bint ordered
     if rows.start == NULL:
         grow(<void **> &rows.start, (m + 1) * sizeof(Py_ssize_t))
         if d.kind == SPARSE_COLUMNS:
@@ -510,10 +520,14 @@ cdef int _load_sparse_rows(Design d, const real *data, const index *idx, const i
     if d.kind == SPARSE_ROWS:
         for i in range(m):
             at = rows.start[i]
+            last, ordered = -1, True
             for e in range(<Py_ssize_t> ptr[i0 + i], <Py_ssize_t> ptr[i0 + i + 1]):
                 rows.pos[at], rows.val[at] = <int> idx[e], data[e]
+                ordered = ordered and rows.pos[at] > last
+                last = rows.pos[at]
                 at += 1
-            _sort_tail(rows.pos, rows.val, rows.start[i], at)
+            if not ordered:
+                _sort_tail(rows.pos, rows.val, rows.start[i], at)
         return 0
     for j in range(d.p):                     # start[i] runs ahead to the end of what row i has so far
         e = rows.cursor[j]

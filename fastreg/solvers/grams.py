@@ -36,10 +36,11 @@ def sparse_gram(X, Y, weight, fit_intercept, n_threads):
     n, p = X.shape
     sums = _sums(X, Y, weight, n_threads)
     means = sums[:p, -1] / n if fit_intercept else np.zeros(p)
-    gram, squares = sums[:p, :p].copy(), np.diag(sums)[:p]
+    gram, squares = np.empty((p, p)), np.diag(sums)[:p]
     with np.errstate(invalid="ignore"):               # whoever calls looks for NaN and infinity in the norms
-        for j in range(0, p if fit_intercept else 0, 256):      # row blocks: no second p x p array
-            gram[j:j + 256] -= np.multiply.outer(n * means[j:j + 256], means)
+        for j in range(0, p, 256):                    # row blocks: no second p x p array
+            level = np.multiply.outer(n * means[j:j + 256], means)
+            np.subtract(sums[j:min(j + 256, p), :p], level, out=gram[j:j + 256])
         xy = sums[p:-1, :p] - np.outer(sums[p:-1, -1], means)
     if fit_intercept:
         of_rows = np.ones(n) if weight is None else weight

@@ -537,11 +537,11 @@ def _cholesky(M, alphas, F, of_target, right, out, least_pivot):
         A = M if k == len(alphas) - 1 else M.copy()
         shifted = diagonal + alpha * F
         A[np.diag_indices_from(A)] = shifted
-        factor, failed = dpotrf(A.T, lower=0, clean=0, overwrite_a=1)
+        factor, failed = dpotrf(A.T, lower=1, clean=0, overwrite_a=1)      # OpenBLAS is faster on this triangle
         if failed or np.any(np.diag(factor) ** 2 <= least_pivot * shifted):
             return False
         here = of_target == k
-        out[here] = dpotrs(factor, np.asfortranarray(right[here].T), lower=0, overwrite_b=1)[0].T
+        out[here] = dpotrs(factor, np.asfortranarray(right[here].T), lower=1, overwrite_b=1)[0].T
     return True
 
 
