@@ -45,15 +45,15 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
     cdef Py_ssize_t q = d.p + Y.shape[0] + 1, block = ROWS * n_parts, a, b
     cdef Py_ssize_t blocks = (d.n + block - 1) // block
     cdef double[:, :, ::1] sums = np.zeros((n_parts, q, q))
-    cdef int threads
+    cdef int threads, stop = 0
     if d.sparse():
         threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
         with nogil:
             if threads > 1:
                 for a in prange(threads, num_threads=threads, schedule="static"):
-                    _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums)
+                    _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums, &stop)
             else:
-                _outer_products(d, Y, part, 0, n_parts, sums)
+                _outer_products(d, Y, part, 0, n_parts, sums, &stop)
             _mirror(sums)
         return sums.base
     order_ = np.argsort(part, kind="stable").astype(np.int32)
@@ -92,8 +92,8 @@ def row_parts(n, work):
 
 
 cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
-                         double[:, :, ::1] sums) except -1 nogil:
-    """Sparse X: add the rows of parts [lo, hi), row by row."""
+                         double[:, :, ::1] sums, int *stop) except -1 nogil:
+    """Sparse X: add the rows of parts [lo, hi), row by row, until a signal comes (which one thread sees) or stop."""
     cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
     cdef SparseRows rows
     cdef double *total
@@ -106,9 +106,13 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
     memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
     try:
-        while i0 < d.n:
+        while i0 < d.n and not stop[0]:
             with gil:
-                PyErr_CheckSignals()
+                try:
+                    PyErr_CheckSignals()
+                except BaseException:
+                    stop[0] = 1
+                    raise
             m = min(step, d.n - i0)
             d.load_sparse_rows(i0, m, &rows)
             for i in range(m):

@@ -92,7 +92,9 @@ def centre_targets(Y, weight, fit_intercept):
     Y = np.asarray(Y, dtype=np.float64)
     mean = np.average(Y, axis=0, weights=weight) if fit_intercept else np.zeros(Y.shape[1])
     centred = np.empty(Y.shape[::-1])
-    np.subtract(Y.T, mean[:, None], out=centred)
+    rows = 512 if Y.shape[1] > 1 else len(Y)         # blocks: to transpose all at once takes twice as long
+    for start in range(0, len(Y), rows):
+        centred[:, start:start + rows] = (Y[start:start + rows] - mean).T
     if fit_intercept:
         # a constant target less its rounded mean is rounding, not signal
         constant = np.maximum(centred.max(axis=1), -centred.min(axis=1)) <= 8 * np.finfo(float).eps * np.abs(mean)
