@@ -147,7 +147,7 @@ cdef void _dense_column_moments(Design d, const real *X, const Moments *of, Py_s
                         _dot4(n, x, m, w.weight, sq)
                     for b in range(c):
                         m[b] = w.mean[a + b] = sq[b] / d.weight_sum
-                _sqdot4(n, x, m, w.weight, V + min(t, k - 1) * n, sq, dot)
+                _sqdot4(n, x, m, w.weight, V + max(0, min(t, k - 1)) * n, sq, dot)
                 for b in range(c):
                     w.norm[a + b] = sqrt(sq[b])
             for b in range(c if t < k else 0):
@@ -222,6 +222,7 @@ cdef int _dense_moments(Design d, const real *X, const Moments *of, Py_ssize_t n
                         double *out) except -1 nogil:
     cdef Py_ssize_t c, f, chunks = (d.p + CHUNK - 1) // CHUNK
     cdef real *copy = NULL
+    cdef double *none = NULL                 # stands for V where there is none: the kernel reads one
     cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
     if d.kind == DENSE_ROWS:
         for f in range(n_of):
@@ -229,12 +230,17 @@ cdef int _dense_moments(Design d, const real *X, const Moments *of, Py_ssize_t n
         return _stream_dense(d, X, NULL, d.p, V, k, out, d.p)
     if d.step != 1:
         grow(<void **> &copy, 4 * d.n * sizeof(real))
+    if k == 0:
+        grow(<void **> &none, d.n * sizeof(double))
+        memset(none, 0, d.n * sizeof(double))
+        V = none
     if threads > 1:
         for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
             _dense_column_moments(d, X, of, n_of, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
     else:
         _dense_column_moments(d, X, of, n_of, 0, d.p, V, k, out, copy)
     free(copy)
+    free(none)
     return 0
 
 
