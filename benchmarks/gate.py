@@ -5,7 +5,7 @@ process for each then runs a case turn by turn (A B B A ...): what else the mach
 it is slower by more than 15 % and by more than 1 ms, and is so again in fresh processes with more pairs.  The cases
 are those of the checkout this file lies in; the workers judge the answer of a case before they time it.
 
-Exit code: 0 if nothing is slower; 1 if something is; 2 if a commit does not exist or build, or HEAD not solve a case.
+Exit code: 0 if nothing is slower; 1 if something is; 2 if a commit does not exist or build, or HEAD fails at a case.
 """
 
 import argparse
@@ -398,6 +398,9 @@ def main(argv=None):
     except GateError as error:
         print(f"gate.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("gate.py: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
