@@ -272,15 +272,18 @@ def prepared(name):
 
 
 def command(*arguments, problem):
-    """Standard output of a command; if it fails, GateError with the first line that speaks of an error."""
+    """Standard output of a command; if it fails, GateError with its message, or where its many lines are."""
     try:
         return subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True).stdout
     except OSError as error:
         raise GateError(f"{problem}: {error}") from None
     except subprocess.CalledProcessError as error:
-        lines = (error.stderr + error.stdout).decode(errors="replace").splitlines()
-        said = [line.strip() for line in lines if "error" in line.lower()] or lines or ["no message"]
-        raise GateError(f"{problem}: {said[0]}") from None
+        said = (error.stdout + error.stderr).decode(errors="replace").strip()
+        if "\n" in said:
+            with tempfile.NamedTemporaryFile("w", prefix="fastreg-gate-", suffix=".log", delete=False) as log:
+                log.write(said)
+            said = f"see {log.name}"
+        raise GateError(f"{problem}: {said}") from None
 
 
 def resolved(commit):

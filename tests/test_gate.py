@@ -126,6 +126,14 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments, message):
     assert message in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_long_message_goes_to_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(gate.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(gate.GateError, match=r"^build failed: see .*\.log$"):
+        gate.command(sys.executable, "-c", "raise SystemExit('one\\ntwo')", problem="build failed")
+    (log,) = tmp_path.iterdir()
+    assert log.read_text() == "one\ntwo"
+
+
 def test_list(capsys):
     assert gate.main(["--list", "--cases", "Ridge"]) == 0
     assert capsys.readouterr().out.splitlines() == [case for case in gate.CASES if "Ridge" in case]
