@@ -1,5 +1,6 @@
 """Every asv class runs at toy size, so that a benchmark broken by a change is seen with the change, and is judged."""
 
+import ast
 import dataclasses
 import importlib.util
 import inspect
@@ -172,3 +173,19 @@ def test_a_wrong_prediction_is_caught():
     case = prepared(LATENCY.TinyPredict, "fastreg", "Lasso")
     right = case.run("fastreg")
     assert case.gap(right) <= case.bound < case.gap(right * (1 + 1e-6))
+
+
+AVAILABLE = {"fastreg", "numpy", "scipy", "sklearn", "threadpoolctl", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: str(path.relative_to(FOLDER)))
+def test_asv_can_import_every_module_and_takes_nothing_else_for_a_benchmark(path):
+    """It imports all below benchmarks/ with fastreg's dependencies alone, and runs every function called time_...."""
+    body = ast.parse(path.read_text()).body
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    modules = [node.module for node in imports if node.level == 0]
+    modules += [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    assert {name.split(".")[0] for name in modules} <= AVAILABLE
+    names = [alias.asname or alias.name for node in imports for alias in node.names]
+    names += [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    assert not [name for name in names if name.startswith((*KINDS, "mem_"))]
