@@ -1,6 +1,7 @@
 """Lasso and elastic net: whole paths and single fits, beside scikit-learn at the same tolerance."""
 
 import numpy as np
+from scipy import sparse
 
 import fastreg
 from fastreg.cli.compare import scikit_learn_path
@@ -8,57 +9,96 @@ from fastreg.cli.compare import scikit_learn_path
 from . import common
 
 
-class LassoPath(common.Case):
-    """A path of 100 penalty values down to alpha_max / 100."""
+class RegularizationPath(common.ElasticNetCase):
+    """regularization_path: 100 penalty values down to alpha_max / 100, with an intercept."""
+
+    data = (
+        "wide F float64",
+        "wide C float32",
+        "square F float64",
+        "tall F float64",
+        "tall C float64",
+        "tall C float32",
+        "text csc float64",
+        "text csr float64",
+        "text csr float32",
+    )
 
     def run(self, solver):
-        alphas = self.alpha_max * np.geomspace(1, common.EPS, common.N_ALPHAS)
-        if solver == "scikit-learn":
-            return *scikit_learn_path(self.X, self.y, alphas, self.l1_ratio, common.TOL), alphas
-        path = fastreg.regularization_path(self.X, self.y, l1_ratio=self.l1_ratio, alphas=alphas, tol=common.TOL)
-        return path.coefs, path.intercepts, path.alphas
+        alphas = self.grid()
+        if solver == "fastreg":
+            path = fastreg.regularization_path(self.X, self.y, l1_ratio=self.l1_ratio, alphas=alphas, tol=common.TOL)
+            return common.Answer(path.coefs, path.intercepts, path.alphas, self.l1_ratio)
+        # The function takes sparse X only as float64 in columns; scikit-learn's estimators convert as well.
+        X = sparse.csc_matrix(self.X, dtype=np.float64) if sparse.issparse(self.X) else self.X
+        path = scikit_learn_path(X, self.y, alphas, self.l1_ratio, common.TOL)
+        return common.Answer(*path, alphas, self.l1_ratio)
 
 
-class ElasticNetPath(LassoPath):
+class RegularizationPathElasticNet(RegularizationPath):
     """The same with half of the penalty squared."""
 
     l1_ratio = 0.5
+    data = ("wide F float64", "tall F float64", "text csc float64")
 
 
-class LassoFit(common.Case):
-    """One cold fit at alpha_max / 10."""
+class LassoPath(common.ElasticNetCase):
+    """lasso_path, which fits no intercept, on centred data."""
 
-    ratio = 0.1
+    data = ("wide F float64", "tall C float32", "diabetes C float64")
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        self.X, self.y = common.centred(self.X, self.y)
 
     def run(self, solver):
-        alpha = self.ratio * self.alpha_max
-        model = self.estimator(common.LIBRARIES[solver], alpha).fit(self.X, self.y)
-        return model.coef_[:, None], [model.intercept_], [alpha]
+        return self.answer(common.LIBRARIES[solver].lasso_path(self.X, self.y, **self.options()))
 
-    def estimator(self, library, alpha):
-        return library.Lasso(alpha=alpha, tol=common.TOL, max_iter=common.MAX_ITER)
+    def options(self):
+        return {"alphas": self.grid(), "tol": common.TOL, "max_iter": common.MAX_ITER}
 
-
-class LassoFitSmallAlpha(LassoFit):
-    """One cold fit at alpha_max / 100, with many non-zeros."""
-
-    ratio = 0.01
+    def answer(self, path):
+        alphas, coefs, _ = path
+        return common.Answer(coefs, np.zeros(len(alphas)), alphas, self.l1_ratio)
 
 
-class ElasticNetFit(LassoFit):
-    """One cold elastic-net fit at alpha_max / 10."""
+class ElasticNetPath(LassoPath):
+    """enet_path, which fits no intercept, on centred data."""
 
     l1_ratio = 0.5
 
-    def estimator(self, library, alpha):
-        return library.ElasticNet(alpha=alpha, l1_ratio=self.l1_ratio, tol=common.TOL, max_iter=common.MAX_ITER)
+    def run(self, solver):
+        path = common.LIBRARIES[solver].enet_path(self.X, self.y, l1_ratio=self.l1_ratio, **self.options())
+        return self.answer(path)
 
 
-class TinyFit(common.Case):
-    """`Lasso(alpha=0.1).fit` on 442 x 10 with the default tolerance: what a call costs when there is little to do."""
+class LassoFit(common.ElasticNetCase):
+    """One cold Lasso fit at alpha_max / 10."""
 
-    params = (list(common.LIBRARIES), ["diabetes"])
+    ratio = 0.1
+    # No float32: at this tolerance scikit-learn, which then computes in float32, does not come to an end.
+    data = ("wide F float64", "square C float64", "tall C float64", "text csc float64", "text csr float64")
 
     def run(self, solver):
-        model = common.LIBRARIES[solver].Lasso(alpha=0.1).fit(self.X, self.y)
-        return model.coef_[:, None], [model.intercept_], [0.1]
+        return common.fitted(self.estimator(common.LIBRARIES[solver]).fit(self.X, self.y))
+
+    def estimator(self, library):
+        return library.Lasso(self.ratio * self.alpha_max, tol=common.TOL, max_iter=common.MAX_ITER)
+
+
+class LassoFitSmallAlpha(LassoFit):
+    """One cold Lasso fit at alpha_max / 100, with many non-zeros."""
+
+    ratio = 0.01
+    data = ("wide F float64", "tall C float64")
+
+
+class ElasticNetFit(LassoFit):
+    """One cold ElasticNet fit at alpha_max / 10."""
+
+    l1_ratio = 0.5
+    data = ("wide F float64", "tall C float64", "text csc float64")
+
+    def estimator(self, library):
+        alpha = self.ratio * self.alpha_max
+        return library.ElasticNet(alpha, l1_ratio=self.l1_ratio, tol=common.TOL, max_iter=common.MAX_ITER)
