@@ -1,4 +1,4 @@
-"""Data sets by name: generated, scikit-learn's bundled and fetchable ones, and the .npz files of the folder FASTREG_DATA.
+"""Data sets by name: generated, scikit-learn's bundled and fetchable ones, and the .npz files of FASTREG_DATA.
 
 A name is one of `GENERATED`, `BUNDLED` or `FETCHED`, the stem of a file in FASTREG_DATA, one of `DERIVED` from such a
 file, or a generator with its arguments: ``correlated:n:p:rho:support[:snr]`` or ``text:n:p:words:support``.
@@ -136,7 +136,7 @@ def _fetch(name):
     try:
         return getattr(sklearn.datasets, FETCHED[name])(return_X_y=True)
     except OSError as error:  # URLError, HTTPError and timeouts are OSErrors
-        raise DataUnavailable(f"{name} cannot be downloaded, and scikit-learn has no copy of it here: {error}") from error
+        raise DataUnavailable(f"{name} cannot be downloaded, and there is no copy of it here: {error}") from error
 
 
 def _read_stored(name):

@@ -13,8 +13,8 @@ from .tasks import Answer
 
 READ_DENSE = 'X <- matrix(get("x", "double", {size}), {n}, {p})'
 READ_SPARSE = (
-    'X <- new("dgCMatrix", i=get("i", "integer", {size}), p=get("p", "integer", {p} + 1), x=get("x", "double", {size}), '
-    "Dim=c({n}L, {p}L))"
+    'X <- new("dgCMatrix", i=get("i", "integer", {size}), p=get("p", "integer", {p} + 1), '
+    'x=get("x", "double", {size}), Dim=c({n}L, {p}L))'
 )
 # A line of input is a `thresh`, a line of output says that the files hold the answer.  The peak of the process is reset
 # before each fit (Linux); elsewhere the memory is not measured.

@@ -1,7 +1,7 @@
-"""Every solver on every task it can do, in a few lines each; what it cannot do is said in `ABSENT` and by `accepts`.
+"""Every solver on every task it can do, in a few lines each; what it cannot do is said in `ABSENT` and by `refuses`.
 
-An adapter takes a `Problem` and a tolerance and returns an `Answer`.  A ladder of tolerances, loosest first, goes with it:
-what `tol` means differs between solvers, so each climbs until the judge is satisfied.
+An adapter takes a `Problem` and a tolerance and returns an `Answer`.  A ladder of tolerances, loosest first, goes with
+it: what `tol` means differs between solvers, so each climbs until the judge is satisfied.
 """
 
 import importlib
@@ -208,8 +208,15 @@ def adelie_path(problem, tol):
         problem.X, method="naive", n_threads=problem.threads
     )
     state = adelie.grpnet(
-        matrix, adelie.glm.gaussian(problem.y), alpha=problem.l1_ratio, lmda_path=problem.alphas, tol=tol,
-        early_exit=False, progress_bar=False, n_threads=problem.threads, max_iters=10**7,
+        matrix,
+        adelie.glm.gaussian(problem.y),
+        alpha=problem.l1_ratio,
+        lmda_path=problem.alphas,
+        tol=tol,
+        early_exit=False,
+        progress_bar=False,
+        n_threads=problem.threads,
+        max_iters=10**7,
     )
     return Answer(sparse.csr_matrix(state.betas).T, state.intercepts, problem.alphas)
 
@@ -358,7 +365,12 @@ def snapml_ridge(problem, tol):
 
     # It penalises its intercept: X and y are centred for it.
     model = snapml.LinearRegression(
-        regularizer=problem.alphas[0], tol=tol, max_iter=MAX_ITER, dual=True, fit_intercept=False, n_jobs=problem.threads
+        regularizer=problem.alphas[0],
+        tol=tol,
+        max_iter=MAX_ITER,
+        dual=True,
+        fit_intercept=False,
+        n_jobs=problem.threads,
     )
     model.fit(np.ascontiguousarray(problem.X - problem.x_mean), problem.y - problem.y_mean)
     return problem.with_intercepts(np.reshape(model.coef_, (-1, 1)))

@@ -45,8 +45,17 @@ DEFAULT_ROWS = [
     *(
         ("lasso_path", data, {})
         for data in (
-            "leukemia_golub72", "riboflavin", "arcene", "wide", "widehard", "square", "tall", "covtype_binary",
-            "reuters21578_tfidf", "dorothea", "imdb_train_tfidf",
+            "leukemia_golub72",
+            "riboflavin",
+            "arcene",
+            "wide",
+            "widehard",
+            "square",
+            "tall",
+            "covtype_binary",
+            "reuters21578_tfidf",
+            "dorothea",
+            "imdb_train_tfidf",
         )
     ),
     ("lasso_path", "news20_train_bigram", {"eps": 0.03}),
@@ -63,7 +72,11 @@ DEFAULT_ROWS = [
         for alpha in (1e-3, 1.0, 1e3)
     ),
     # At alpha = 1e-3 the reference solution of these two takes a minute or more.
-    *(("ridge_fit", data, {"alpha": alpha}) for data in ("imdb_train_tfidf", "news20_train_bigram") for alpha in (1.0, 1e3)),
+    *(
+        ("ridge_fit", data, {"alpha": alpha})
+        for data in ("imdb_train_tfidf", "news20_train_bigram")
+        for alpha in (1.0, 1e3)
+    ),
     *(("ridge_targets", data, {}) for data in ("leukemia_golub72", "gauss300", "bemtpl97_onehot")),
     *(("ridge_cv_loo", data, {}) for data in ("leukemia_golub72", "gauss300", "covtype_elevation")),
     *(("ridge_cv_folds", data, {}) for data in ("leukemia_golub72", "gauss300")),
@@ -72,16 +85,17 @@ TOY_DATA = ("toy", "toy-text")
 
 
 class Case(NamedTuple):
-    """A row of the comparison: a task on a data set with all its parameters."""
+    """A row of the comparison: a task on a data set with all its parameters, and the number of threads."""
 
     task: str
     data: str
     params: dict
+    threads: int = 1
 
     @classmethod
-    def make(cls, task, data, changes, toy=False):
+    def make(cls, task, data, changes, toy=False, threads=1):
         """A case with the task's parameters, those of a toy run if so wished, and the changes."""
-        return cls(task, data, {**TASKS[task].params, **(TASKS[task].toy if toy else {}), **changes})
+        return cls(task, data, {**TASKS[task].params, **(TASKS[task].toy if toy else {}), **changes}, threads)
 
 
 class Answer(NamedTuple):
@@ -113,15 +127,13 @@ class Problem:
     ----------
     case : Case
         What to solve.
-    threads : int
-        For solvers that have to be told.
     data : tuple of X and y, default=None
         Given instead of loaded by name.
     """
 
-    def __init__(self, case, threads, data=None):
+    def __init__(self, case, data=None):
         params = case.params
-        self.task, self.threads = case.task, threads
+        self.threads = case.threads
         self.X, self.y = data or load(case.data, TASKS[case.task].layout)
         self.sparse = sparse.issparse(self.X)
         if "targets" in params:
@@ -134,7 +146,8 @@ class Problem:
             grid = np.geomspace(1, params["eps"], params["n_alphas"]) if params["n_alphas"] > 1 else [params["eps"]]
             self.alphas = alpha_max(self.X, self.y, self.l1_ratio) * np.asarray(grid)
         else:
-            self.alphas = np.logspace(-3, 3, params["n_alphas"]) if "n_alphas" in params else np.array([params["alpha"]])
+            several = "n_alphas" in params
+            self.alphas = np.logspace(-3, 3, params["n_alphas"]) if several else np.array([params["alpha"]])
         self.folds = None
         if "folds" in params:
             folds = KFold(params["folds"], shuffle=True, random_state=0)
@@ -194,8 +207,8 @@ class RidgeJudge:
     """The largest relative error of ridge coefficients against a refined float64 solution.
 
     The solution is that of the centred normal equations, or of the dual ones where X is wide, by Cholesky, refined with
-    residuals computed from X itself; by conjugate gradients where neither matrix is small.  An intercept must be the best
-    one for its coefficients, up to the same error relative to the standard deviation of y.
+    residuals computed from X itself; by conjugate gradients where neither matrix is small.  An intercept must be the
+    best one for its coefficients, up to the same error relative to the standard deviation of y.
     """
 
     SMALL = 5000
