@@ -30,6 +30,10 @@ class Stopped(Exception):
     """A worker was stopped or ended; the message says why."""
 
 
+class OutOfTime(Stopped):
+    """It has not answered in time."""
+
+
 class Options(NamedTuple):
     """What the command line sets for every case."""
 
@@ -74,7 +78,7 @@ class Worker:
             print(json.dumps([method, arguments]), file=self.process.stdin, flush=True)
             reply = self.replies.get(timeout=max(seconds, 0.01))
         except queue.Empty:
-            raise Stopped(f"stopped after {seconds:.0f} s") from None
+            raise OutOfTime(f"no answer to {method!r} within {seconds:.0f} s") from None
         except BrokenPipeError:
             reply = None
         if reply is None:
@@ -194,7 +198,10 @@ def _climb(worker, record, ladder, options):
     part = _extrapolated_seconds(worker, record, options.limit) if record["task"].startswith("ridge_cv") else None
     for tol in ladder:
         extrapolated = {"seconds": part, "memory": 0}
-        run = worker.ask(options.limit - spent, "run", tol=tol) if part is None else extrapolated
+        try:
+            run = worker.ask(options.limit - spent, "run", tol=tol) if part is None else extrapolated
+        except OutOfTime:
+            raise OutOfTime(f"not within {options.limit:g} s") from None
         verdict = worker.ask(START_SECONDS, "error")
         spent += run["seconds"]
         record["curve"].append({"tol": tol, "seconds": run["seconds"], "error": verdict["error"]})

@@ -17,6 +17,7 @@ from .tasks import Answer
 OWN = "fastreg"
 # Relative to ||y||^2 (and 5e-7 is a relative gap of 1e-6), to the size of a gradient, or to the change in a step.
 GAP_LADDER = tuple(5 * 10.0**-k for k in range(3, 12))
+CELER_LADDER = tuple(5 * 10.0**-k for k in range(3, 15))  # its own gap is the smaller one
 STEP_LADDER = tuple(10.0**-k for k in range(5, 17, 2))
 RIDGE_LADDER = tuple(10 ** (-k / 2) for k in range(8, 27))
 DIRECT = (0.0,)  # no tolerance: one run
@@ -169,7 +170,7 @@ def celer_refuses(problem):
     return "no elastic net on sparse X with an intercept" if problem.sparse and problem.l1_ratio != 1 else ""
 
 
-@adapter("celer", "lasso_path", "enet_path", ladder=GAP_LADDER, refuses=celer_refuses)
+@adapter("celer", "lasso_path", "enet_path", ladder=CELER_LADDER, refuses=celer_refuses)
 def celer_path(problem, tol):
     import celer
 
@@ -262,7 +263,7 @@ def scikit_learn_fit(problem, tol):
     return one_fit(Lasso(alpha=problem.alphas[0], tol=tol, max_iter=MAX_ITER), problem)
 
 
-@adapter("celer", "lasso_fit", ladder=GAP_LADDER)
+@adapter("celer", "lasso_fit", ladder=CELER_LADDER)
 def celer_fit(problem, tol):
     import celer
 

@@ -99,7 +99,7 @@ def _ratio(row):
     if row.ratio is not None:
         text = number(row.ratio) + (DAGGER if row.best["extrapolated"] else "")
         return f"**{text}**" if row.lost else text
-    stopped = [peer["limit"] for peer in row.peers if peer["problem"].startswith("stopped")]
+    stopped = [peer["limit"] for peer in row.peers if _too_slow(peer)]
     return f"> {number(min(stopped) / row.seconds)}" if stopped else ""
 
 
@@ -114,16 +114,14 @@ def _failure(record):
 
 
 def _others(row):
-    done = [_peer(peer) for peer in row.finished[1:]]
-    short = [peer["solver"] for peer in row.peers if not peer["seconds"] and peer["curve"]]
-    stopped = [peer["solver"] for peer in row.peers if not peer["seconds"] and not peer["curve"] and _ran(peer)]
-    parts = [", ".join(done)] if done else []
-    return "; ".join(parts + ([f"not reached: {', '.join(short + stopped)}"] if short + stopped else []))
+    parts = [", ".join(_peer(peer) for peer in row.finished[1:])] if row.finished[1:] else []
+    # A peer that refuses the data has not been run, and is not named.
+    short = [peer["solver"] for peer in row.peers if not peer["seconds"] and (peer["curve"] or _too_slow(peer))]
+    return "; ".join(parts + ([f"not reached: {', '.join(short)}"] if short else []))
 
 
-def _ran(record):
-    """Whether a solver was tried at all: one that refuses the data was not."""
-    return record["first_call_seconds"] is not None
+def _too_slow(record):
+    return record["problem"].startswith("not within")
 
 
 def _memory(row):
