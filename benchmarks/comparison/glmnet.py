@@ -29,6 +29,7 @@ kilobytes <- function(key) tryCatch({{
 y <- get("y", "double", {n}); alphas <- get("alphas", "double", {n_alphas}); folds <- get("folds", "integer", {n})
 glmnet.control(fdev=0, devmax=1, mnlam=length(alphas))
 input <- file("stdin"); open(input)
+cat("ready\\n")
 while (length(line <- readLines(input, 1))) {{
   invisible(gc())
   try(cat("5", file="/proc/self/clear_refs"), silent=TRUE); before <- kilobytes("VmRSS")
@@ -71,11 +72,12 @@ def solve(problem, tol):
     Answer
         With R's own time and memory of the call.
     """
-    return _session(problem).solve(tol)
+    return session(problem).solve(tol)
 
 
 @lru_cache(maxsize=1)
-def _session(problem):
+def session(problem):
+    """R with the data of a problem; the one before ends."""
     return Session(problem)
 
 
@@ -106,18 +108,22 @@ class Session:
         command = ["Rscript", self.folder / "fit.R"]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.errors, text=True)
+        self._wait("ready")
 
     def solve(self, tol):
         """The answer at a tolerance."""
         self.process.stdin.write(f"{tol}\n")
         self.process.stdin.flush()
-        if self.process.stdout.readline() != "done\n":
-            self.errors.seek(0)
-            raise RuntimeError(" ".join(self.errors.read().split())[-200:])
+        self._wait("done")
         seconds, memory, chosen = np.fromfile(self.folder / "measured")
         columns = self.scale * np.fromfile(self.folder / "coefs").reshape(-1, self.problem.X.shape[1] + 1).T
         alphas = self.problem.alphas if self.problem.folds is None else [chosen / self.factor]
         return Answer(columns[1:], columns[0], alphas, seconds, None if np.isnan(memory) else memory)
+
+    def _wait(self, word):
+        if self.process.stdout.readline() != f"{word}\n":
+            self.errors.seek(0)
+            raise RuntimeError(" ".join(self.errors.read().split())[-200:])
 
     def _write(self):
         """Put the data into files; return the R command that reads X."""

@@ -178,14 +178,14 @@ def climb(case, solver, workers):
         "task": case.task, "data": case.data, "params": case.params, "solver": solver, "version": "",
         "date": date.today().isoformat(), "threads": case.threads, "target": options.target, "limit": options.limit,
         "shape": None, "nnz": None, "import_seconds": None, "first_call_seconds": None, "memory": None, "curve": [],
-        "seconds": None, "fastreg_seconds": None, "extrapolated": False, "problem": "",
+        "seconds": None, "fastreg_seconds": None, "extrapolated": False, "refused": "", "problem": "",
     }  # fmt: skip
     try:
         worker = workers.get(solver, case)
         record |= worker.facts
         record |= worker.ask(START_SECONDS, "load", data=case.data, params=case.params)
-        record["problem"] = record.pop("refused")
-        if not record["problem"]:
+        if not record["refused"]:
+            record |= worker.ask(START_SECONDS, "warm")
             _climb(worker, record, solvers.ADAPTERS[solver, case.task].ladder, options)
     except Stopped as stopped:
         record["problem"] = str(stopped)

@@ -32,11 +32,12 @@ class Solver(NamedTuple):
 
 
 class Adapter(NamedTuple):
-    """How a solver does a task, its ladder, and a function that says why it cannot take a problem (empty: it can)."""
+    """How a solver does a task, its ladder, why it cannot take a problem (empty: it can), and what comes before."""
 
     run: object
     ladder: tuple
     refuses: object
+    prepare: object
 
 
 SOLVERS = {
@@ -68,12 +69,16 @@ def accepts_all(problem):
     return ""
 
 
+def nothing(problem):
+    """Prepare nothing."""
+
+
 def dense_only(problem):
     """Refuse sparse X."""
     return "takes no sparse X with an unpenalised intercept" if problem.sparse else ""
 
 
-def adapter(solver, *tasks, ladder, refuses=accepts_all):
+def adapter(solver, *tasks, ladder, refuses=accepts_all, prepare=nothing):
     """Register a function (problem, tol) -> Answer for a solver's tasks.
 
     Parameters
@@ -86,6 +91,8 @@ def adapter(solver, *tasks, ladder, refuses=accepts_all):
         Tolerances, loosest first.
     refuses : callable, default=accepts_all
         Takes the problem; returns why it cannot be solved, empty if it can.
+    prepare : callable, default=nothing
+        Takes the problem; hands the data to another process, which is not part of the time.
 
     Returns
     -------
@@ -95,7 +102,7 @@ def adapter(solver, *tasks, ladder, refuses=accepts_all):
     SOLVERS.setdefault(solver, Solver(None, None))
 
     def register(run):
-        ADAPTERS.update({(solver, task): Adapter(run, ladder, refuses) for task in tasks})
+        ADAPTERS.update({(solver, task): Adapter(run, ladder, refuses, prepare) for task in tasks})
         return run
 
     return register
@@ -222,7 +229,8 @@ def adelie_path(problem, tol):
     return Answer(sparse.csr_matrix(state.betas).T, state.intercepts, problem.alphas)
 
 
-adapter("glmnet", "lasso_path", "enet_path", "lasso_fit", "lasso_cv", ladder=STEP_LADDER)(glmnet.solve)
+GLMNET_TASKS = ("lasso_path", "enet_path", "lasso_fit", "lasso_cv")
+adapter("glmnet", *GLMNET_TASKS, ladder=STEP_LADDER, prepare=glmnet.session)(glmnet.solve)
 
 
 def glum_refuses(problem):

@@ -43,7 +43,7 @@ def record_line(record):
     changed = _changes(record["task"], record["params"])
     head = f"{record['task']:14} {' '.join([record['data'], *changed]):34} {record['solver']:15}"
     if record["seconds"] is None:
-        return f"{head} {record['problem']}"
+        return f"{head} {record['refused'] or record['problem']}"
     ratio = f", {record['seconds'] / record['fastreg_seconds']:.3g} x fastreg's" if record["fastreg_seconds"] else ""
     mark = DAGGER if record["extrapolated"] else ""
     return f"{head} {number(record['seconds'])}{mark} s, error {record['curve'][-1]['error']:.0e}{ratio}"
@@ -99,7 +99,7 @@ def _ratio(row):
     if row.ratio is not None:
         text = number(row.ratio) + (DAGGER if row.best["extrapolated"] else "")
         return f"**{text}**" if row.lost else text
-    stopped = [peer["limit"] for peer in row.peers if _too_slow(peer)]
+    stopped = [peer["limit"] for peer in row.peers if peer["problem"].startswith("not within")]
     return f"> {number(min(stopped) / row.seconds)}" if stopped else ""
 
 
@@ -115,13 +115,8 @@ def _failure(record):
 
 def _others(row):
     parts = [", ".join(_peer(peer) for peer in row.finished[1:])] if row.finished[1:] else []
-    # A peer that refuses the data has not been run, and is not named.
-    short = [peer["solver"] for peer in row.peers if not peer["seconds"] and (peer["curve"] or _too_slow(peer))]
+    short = [peer["solver"] for peer in row.peers if not peer["seconds"] and not peer["refused"]]
     return "; ".join(parts + ([f"not reached: {', '.join(short)}"] if short else []))
-
-
-def _too_slow(record):
-    return record["problem"].startswith("not within")
 
 
 def _memory(row):

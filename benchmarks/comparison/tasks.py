@@ -133,7 +133,7 @@ class Problem:
 
     def __init__(self, case, data=None):
         params = case.params
-        self.threads = case.threads
+        self.threads, self.chosen = case.threads, "_cv" in case.task
         self.X, self.y = data or load(case.data, TASKS[case.task].layout)
         self.sparse = sparse.issparse(self.X)
         if "targets" in params:
@@ -153,6 +153,13 @@ class Problem:
             folds = KFold(params["folds"], shuffle=True, random_state=0)
             self.folds = list(folds.split(np.zeros((len(self.y), 1))))
 
+    def asked(self, alphas):
+        """Whether an answer is for what was asked: every penalty in turn, or one of them where it is chosen."""
+        alphas = np.asarray(alphas, dtype=float)
+        if self.chosen:
+            return alphas.shape == (1,) and np.isclose(self.alphas, alphas[0], rtol=1e-9, atol=0).any()
+        return alphas.shape == self.alphas.shape and np.allclose(alphas, self.alphas, rtol=1e-9, atol=0)
+
     def centred(self):
         """X less its means in Fortran order: the copy that a solver without an intercept needs."""
         return np.subtract(self.X, self.x_mean, order="F")
@@ -169,6 +176,7 @@ class PathJudge(Referee):
 
     def __init__(self, problem):
         super().__init__(problem.X, problem.y, problem.l1_ratio)
+        self.asked = problem.asked
 
     def error(self, answer):
         """The worst gap.
@@ -181,12 +189,13 @@ class PathJudge(Referee):
         Returns
         -------
         float
-            Relative to the objective at zero coefficients; infinite where the answer is not finite or has not a column
-            for each penalty.
+            Relative to the objective at zero coefficients; infinite where the answer is not finite or not the one asked
+            for.
         """
         coefs = answer.coefs.tocsc() if sparse.issparse(answer.coefs) else np.asarray(answer.coefs)
         intercepts, alphas = np.asarray(answer.intercepts), np.asarray(answer.alphas)
-        if coefs.shape != (self.X.shape[1], len(alphas)) or intercepts.shape != alphas.shape:
+        shapes = coefs.shape == (self.X.shape[1], len(alphas)) and intercepts.shape == alphas.shape
+        if not (shapes and self.asked(alphas)):
             return np.inf
         blocks = (slice(start, start + self.COLUMNS) for start in range(0, len(alphas), self.COLUMNS))
         worst = max(gap for block in blocks for gap in self._gaps(coefs[:, block], intercepts[block], alphas[block]))
@@ -215,7 +224,7 @@ class RidgeJudge:
     STEPS = 4
 
     def __init__(self, problem):
-        self.X, self.x_mean = problem.X, problem.x_mean
+        self.X, self.x_mean, self.asked = problem.X, problem.x_mean, problem.asked
         self.Y = problem.y.reshape(len(problem.y), -1)
         self.y_mean, self.y_sd = self.Y.mean(axis=0), self.Y.std(axis=0)
         self.references = {}
@@ -231,10 +240,11 @@ class RidgeJudge:
         Returns
         -------
         float
-            Infinite where the answer is not finite or has not a column for each target.
+            Infinite where the answer is not finite or not the one asked for.
         """
         coefs, intercepts = np.asarray(answer.coefs), np.ravel(answer.intercepts)
-        if coefs.shape != (self.X.shape[1], self.Y.shape[1]) or intercepts.shape != self.y_mean.shape:
+        shapes = coefs.shape == (self.X.shape[1], self.Y.shape[1]) and intercepts.shape == self.y_mean.shape
+        if not (shapes and self.asked(answer.alphas)):
             return np.inf
         alpha = float(answer.alphas[0])
         if alpha not in self.references:

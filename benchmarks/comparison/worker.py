@@ -27,7 +27,7 @@ class Session:
     """One solver on one task: data after data, tolerance after tolerance."""
 
     def __init__(self):
-        self.warm = set()  # kinds of data, dense or sparse, that this process has seen
+        self.seen = set()  # kinds of data: sparse or not
 
     def start(self, solver, task, threads, adapters):
         """Import the solver; the seconds that takes."""
@@ -40,21 +40,24 @@ class Session:
         return {"import_seconds": time.perf_counter() - start, "version": solvers.installed_version(solver)}
 
     def load(self, data, params):
-        """Load the data; before the first of a kind, time the first call of this process on a small problem."""
+        """Load the data; say why the solver does not take them, if so."""
         self.problem = self.judge = self.answer = None  # room for the next
         self.problem = problem = tasks.Problem(tasks.Case(data=data, params=params, **self.setting))
         self.judge = tasks.judge(problem)
         nonzeros = int(problem.X.nnz) if problem.sparse else None
-        reply = {"shape": list(problem.X.shape), "nnz": nonzeros, "refused": self.adapter.refuses(problem)}
-        if problem.sparse in self.warm:
-            return reply
-        toy = tasks.Problem(tasks.Case.make(data=TOY[problem.sparse], changes={}, toy=True, **self.setting))
-        if not reply["refused"] and not self.adapter.refuses(toy):
+        return {"shape": list(problem.X.shape), "nnz": nonzeros, "refused": self.adapter.refuses(problem)}
+
+    def warm(self):
+        """Before the first data of a kind: the first call of this process, on a small problem; then prepare."""
+        kind, seconds = self.problem.sparse, None
+        toy = tasks.Problem(tasks.Case.make(data=TOY[kind], changes={}, toy=True, **self.setting))
+        if kind not in self.seen and not self.adapter.refuses(toy):
+            self.seen.add(kind)
             start = time.perf_counter()
             self.adapter.run(toy, self.adapter.ladder[0])
-            reply["first_call_seconds"] = time.perf_counter() - start
-            self.warm.add(problem.sparse)
-        return reply
+            seconds = time.perf_counter() - start
+        self.adapter.prepare(self.problem)
+        return {"first_call_seconds": seconds}
 
     def run(self, tol, n_alphas=None):
         """Solve, for a part of the penalties if so wished; the best time, and the peak memory beyond what was there."""
