@@ -1,5 +1,6 @@
 """The figures, each in a light and a dark version, from the results alone."""
 
+import math
 from pathlib import Path
 
 from . import results, solvers, tables, tasks
@@ -16,7 +17,7 @@ PEER_COLOURS = dict(
     )
 )
 OTHER = "#999999"
-FLOOR = 1e-16  # where an error of zero is drawn
+FLOOR = 1e-12  # errors below are drawn here
 PANELS_ACROSS = 4
 BAR = 0.26  # inches for each bar
 
@@ -117,7 +118,7 @@ def time_to_gap(found, colours):
     figure = _panels(panels, colours, "seconds", "worst duality gap")
     for axes, (_, _, target) in zip(figure.axes if figure else (), panels):
         axes.axhline(target, color=colours["ink"], linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_ylim(min(1e-12, target), 3)
+        axes.set_ylim(0.2 * FLOOR, 5)
     return figure
 
 
@@ -133,7 +134,6 @@ def scaling(found, colours):
             if len(points) > 1:
                 text = f" {results.exponent(*zip(*points)):.1f}"
                 axes.annotate(text, points[-1], color=_colour(name, colours), fontsize=7, va="center")
-        axes.margins(x=0.12)
     return figure
 
 
@@ -177,6 +177,8 @@ def _bars(lines, colours, height=1.0):
     axes = figure.add_subplot()
     _dress(axes, colours)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_yticks(range(len(lines)), [text for text, _ in lines])
     for tick, (_, row) in zip(axes.get_yticklabels(), lines):
@@ -213,6 +215,12 @@ def _panels(panels, colours, xlabel, ylabel):
             own = name == solvers.OWN
             style = {"linewidth": 2 if own else 1.2, "markersize": 3.5 if own else 2.5, "zorder": 3 if own else 2}
             (handles[name],) = axes.plot(*zip(*points), marker="o", color=_colour(name, colours), **style)
+        # Whole decades, two at least: labels of minor ticks would run into each other.
+        values = [value for points in curves.values() for value, _ in points]
+        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        axes.set_xlim(0.7 * 10.0**low, 1.4 * 10.0 ** max(high, low + 2))
+        axes.xaxis.set_minor_formatter("")
+        axes.yaxis.set_minor_formatter("")
     order = [name for name in solvers.SOLVERS if name in handles] + [
         name for name in handles if name not in solvers.SOLVERS
     ]

@@ -99,17 +99,18 @@ def _method(found):
     target = " or ".join(f"{value:g}" for value in sorted({record["target"] for record in records}))
     limit = " or ".join(f"{value:g}" for value in sorted({record["limit"] for record in records}))
     versions = ", ".join(f"{name} {version}" for name, version in tables.solver_versions(found).items())
-    calls = ", ".join(f"{name} {tables.number(seconds)}" for name, seconds in _first_calls(records).items())
-    return (
-        f"Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate\n"
-        f"to {target}: for lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the\n"
-        "relative error of the coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs\n"
-        "just before and just after each peer, and the best times of that block are shown; their ratio is peer / fastreg.\n"
-        f"A solver has {limit} s for each row; {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond\n"
-        "the data, MB, fastreg / best peer. First call in a fresh process after the import, on a tiny problem, not\n"
-        f"part of the times (median seconds; glmnet's with the start of R):\n{calls}.\n\n"
-        f"{span}, {tables.machine_line(found['machine'])};\n{versions}."
-    )
+    first = _first_calls(records).items()
+    calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
+    return f"""\
+Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for lasso
+and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
+coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
+and the best times of that block are shown; their ratio is peer / fastreg. A solver has {limit} s for each row.
+{tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
+a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
+R): {calls}.
+
+{span}, {tables.machine_line(found["machine"])}; {versions}."""
 
 
 def _first_calls(records):
