@@ -102,8 +102,8 @@ def _method(found):
     first = _first_calls(records).items()
     calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
     return f"""\
-Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for lasso
-and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
+Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for
+lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
 coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
 and the best times of that block are shown; their ratio is peer / fastreg. A solver has {limit} s for each row.
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
