@@ -19,7 +19,7 @@ OWN = "fastreg"
 GAP_LADDER = tuple(5 * 10.0**-k for k in range(3, 12))
 CELER_LADDER = tuple(5 * 10.0**-k for k in range(3, 15))  # its own gap is the smaller one
 STEP_LADDER = tuple(10.0**-k for k in range(5, 17, 2))
-RIDGE_LADDER = tuple(10 ** (-k / 2) for k in range(8, 27))
+RIDGE_LADDER = tuple(10.0**-k for k in range(4, 14))
 DIRECT = (0.0,)  # no tolerance: one run
 MAX_ITER = 100_000
 
