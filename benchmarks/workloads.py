@@ -12,10 +12,6 @@ import sklearn.datasets
 from scipy import sparse
 
 
-class DataUnavailable(Exception):
-    """The data set is not here; the message says why."""
-
-
 def correlated(n, p, rho, support, snr=3.0):
     """Gaussian columns, each correlated rho with the one before it, and a sparse linear target."""
     rng = np.random.default_rng(0)
@@ -91,7 +87,7 @@ def load(name, layout):
 
     Raises
     ------
-    DataUnavailable
+    FileNotFoundError
         There is no such data set, no such file, or no network.
     """
     X, y = _read(name)
@@ -136,16 +132,16 @@ def _fetch(name):
     try:
         return getattr(sklearn.datasets, FETCHED[name])(return_X_y=True)
     except OSError as error:  # URLError, HTTPError and timeouts are OSErrors
-        raise DataUnavailable(f"{name} cannot be downloaded, and there is no copy of it here: {error}") from error
+        raise FileNotFoundError(f"{name} cannot be downloaded, and there is no copy of it here: {error}") from error
 
 
 def _read_stored(name):
     folder = os.environ.get("FASTREG_DATA")
     if not folder:
-        raise DataUnavailable(f"{name} is a stored data set, and FASTREG_DATA names no folder")
+        raise FileNotFoundError(f"{name} is a stored data set, and FASTREG_DATA names no folder")
     path = Path(folder) / f"{name}.npz"
     if not path.exists():
-        raise DataUnavailable(f"there is no {path}")
+        raise FileNotFoundError(f"there is no {path}")
     with np.load(path) as arrays:
         y = arrays["y"].astype(np.float64)
         if "indptr" in arrays:

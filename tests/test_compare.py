@@ -231,10 +231,10 @@ def test_data_by_name(tmp_path, monkeypatch):
     np.testing.assert_array_equal(columns, rows)
     assert workloads.load("thin", "columns")[0].format == "csc" and workloads.load("thin", "rows")[0].format == "csr"
     assert workloads.load("digits", "rows")[0].dtype == np.float64
-    with pytest.raises(workloads.DataUnavailable, match="there is no"):
+    with pytest.raises(FileNotFoundError, match="there is no"):
         workloads.load("absent", "rows")
     monkeypatch.delenv("FASTREG_DATA")
-    with pytest.raises(workloads.DataUnavailable, match="FASTREG_DATA"):
+    with pytest.raises(FileNotFoundError, match="FASTREG_DATA"):
         workloads.load("mine", "rows")
 
 

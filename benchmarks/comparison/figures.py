@@ -130,6 +130,7 @@ def scaling(found, colours):
         panels.append((f"{tasks.TASKS[task].title.lower()}: {axis}", curves, None))
     figure = _panels(panels, colours, "", "seconds")
     for axes, (_, curves, _) in zip(figure.axes if figure else (), panels):
+        axes.set_ylim(*_decades(seconds for points in curves.values() for _, seconds in points))
         for name, points in curves.items():
             if len(points) > 1:
                 text = f" {results.exponent(*zip(*points)):.1f}"
@@ -215,10 +216,7 @@ def _panels(panels, colours, xlabel, ylabel):
             own = name == solvers.OWN
             style = {"linewidth": 2 if own else 1.2, "markersize": 3.5 if own else 2.5, "zorder": 3 if own else 2}
             (handles[name],) = axes.plot(*zip(*points), marker="o", color=_colour(name, colours), **style)
-        # Whole decades, two at least: labels of minor ticks would run into each other.
-        values = [value for points in curves.values() for value, _ in points]
-        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        axes.set_xlim(0.7 * 10.0**low, 1.4 * 10.0 ** max(high, low + 2))
+        axes.set_xlim(*_decades(value for points in curves.values() for value, _ in points))
         axes.xaxis.set_minor_formatter("")
         axes.yaxis.set_minor_formatter("")
     order = [name for name in solvers.SOLVERS if name in handles] + [
@@ -235,6 +233,13 @@ def _panels(panels, colours, xlabel, ylabel):
     for text in legend.get_texts():
         text.set_color(colours["ink"])
     return figure
+
+
+def _decades(values):
+    """Limits at whole decades, two at least: labels of minor ticks would run into each other."""
+    powers = [math.log10(value) for value in values]
+    low = math.floor(min(powers))
+    return 0.7 * 10.0**low, 1.4 * 10.0 ** max(math.ceil(max(powers)), low + 2)
 
 
 def _colour(name, colours):
