@@ -15,6 +15,8 @@ from sklearn.preprocessing import label_binarize
 import fastreg
 from fastreg.cli.referee import Referee  # plain NumPy: it recomputes the gap and asks no solver
 
+from .workloads import alpha_max, correlated, text_like
+
 TOY = os.environ.get("FASTREG_BENCH", "") == "toy"
 # Relative gap = gap / objective(0) = 2 gap / ||y||^2, and `tol` is relative to ||y||^2: this asks for 1e-6.
 TOL = 5e-7
@@ -26,32 +28,6 @@ MAX_ITER = 100_000
 PAIR_SECONDS = 0.0 if TOY else 1.0
 N_CLASSES = 3
 LIBRARIES = {"fastreg": fastreg, "scikit-learn": sklearn.linear_model}
-
-
-def correlated(n, p, rho, support, snr=3.0):
-    """Gaussian columns, each correlated rho with the one before it, and a sparse linear target."""
-    rng = np.random.default_rng(0)
-    X = np.asfortranarray(rng.standard_normal((n, p)))
-    for j in range(1, p):
-        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
-    coef = np.zeros(p)
-    coef[rng.choice(p, support, replace=False)] = rng.choice([-1, 1], support) * (0.5 + rng.random(support))
-    signal = X @ coef
-    return X, signal + rng.standard_normal(n) * signal.std() / np.sqrt(snr)
-
-
-def text_like(n, p, words, support):
-    """Sparse rows of unit length whose column frequencies fall as Zipf's law has it."""
-    rng = np.random.default_rng(0)
-    frequency = np.arange(1, p + 1) ** -0.9
-    columns = rng.choice(p, n * words, p=frequency / frequency.sum())
-    values = rng.lognormal(0, 0.5, n * words)
-    X = sparse.csc_matrix((values, (np.repeat(np.arange(n), words), columns)), shape=(n, p))
-    X = sparse.csc_matrix(sparse.diags(1 / np.sqrt(X.multiply(X).sum(axis=1)).A1) @ X)
-    coef = np.zeros(p)
-    coef[rng.choice(p // 10, support, replace=False)] = rng.standard_normal(support)
-    signal = X @ coef
-    return X, signal + 0.5 * signal.std() * rng.standard_normal(n)
 
 
 SHAPES = {
@@ -80,12 +56,6 @@ def column_means(X):
 def centred(X, y):
     """X (dense, its type kept) and y less their means: here a fit without intercept is one with intercept 0."""
     return (X - column_means(X)).astype(X.dtype), y - y.mean()
-
-
-def alpha_max(X, y, l1_ratio):
-    """The smallest penalty with all coefficients zero."""
-    residual = y - y.mean()
-    return np.abs(X.T @ residual - column_means(X) * residual.sum()).max() / (len(y) * l1_ratio)
 
 
 class Answer(NamedTuple):

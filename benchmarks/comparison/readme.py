@@ -1,0 +1,141 @@
+"""The part of README.md between the markers, and the command line of `update_readme.py`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import figures, results, tables, tasks
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
+CAPTIONS = {
+    "speed": "Time of the fastest peer over time of fastreg, for every row; red where fastreg is slower.",
+    "time_to_gap": "Accuracy against time: each point is a run at one tolerance, dashed the accuracy asked for.",
+    "memory": "Peak memory beyond the data: fastreg and the fastest peer.",
+    "scaling": "Time along each axis, with fitted exponents.",
+}
+
+
+def main(argv=None):
+    """Update the README, or check it.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        The arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        The exit code: 1 if `--check` finds a difference.
+    """
+    parser = argparse.ArgumentParser(description="Write the results into the README, and draw the figures.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the README is out of date")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results.json")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--figures", default="docs/figures", help="folder, relative to that of the README")
+    options = parser.parse_args(argv)
+    found, text = results.read(options.results), options.readme.read_text()
+    wanted = updated(text, found, options.figures)
+    if options.check:
+        if text != wanted:
+            print(
+                f"{options.readme} is not what {options.results} says: run benchmarks/update_readme.py", file=sys.stderr
+            )
+        return int(text != wanted)
+    figures.draw(found, options.readme.parent / options.figures)
+    options.readme.write_text(wanted)
+    return 0
+
+
+def updated(text, found, folder):
+    """The README with the results between its markers.
+
+    Parameters
+    ----------
+    text : str
+        The README as it is.
+    found : dict
+        The results.
+    folder : str
+        Where the figures are, seen from the README.
+
+    Returns
+    -------
+    str
+    """
+    before, rest = text.split(BEGIN, 1)
+    return before + BEGIN + section(found, folder) + END + rest.split(END, 1)[1]
+
+
+def section(found, folder):
+    """What goes between the markers."""
+    rows = results.rows(found)
+    pictures = {name: _picture(name, folder) for name in figures.names(found)}
+    parts = [_method(found), pictures.get("speed", "")]
+    for task, group in tables.by_task(rows).items():
+        parts += [f"**{tasks.TASKS[task].title}** ({_question(task)})", tables.as_markdown(tables.table(group))]
+    lost = [f"- {line}" for line in tables.losses(rows)]
+    parts += [
+        "**Where fastreg loses** (slower than the best peer, or more memory than it):",
+        "\n".join(lost or ["- no row"]),
+    ]
+    sweeps = tables.scaling_sweeps(found)
+    if sweeps:
+        parts += [
+            "**Scaling**: the power of each quantity that time and memory beyond the data grow with, by least squares "
+            "of the logarithms:",
+            tables.as_markdown(tables.scaling_table(sweeps)),
+        ]
+    parts += [pictures.get(name, "") for name in ("time_to_gap", "memory", "scaling")]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _method(found):
+    """How it was measured, in words, all figures from the records."""
+    records = [record for record in found["records"] if "axis" not in record]
+    span = " to ".join(sorted({min(r["date"] for r in records), max(r["date"] for r in records)}))
+    threads = " or ".join(str(count) for count in sorted({record["threads"] for record in records}))
+    target = " or ".join(f"{value:g}" for value in sorted({record["target"] for record in records}))
+    limit = " or ".join(f"{value:g}" for value in sorted({record["limit"] for record in records}))
+    versions = ", ".join(f"{name} {version}" for name, version in tables.solver_versions(found).items())
+    first = _first_calls(records).items()
+    calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
+    return f"""\
+Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for
+lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
+coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
+and the best times of that block are shown; their ratio is peer / fastreg. A solver has {limit} s for each row.
+{tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
+a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
+R): {calls}.
+
+{span}, {tables.machine_line(found["machine"])}; {versions}."""
+
+
+def _first_calls(records):
+    """{solver: median seconds of its first call}: compilation, where there is any."""
+    times = {}
+    for record in records:
+        if record["first_call_seconds"] is not None and " " not in record["solver"]:
+            times.setdefault(record["solver"], []).append(record["first_call_seconds"])
+    return {solver: sorted(seconds)[len(seconds) // 2] for solver, seconds in times.items()}
+
+
+def _question(task):
+    """The task's parameters in words."""
+    params = tasks.TASKS[task].params
+    words = {
+        "n_alphas": "{} penalties", "eps": "down to {:g}·alpha_max", "folds": "{} folds and the fit of all rows",
+        "l1_ratio": "l1_ratio {:g}", "alpha": "α = {:g} unless said", "targets": "{} targets",
+    }  # fmt: skip
+    shown = [words[name].format(value) for name, value in params.items() if (name, value) != ("n_alphas", 1)]
+    return ", ".join(shown)
+
+
+def _picture(name, folder):
+    dark, light = (f"{folder}/{name}-{style}.svg" for style in ("dark", "light"))
+    return (
+        f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{dark}">\n'
+        f'  <img alt="{CAPTIONS[name]}" src="{light}">\n</picture>\n\n<sub>{CAPTIONS[name]}</sub>'
+    )

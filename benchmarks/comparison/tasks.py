@@ -1,0 +1,302 @@
+"""What is solved, and how an answer is judged: float64 NumPy, and no solver is believed."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, cg
+from sklearn.model_selection import KFold
+
+from fastreg.cli.referee import Referee
+
+from ..workloads import alpha_max, load
+
+GAP = "duality gap"
+COEFFICIENTS = "error of the coefficients"
+
+
+class Task(NamedTuple):
+    """One kind of work: how the data lie, what is judged, its parameters, and those of a toy run."""
+
+    title: str
+    layout: str
+    measure: str
+    params: dict
+    toy: dict
+
+
+PATH = {"n_alphas": 100, "eps": 0.01}
+TASKS = {
+    "lasso_path": Task("Lasso paths", "columns", GAP, {"l1_ratio": 1.0, **PATH}, {"n_alphas": 5, "eps": 0.1}),
+    "enet_path": Task("Elastic-net paths", "columns", GAP, {"l1_ratio": 0.5, **PATH}, {"n_alphas": 5, "eps": 0.1}),
+    "lasso_fit": Task("One lasso fit", "columns", GAP, {"l1_ratio": 1.0, "n_alphas": 1, "eps": 0.1}, {}),
+    "lasso_cv": Task(
+        "Lasso by cross-validation", "columns", GAP, {"l1_ratio": 1.0, **PATH, "folds": 5}, {"n_alphas": 5, "folds": 3}
+    ),
+    "ridge_fit": Task("Ridge", "rows", COEFFICIENTS, {"alpha": 1.0}, {}),
+    "ridge_targets": Task("Ridge, many targets", "rows", COEFFICIENTS, {"alpha": 1.0, "targets": 100}, {"targets": 3}),
+    "ridge_cv_loo": Task("Ridge by leave-one-out", "rows", COEFFICIENTS, {"n_alphas": 100}, {"n_alphas": 5}),
+    "ridge_cv_folds": Task(
+        "Ridge by folds", "rows", COEFFICIENTS, {"n_alphas": 100, "folds": 5}, {"n_alphas": 5, "folds": 3}
+    ),
+}
+# Task, data, and what differs from the task's parameters.  The sizes keep a whole run within half an hour.
+DEFAULT_ROWS = [
+    *(
+        ("lasso_path", data, {})
+        for data in (
+            "leukemia_golub72",
+            "riboflavin",
+            "arcene",
+            "wide",
+            "widehard",
+            "square",
+            "tall",
+            "covtype_binary",
+            "reuters21578_tfidf",
+            "dorothea",
+            "imdb_train_tfidf",
+        )
+    ),
+    ("lasso_path", "news20_train_bigram", {"eps": 0.03}),
+    *(("enet_path", data, {}) for data in ("wide", "imdb_train_tfidf")),
+    *(("lasso_fit", data, {}) for data in ("diabetes", "leukemia_golub72", "wide", "imdb_train_tfidf")),
+    *(("lasso_cv", data, {}) for data in ("diabetes", "california_housing", "leukemia_golub72", "tall")),
+    *(
+        ("ridge_fit", data, {})
+        for data in ("covtype_elevation", "fashion_mnist_255", "leukemia_golub72", "lung_gordon", "arcene", "gauss2000")
+    ),
+    *(
+        ("ridge_fit", data, {"alpha": alpha})
+        for data in ("bemtpl97_onehot", "movielens_small_onehot")
+        for alpha in (1e-3, 1.0, 1e3)
+    ),
+    # At alpha = 1e-3 the reference solution of these two takes a minute or more.
+    *(
+        ("ridge_fit", data, {"alpha": alpha})
+        for data in ("imdb_train_tfidf", "news20_train_bigram")
+        for alpha in (1.0, 1e3)
+    ),
+    *(("ridge_targets", data, {}) for data in ("leukemia_golub72", "gauss300", "bemtpl97_onehot")),
+    *(("ridge_cv_loo", data, {}) for data in ("leukemia_golub72", "gauss300", "covtype_elevation")),
+    *(("ridge_cv_folds", data, {}) for data in ("leukemia_golub72", "gauss300")),
+]
+TOY_DATA = ("toy", "toy-text")
+
+
+class Case(NamedTuple):
+    """A row of the comparison: a task on a data set with all its parameters, and the number of threads."""
+
+    task: str
+    data: str
+    params: dict
+    threads: int = 1
+
+    @classmethod
+    def make(cls, task, data, changes, toy=False, threads=1):
+        """A case with the task's parameters, those of a toy run if so wished, and the changes."""
+        return cls(task, data, {**TASKS[task].params, **(TASKS[task].toy if toy else {}), **changes}, threads)
+
+
+class Answer(NamedTuple):
+    """What a solver returns.
+
+    Attributes
+    ----------
+    coefs : ndarray or sparse matrix of shape (n_features, n_columns)
+        A column for each penalty, or for each target.
+    intercepts : ndarray of shape (n_columns,)
+        Their intercepts.
+    alphas : sequence of length n_columns
+        Their penalties; the chosen one in cross-validation.
+    seconds, memory : float or None
+        Measured by the solver's own process, where it has one.
+    """
+
+    coefs: object
+    intercepts: object
+    alphas: object
+    seconds: float | None = None
+    memory: float | None = None
+
+
+class Problem:
+    """Data and penalties, as every solver gets them.
+
+    Parameters
+    ----------
+    case : Case
+        What to solve.
+    data : tuple of X and y, default=None
+        Given instead of loaded by name.
+    """
+
+    def __init__(self, case, data=None):
+        params = case.params
+        self.threads, self.chosen = case.threads, "_cv" in case.task
+        self.X, self.y = data or load(case.data, TASKS[case.task].layout)
+        self.sparse = sparse.issparse(self.X)
+        if "targets" in params:
+            noise = np.random.default_rng(0).standard_normal((len(self.y), params["targets"]))
+            self.y = self.y[:, None] + self.y.std() * noise
+        self.x_mean, self.y_mean = np.asarray(self.X.mean(axis=0)).ravel(), self.y.mean(axis=0)
+        self.l1_ratio = params.get("l1_ratio")
+        if self.l1_ratio:
+            # A single penalty is the end of the path.
+            grid = np.geomspace(1, params["eps"], params["n_alphas"]) if params["n_alphas"] > 1 else [params["eps"]]
+            self.alphas = alpha_max(self.X, self.y, self.l1_ratio) * np.asarray(grid)
+        else:
+            several = "n_alphas" in params
+            self.alphas = np.logspace(-3, 3, params["n_alphas"]) if several else np.array([params["alpha"]])
+        self.folds = None
+        if "folds" in params:
+            folds = KFold(params["folds"], shuffle=True, random_state=0)
+            self.folds = list(folds.split(np.zeros((len(self.y), 1))))
+
+    def asked(self, alphas):
+        """Whether an answer is for what was asked: every penalty in turn, or one of them where it is chosen."""
+        alphas = np.asarray(alphas, dtype=float)
+        if self.chosen:
+            return alphas.shape == (1,) and np.isclose(self.alphas, alphas[0], rtol=1e-9, atol=0).any()
+        return alphas.shape == self.alphas.shape and np.allclose(alphas, self.alphas, rtol=1e-9, atol=0)
+
+    def centred(self):
+        """X less its means in Fortran order: the copy that a solver without an intercept needs."""
+        return np.subtract(self.X, self.x_mean, order="F")
+
+    def with_intercepts(self, coefs, alphas=None):
+        """The answer of a solver that returns no intercept: the best one for its coefficients."""
+        return Answer(coefs, self.y_mean - self.x_mean @ coefs, self.alphas if alphas is None else alphas)
+
+
+class PathJudge(Referee):
+    """The worst relative duality gap of an answer, many columns at a time."""
+
+    COLUMNS = 16
+
+    def __init__(self, problem):
+        super().__init__(problem.X, problem.y, problem.l1_ratio)
+        self.asked = problem.asked
+
+    def error(self, answer):
+        """The worst gap.
+
+        Parameters
+        ----------
+        answer : Answer
+            What is judged.
+
+        Returns
+        -------
+        float
+            Relative to the objective at zero coefficients; infinite where the answer is not finite or not the one asked
+            for.
+        """
+        coefs = answer.coefs.tocsc() if sparse.issparse(answer.coefs) else np.asarray(answer.coefs)
+        intercepts, alphas = np.asarray(answer.intercepts), np.asarray(answer.alphas)
+        shapes = coefs.shape == (self.X.shape[1], len(alphas)) and intercepts.shape == alphas.shape
+        if not (shapes and self.asked(alphas)):
+            return np.inf
+        blocks = (slice(start, start + self.COLUMNS) for start in range(0, len(alphas), self.COLUMNS))
+        worst = max(gap for block in blocks for gap in self._gaps(coefs[:, block], intercepts[block], alphas[block]))
+        return float(worst) if np.isfinite(worst) else np.inf
+
+    def _gaps(self, coefs, intercepts, alphas):
+        coefs, n = coefs.toarray() if sparse.issparse(coefs) else coefs, len(self.y)
+        residuals = (self.y + self.y_mean)[:, None] - intercepts - self.X @ coefs
+        centred = residuals - residuals.mean(axis=0)
+        gradients = np.abs(self.X.T @ centred - np.outer(self.x_mean, centred.sum(axis=0))) / n
+        for coef, residual, r, gradient, alpha in zip(coefs.T, residuals.T, centred.T, gradients.T, alphas):
+            a1, a2 = alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
+            primal = residual @ residual / (2 * n) + a1 * np.abs(coef).sum() + a2 / 2 * (coef @ coef)
+            yield (primal - self._bound(r, gradient, a1, a2)) / self.objective_at_zero
+
+
+class RidgeJudge:
+    """The largest relative error of ridge coefficients against a refined float64 solution.
+
+    The solution is that of the centred normal equations, or of the dual ones where X is wide, by Cholesky, refined with
+    residuals computed from X itself; by conjugate gradients where neither matrix is small.  An intercept must be the
+    best one for its coefficients, up to the same error relative to the standard deviation of y.
+    """
+
+    SMALL = 5000
+    STEPS = 4
+
+    def __init__(self, problem):
+        self.X, self.x_mean, self.asked = problem.X, problem.x_mean, problem.asked
+        self.Y = problem.y.reshape(len(problem.y), -1)
+        self.y_mean, self.y_sd = self.Y.mean(axis=0), self.Y.std(axis=0)
+        self.references = {}
+
+    def error(self, answer):
+        """The largest relative error over the targets.
+
+        Parameters
+        ----------
+        answer : Answer
+            What is judged; its first alpha is the penalty.
+
+        Returns
+        -------
+        float
+            Infinite where the answer is not finite or not the one asked for.
+        """
+        coefs, intercepts = np.asarray(answer.coefs), np.ravel(answer.intercepts)
+        shapes = coefs.shape == (self.X.shape[1], self.Y.shape[1]) and intercepts.shape == self.y_mean.shape
+        if not (shapes and self.asked(answer.alphas)):
+            return np.inf
+        alpha = float(answer.alphas[0])
+        if alpha not in self.references:
+            self.references[alpha] = self._solve(alpha)
+        reference = self.references[alpha]
+        off = np.linalg.norm(coefs - reference, axis=0) / np.linalg.norm(reference, axis=0)
+        level = np.abs(intercepts - (self.y_mean - self.x_mean @ coefs)) / self.y_sd
+        worst = max(off.max(), level.max())
+        return float(worst) if np.isfinite(worst) else np.inf
+
+    def _solve(self, alpha):
+        n, p = self.X.shape
+        Y = self.Y - self.y_mean
+        if min(n, p) > self.SMALL:
+            return np.column_stack([self._conjugate_gradients(y, alpha) for y in Y.T])
+        if p <= n:
+            matrix = _array(self.X.T @ self.X) - n * np.outer(self.x_mean, self.x_mean)
+            return self._refined(matrix, alpha, lambda W: self._back(Y - self._forth(W)) - alpha * W, (p, Y.shape[1]))
+        matrix = self._forth(self._back(np.eye(n)))
+        dual = self._refined(matrix, alpha, lambda A: Y - self._forth(self._back(A)) - alpha * A, Y.shape)
+        return self._back(dual)
+
+    def _refined(self, matrix, alpha, residual, shape):
+        matrix[np.diag_indices_from(matrix)] += alpha
+        factor = linalg.cho_factor(matrix, overwrite_a=True)
+        solution = np.zeros(shape)
+        for _ in range(self.STEPS):
+            solution += linalg.cho_solve(factor, residual(solution))
+        return solution
+
+    def _conjugate_gradients(self, y, alpha):
+        p = self.X.shape[1]
+        squares = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
+        scale = 1 / (np.asarray(squares.sum(axis=0)).ravel() + alpha)
+        system = LinearOperator((p, p), lambda w: self._back(self._forth(w)) + alpha * w, dtype=float)
+        precondition = LinearOperator((p, p), lambda w: scale * w, dtype=float)
+        return cg(system, self._back(y), rtol=1e-12, maxiter=10 * p, M=precondition)[0]
+
+    def _forth(self, W):
+        """Centred X times W."""
+        return self.X @ W - self.x_mean @ W
+
+    def _back(self, R):
+        """Transpose of centred X times R."""
+        sums = R.sum(axis=0)
+        return self.X.T @ R - (np.outer(self.x_mean, sums) if R.ndim == 2 else self.x_mean * sums)
+
+
+def judge(problem):
+    """The judge of a problem's answers."""
+    return PathJudge(problem) if problem.l1_ratio else RidgeJudge(problem)
+
+
+def _array(matrix):
+    return matrix.toarray() if sparse.issparse(matrix) else matrix

@@ -1,0 +1,12 @@
+"""Write the results into README.md: tables, figures and losses, all from results.json.
+
+python benchmarks/update_readme.py            # README.md and docs/figures/
+python benchmarks/update_readme.py --check    # exit code 1 if README.md is not what results.json says
+"""
+
+import sys
+
+if __name__ == "__main__":
+    from compare import benchmark_module
+
+    sys.exit(benchmark_module("comparison.readme").main())

@@ -1,0 +1,245 @@
+"""The comparison at toy size: what it writes, what it does with wrong, slow and broken solvers, and the README."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import Ridge
+
+import fastreg
+from fastreg.cli.referee import Referee
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+FIELDS = {
+    "task", "data", "params", "solver", "version", "date", "threads", "target", "limit", "shape", "nnz",
+    "import_seconds", "first_call_seconds", "memory", "curve", "seconds", "fastreg_seconds", "extrapolated",
+    "refused", "problem",
+}  # fmt: skip
+SHAPES = ["correlated:60:20:0.5:5", "correlated:20:60:0.5:5", "text:60:40:8:3", "text:30:90:8:3"]
+# Solvers that must not get a time: one is off in a coefficient, one stops early, one dies, one never ends.
+FAULTY = '''
+import os, time
+from benchmarks.comparison import solvers
+
+good = solvers.fastreg_path
+
+@solvers.adapter("perturbed", "lasso_path", ladder=(1e-4, 1e-8))
+def perturbed(problem, tol):
+    answer = good(problem, tol)
+    coefs = answer.coefs.toarray()
+    coefs[abs(coefs[:, -1]).argmax(), -1] *= 1.01
+    return answer._replace(coefs=coefs)
+
+@solvers.adapter("early", "lasso_path", ladder=(1e-4, 1e-8))
+def early(problem, tol):
+    answer = good(problem, tol)
+    return answer._replace(coefs=answer.coefs[:, :-1], intercepts=answer.intercepts[:-1], alphas=answer.alphas[:-1])
+
+@solvers.adapter("crashing", "lasso_path", ladder=(1e-4,))
+def crashing(problem, tol):
+    if len(problem.y) > 70:
+        os._exit(3)
+    return good(problem, tol)
+
+@solvers.adapter("endless", "lasso_path", ladder=(1e-4, 1e-8))
+def endless(problem, tol):
+    if tol == 1e-8:
+        time.sleep(1000)
+    answer = good(problem, tol)
+    return answer._replace(coefs=0.9 * answer.coefs)
+'''
+
+
+def package(name):
+    """A module of benchmarks/; the repository root stays off sys.path, where it would hide the installed package."""
+    if "benchmarks" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("benchmarks", BENCHMARKS / "__init__.py")
+        sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+tasks, results, tables, figures, readme = (
+    package(f"comparison.{name}") for name in ("tasks", "results", "tables", "figures", "readme")
+)
+workloads = package("workloads")
+
+
+def run(script, *arguments):
+    """Run a script of benchmarks/ with the fastreg of this process."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(fastreg.__file__).parents[1])}
+    command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Output, results and folder of a toy run with a sound peer."""
+    folder = tmp_path_factory.mktemp("compare")
+    options = ("--toy", "--solvers", "scikit-learn", "--tasks", "lasso_path,scaling", "--reps", 1)
+    done = run("compare.py", *options, "--out", folder / "results.json", "--figures", folder / "figures")
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((folder / "results.json").read_text()), folder
+
+
+def test_records(compared):
+    output, found, _ = compared
+    assert found["schema"] == results.SCHEMA
+    assert {"processor", "cores", "memory_gb", "system", "python", "blas"} <= set(found["machine"])
+    assert {(record["task"], record["solver"]) for record in found["records"]} == {
+        ("lasso_path", solver) for solver in ("fastreg", "scikit-learn")
+    }
+    for record in found["records"]:
+        assert set(record) >= FIELDS
+        assert record["seconds"] > 0 and record["curve"][-1]["error"] <= record["target"] == 1e-6
+        assert all(point["error"] > 1e-6 for point in record["curve"][:-1])
+        assert (record["solver"] == "fastreg") == (record["fastreg_seconds"] is None)
+    for name in ("lasso_path", "Lasso paths", "toy-text", "scikit-learn 1.", "Scaling: exponents"):
+        assert name in output
+
+
+def test_figures(compared):
+    _, found, folder = compared
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert drawn == {f"{name}-{style}.svg" for name in figures.FIGURES for style in figures.STYLES}
+    assert figures.names(found) == list(figures.FIGURES)
+    assert figures.names({"records": []}) == []
+
+
+def test_rows_are_replaced_and_others_kept(compared):
+    _, found, _ = compared
+    again = json.loads(json.dumps(found))
+    new = {**found["records"][0], "seconds": 1.5}
+    other = {**found["records"][0], "data": "another"}
+    results.merge(again, [new, other])
+    assert len(again["records"]) == len(found["records"]) + 1
+    assert [record["seconds"] for record in again["records"] if record["data"] == new["data"]].count(1.5) == 1
+
+
+def test_faulty_solvers_get_no_time(tmp_path):
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    names = ("perturbed", "early", "crashing", "endless")
+    options = ("--toy", "--tasks", "lasso_path", "--data", "toy-text", "--solvers", ",".join(names), "--limit", 1)
+    done = run("compare.py", *options, "--adapters", tmp_path / "faulty.py", "--out", tmp_path / "results.json")
+    assert done.returncode == 0, done.stderr
+    records = {record["solver"]: record for record in json.loads((tmp_path / "results.json").read_text())["records"]}
+    assert records.pop("fastreg")["seconds"] > 0
+    assert set(records) == set(names)
+    assert all(record["seconds"] is None for record in records.values())
+    problems = {name: record["problem"] for name, record in records.items()}
+    assert problems["perturbed"] == problems["early"] == "no tolerance reaches 1e-06"
+    assert records["perturbed"]["curve"][-1]["error"] > 1e-6
+    assert records["early"]["curve"][-1]["error"] == np.inf
+    assert "ended with code 3" in problems["crashing"]
+    assert problems["endless"] == "not within 1 s"
+    assert "not reached: perturbed, early, crashing, endless" in done.stdout
+
+
+@pytest.mark.parametrize("data", tasks.TOY_DATA)
+def test_judge_of_paths(data):
+    problem = tasks.Problem(tasks.Case.make("enet_path", data, {"n_alphas": 20, "eps": 0.01}))
+    path = fastreg.regularization_path(problem.X, problem.y, l1_ratio=0.5, alphas=problem.alphas, tol=1e-10)
+    answer = tasks.Answer(path.coefs, path.intercepts, path.alphas)
+    judge = tasks.judge(problem)
+    assert judge.error(answer) <= 1e-9
+    for column in (5, 19):
+        coefs = path.coefs.toarray()
+        coefs[np.abs(coefs[:, column]).argmax(), column] *= 1.01
+        verdicts = Referee(problem.X, problem.y, 0.5).judge_path(coefs, path.intercepts, path.alphas)
+        wrong = judge.error(answer._replace(coefs=coefs))
+        assert wrong == pytest.approx(max(verdict.gap for verdict in verdicts), rel=1e-8) and wrong > 1e-6
+    assert judge.error(answer._replace(intercepts=path.intercepts + 0.1)) > 1e-6
+    assert judge.error(answer._replace(coefs=np.nan * path.coefs.toarray())) == np.inf
+
+
+@pytest.mark.parametrize("small", [tasks.RidgeJudge.SMALL, 0], ids=["cholesky", "conjugate gradients"])
+@pytest.mark.parametrize("data", SHAPES)
+def test_judge_of_ridge(data, small, monkeypatch):
+    monkeypatch.setattr(tasks.RidgeJudge, "SMALL", small)
+    problem = tasks.Problem(tasks.Case.make("ridge_targets", data, {"alpha": 0.3, "targets": 2}))
+    judge = tasks.judge(problem)
+    X = problem.X.toarray() if sparse.issparse(problem.X) else problem.X
+    model = Ridge(0.3, solver="svd").fit(X, problem.y)
+    answer = tasks.Answer(model.coef_.T, model.intercept_, [0.3])
+    assert judge.error(answer) <= 1e-9
+    coefs = model.coef_.T.copy()
+    coefs[np.abs(coefs[:, 1]).argmax(), 1] *= 1 + 1e-4
+    assert judge.error(answer._replace(coefs=coefs)) > 1e-6
+    assert judge.error(answer._replace(intercepts=model.intercept_ + 1e-3)) > 1e-6
+    assert judge.error(answer._replace(alphas=[0.31])) == np.inf
+
+
+def test_extrapolation_and_losses_are_marked(compared):
+    _, found, _ = compared
+    own, record = found["records"][:2]
+    record = {**record, "extrapolated": True, "seconds": 1.0, "fastreg_seconds": 2.0}
+    (row,) = results.rows({"records": [own, record]})
+    assert row.lost and row.ratio == 0.5
+    cells = dict(zip(*tables.table([row])))
+    assert cells["ratio"] == f"**0.500{tables.DAGGER}**" and cells["best peer"] == f"scikit-learn 1.00{tables.DAGGER}"
+    assert len(tables.losses([row])) == 1
+
+
+def test_exponent():
+    assert results.exponent([1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0]) == pytest.approx(2)
+
+
+def test_update_readme_is_idempotent_and_checks(compared):
+    _, _, folder = compared
+    text = (ROOT / "README.md").read_text()
+    (folder / "README.md").write_text(text)
+    options = ["--results", str(folder / "results.json"), "--readme", str(folder / "README.md")]
+    assert readme.main([*options, "--check"]) == 1
+    assert (folder / "README.md").read_text() == text
+    assert run("update_readme.py", *options).returncode == 0
+    once = (folder / "README.md").read_text()
+    assert text.split(readme.BEGIN)[0] == once.split(readme.BEGIN)[0]
+    assert text.split(readme.END)[1] == once.split(readme.END)[1]
+    pictures = sorted((folder / "docs" / "figures").iterdir())
+    contents = [path.read_bytes() for path in pictures]
+    assert readme.main(options) == 0
+    assert (folder / "README.md").read_text() == once
+    assert [path.read_bytes() for path in pictures] == contents
+    assert readme.main([*options, "--check"]) == 0
+
+
+@pytest.mark.skipif(not (BENCHMARKS / "results.json").exists(), reason="no results here")
+def test_readme_is_what_the_results_say():
+    assert readme.main(["--check"]) == 0
+    found = json.loads((BENCHMARKS / "results.json").read_text())
+    for name in figures.names(found):
+        for style in figures.STYLES:
+            assert (ROOT / "docs" / "figures" / f"{name}-{style}.svg").exists()
+
+
+def test_data_by_name(tmp_path, monkeypatch):
+    X, y = workloads.correlated(20, 5, 0.5, 2)
+    np.savez(tmp_path / "mine.npz", X=X, y=y)
+    S = sparse.csr_matrix(X * (X > 0))
+    np.savez(tmp_path / "thin.npz", data=S.data, indices=S.indices, indptr=S.indptr, shape=S.shape, y=y)
+    monkeypatch.setenv("FASTREG_DATA", str(tmp_path))
+    assert workloads.stored_names() == ["mine", "thin"]
+    columns, rows = workloads.load("mine", "columns")[0], workloads.load("mine", "rows")[0]
+    assert columns.flags.f_contiguous and rows.flags.c_contiguous
+    np.testing.assert_array_equal(columns, rows)
+    assert workloads.load("thin", "columns")[0].format == "csc" and workloads.load("thin", "rows")[0].format == "csr"
+    assert workloads.load("digits", "rows")[0].dtype == np.float64
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        workloads.load("absent", "rows")
+    monkeypatch.delenv("FASTREG_DATA")
+    with pytest.raises(FileNotFoundError, match="FASTREG_DATA"):
+        workloads.load("mine", "rows")
+
+
+def test_list_names_what_is_absent(monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(shutil.which("env")).parent / "nothing"))
+    done = run("compare.py", "--list", "--out", "nothing.json")
+    assert done.returncode == 0
+    assert "glmnet: absent" in done.stdout and "liblinear: " in done.stdout and "ridge_cv_loo: fastreg" in done.stdout
