@@ -11,9 +11,8 @@ from libc.string cimport memset
 
 import numpy as np
 
-from scipy.linalg.cython_blas cimport dsyrk
-
-from fastreg.kernels.design cimport DENSE_ROWS, Design, SparseRows, sparse_rows_free
+from fastreg.kernels.design cimport Design, SparseRows, sparse_rows_free
+from fastreg.kernels.gram cimport add_rows
 from fastreg.kernels.leaf cimport fr_list_add
 from fastreg.kernels.memory cimport grow
 
@@ -156,31 +155,14 @@ cdef int _whole_part(Design d, const double[:, ::1] Y, const int[::1] order, con
 cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift,
                        Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double *total) except -1 nogil:
     """Add the rows of a part that come next and lie before row `upto`."""
-    cdef Py_ssize_t m = 0, i, t, T = Y.shape[0], q = d.p + T + 1
-    cdef int im, iq = <int> q
-    cdef double one = 1, root
-    cdef bint across
-    cdef Py_ssize_t to, over
+    cdef Py_ssize_t m = 0, T = Y.shape[0]
     cdef double *B = NULL
     while at[0] + m < end and order[at[0] + m] < upto:
         m += 1
     if m == 0:
         return 0
-    grow(<void **> &B, m * q * sizeof(double))
-    across = d.kind == DENSE_ROWS
-    to = q if across else 1                      # from one row of B to the next, and from one column
-    over = 1 if across else m
-    if across:
-        d.load_as_rows(0, &order[at[0]], m, &shift[0], q, B)
-    else:
-        d.load_rows(0, &order[at[0]], m, &shift[0], B)
-    for i in range(m):
-        root = 1 if d.root == NULL else d.root[order[at[0] + i]]
-        for t in range(T):
-            B[(d.p + t) * over + i * to] = root * Y[t, order[at[0] + i]]
-        B[(d.p + T) * over + i * to] = root
-    im = <int> m
-    dsyrk('U', 'N' if across else 'T', &iq, &im, &one, B, &iq if across else &im, &one, total, &iq)
+    grow(<void **> &B, m * (d.p + T + 1) * sizeof(double))
+    add_rows(d, &Y[0, 0], T, False, 0, &order[at[0]], m, &shift[0], B, total)
     free(B)
     at[0] += m
     return 0

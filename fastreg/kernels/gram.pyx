@@ -5,7 +5,7 @@ from cython.parallel cimport prange
 
 from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import numpy as np
 
@@ -190,6 +190,30 @@ cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
         u.shift[j] = s / w
 
 
+cdef void add_rows(Design d, const double *Y, Py_ssize_t T, bint scaled, Py_ssize_t i0, const int *rows, Py_ssize_t m,
+                   const double *shift, double *B, double *total) noexcept nogil:
+    """Add z z' of m rows of dense X, from i0 on or those listed, to one triangle of total (q x q).
+
+    z = (sqrt(s) (x - shift), y, sqrt(s)), with y from Y (T x n), which has the factor sqrt(s) already if scaled.
+    B has room for m q elements; X stored by rows is loaded by rows: nothing is turned round.
+    """
+    cdef bint across = d.kind == DENSE_ROWS
+    cdef int im = <int> m, iq = <int> (d.p + T + 1)
+    cdef Py_ssize_t i, t, at, to = iq if across else 1, over = 1 if across else m
+    cdef double one = 1, root
+    if across:
+        d.load_as_rows(i0, rows, m, shift, iq, B)
+    else:
+        d.load_rows(i0, rows, m, shift, B)
+    for i in range(m):
+        at = rows[i] if rows != NULL else i0 + i
+        root = 1 if d.root == NULL else d.root[at]
+        for t in range(T):
+            B[(d.p + t) * over + i * to] = (1 if scaled else root) * Y[t * d.n + at]
+        B[(d.p + T) * over + i * to] = root
+    dsyrk('U', 'N' if across else 'T', &iq, &im, &one, B, &iq if across else &im, &one, total, &iq)
+
+
 cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
@@ -207,12 +231,7 @@ cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_
         m = min(u.rows, hi - i0)
         im = <int> m
         if not u.direct:
-            d.load_rows(i0, NULL, m, u.shift, B)
-            for k in range(u.t):
-                memcpy(B + (p + k) * m, u.Y + k * d.n + i0, m * sizeof(double))
-            for i in range(m):
-                B[(p + u.t) * m + i] = 1 if d.root == NULL else d.root[i0 + i]
-            dsyrk('U', 'T', &iq, &im, &one, B, &im, &one, total, &iq)
+            add_rows(d, u.Y, u.t, True, i0, NULL, m, u.shift, B, total)
             i0 += m
             continue
         for i in range(m):
