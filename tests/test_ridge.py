@@ -452,3 +452,15 @@ def test_many_sparse_columns(weighted, fit_intercept):
         right = A.T @ (s * target) - mean * (s @ target)
         left = A.T @ (s * r) - mean * (s @ r) - 0.5 * found[0].coef_
         assert np.linalg.norm(left) < (1e-9 if level is None else 1e-6) * np.linalg.norm(right)
+
+
+@pytest.mark.parametrize("storage", ["C", "F", "strided", "memmap_C", "memmap_F"])
+@pytest.mark.parametrize("level", [0.0, 1e3])
+def test_many_targets_of_wide_data(storage, level):
+    X, _, _ = make_data(7, 30, 400, density=1.0)
+    X += level
+    Y = np.random.default_rng(7).standard_normal((30, ridge.MANY + 3))
+    model = Ridge(2.0).fit(STORAGES[storage](X), Y)
+    coef, intercept = reference(X, Y, 2.0)
+    np.testing.assert_allclose(model.coef_, coef, atol=1e-9 * np.abs(coef).max())
+    np.testing.assert_allclose(model.intercept_, intercept, atol=1e-8 * (1 + np.abs(intercept).max()))

@@ -68,14 +68,19 @@ def _measure(found, names, options):
 
 
 def _rows(chosen, options):
-    """The default rows of the tasks, or every task on the data sets given."""
+    """The default rows of the tasks; or every task on the data sets given, with the parameters of default rows."""
     if options.data:
-        rows = [(task, data, {}) for task in chosen for data in options.data]
+        wanted = [(task, data) for task in chosen for data in options.data]
+        rows = [row for pair in wanted for row in _default_rows(*pair) or [(*pair, {})]]
     elif options.toy:
         rows = [(task, data, {}) for task in chosen for data in tasks.TOY_DATA]
     else:
         rows = [row for row in tasks.DEFAULT_ROWS if row[0] in chosen]
     return [tasks.Case.make(*row, options.toy, options.threads) for row in rows]
+
+
+def _default_rows(task, data):
+    return [row for row in tasks.DEFAULT_ROWS if row[:2] == (task, data)]
 
 
 def _add(found, records, path):

@@ -18,7 +18,7 @@ from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate, normal_products
 from fastreg.kernels.merged import merge, spread
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
+from fastreg.solvers.grams import MOST_DENSE, raw_kernel, raw_products, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
@@ -32,6 +32,8 @@ EXPECTED_PRODUCTS = 60
 AS_GOOD_AS_DIRECT = 1e-9
 # Share of a factorisation's cost that finding out whether conjugate gradients are cheaper may add.
 SCOUTING = 1 / 12
+# Targets from which a matrix product pays.
+MANY = 4
 SOLVERS = ("auto", "cholesky", "svd", "sparse_cg", "lsqr", "sag", "saga", "lbfgs")
 
 
@@ -230,7 +232,10 @@ class _Problem:
             return self._orthogonal()
         if level is not None and self.fit_intercept:
             A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
-        coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
+        if level is not None and len(A) >= MANY and self.X.flags.forc:
+            coef = raw_products(self.X, A)
+        else:
+            coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
         if level is None:
             coef = coef if plain else coef * inverse
             if free.size:
