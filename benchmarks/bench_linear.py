@@ -12,17 +12,7 @@ from . import common
 class RegularizationPath(common.ElasticNetCase):
     """regularization_path: 100 penalty values down to alpha_max / 100, with an intercept."""
 
-    data = (
-        "wide F float64",
-        "wide C float32",
-        "square F float64",
-        "tall F float64",
-        "tall C float64",
-        "tall C float32",
-        "text csc float64",
-        "text csr float64",
-        "text csr float32",
-    )
+    data = common.EVERY_KIND
 
     def run(self, solver):
         alphas = self.grid()

@@ -10,17 +10,7 @@ from . import common
 class RidgeFit(common.RidgeCase):
     """One Ridge fit."""
 
-    data = (
-        "wide F float64",
-        "wide C float32",
-        "square F float64",
-        "tall F float64",
-        "tall C float64",
-        "tall C float32",
-        "text csc float64",
-        "text csr float64",
-        "text csr float32",
-    )
+    data = common.EVERY_KIND
 
     def run(self, solver):
         return common.fitted(common.LIBRARIES[solver].Ridge(tol=common.RIDGE_TOL).fit(self.X, self.y))

@@ -37,6 +37,17 @@ SHAPES = {
     "text": lambda: text_like(200, 400, 10, 10) if TOY else text_like(2000, 10_000, 50, 50),
     "diabetes": lambda: load_diabetes(return_X_y=True),
 }
+EVERY_KIND = (
+    "wide F float64",
+    "wide C float32",
+    "square F float64",
+    "tall F float64",
+    "tall C float64",
+    "tall C float32",
+    "text csc float64",
+    "text csr float64",
+    "text csr float32",
+)
 STORAGE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sparse.csc_matrix, "csr": sparse.csr_matrix}
 
 

@@ -202,14 +202,12 @@ class PathJudge(Referee):
         return float(worst) if np.isfinite(worst) else np.inf
 
     def _gaps(self, coefs, intercepts, alphas):
-        coefs, n = coefs.toarray() if sparse.issparse(coefs) else coefs, len(self.y)
+        coefs = coefs.toarray() if sparse.issparse(coefs) else coefs
         residuals = (self.y + self.y_mean)[:, None] - intercepts - self.X @ coefs
         centred = residuals - residuals.mean(axis=0)
-        gradients = np.abs(self.X.T @ centred - np.outer(self.x_mean, centred.sum(axis=0))) / n
+        gradients = np.abs(self.X.T @ centred - np.outer(self.x_mean, centred.sum(axis=0))) / len(self.y)
         for coef, residual, r, gradient, alpha in zip(coefs.T, residuals.T, centred.T, gradients.T, alphas):
-            a1, a2 = alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
-            primal = residual @ residual / (2 * n) + a1 * np.abs(coef).sum() + a2 / 2 * (coef @ coef)
-            yield (primal - self._bound(r, gradient, a1, a2)) / self.objective_at_zero
+            yield self._gap(coef, residual, r, gradient, alpha)
 
 
 class RidgeJudge:

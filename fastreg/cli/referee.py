@@ -66,14 +66,11 @@ class Referee:
         Verdict
             The relative duality gap and R^2.
         """
-        n, a1, a2 = len(self.y), alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
         residual = self.y + (self.y_mean - intercept) - _matvec(self.X, coef)
-        squares = residual @ residual
-        primal = squares / (2 * n) + a1 * np.abs(coef).sum() + a2 / 2 * (coef @ coef)
         r = residual - residual.mean()
-        gradient = np.abs(_rmatvec(self.X, r) - self.x_mean * r.sum()) / n
-        gap = primal - self._bound(r, gradient, a1, a2)
-        return Verdict(float(gap / self.objective_at_zero), float(1 - squares / (self.y @ self.y)))
+        gradient = np.abs(_rmatvec(self.X, r) - self.x_mean * r.sum()) / len(r)
+        gap = self._gap(coef, residual, r, gradient, alpha)
+        return Verdict(float(gap), float(1 - residual @ residual / (self.y @ self.y)))
 
     def judge_path(self, coefs, intercepts, alphas):
         """Gap and R^2 along a path.
@@ -99,6 +96,12 @@ class Referee:
             coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
             verdicts.append(self.judge(coef.ravel(), intercept, alpha))
         return verdicts
+
+    def _gap(self, coef, residual, r, gradient, alpha):
+        """Relative gap, given the residual, the same centred, and the sizes of its correlations with the columns."""
+        a1, a2 = alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
+        primal = residual @ residual / (2 * len(r)) + a1 * np.abs(coef).sum() + a2 / 2 * (coef @ coef)
+        return (primal - self._bound(r, gradient, a1, a2)) / self.objective_at_zero
 
     def _bound(self, r, gradient, a1, a2):
         yr, rr = self.y @ r, r @ r
