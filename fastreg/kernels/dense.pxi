@@ -199,7 +199,6 @@ cdef void _dense_rows_moments(Design d, const real *X, const Moments *of, Py_ssi
                               Py_ssize_t hi) noexcept nogil:
     cdef Py_ssize_t i, j, n = d.n, ld = d.stride
     cdef double w
-    memset(d.mean + lo, 0, (hi - lo) * sizeof(double))
     if d.centred:
         # sums about the first row, so that a large common level costs no digits
         for j in range(lo, hi):
