@@ -383,6 +383,52 @@ def test_conjugate_gradients_without_penalty_find_the_least_norm(monkeypatch):
         np.testing.assert_allclose(model.coef_, np.linalg.pinv(A) @ t, rtol=1e-4, atol=1e-6)
 
 
+def words(n, p, length, seed=0):
+    """CSR like a text's: few frequent columns, many with a single entry, rows of norm 1."""
+    rng = np.random.default_rng(seed)
+    rows = np.repeat(np.arange(n), length)
+    columns = np.minimum((p ** rng.random(n * length)).astype(int), p - 1)
+    X = sp.csr_array((1 + rng.random(n * length), (rows, columns)), shape=(n, p))
+    return sp.csr_array(X / sp.linalg.norm(X, axis=1)[:, None]), rng.standard_normal(n)
+
+
+def test_wide_data_take_fewer_products_than_their_diagonal_would():
+    X, y = words(1500, 4000, 30)
+    tol, alpha = 1e-6, 1e-3
+    A, t, _, _ = centred(X, y, None, True)
+    inverse = 1 / (np.sum(A**2, axis=0) + alpha)
+    w, residual, count = np.zeros(A.shape[1]), A.T @ t, 0
+    end, direction = tol * np.linalg.norm(residual), inverse * residual
+    while np.linalg.norm(residual) > end:
+        product = A.T @ (A @ direction) + alpha * direction
+        rho, step = residual @ (inverse * residual), residual @ direction / (direction @ product)
+        w, residual = w + step * direction, residual - step * product
+        direction = inverse * residual + (residual @ (inverse * residual)) / rho * direction
+        count += 1
+    model = Ridge(alpha, solver="sparse_cg", tol=tol).fit(X, y)
+    assert model.normal_residual(X, y) <= tol and model.n_iter_ < 0.8 * count
+
+
+def test_the_units_of_columns_do_not_matter_to_products():
+    X, y = words(200, 700, 20)
+    unit = 2.0 ** np.random.default_rng(1).integers(-8, 9, 700)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one, other = (Ridge(1e-2, penalty_factor=u**2, solver="sparse_cg", tol=0, max_iter=15).fit(X * u, y).coef_ * u
+                      for u in (np.ones(700), unit))
+    np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_system_of_rows_stops_when_its_coefficients_are_good(weighted, tol):
+    """Neither early nor late, though it never sees their residual."""
+    X, y = words(100, 2500, 40)
+    weight = np.random.default_rng(1).uniform(0.5, 2, 100) if weighted else None
+    model = Ridge(1e-4, solver="sparse_cg", tol=tol).fit(X, y, weight)
+    assert tol / 100 < model.normal_residual(X, y, weight) <= tol
+
+
 def test_tolerance_zero_ends_where_rounding_does():
     X = sp.random(800, 600, 0.02, random_state=0, format="csr")
     model = Ridge(0.1, solver="sparse_cg", tol=0).fit(X, np.random.default_rng(0).standard_normal(800))

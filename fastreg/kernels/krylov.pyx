@@ -119,7 +119,7 @@ cdef void _precondition(Design d, const double *D, const double *scale, const do
 
 def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
                         Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None,
-                        const double[::1] beside=None):
+                        const double[::1] beside=None, const double[::1] sizes=None):
     """Solve (C (X'SX + diag(beside)) C' + diag(D[t])) W[t] = B[t] for every t, C = (I - unit unit') diag(scale).
 
     Parameters
@@ -138,6 +138,9 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         Products at most.
     scale, unit, beside : ndarray of shape (p,) or None
         None: of ones, of zeros, of zeros.
+    sizes : ndarray of shape (k,) or None
+        Until the norm of (X'SX + diag(beside))^1/2 C' times the residual is about tol times that, instead: for a kernel,
+        the residual of the coefficients. Each row of D is a constant then, and right-hand sides of size 0 are left.
 
     Returns
     -------
@@ -156,15 +159,18 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef double[::1] size = np.ones(k)
     cdef double[::1] rel = np.zeros(k)
     cdef double[::1] before = np.full(k, np.inf)
+    cdef double[::1] goal = np.zeros(k)
+    cdef double[::1] bend = np.zeros(k)
     cdef Py_ssize_t[::1] count = np.zeros(k, dtype=np.intp)
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
-    cdef double step, curvature
+    cdef double step, curvature, square, spread
     cdef double sums[2]
     cdef bint cold = not np.any(W), check
     with nogil:
         m = k
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
+            goal[t] = tol * size[t] if sizes is None else 0 if sizes[t] > 0 else INFINITY
             _precondition(d, &D[t, 0], NULL if scale is None else &scale[0], NULL if beside is None else &beside[0],
                           &M[t, 0])
         if not cold:
@@ -175,10 +181,10 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         while True:
             m = 0
             for t in range(k):
-                if size[t] > 0 and rel[t] > tol * size[t] and rel[t] < .5 * before[t]:
+                if size[t] > 0 and rel[t] > goal[t] and rel[t] < .5 * before[t]:
                     before[t] = rel[t]
                     live[m] = t
-                    rho[t] = 0
+                    rho[t] = bend[t] = 0
                     for j in range(p):
                         P[m, j] = M[t, j] * R[t, j]
                         rho[t] += P[m, j] * R[t, j]
@@ -197,10 +203,16 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     count[t] += 1
                     check = curvature <= 0
                     if not check:
+                        if sizes is not None:
+                            # of z = M r: z'Az by conjugacy, and z = r rho / r'r but for the spread of M
+                            square = rel[t] * rel[t]
+                            spread = (curvature + bend[t]) * (square / rho[t]) ** 2 - D[t, 0] * square
+                            if spread <= (.5 * tol * sizes[t]) ** 2:
+                                goal[t] = 2 * rel[t]
                         step = rho[t] / curvature
                         fr_advance(p, step, &P[a, 0], &Q[a, 0], &M[t, 0], &W[t, 0], &R[t, 0], sums)
                         rel[t] = sqrt(sums[1])
-                        check = rel[t] <= .5 * tol * size[t]
+                        check = rel[t] <= .5 * goal[t]
                     if check:                     # done: the last takes its place
                         m -= 1
                         if a < m:
@@ -209,6 +221,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                             live[a] = live[m]
                         continue
                     fr_direction(p, sums[0] / rho[t], &M[t, 0], &R[t, 0], &P[a, 0])
+                    bend[t] = (sums[0] / rho[t]) ** 2 * curvature
                     rho[t] = sums[0]
                     a += 1
             if m == 0 and used <= FEW and tol >= LOOSE:

@@ -424,7 +424,8 @@ class _Problem:
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
         A, tol, count = np.zeros_like(self.targets), max(self.tol, LEAST_TOL), 0
         for _ in range(6):
-            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside)
+            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside,
+                                                of_targets)
             count = count + more
             left = size(to_rows(left))
             worst = np.max(np.divide(left, of_targets, out=np.zeros(len(left)), where=of_targets > 0))
