@@ -66,8 +66,8 @@ def package(name):
     return importlib.import_module(f"benchmarks.{name}")
 
 
-tasks, results, tables, figures, readme = (
-    package(f"comparison.{name}") for name in ("tasks", "results", "tables", "figures", "readme")
+tasks, results, tables, figures, readme, measure = (
+    package(f"comparison.{name}") for name in ("tasks", "results", "tables", "figures", "readme", "measure")
 )
 workloads = package("workloads")
 
@@ -185,6 +185,33 @@ def test_extrapolation_and_losses_are_marked(compared):
     cells = dict(zip(*tables.table([row])))
     assert cells["ratio"] == f"**0.500{tables.DAGGER}**" and cells["best peer"] == f"scikit-learn 1.00{tables.DAGGER}"
     assert len(tables.losses([row])) == 1
+
+
+class Climber:
+    """Stands for a worker whose error at a tolerance is given."""
+
+    def __init__(self, error):
+        self.error, self.tols = error, []
+
+    def ask(self, seconds, method, **arguments):
+        if method == "error":
+            return {"error": self.error(self.tols[-1]), "nonzeros": 1, "alpha": 1.0}
+        self.tols.append(arguments["tol"])
+        return {"seconds": len(self.tols) + 0.0, "memory": 0}
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3, 6])
+@pytest.mark.parametrize("factor", [1e-9, 1e-3, 1, 100])
+def test_the_loosest_tolerance_that_does_is_found(power, factor):
+    ladder = [10.0**-k for k in range(3, 15)]
+    does = [tol for tol in ladder if factor * tol**power <= 1e-6]
+    worker = Climber(lambda tol: factor * tol**power)
+    record = {"task": "lasso_path", "memory": None, "seconds": None, "curve": []}
+    measure._climb(worker, record, ladder, measure.Options(1e-6, 20, 3, None))
+    assert record["curve"][-1]["tol"] == (does[0] if does else ladder[-1])
+    assert record["seconds"] == (1 + worker.tols.index(does[0]) if does else None)
+    if power == 0.5 and factor == 1:
+        assert len(worker.tols) < ladder.index(does[0])      # tolerances of no use were passed over
 
 
 def test_exponent():

@@ -108,7 +108,7 @@ def _parser():
         "--gap", type=float, default=1e-6, help="relative gap, or error of ridge coefficients (default 1e-6)"
     )
     parser.add_argument("--reps", type=int, default=3, help="runs beside fastreg where times are near (default 3)")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds for each solver on each row (default 20)")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds for each run of a solver (default 20)")
     parser.add_argument("--out", default="results.json", help="JSON; records of other rows in it are kept")
     parser.add_argument("--figures", metavar="DIR", help="draw the figures of the JSON")
     parser.add_argument(

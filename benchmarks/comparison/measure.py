@@ -194,23 +194,44 @@ def climb(case, solver, workers):
 
 
 def _climb(worker, record, ladder, options):
-    spent = 0.0
     part = _extrapolated_seconds(worker, record, options.limit) if record["task"].startswith("ridge_cv") else None
-    for tol in ladder:
+    tried = {}  # runs by their place on the ladder
+
+    def accurate(k):
         extrapolated = {"seconds": part, "memory": 0}
         try:
-            run = worker.ask(options.limit - spent, "run", tol=tol) if part is None else extrapolated
+            run = worker.ask(options.limit, "run", tol=ladder[k]) if part is None else extrapolated
         except OutOfTime:
             raise OutOfTime(f"not within {options.limit:g} s") from None
         verdict = worker.ask(START_SECONDS, "error")
-        spent += run["seconds"]
-        record["curve"].append({"tol": tol, "seconds": run["seconds"], "error": verdict["error"]})
+        tried[k] = {"tol": ladder[k], "seconds": run["seconds"], "error": verdict["error"]}
+        record["curve"] = [tried[place] for place in sorted(tried)]
         record["memory"] = max(record["memory"] or 0, run["memory"])
-        record |= {"nonzeros": verdict["nonzeros"], "alpha": verdict["alpha"]}
-        if verdict["error"] <= options.target:
-            record["seconds"] = run["seconds"]
+        record.update({"nonzeros": verdict["nonzeros"], "alpha": verdict["alpha"]})
+        return verdict["error"] <= options.target
+
+    k = 0
+    while not accurate(k):
+        k = _next(ladder, k, tried[k]["error"], options.target)
+        if k == len(ladder):
+            record["problem"] = f"no tolerance reaches {options.target:g}"
             return
-    record["problem"] = f"no tolerance reaches {options.target:g}"
+    # what was passed over may do: the loosest that does counts
+    while k > 0 and k - 1 not in tried and accurate(k - 1):
+        record["curve"] = [point for point in record["curve"] if point["tol"] != ladder[k]]
+        k -= 1
+    record["seconds"] = tried[k]["seconds"]
+
+
+def _next(ladder, k, error, target):
+    """The next place to try: tolerances are passed over that an error falling as their square would not do at."""
+    k += 1
+    if not np.isfinite(error):
+        return k
+    bound = ladder[k - 1] * np.sqrt(target / error)
+    while k < len(ladder) - 1 and ladder[k] > bound:
+        k += 1
+    return k
 
 
 def _extrapolated_seconds(worker, record, limit):

@@ -105,8 +105,8 @@ def _method(found):
 Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for
 lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
 coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
-and the best times of that block are shown; their ratio is peer / fastreg. A solver has {limit} s for a row,
-all the tolerances it tries together.
+and the best times of that block are shown; their ratio is peer / fastreg. No run of a solver
+may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
 a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
 R): {calls}.

@@ -68,14 +68,8 @@ DEFAULT_ROWS = [
     ),
     *(
         ("ridge_fit", data, {"alpha": alpha})
-        for data in ("bemtpl97_onehot", "movielens_small_onehot")
+        for data in ("bemtpl97_onehot", "movielens_small_onehot", "imdb_train_tfidf", "news20_train_bigram")
         for alpha in (1e-3, 1.0, 1e3)
-    ),
-    # At alpha = 1e-3 the reference solution of these two takes a minute or more.
-    *(
-        ("ridge_fit", data, {"alpha": alpha})
-        for data in ("imdb_train_tfidf", "news20_train_bigram")
-        for alpha in (1.0, 1e3)
     ),
     *(("ridge_targets", data, {}) for data in ("leukemia_golub72", "gauss300", "bemtpl97_onehot")),
     *(("ridge_cv_loo", data, {}) for data in ("leukemia_golub72", "gauss300", "covtype_elevation")),
@@ -278,7 +272,8 @@ class RidgeJudge:
         squares = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
         scale = 1 / (np.asarray(squares.sum(axis=0)).ravel() + alpha)
         system = LinearOperator((p, p), lambda w: self._back(self._forth(w)) + alpha * w, dtype=float)
-        precondition = LinearOperator((p, p), lambda w: scale * w, dtype=float)
+        # wide X has a null space, whose one eigenvalue a diagonal would spread
+        precondition = LinearOperator((p, p), lambda w: scale * w, dtype=float) if p <= len(y) else None
         return cg(system, self._back(y), rtol=1e-12, maxiter=10 * p, M=precondition)[0]
 
     def _forth(self, W):
