@@ -139,8 +139,9 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     scale, unit, beside : ndarray of shape (p,) or None
         None: of ones, of zeros, of zeros.
     sizes : ndarray of shape (k,) or None
-        Until the norm of (X'SX + diag(beside))^1/2 C' times the residual is about tol times that, instead: for a kernel,
-        the residual of the coefficients. Each row of D is a constant then, and right-hand sides of size 0 are left.
+        Until the norm of (X'SX + diag(beside))^1/2 C' times the residual is about tol times that, instead: for a
+        kernel, the residual of the coefficients. Each row of D is a constant then, and right-hand sides of size 0 are
+        left alone.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 # One problem of the engine: a target under a weighting of the rows, with its penalties and the state of its solution.
 from libc.math cimport isinf
+from libc.string cimport memcpy
 
 from fastreg.kernels.block cimport Block, Test, Weighting
 from fastreg.kernels.quadratic cimport Quad
@@ -85,6 +86,7 @@ cdef struct Problem:
     bint settled         # no violation left, inside or outside
     double gap
     double aim           # a gap that is good enough at once
+    double spare         # of it, what the l2 terms may leave, inside the working set and outside
     Test test            # its test set, where times is not NULL,
     double error         # and the squared errors at w there
     double loss          # what the columns cost the gap that were allowed to stay unread
@@ -94,3 +96,13 @@ cdef struct Problem:
     bint tried           # a gap has been computed at this penalty value
     double worst         # largest relative violation outside the working set
     Py_ssize_t rounds
+
+
+cdef inline void weigh(const Problem *P, Py_ssize_t n, const double *r, double *v) noexcept nogil:
+    """v = sqrt(s) r: what X is streamed against."""
+    cdef Py_ssize_t i
+    if P.of.root == NULL:
+        memcpy(v, r, n * sizeof(double))
+    else:
+        for i in range(n):
+            v[i] = P.of.root[i] * r[i]
