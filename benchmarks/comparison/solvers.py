@@ -18,7 +18,7 @@ OWN = "fastreg"
 # Relative to ||y||^2 (and 5e-7 is a relative gap of 1e-6), to the size of a gradient, or to the change in a step.
 GAP_LADDER = tuple(5 * 10.0**-k for k in range(3, 12))
 CELER_LADDER = tuple(5 * 10.0**-k for k in range(3, 15))  # its own gap is the smaller one
-STEP_LADDER = tuple(10.0**-k for k in range(5, 17, 2))
+STEP_LADDER = tuple(10.0**-k for k in range(5, 17))
 RIDGE_LADDER = tuple(10.0**-k for k in range(4, 14))
 DIRECT = (0.0,)  # no tolerance: one run
 MAX_ITER = 100_000
