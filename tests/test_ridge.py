@@ -429,6 +429,19 @@ def test_the_system_of_rows_stops_when_its_coefficients_are_good(weighted, tol):
     assert tol / 100 < model.normal_residual(X, y, weight) <= tol
 
 
+@pytest.mark.parametrize("tol", [1e-8, 1e-10])
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array])
+def test_rows_far_apart_in_size(make, tol):
+    """Rounding is noticed though the recursion is blind to it; what the system of rows cannot solve, that of columns
+    can."""
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((15, 250)) * (rng.random((15, 250)) < 0.1) * 10.0 ** rng.integers(-3, 4, (15, 1))
+        Y = rng.standard_normal((15, 2))
+        model = Ridge(1e-4, solver="sparse_cg", tol=tol).fit(make(X), Y)
+        assert np.max(model.normal_residual(make(X), Y)) <= 10 * tol
+
+
 def test_tolerance_zero_ends_where_rounding_does():
     X = sp.random(800, 600, 0.02, random_state=0, format="csr")
     model = Ridge(0.1, solver="sparse_cg", tol=0).fit(X, np.random.default_rng(0).standard_normal(800))

@@ -13,9 +13,8 @@ from fastreg.kernels.design cimport Design, Moments
 from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_direction, fr_vdot
 
 
-# Residuals above this, reached in so few steps, differ from those of the recursion by nothing that counts.
-cdef double LOOSE = 1e-8
-cdef Py_ssize_t FEW = 50
+# Rounding of a step, relative to the largest product it may make, and what share of tol it may add up to unseen.
+cdef double ROUNDING = 2.3e-16, UNSEEN = 0.1
 # Of wide X, what its columns' squares get added before they precondition, in units of their mean (see _precondition).
 cdef double LEVELLING = 3
 
@@ -90,15 +89,17 @@ cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const doub
     return sqrt(fr_vdot(p, &R[t, 0], &R[t, 0]))
 
 
-cdef void _precondition(Design d, const double *D, const double *scale, const double *beside, double *M) noexcept nogil:
+cdef double _precondition(Design d, const double *D, const double *scale, const double *beside,
+                          double *M) noexcept nogil:
     """M becomes the inverse of what stands for C (X'SX + diag(beside)) C' + diag(D): its diagonal for tall X.
+    Returns a bound of the eigenvalues.
 
     Wide X has a null space, where the matrix is D alone. Any M but a multiple of D spreads the one eigenvalue there
     over all from D[j] / M[j] on, and columns with few entries make that a wide spread. A multiple of D, as large as
     the columns' mean square, is added to level it: half the iterations on texts where D is small.
     """
     cdef Py_ssize_t j, p = d.p, penalised = 0
-    cdef double top = 0, mean = 0, level, square
+    cdef double top = 0, mean = 0, trace = 0, level, square
     for j in range(p):
         if D[j] > 0 and D[j] < INFINITY:
             penalised += 1
@@ -110,11 +111,13 @@ cdef void _precondition(Design d, const double *D, const double *scale, const do
     for j in range(p):
         square = d.norm[j] * d.norm[j] + (0 if beside == NULL else beside[j])
         square = square * (1 if scale == NULL else scale[j] * scale[j])
+        trace += square
         M[j] = 0
         if penalised == 0:                           # a preconditioner would change which norm is least
             M[j] = 1 if square > 0 else 0
         elif square + D[j] > 0 and D[j] < INFINITY:
             M[j] = 1 / (square + D[j] * (1 + level))
+    return trace + top
 
 
 def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
@@ -164,16 +167,17 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef double[::1] bend = np.zeros(k)
     cdef Py_ssize_t[::1] count = np.zeros(k, dtype=np.intp)
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
-    cdef double step, curvature, square, spread
+    cdef double[::1] reach = np.zeros(k)           # no eigenvalue of a matrix is larger
+    cdef double step, curvature, square, spread, drift
     cdef double sums[2]
-    cdef bint cold = not np.any(W), check
+    cdef bint cold = not np.any(W), check, drifted
     with nogil:
         m = k
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
             goal[t] = tol * size[t] if sizes is None else 0 if sizes[t] > 0 else INFINITY
-            _precondition(d, &D[t, 0], NULL if scale is None else &scale[0], NULL if beside is None else &beside[0],
-                          &M[t, 0])
+            reach[t] = _precondition(d, &D[t, 0], NULL if scale is None else &scale[0],
+                                     NULL if beside is None else &beside[0], &M[t, 0])
         if not cold:
             _product(d, W, k, R, scale, unit, beside, work)
         for t in range(k):
@@ -225,7 +229,12 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     bend[t] = (sums[0] / rho[t]) ** 2 * curvature
                     rho[t] = sums[0]
                     a += 1
-            if m == 0 and used <= FEW and tol >= LOOSE:
+            drifted = m > 0
+            for t in range(k):
+                if goal[t] < INFINITY:
+                    drift = ROUNDING * used * reach[t] * sqrt(fr_vdot(p, &W[t, 0], &W[t, 0]))
+                    drifted |= drift > UNSEEN * tol * (size[t] if sizes is None else sizes[t] / sqrt(reach[t]))
+            if not drifted:                       # true residuals differ from the recursion's by nothing that counts
                 break
             _product(d, W, k, R, scale, unit, beside, work)
             for t in range(k):

@@ -361,12 +361,13 @@ class _Problem:
         return self._solution(coef, None, self.design.means, "eigh")
 
     # ---- iterative ---------------------------------------------------------------------------------------------------
-    def _iterative(self, scouting=None):
+    def _iterative(self, scouting=None, primal=False):
         """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then."""
         limit = self.max_iter or 10 * self.p + 100
         # stored by rows, sparse X is read once for a product with X'X and twice for one with XX', by columns vice versa
         much = 8 if self.sparse and self.X.format == "csr" else 1
-        if scouting is None and much * self.n < self.p and not self._factors_matter().any():
+        wide = much * self.n < self.p and not self._factors_matter().any()
+        if wide and scouting is None and not primal:
             return self._iterative_dual(limit)
         B = column_moments(self.design, self.targets if self.weight is None else self.targets * np.sqrt(self.weight))
         norms = self.design.norms
@@ -432,11 +433,15 @@ class _Problem:
             if worst <= self.tol or tol == LEAST_TOL or np.max(count) >= limit:
                 break
             tol = max(tol * max(0.5 * self.tol / worst, 1e-3), LEAST_TOL)
+        done = worst <= max(self.tol, ROUNDING)
+        if not done and np.max(count) < limit:       # rounding: only w itself has the digits that are asked for
+            found = self._iterative(primal=True)
+            found.n_iter += count
+            return found
         A = to_rows(A)
         fits, W = normal_products(across, A)
         if merged is not None:
             fits, W = fits + beside * A, merged.spread(W, A)
-        done = worst <= max(self.tol, ROUNDING)
         intercept = self.y_mean
         if self.fit_intercept:
             intercept = intercept - np.average(fits, axis=1, weights=self.weight)
