@@ -19,7 +19,6 @@ DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
     "initializedcheck": DEBUG,
-    "nonecheck": DEBUG,
     "wraparound": False,
     "cdivision": True,
 }

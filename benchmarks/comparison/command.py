@@ -57,7 +57,7 @@ def _measure(found, names, options):
         for case in _rows([task for task in chosen if task != SCALING], options):
             _add(found, measure.measure(case, names, workers, _say), options.out)
         for sweep in scaling.sweeps(options.toy) if SCALING in chosen else []:
-            for point in sweep.points:
+            for point in sweep.points if sweep.axis in (options.axes or [sweep.axis]) else []:
                 threads = point.threads or options.threads
                 case = tasks.Case.make(sweep.task, point.data, point.changes, threads=threads)
                 records = measure.measure(case, [name for name in names if name in scaling.PEERS], workers, _say)
@@ -102,6 +102,7 @@ def _parser():
     parser.add_argument(
         "--data", help="data sets, each for every task; default: the rows of tasks.DEFAULT_ROWS", **several
     )
+    parser.add_argument("--axes", help="of the scaling sweeps, such as n or threads; default: all", **several)
     parser.add_argument("--solvers", help="peers; default: all that are installed", **several)
     parser.add_argument("--threads", type=int, default=1, help="of BLAS, OpenMP and Numba (default 1)")
     parser.add_argument(
