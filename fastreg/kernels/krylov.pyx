@@ -24,8 +24,9 @@ def column_moments(Design d, const double[:, ::1] V):
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     cdef Moments own = d.own()
     own.norm1 = NULL
+    cdef bint some = V.shape[0] > 0
     with nogil:
-        d.moments(&own, 1, &V[0, 0], V.shape[0], &out[0, 0])
+        d.moments(&own, 1, &V[0, 0] if some else NULL, V.shape[0], &out[0, 0] if some else NULL)
     return out.base
 
 
