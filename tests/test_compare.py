@@ -214,6 +214,12 @@ def test_the_loosest_tolerance_that_does_is_found(power, factor):
         assert len(worker.tols) < ladder.index(does[0])      # tolerances of no use were passed over
 
 
+@pytest.mark.parametrize("option", ["--solvers", "--tasks", "--axes"])
+def test_unknown_names_are_refused(option):
+    done = run("compare.py", option, "nothing")
+    assert done.returncode == 2 and "nothing, but " in done.stderr
+
+
 def test_exponent():
     assert results.exponent([1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0]) == pytest.approx(2)
 

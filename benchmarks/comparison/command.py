@@ -29,10 +29,16 @@ def main(argv=None):
         return 0
     if options.adapters:
         runpy.run_path(options.adapters)
-    unknown = set(options.solvers or []) - set(solvers.SOLVERS)
-    if unknown:
-        print(f"compare.py: error: no solver {', '.join(sorted(unknown))}; --list names them", file=sys.stderr)
-        return 2
+    known = {
+        "solver": (options.solvers, solvers.SOLVERS),
+        "task": (options.tasks, [*tasks.TASKS, SCALING]),
+        "axis": (options.axes, [sweep.axis for sweep in scaling.sweeps()]),
+    }
+    for kind, (given, names) in known.items():
+        unknown = set(given or []) - set(names)
+        if unknown:
+            print(f"compare.py: error: no {kind} {', '.join(sorted(unknown))}, but {', '.join(names)}", file=sys.stderr)
+            return 2
     names, reasons = measure.available(options.solvers or list(solvers.SOLVERS))
     found = results.read(options.out)
     print("\n".join([tables.machine_line(results.machine()), *tables.solver_lines(names, reasons)]), flush=True)

@@ -207,8 +207,10 @@ def _climb(worker, record, ladder, options):
         tried[k] = {"tol": ladder[k], "seconds": run["seconds"], "error": verdict["error"]}
         record["curve"] = [tried[place] for place in sorted(tried)]
         record["memory"] = max(record["memory"] or 0, run["memory"])
-        record.update({"nonzeros": verdict["nonzeros"], "alpha": verdict["alpha"]})
-        return verdict["error"] <= options.target
+        if verdict["error"] > options.target:
+            return False
+        record.update({"seconds": run["seconds"], "nonzeros": verdict["nonzeros"], "alpha": verdict["alpha"]})
+        return True
 
     k = 0
     while not accurate(k):
@@ -220,7 +222,6 @@ def _climb(worker, record, ladder, options):
     while k > 0 and k - 1 not in tried and accurate(k - 1):
         record["curve"] = [point for point in record["curve"] if point["tol"] != ladder[k]]
         k -= 1
-    record["seconds"] = tried[k]["seconds"]
 
 
 def _next(ladder, k, error, target):

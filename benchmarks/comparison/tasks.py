@@ -269,11 +269,11 @@ class RidgeJudge:
 
     def _conjugate_gradients(self, y, alpha):
         p = self.X.shape[1]
-        squares = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
-        scale = 1 / (np.asarray(squares.sum(axis=0)).ravel() + alpha)
         system = LinearOperator((p, p), lambda w: self._back(self._forth(w)) + alpha * w, dtype=float)
-        # wide X has a null space, whose one eigenvalue a diagonal would spread
-        precondition = LinearOperator((p, p), lambda w: scale * w, dtype=float) if p <= len(y) else None
+        precondition = None
+        if p <= len(y):  # wide X has a null space, whose one eigenvalue a diagonal would spread
+            squares = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
+            precondition = sparse.diags_array(1 / (np.asarray(squares.sum(axis=0)).ravel() + alpha))
         return cg(system, self._back(y), rtol=1e-12, maxiter=10 * p, M=precondition)[0]
 
     def _forth(self, W):

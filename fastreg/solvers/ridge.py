@@ -361,13 +361,15 @@ class _Problem:
         return self._solution(coef, None, self.design.means, "eigh")
 
     # ---- iterative ---------------------------------------------------------------------------------------------------
-    def _iterative(self, scouting=None, primal=False):
-        """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then."""
-        limit = self.max_iter or 10 * self.p + 100
+    def _iterative(self, scouting=None, spent=None):
+        """Conjugate gradients on the p x p system; on the n x n one where n is small: X X' has no null space then.
+
+        Unless that was tried: `spent` are its products."""
+        limit = (self.max_iter or 10 * self.p + 100) - (0 if spent is None else np.max(spent))
         # stored by rows, sparse X is read once for a product with X'X and twice for one with XX', by columns vice versa
         much = 8 if self.sparse and self.X.format == "csr" else 1
         wide = much * self.n < self.p and not self._factors_matter().any()
-        if wide and scouting is None and not primal:
+        if wide and scouting is None and spent is None:
             return self._iterative_dual(limit)
         B = column_moments(self.design, self.targets if self.weight is None else self.targets * np.sqrt(self.weight))
         norms = self.design.norms
@@ -387,6 +389,7 @@ class _Problem:
                 return None
             limit = scouting[1]
         count, residual, _ = conjugate_gradients(self.design, B, D, W, tol, limit)
+        count = count if spent is None else count + spent
         if scouting is not None and np.max(residual, initial=0) > tol:
             return None
         done = residual <= max(tol, ROUNDING)
@@ -423,10 +426,11 @@ class _Problem:
         of_targets = size(to_rows(self.targets))
         check_finite(self.X, np.append(across.norms, of_targets))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
-        A, tol, count = np.zeros_like(self.targets), max(self.tol, LEAST_TOL), 0
+        A, tol = np.zeros_like(self.targets), max(self.tol, LEAST_TOL)
+        count = np.zeros(len(self.alphas), dtype=int)
         for _ in range(6):
-            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit, root, unit, beside,
-                                                of_targets)
+            more, _, left = conjugate_gradients(across, self.targets, D, A, tol, limit - np.max(count), root, unit,
+                                                beside, of_targets)
             count = count + more
             left = size(to_rows(left))
             worst = np.max(np.divide(left, of_targets, out=np.zeros(len(left)), where=of_targets > 0))
@@ -435,9 +439,7 @@ class _Problem:
             tol = max(tol * max(0.5 * self.tol / worst, 1e-3), LEAST_TOL)
         done = worst <= max(self.tol, ROUNDING)
         if not done and np.max(count) < limit:       # rounding: only w itself has the digits that are asked for
-            found = self._iterative(primal=True)
-            found.n_iter += count
-            return found
+            return self._iterative(spent=count)
         A = to_rows(A)
         fits, W = normal_products(across, A)
         if merged is not None:
