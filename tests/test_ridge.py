@@ -443,16 +443,16 @@ def test_rows_far_apart_in_size(make, tol):
 
 
 def test_max_iter_bounds_the_products_of_both_systems():
-    rng = np.random.default_rng(0)
-    X = sp.csr_array(rng.standard_normal((15, 250)) * 10.0 ** rng.integers(-3, 4, (15, 1)))
-    counts = []
-    for max_iter in (10, 40, 60, 10_000):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((15, 250)) * (rng.random((15, 250)) < 0.1) * 10.0 ** rng.integers(-3, 4, (15, 1))
+        y = rng.standard_normal(15)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = Ridge(1e-4, solver="sparse_cg", tol=1e-12, max_iter=max_iter).fit(X, rng.standard_normal((15, 2)))
-        counts.append(np.max(model.n_iter_))
-        assert counts[-1] <= max_iter
-    assert counts[0] < counts[1]
+            needed = Ridge(1e-4, solver="sparse_cg", tol=1e-10).fit(sp.csr_array(X), y).n_iter_
+            allowed = int(0.7 * np.max(needed))
+            model = Ridge(1e-4, solver="sparse_cg", tol=1e-10, max_iter=allowed).fit(sp.csr_array(X), y)
+        assert np.max(model.n_iter_) <= allowed
 
 
 def test_tolerance_zero_ends_where_rounding_does():
