@@ -1,0 +1,47 @@
+"""Powers of two that bring targets to unit size, and the way back: 1e-200 and 1e160 are numbers like any others."""
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scale:
+    """``y / 2**exponent``, exactly.
+
+    With targets divided so, coefficients, intercepts, limits and the L1 part of an elastic-net penalty are divided
+    alike; the L2 part stays, squared errors and duality gaps are divided by the square.
+
+    Attributes
+    ----------
+    exponent : int or ndarray of int
+        One for all targets, or one for each.
+    """
+
+    exponent: object
+
+    @classmethod
+    def of(cls, Y, each=False):
+        """The scale at which the largest |Y| (of each column, with `each`) lies in [1/2, 1); 0 where Y is zero.
+
+        Parameters
+        ----------
+        Y : ndarray of shape (n,) or (n, n_targets)
+            Finite.
+        each : bool
+
+        Returns
+        -------
+        Scale
+        """
+        axis = 0 if each else None
+        top = np.maximum(np.max(Y, axis=axis, initial=0.0), -np.min(Y, axis=axis, initial=0.0))
+        exponent = np.frexp(top)[1]
+        return cls(exponent if each else int(exponent))
+
+    def down(self, values, power=1):
+        """Values divided by ``2**(power * exponent)``."""
+        return np.ldexp(values, -power * self.exponent)
+
+    def up(self, values, power=1):
+        """Values multiplied by ``2**(power * exponent)``."""
+        return np.ldexp(values, power * self.exponent)
