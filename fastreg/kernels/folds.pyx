@@ -13,10 +13,14 @@ import numpy as np
 
 from fastreg.kernels.design cimport Design, SparseRows, sparse_rows_free
 from fastreg.kernels.gram cimport add_rows
-from fastreg.kernels.leaf cimport fr_list_add
+from fastreg.kernels.leaf cimport fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.probe cimport (
+    Probe, probe_block, probe_excess, probe_failed, probe_free, probe_init, probe_sizes, probe_sums)
 
-cdef Py_ssize_t ROWS = 512               # rows of a part loaded at a time
+cdef Py_ssize_t ROWS = 512               # rows of a part that come at a time, on average
+cdef Py_ssize_t SEEN = 64                # rows that tell a probe the sizes of the others,
+cdef Py_ssize_t SPARSE_SEEN = 4096       # of sparse X
 cdef Py_ssize_t ROWS_AT_ONCE = 4096      # sparse X: rows put in order at a time
 
 
@@ -41,36 +45,88 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
         ``sum_i s_i z_i z_i'`` with ``z_i = (x_i - shift, y_i, 1)``; of sparse X without products of different
         targets.
     """
-    cdef Py_ssize_t q = d.p + Y.shape[0] + 1, block = ROWS * n_parts, a, b
-    cdef Py_ssize_t blocks = (d.n + block - 1) // block
+    cdef Py_ssize_t q = d.p + Y.shape[0] + 1, T = Y.shape[0], a
     cdef double[:, :, ::1] sums = np.zeros((n_parts, q, q))
-    cdef int threads, stop = 0
-    if d.sparse():
-        threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
+    cdef double excess = 0
+    cdef Probe probe
+    memset(&probe, 0, sizeof(Probe))
+    try:
         with nogil:
-            if threads > 1:
-                for a in prange(threads, num_threads=threads, schedule="static"):
-                    _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums, &stop)
-            else:
-                _outer_products(d, Y, part, 0, n_parts, sums, &stop)
+            probe_init(&probe, q, n_parts, min(ROWS, d.n))
+            _sizes(d, Y, shift, &probe)
+        if d.sparse():
+            _sparse_sums(d, Y, part, sums, &probe)
+        else:
+            _dense_sums(d, Y, part, shift, sums, &probe)
+        with nogil:
+            for a in range(n_parts):
+                excess = max(excess, probe_excess(&probe, a, &sums[a, 0, 0], d.p if d.sparse() and T > 1 else q,
+                                                  d.n if d.sparse() else d.n // ROWS))
+            if excess > 1:
+                probe_failed(excess)
             _mirror(sums)
-        return sums.base
-    order_ = np.argsort(part, kind="stable").astype(np.int32)
-    cdef int[::1] order = order_
+    finally:
+        probe_free(&probe)
+    return sums.base
+
+
+cdef int _sizes(Design d, const double[:, ::1] Y, const double[::1] shift, Probe *probe) except -1 nogil:
+    """Sizes of the elements of z from the first rows."""
+    cdef Py_ssize_t m = min(d.n, SPARSE_SEEN if d.sparse() else SEEN), e, k, T = Y.shape[0]
+    cdef SparseRows rows
+    cdef double *seen = NULL
+    if d.sparse():
+        memset(&rows, 0, sizeof(SparseRows))
+        try:
+            d.load_sparse_rows(0, m, &rows)
+            for e in range(rows.start[m]):
+                probe.v[rows.pos[e]] += rows.val[e] * rows.val[e]
+        finally:
+            sparse_rows_free(&rows)
+    else:
+        grow(<void **> &seen, m * d.p * sizeof(double))
+        d.load_rows(0, NULL, m, &shift[0], seen)
+        for k in range(d.p):
+            probe.v[k] = fr_vdot(m, seen + k * m, seen + k * m)
+        free(seen)
+    for k in range(T):
+        probe.v[d.p + k] = fr_vdot(m, &Y[k, 0], &Y[k, 0])
+    probe.v[d.p + T] = <double> m
+    probe_sizes(probe)
+    return 0
+
+
+cdef int _sparse_sums(Design d, const double[:, ::1] Y, const int[::1] part, double[:, :, ::1] sums,
+                      Probe *probe) except -1:
+    cdef Py_ssize_t n_parts = sums.shape[0]
+    cdef int a, stop = 0, threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
+    with nogil:
+        if threads > 1:
+            for a in prange(threads, num_threads=threads, schedule="static"):
+                _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums, probe, &stop)
+        else:
+            _outer_products(d, Y, part, 0, n_parts, sums, probe, &stop)
+    return 0
+
+
+cdef int _dense_sums(Design d, const double[:, ::1] Y, const int[::1] part, const double[::1] shift,
+                     double[:, :, ::1] sums, Probe *probe) except -1:
+    cdef Py_ssize_t n_parts = sums.shape[0], block = ROWS * n_parts, a, b
+    cdef Py_ssize_t blocks = (d.n + block - 1) // block
+    cdef int[::1] order = np.argsort(part, kind="stable").astype(np.int32)
     cdef Py_ssize_t[::1] end = np.cumsum(np.bincount(part, minlength=n_parts)).astype(np.intp)
     cdef Py_ssize_t[::1] at = np.concatenate([[0], end.base[:-1]]).astype(np.intp)
-    threads = d.threads(<double> d.n * q * q)
+    cdef int threads = d.threads(<double> d.n * probe.q * probe.q)
     with nogil:
         if threads > 1:
             for a in prange(n_parts, num_threads=threads, schedule="dynamic", chunksize=1):
-                _whole_part(d, Y, order, shift, &at[a], end[a], block, blocks, &sums[a, 0, 0])
+                for b in range(blocks):
+                    _rows_of_part(d, Y, order, shift, a, &at[a], end[a], (b + 1) * block, sums, probe)
         else:
             for b in range(blocks):              # parts take turns on rows that are in cache
                 for a in range(n_parts):
-                    _rows_of_part(d, Y, order, shift, &at[a], end[a], (b + 1) * block, &sums[a, 0, 0])
-    with nogil:
-        _mirror(sums)
-    return sums.base
+                    _rows_of_part(d, Y, order, shift, a, &at[a], end[a], (b + 1) * block, sums, probe)
+    return 0
 
 
 cdef void _mirror(double[:, :, ::1] sums) noexcept nogil:
@@ -91,7 +147,7 @@ def row_parts(n, work):
 
 
 cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
-                         double[:, :, ::1] sums, int *stop) except -1 nogil:
+                         double[:, :, ::1] sums, Probe *probe, int *stop) except -1 nogil:
     """Sparse X: add the rows of parts [lo, hi), row by row, until a signal comes (which one thread sees) or stop."""
     cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
     cdef SparseRows rows
@@ -99,7 +155,8 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     cdef double *y = NULL            # the row's part of Y, and 1
     cdef double *beside = NULL       # sums of its products with the columns, of each part: small enough for the cache
     cdef double *of_column
-    cdef double s
+    cdef double *probed              # sums of the probe
+    cdef double s, u
     memset(&rows, 0, sizeof(SparseRows))
     grow(<void **> &y, (T + 1) * sizeof(double))
     grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
@@ -120,16 +177,24 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
                 s = 1 if d.weight == NULL else d.weight[i0 + i]
                 total = &sums[part[i0 + i], 0, 0]
                 first = rows.start[i]
+                probed = probe_sums(probe, part[i0 + i])
+                u = 0
                 for t in range(T):
                     y[t] = Y[t, i0 + i]
                 y[T] = 1
+                for t in range(T + 1):
+                    u += y[t] * probe.v[d.p + t]
+                for e in range(first, rows.start[i + 1]):
+                    u += rows.val[e] * probe.v[rows.pos[e]]
                 for e in range(first, rows.start[i + 1]):
                     fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
                                 total + rows.pos[e] * q)
+                    probed[rows.pos[e]] += s * u * rows.val[e]
                     of_column = beside + ((part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
                     for t in range(T + 1):
                         of_column[t] += s * rows.val[e] * y[t]
                 for t in range(T + 1):
+                    probed[d.p + t] += s * u * y[t]
                     total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
                     total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
             i0 += m
@@ -144,25 +209,18 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     return 0
 
 
-cdef int _whole_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t *at,
-                     Py_ssize_t end, Py_ssize_t block, Py_ssize_t blocks, double *total) except -1 nogil:
-    cdef Py_ssize_t b
-    for b in range(blocks):
-        _rows_of_part(d, Y, order, shift, at, end, (b + 1) * block, total)
-    return 0
-
-
-cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift,
-                       Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double *total) except -1 nogil:
-    """Add the rows of a part that come next and lie before row `upto`."""
+cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t a,
+                       Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double[:, :, ::1] sums,
+                       Probe *probe) except -1 nogil:
+    """Add the rows of part a that come next and lie before row `upto`."""
     cdef Py_ssize_t m = 0, T = Y.shape[0]
     cdef double *B = NULL
-    while at[0] + m < end and order[at[0] + m] < upto:
-        m += 1
-    if m == 0:
-        return 0
-    grow(<void **> &B, m * (d.p + T + 1) * sizeof(double))
-    add_rows(d, &Y[0, 0], T, False, 0, &order[at[0]], m, &shift[0], B, total)
+    while at[0] < end and order[at[0]] < upto:
+        m = 0
+        while m < probe.rows and at[0] + m < end and order[at[0] + m] < upto:
+            m += 1
+        grow(<void **> &B, m * (d.p + T + 1) * sizeof(double))
+        add_rows(d, &Y[0, 0], T, False, 0, &order[at[0]], m, &shift[0], B, &sums[a, 0, 0], probe, a)
+        at[0] += m
     free(B)
-    at[0] += m
     return 0

@@ -4,7 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
 from libc.math cimport sqrt
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
@@ -14,6 +14,11 @@ from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 from fastreg.kernels.design cimport DENSE_ROWS, Design
 from fastreg.kernels.leaf cimport fr_axpy, fr_dotsum4, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.probe cimport (
+    Probe, probe_block, probe_excess, probe_failed, probe_free, probe_init, probe_products, probe_sizes, probe_sums)
+
+cdef Py_ssize_t SEEN = 64            # rows (columns) that tell a probe the sizes of the others
+cdef Py_ssize_t RAW_WIDTH = 2048     # columns that BLAS reads at a time where they lie
 
 
 cdef struct Sums:
@@ -24,6 +29,7 @@ cdef struct Sums:
     double *shift
     double *buffer       # of each lane: a block of rows, or ones
     double *total        # of each lane
+    Probe probe
 
 
 def gram_of(Design d, const double[:, ::1] Y):
@@ -49,22 +55,51 @@ def kernel_of(Design d, scale=None, bint raw=False):
     cdef double[:, ::1] work = np.empty((lanes, 0 if raw else n * width))
     cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
     cdef int threads = d.threads(<double> n * n * d.p)
+    cdef Probe probe
+    cdef double excess
     if raw and not reads_directly(d):
         raise ValueError("raw: BLAS cannot read X")
     per = (d.p + lanes - 1) // lanes
+    memset(&probe, 0, sizeof(Probe))
+    try:
+        with nogil:
+            probe_init(&probe, n, lanes, max(width, RAW_WIDTH))
+            _column_sizes(d, cols, of_column, &probe)
+            if threads > 1 and lanes > 1:
+                for lane in prange(lanes, num_threads=threads, schedule="dynamic", chunksize=1):
+                    _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane,
+                                 K, &probe)
+            else:
+                for lane in range(lanes):
+                    _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane,
+                                 K, &probe)
+            for lane in range(1, lanes):
+                fr_axpy(n * n, 1., &K[lane, 0, 0], &K[0, 0, 0])
+                fr_axpy(n, 1., probe_sums(&probe, lane), probe_sums(&probe, 0))
+            excess = probe_excess(&probe, 0, &K[0, 0, 0], n, d.p // width)
+            if excess > 1:
+                probe_failed(excess)
+    finally:
+        probe_free(&probe)
     with nogil:
-        if threads > 1 and lanes > 1:
-            for lane in prange(lanes, num_threads=threads, schedule="dynamic", chunksize=1):
-                _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane, K)
-        else:
-            for lane in range(lanes):
-                _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane, K)
-        for lane in range(1, lanes):
-            fr_axpy(n * n, 1., &K[lane, 0, 0], &K[0, 0, 0])
         for a in range(n):                      # BLAS wrote one triangle
             for lane in range(a):
                 K[0, lane, a] = K[0, a, lane]
     return K.base[0]
+
+
+cdef int _column_sizes(Design d, const int[::1] cols, const double[::1] scale, Probe *probe) except -1 nogil:
+    """Sizes of the elements of the columns, from the first of them."""
+    cdef Py_ssize_t i, j, m = min(d.p, SEEN)
+    cdef double *seen = NULL
+    grow(<void **> &seen, m * d.n * sizeof(double))
+    d.gather(&cols[0], m, seen)
+    for j in range(m):
+        for i in range(d.n):
+            probe.v[i] += seen[j * d.n + i] * seen[j * d.n + i] * (1 if scale is None else scale[j])
+    free(seen)
+    probe_sizes(probe)
+    return 0
 
 
 def reads_directly(Design d):
@@ -73,8 +108,9 @@ def reads_directly(Design d):
 
 
 cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
-                      Py_ssize_t width, double[:, ::1] work, Py_ssize_t lane, double[:, :, ::1] K) except -1 nogil:
-    """Add the outer products of columns [lo, hi) to the sums of a lane."""
+                      Py_ssize_t width, double[:, ::1] work, Py_ssize_t lane, double[:, :, ::1] K,
+                      Probe *probe) except -1 nogil:
+    """Add the outer products of columns [lo, hi) to the sums of a lane, and to its probe."""
     cdef Py_ssize_t j0 = lo, j, i
     cdef int m, n = <int> d.n, ld = <int> d.stride
     cdef double one = 1, root
@@ -85,9 +121,10 @@ cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bi
             PyErr_CheckSignals()
         m = <int> min(width, hi - j0)
         if raw:
-            m = <int> min(2048, hi - j0)
+            m = <int> min(RAW_WIDTH, hi - j0)
             B = <double *> d.data + (j0 if rows else j0 * d.stride)
             dsyrk('U', 'T' if rows else 'N', &n, &m, &one, B, &ld, &one, &K[lane, 0, 0], &n)
+            probe_block(probe, lane, not rows, m, n, B, d.stride)
             j0 += m
             continue
         B = &work[lane, 0]
@@ -97,6 +134,7 @@ cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bi
             for i in range(n):
                 B[j * n + i] *= root
         dsyrk('U', 'N', &n, &m, &one, B, &n, &one, &K[lane, 0, 0], &n)
+        probe_block(probe, lane, True, m, n, B, n)
         j0 += m
     return 0
 
@@ -111,43 +149,43 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
     """
     cdef Sums u
     cdef Py_ssize_t p = d.p, q = p + t + 1
-    cdef double work = <double> d.n * p * p
+    cdef double work = <double> d.n * p * p, excess
     u.p, u.t, u.q, u.Y, u.lanes = p, t, q, Y, 1
     u.direct = not d.single and d.root == NULL and (d.kind == DENSE_ROWS or d.step == 1)
     u.rows = min(d.n, 1024)
     if work > 2e7:
         u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
-    u.shift = <double *> calloc(p, sizeof(double))
-    u.total = <double *> calloc(u.lanes * q * q, sizeof(double))
-    u.buffer = <double *> malloc(u.lanes * (u.rows + q if u.direct else u.rows * q) * sizeof(double))
-    if u.shift == NULL or u.total == NULL or u.buffer == NULL:
-        free(u.shift)
-        free(u.total)
-        free(u.buffer)
-        with gil:
-            raise MemoryError()
+    u.shift = u.total = u.buffer = NULL
+    memset(&u.probe, 0, sizeof(Probe))
     try:
+        grow(<void **> &u.shift, p * sizeof(double))
+        grow(<void **> &u.total, u.lanes * q * q * sizeof(double))
+        memset(u.shift, 0, p * sizeof(double))
         if u.direct:
-            _run_lanes(d, &u)
-            if d.centred and _high_level(d, &u):
-                u.direct = False
-                grow(<void **> &u.buffer, u.lanes * u.rows * q * sizeof(double))
-                memset(u.total, 0, u.lanes * q * q * sizeof(double))
+            excess = _run_lanes(d, &u)
+            u.direct = excess <= 1 and not (d.centred and _high_level(d, &u))
         if not u.direct:
             if d.centred:
                 _approximate_mean(d, &u)
-            _run_lanes(d, &u)
+            excess = _run_lanes(d, &u)
+            if excess > 1:
+                probe_failed(excess)
         _centre_gram(d, &u, G, Q)
     finally:
         free(u.shift)
         free(u.total)
         free(u.buffer)
+        probe_free(&u.probe)
     d.mark_constant(d.own())
     return 0
 
 
-cdef int _run_lanes(Design d, Sums *u) except -1 nogil:
-    cdef Py_ssize_t lane, per = (d.n + u.lanes - 1) // u.lanes
+cdef double _run_lanes(Design d, Sums *u) except -1 nogil:
+    """Sums over all rows in the first lane; how far off their probe is, in units of its rounding."""
+    cdef Py_ssize_t lane, k, per = (d.n + u.lanes - 1) // u.lanes, square = u.q * u.q
+    memset(u.total, 0, u.lanes * square * sizeof(double))
+    grow(<void **> &u.buffer, u.lanes * (u.rows + u.q if u.direct else u.rows * u.q) * sizeof(double))
+    _begin_probe(d, u)
     if u.lanes > 1 and d.threads(<double> d.n * u.p * u.p) > 1:
         for lane in prange(u.lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
             _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
@@ -155,7 +193,30 @@ cdef int _run_lanes(Design d, Sums *u) except -1 nogil:
         for lane in range(u.lanes):
             _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
     for lane in range(1, u.lanes):
-        fr_axpy(u.q * u.q, 1., u.total + lane * u.q * u.q, u.total)
+        fr_axpy(square, 1., u.total + lane * square, u.total)
+        fr_axpy(u.q, 1., probe_sums(&u.probe, lane), probe_sums(&u.probe, 0))
+    if u.direct:                                 # BLAS leaves out the squares of what is beside X
+        for k in range(u.t):
+            u.total[(u.p + k) * (u.q + 1)] = fr_vdot(d.n, u.Y + k * d.n, u.Y + k * d.n)
+        u.total[square - 1] = <double> d.n
+    return probe_excess(&u.probe, 0, u.total, u.p, d.n // u.rows)
+
+
+cdef int _begin_probe(Design d, Sums *u) except -1 nogil:
+    """Sizes of the elements of z from the first rows."""
+    cdef Py_ssize_t k, m = min(u.rows, SEEN)
+    cdef double *seen = NULL
+    probe_free(&u.probe)
+    probe_init(&u.probe, u.q, u.lanes, u.rows)
+    grow(<void **> &seen, m * u.p * sizeof(double))
+    d.load_rows(0, NULL, m, u.shift, seen)
+    for k in range(u.p):
+        u.probe.v[k] = fr_vdot(m, seen + k * m, seen + k * m)
+    for k in range(u.t):
+        u.probe.v[u.p + k] = fr_vdot(m, u.Y + k * d.n, u.Y + k * d.n)
+    u.probe.v[u.p + u.t] = <double> m
+    free(seen)
+    probe_sizes(&u.probe)
     return 0
 
 
@@ -171,7 +232,7 @@ cdef bint _high_level(Design d, const Sums *u) noexcept nogil:
     return False
 
 
-cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
+cdef int _approximate_mean(Design d, Sums *u) except -1 nogil:
     """Weighted mean of the first rows; where their weights are all zero, of nothing (0)."""
     cdef Py_ssize_t i, j
     cdef double w = 0, s
@@ -181,18 +242,20 @@ cdef void _approximate_mean(Design d, Sums *u) noexcept nogil:
         for i in range(u.rows):
             w += d.root[i]
     if w == 0:
-        return
+        return 0
+    grow(<void **> &u.buffer, u.rows * u.p * sizeof(double))
     d.load_rows(0, NULL, u.rows, u.shift, u.buffer)
     for j in range(u.p):
         s = 0
         for i in range(u.rows):
             s += u.buffer[j * u.rows + i]
         u.shift[j] = s / w
+    return 0
 
 
 cdef void add_rows(Design d, const double *Y, Py_ssize_t T, bint scaled, Py_ssize_t i0, const int *rows, Py_ssize_t m,
-                   const double *shift, double *B, double *total) noexcept nogil:
-    """Add z z' of m rows of dense X, from i0 on or those listed, to one triangle of total (q x q).
+                   const double *shift, double *B, double *total, Probe *probe, Py_ssize_t lane) noexcept nogil:
+    """Add z z' of m rows of dense X, from i0 on or those listed, to one triangle of total (q x q), and to a probe.
 
     z = (sqrt(s) (x - shift), y, sqrt(s)), with y from Y (T x n), which has the factor sqrt(s) already if scaled.
     B has room for m q elements; X stored by rows is loaded by rows: nothing is turned round.
@@ -212,9 +275,10 @@ cdef void add_rows(Design d, const double *Y, Py_ssize_t T, bint scaled, Py_ssiz
             B[(d.p + t) * over + i * to] = (1 if scaled else root) * Y[t * d.n + at]
         B[(d.p + T) * over + i * to] = root
     dsyrk('U', 'N' if across else 'T', &iq, &im, &one, B, &iq if across else &im, &one, total, &iq)
+    probe_block(probe, lane, across, m, iq, B, iq if across else im)
 
 
-cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+cdef int _gram_lane(Design d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
     cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1, it = <int> u.t, n = <int> d.n
@@ -225,18 +289,24 @@ cdef int _gram_lane(Design d, const Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_
     cdef double *block = B + u.rows          # sums of a block: added at once, they round once
     cdef double zero = 0
     cdef double *X
+    cdef double *products
     while i0 < hi:
         with gil:
             PyErr_CheckSignals()
         m = min(u.rows, hi - i0)
         im = <int> m
         if not u.direct:
-            add_rows(d, u.Y, u.t, True, i0, NULL, m, u.shift, B, total)
+            add_rows(d, u.Y, u.t, True, i0, NULL, m, u.shift, B, total, &u.probe, lane)
             i0 += m
             continue
         for i in range(m):
             ones[i] = 1
         X = <double *> d.data + (i0 * d.stride if d.kind == DENSE_ROWS else i0)
+        products = probe_products(&u.probe, lane)
+        for k in range(u.t):
+            fr_axpy(m, u.probe.v[p + k], u.Y + k * d.n + i0, products)
+        fr_axpy(m, u.probe.v[p + u.t], ones, products)
+        probe_block(&u.probe, lane, d.kind == DENSE_ROWS, m, p, X, d.stride)
         if u.t == 1 and d.kind != DENSE_ROWS:
             for k in range(0, p - 3, 4):
                 fr_dotsum4(m, X + k * d.stride, d.stride, u.Y + i0, total + p * q + k, total + (p + 1) * q + k)
