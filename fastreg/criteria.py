@@ -1,6 +1,7 @@
 """Choosing alpha and l1_ratio without folds, by AIC, BIC or EBIC of one path on all rows."""
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -173,12 +174,13 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
     for t in range(Y.shape[1]):
         moments = None if known is None else known.target(t).moments(np.ones(len(known.train)))
         found, values, degrees = [], [], []
+        solver_of = partial(PathSolver, X, Y[:, t:t + 1], n_alphas=count, fit_intercept=fit_intercept, tol=tol,
+                            n_threads=n_threads, weight=normalized_weight(weight, n),
+                            gram=gram_mode(X, alphas, gram), known=moments)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count
-            solver = PathSolver(
-                X, Y[:, t:t + 1], penalty(ratio), count, fit_intercept=fit_intercept, tol=tol, n_threads=n_threads,
-                weight=normalized_weight(weight, n), gram=gram_mode(X, alphas, gram), known=moments,
-                report=None if report is None else lambda more, done=done: report(done + more))
+            solver = solver_of(penalty(ratio),
+                               report=None if report is None else lambda more, done=done: report(done + more))
             grid = alpha_grid(solver.largest_alpha(), alphas, eps) if isinstance(alphas, int) else alphas
             solutions = solver.advance(grid, max_iter)
             with nullcontext() if solver.small else single_threaded_blas:
@@ -192,6 +194,8 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
         curves = InformationPath(np.asarray(l1_ratios, dtype=np.float64), grids, values, np.stack(degrees), criterion,
                                  noise_variance, best_of(values, grids))
         k, a = curves.best
+        if refit and not found[k].from_x[a]:
+            found[k] = (solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]))).certify(found[k], a)
         choices.append(Choice(curves, fit_at(found[k], a) if refit else None,
                               path_of([found[k]]) if keep_paths else None, None, first_unconverged(*found)))
     return choices

@@ -66,6 +66,9 @@ class RegularizationPath:
         Number of non-zero coefficients.
     n_iters : ndarray of shape (n_alphas,)
         Rounds of working set and certificate.
+    certified_from : ndarray of str, shape (n_alphas,)
+        What the gap was computed from: 'X', or 'sums', the matrix X'X, which was held against X by a random
+        combination of its columns as it was formed. The last solution's always comes from X.
     """
 
     alphas: np.ndarray
@@ -74,6 +77,7 @@ class RegularizationPath:
     dual_gaps: np.ndarray
     df: np.ndarray
     n_iters: np.ndarray
+    certified_from: np.ndarray
     _solve: object = field(default=None, repr=False, compare=False)
 
     def __getstate__(self):
@@ -171,9 +175,10 @@ class RegularizationPath:
 def path_of(pieces, solve=None):
     """RegularizationPath of the Solutions of one target, which may come in pieces."""
     coefs = sp.csc_array(sp.hstack([s.sparse() for s in pieces], format="csc"))
-    alphas, intercepts, gaps, n_iters = (np.concatenate(parts) for parts in zip(*(
-        (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0]) for s in pieces)))
-    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, solve)
+    alphas, intercepts, gaps, n_iters, sources = (np.concatenate(parts) for parts in zip(*(
+        (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0], np.where(s.from_x, "X", "sums"))
+        for s in pieces)))
+    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, sources, solve)
 
 
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,

@@ -59,6 +59,7 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gr
         solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram), **options)
         solved = solver, solver.advance(alphas, max_iter)
     solver, solutions = solved
+    solutions = solver.certify(solutions, at)
     fit = fit_at(solutions, at)
     if gamma is not None:
         refit = fit_at(least_squares_on_supports(solver, solutions), at)

@@ -280,9 +280,9 @@ FR_LEAF void fr_dotsum4(ptrdiff_t n, const double *x, ptrdiff_t ld, const double
     dots[0] += d0; dots[1] += d1; dots[2] += d2; dots[3] += d3;
     sums[0] += s0; sums[1] += s1; sums[2] += s2; sums[3] += s3;
 }
-/* out += sum_i z_i (u_i + z_i'v), z_i = z + i ld of length p: four rows at a time, while they are in cache */
-FR_LEAF void fr_probe_rows(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, const double *u,
-                           double *out) {
+/* u_i += z_i'v and out += sum_i u_i z_i, z_i = z + i ld of length p: four rows at a time, while they are in cache */
+FR_LEAF void fr_both_rows(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u,
+                          double *out) {
     ptrdiff_t i = 0;
     for (; i + 4 <= m; i += 4) {
         const double *z0 = z + i * ld, *z1 = z0 + ld, *z2 = z1 + ld, *z3 = z2 + ld;
@@ -291,6 +291,7 @@ FR_LEAF void fr_probe_rows(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t 
         for (ptrdiff_t k = 0; k < p; k++) {
             s0 += z0[k] * v[k]; s1 += z1[k] * v[k]; s2 += z2[k] * v[k]; s3 += z3[k] * v[k];
         }
+        u[i] = s0; u[i + 1] = s1; u[i + 2] = s2; u[i + 3] = s3;
         FR_PRAGMA(omp simd)
         for (ptrdiff_t k = 0; k < p; k++) out[k] += s0 * z0[k] + s1 * z1[k] + s2 * z2[k] + s3 * z3[k];
     }
@@ -299,13 +300,14 @@ FR_LEAF void fr_probe_rows(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t 
         double s = u[i];
         FR_PRAGMA(omp simd reduction(+:s))
         for (ptrdiff_t k = 0; k < p; k++) s += zi[k] * v[k];
+        u[i] = s;
         FR_PRAGMA(omp simd)
         for (ptrdiff_t k = 0; k < p; k++) out[k] += s * zi[k];
     }
 }
-/* The same, element k of z_i at z + k ld + i; u takes the products z_i'v. */
-FR_LEAF void fr_probe_columns(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u,
-                              double *out) {
+/* The same, element k of z_i at z + k ld + i */
+FR_LEAF void fr_both_columns(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u,
+                             double *out) {
     ptrdiff_t k = 0;
     for (; k + 4 <= p; k += 4) {
         const double *z0 = z + k * ld, *z1 = z0 + ld, *z2 = z1 + ld, *z3 = z2 + ld;

@@ -291,7 +291,7 @@ class FoldPaths:
     def _advance(self, f, alphas, last):
         solver = self.solvers[f] or self._solver(f)
         self.solvers[f] = None if last else solver
-        solutions = solver.advance(alphas, self.max_iter)
+        solutions = solver.advance(alphas, self.max_iter, from_x=False)
         self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
 

@@ -7,6 +7,7 @@ from fastreg.design import as_design
 from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.gram import kernel_of, reads_directly
 from fastreg.kernels.krylov import column_moments, correlate
+from fastreg.kernels.probe import WrongSums
 
 # Rows or columns of sparse X up to which it is worth an n x n or p x p array.
 MOST_DENSE = 5000
@@ -101,13 +102,17 @@ def raw_kernel(design, fit_intercept):
     Returns
     -------
     kernel : ndarray of shape (n, n) or None
-        None where X must be prepared, or where its level would cost more than three digits. Not finite where X is not.
+        None where X must be prepared, where its level would cost more than three digits, or where what BLAS made of
+        it is wrong. Not finite where X is not.
     level : ndarray of shape (n,)
         What was subtracted from its rows: the means of its columns.
     """
     if not reads_directly(design):
         return None, None
-    kernel = kernel_of(design, raw=True)
+    try:
+        kernel = kernel_of(design, raw=True)
+    except WrongSums:
+        return None, None
     squares = np.diag(kernel).copy()
     if not fit_intercept:
         return kernel, np.zeros(len(kernel))

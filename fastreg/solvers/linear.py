@@ -1,11 +1,12 @@
 """Squared loss: from arrays to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import as_design, effective_threads
+from fastreg.kernels.krylov import normal_products
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 
@@ -15,6 +16,8 @@ SMALL = 50_000
 GRAM_RATE, PASS_RATE = 4e10, 1.2e9
 # Elements of X up to which least squares (alpha = 0) is refined on X itself, whatever the Gram matrix would save.
 EXACT = 1_000_000
+# Relative difference from X'X up to which a matrix that the user gives in its place is one to rounding.
+EXACT_GRAM = 1e-12
 # Bytes for the working block, its Gram matrix and its factor.
 BUDGET = 2**31
 
@@ -61,6 +64,7 @@ class Solutions:
     targets: np.ndarray       # (n_alphas, n_targets): the gap aimed at
     n_iters: np.ndarray       # (n_alphas, n_targets)
     converged: np.ndarray     # (n_alphas, n_targets)
+    from_x: np.ndarray        # (n_alphas,) gaps come from X itself, or from sums of its products that were probed
     elements_streamed: float  # of X, in all passes
     gathered: int             # columns of the working block
     test_errors: np.ndarray | None = None  # (n_alphas,) weighted mean squares on a test set, where they came with it
@@ -144,12 +148,27 @@ def check_finite(X, norms):
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
 
 
-def _check_given(gram, xy, norms, correlations):
-    """What the user says of X'X and X'y must agree with X: diagonals and products are compared."""
-    scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
-    if gram is not None and not np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6):
+def _agrees(gram, design):
+    """Whether X'X as the user gives it is that of X to rounding: held against X by a combination of its columns.
+
+    Raises
+    ------
+    ValueError
+        Where it is another matrix altogether."""
+    norms = design.norms
+    signs = np.where(np.random.default_rng(0).random(len(norms)) < 0.5, -1.0, 1.0)
+    v = np.divide(signs, norms, out=np.zeros(len(norms)), where=norms > 0)
+    off = np.abs(gram @ v - normal_products(design, v[None])[0][0])
+    size = (np.maximum(np.sqrt(np.abs(np.diag(gram))), norms) + np.finfo(float).tiny) * np.sqrt(len(norms))
+    worst = np.max(np.maximum(off, np.abs(np.diag(gram) - norms**2) / size) / size)
+    if not worst <= 1e-4:
         raise ValueError("precompute is not the Gram matrix of X (centred where an intercept is fitted, weighted where "
                          "there are sample weights).")
+    return worst <= EXACT_GRAM
+
+
+def _check_products(xy, correlations):
+    """What the user says of X'y must agree with X."""
     if xy is not None and not np.allclose(xy.T, correlations, rtol=1e-3, atol=1e-5 * np.max(np.abs(correlations))):
         raise ValueError("Xy is not X'y (centred where an intercept is fitted, weighted where there are weights).")
 
@@ -179,7 +198,7 @@ def split_solutions(alphas, p, n, found, means, y_means, aims, engine):
         intercepts = y_means[t] - np.bincount(at, weights=value * mean[feature], minlength=len(alphas))
         out.append(Solutions(alphas, p, at, feature, value, intercepts[:, None], gaps[:, t:t + 1] / n,
                              np.full((len(alphas), 1), aims[t]), rounds[:, t:t + 1], converged[:, t:t + 1],
-                             engine.columns_streamed, engine.gathered))
+                             np.ones(len(alphas), dtype=bool), engine.columns_streamed, engine.gathered))
     return out
 
 
@@ -227,8 +246,9 @@ class PathSolver:
                 scout = Engine(self.design, self.targets, False, tol, 2)
                 scout.prepare()
                 check_finite(X, self.design.norms)
-                _check_given(given, None, self.design.norms, None)
-                known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
+                gram = True                      # what agrees but roughly serves no certificate: it is formed anew
+                if _agrees(given, self.design):
+                    known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
                                  capacity(X, targets, 1 if targets == 1 else 1 + targets), report)
@@ -237,7 +257,7 @@ class PathSolver:
             else:
                 self.engine.prepare()
             check_finite(X, self.design.norms)
-            _check_given(None, xy, self.design.norms, self.engine.correlations)
+            _check_products(xy, self.engine.correlations)
             self.engine.set_penalty([penalty.arrays(self.design.norms, self.n)])
 
     def _blas(self):
@@ -254,15 +274,34 @@ class PathSolver:
             for t, coef in enumerate(coefs):
                 self.engine.warm(t, np.ascontiguousarray(coef, dtype=np.float64))
 
-    def advance(self, alphas, max_iter=1000):
-        """Solutions for alphas, in their order, going on from the last; max_iter: rounds for each alpha."""
+    def advance(self, alphas, max_iter=1000, from_x=True):
+        """Solutions for alphas, in their order, going on from the last.
+
+        max_iter: rounds for each alpha; from_x: the last solutions are certified from X, whatever the others rest on.
+        """
         with self._blas():
-            indptr, features, values, gaps, rounds, converged = self.engine.solve(alphas, max_iter)
+            indptr, features, values, gaps, rounds, converged = self.engine.solve(alphas, max_iter, from_x)
+        certified = np.full(len(alphas), not self.engine.full)
+        certified[-1:] |= from_x
         columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
         shift = np.bincount(columns, weights=values * self.design.means[features], minlength=gaps.size)
         aims = np.broadcast_to(self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n, gaps.shape)
         return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
-                         gaps / self.n, aims, rounds, converged, self.engine.columns_streamed, self.engine.gathered)
+                         gaps / self.n, aims, rounds, converged, certified, self.engine.columns_streamed, self.engine.gathered)
+
+    def certify(self, solutions, at):
+        """The Solutions (of one target) with number `at` certified from X."""
+        if solutions.from_x[at]:
+            return solutions
+        here = solutions.columns == at
+        coef = np.zeros((1, self.p))
+        coef[0, solutions.features[here]] = solutions.values[here]
+        with self._blas():
+            gap, good = self.engine.certify(solutions.alphas[at], coef)
+        gaps, from_x, converged = solutions.dual_gaps.copy(), solutions.from_x.copy(), solutions.converged.copy()
+        gaps[at], from_x[at] = gap / self.n, True
+        converged[at] &= good
+        return replace(solutions, dual_gaps=gaps, from_x=from_x, converged=converged)
 
     def moments_of(self, features):
         """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""

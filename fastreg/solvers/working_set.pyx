@@ -36,6 +36,7 @@ from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.gram cimport full_gram
 from fastreg.kernels.leaf cimport fr_axpy, fr_maxabs, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.residual cimport Target, residual_pass
 from fastreg.kernels.references cimport MAX_REFERENCES, references_free, references_init
 from fastreg.kernels.quadratic cimport (
     quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve,
@@ -49,6 +50,7 @@ cdef double STEP = 0.65          # from alpha to alpha on the way to a first one
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 cdef double DIGITS = 1e-7        # relative error of a Gram matrix that Newton's method and a fresh residual mend
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
+cdef double LEAST_TOL = 1e-9     # where rounding ends the rounds, the gap must not be larger than this times ||y||^2
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave
 cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
 
@@ -115,7 +117,7 @@ cdef class Engine:
     cdef Py_ssize_t n_targets, p, n, capacity
     cdef int max_refs
     cdef const double[:, ::1] Y
-    cdef bint full
+    cdef readonly bint full
     cdef bint large                           # the working set has outgrown its capacity
     cdef double tol, slack
     cdef object report
@@ -497,8 +499,15 @@ cdef class Engine:
             self.problems[t].asleep = not awake[t]
 
     # ---- the path --------------------------------------------------------------------------------------------------
-    def solve(self, const double[::1] alphas, Py_ssize_t max_rounds):
+    def solve(self, const double[::1] alphas, Py_ssize_t max_rounds, bint from_x=True):
         """Solve for each alpha in turn.
+
+        Parameters
+        ----------
+        alphas : ndarray
+        max_rounds : int
+        from_x : bool
+            In full Gram mode: certify the last solutions from X itself, and mend what they lack.
 
         Returns
         -------
@@ -530,6 +539,8 @@ cdef class Engine:
         with nogil:
             for k in range(L):
                 self._solve(alphas[k], max_rounds - (taken if k == 0 else 0))
+                if self.full and from_x and k == L - 1:
+                    self._certify_from_x(alphas[k])
                 self.finished = k + 1
                 for t in range(T):
                     P = &self.problems[t]
@@ -538,8 +549,7 @@ cdef class Engine:
                     indptr[k * T + t + 1] = self.out_n
                     errors[k, t] = P.error
                     gaps[k, t], rounds[k, t] = P.gap, P.rounds + (before[t] if k == 0 else 0)
-                    # where rounding ended the rounds it must have left a gap that deserves the name
-                    ok[k, t] = P.done and P.gap <= max(self.tol, 1e-9) * P.yy
+                    ok[k, t] = P.done and self._good(P)
         self.errors = np.asarray(errors)
         indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
         cdef long long[::1] oi = indices
@@ -643,6 +653,79 @@ cdef class Engine:
             for t in range(self.n_targets):
                 if not self.problems[t].asleep:
                     self._polish(&self.problems[t], alpha)
+        return 0
+
+    def certify(self, double alpha, const double[:, ::1] coefs):
+        """Full Gram mode: gaps of given coefficients at alpha, computed from X, and whether they are good enough."""
+        cdef Py_ssize_t t
+        cdef double[::1] gaps = np.empty(self.n_targets)
+        cdef unsigned char[::1] ok = np.empty(self.n_targets, dtype=np.uint8)
+        self.alpha_now = alpha
+        for t in range(self.n_targets):
+            self.warm(t, coefs[t])
+            with nogil:
+                self._set_alpha(&self.problems[t], alpha)
+            self.problems[t].done = False
+        with nogil:
+            self._read_x(alpha)
+        for t in range(self.n_targets):
+            gaps[t] = self.problems[t].gap
+            ok[t] = self._good(&self.problems[t])
+        return gaps.base, ok.base.astype(bool)
+
+    cdef bint _good(self, const Problem *P) noexcept nogil:
+        """Whether the gap is as small as asked for, or as rounding lets a gap that deserves the name be."""
+        return P.gap <= max(self.tol, LEAST_TOL) * P.yy
+
+    cdef int _read_x(self, double alpha) except -1 nogil:
+        """Full Gram mode: residuals, correlations and gaps of the open problems from X itself, in one reading."""
+        cdef Py_ssize_t t, k = 0
+        cdef Problem *P
+        cdef Target *targets = NULL
+        grow(<void **> &targets, self.n_targets * sizeof(Target))
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if not P.done:
+                targets[k].y, targets[k].w, targets[k].r, targets[k].g = P.y, P.q.w, P.r, P.q.g
+                k += 1
+        try:
+            residual_pass(self.d, targets, k)
+        finally:
+            free(targets)
+        self.outside.streamed += self.d.nnz
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            if not P.done:
+                P.rr = fr_vdot(self.n, P.r, P.r)
+                memcpy(P.q.seen, P.q.w, P.q.m * sizeof(double))
+                P.gap = duality_gap(P, alpha)
+        self._tick()
+        return 0
+
+    cdef int _certify_from_x(self, double alpha) except -1 nogil:
+        """Full Gram mode: solutions to gaps that are computed from X itself.
+
+        Where one is above its tolerance, what the sums lack is mended: the small problem is solved from correlations
+        that are exact, again while that halves the gap."""
+        cdef Py_ssize_t t, pending = 1
+        cdef Problem *P
+        for t in range(self.n_targets):
+            self.problems[t].best = INFINITY
+            self.problems[t].done = self.problems[t].asleep
+        while pending > 0:
+            self._read_x(alpha)
+            pending = 0
+            for t in range(self.n_targets):
+                P = &self.problems[t]
+                P.done = P.done or P.gap <= self.tol * P.yy or not P.gap < 0.5 * P.best
+                if not P.done:
+                    P.best = P.gap
+                    P.rounds += 1
+                    quad_solve(&P.q, 4)
+                    pending += 1
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.done = P.asleep or P.settled or P.gap <= self.tol * P.yy
         return 0
 
     cdef int _threads(self) noexcept nogil:

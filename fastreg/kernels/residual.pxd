@@ -1,0 +1,10 @@
+# Residuals of dense X, and what X says of them, in one reading.
+from fastreg.kernels.design cimport Design
+
+cdef struct Target:
+    const double *y      # centred, times sqrt(s)
+    const double *w
+    double *r            # y - X w
+    double *g            # X'r
+
+cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 nogil
