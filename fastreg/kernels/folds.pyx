@@ -16,7 +16,7 @@ from fastreg.kernels.gram cimport add_rows
 from fastreg.kernels.leaf cimport fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.probe cimport (
-    Probe, probe_block, probe_excess, probe_failed, probe_free, probe_init, probe_sizes, probe_sums)
+    Probe, probe_excess, probe_failed, probe_free, probe_init, probe_sizes, probe_sums)
 
 cdef Py_ssize_t ROWS = 512               # rows of a part that come at a time, on average
 cdef Py_ssize_t SEEN = 64                # rows that tell a probe the sizes of the others,

@@ -287,7 +287,8 @@ class PathSolver:
         shift = np.bincount(columns, weights=values * self.design.means[features], minlength=gaps.size)
         aims = np.broadcast_to(self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n, gaps.shape)
         return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
-                         gaps / self.n, aims, rounds, converged, certified, self.engine.columns_streamed, self.engine.gathered)
+                         gaps / self.n, aims, rounds, converged, certified, self.engine.columns_streamed,
+                         self.engine.gathered)
 
     def certify(self, solutions, at):
         """The Solutions (of one target) with number `at` certified from X."""
