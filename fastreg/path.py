@@ -23,6 +23,7 @@ from fastreg.checks import (
     check_weight,
     check_X_y,
 )
+from fastreg.design import check_stored
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
 
@@ -134,6 +135,7 @@ class RegularizationPath:
         -------
         ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
         """
+        check_stored(X)
         X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
         if X.shape[1] != self.coefs.shape[0]:
             raise ValueError(f"X has {X.shape[1]} features, the path was fitted with {self.coefs.shape[0]}.")
