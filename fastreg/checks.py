@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from fastreg.design import check_stored, readable
+from fastreg.design import readable, valid
 
 FORMATS = ("csc", "csr")
 FLOATS = [np.float64, np.float32]
@@ -77,7 +77,7 @@ def is_plain(X, y):
 def before_conversion(X):
     """Sparse X that is to be converted must be valid, or scipy reads anywhere; CSR and CSC are checked as designs."""
     if sp.issparse(X) and X.format not in FORMATS:
-        check_stored(X)
+        valid(X)
 
 
 def check_X_y(X, y):

@@ -71,49 +71,27 @@ def readable(X):
     return np.array(X, dtype=X.dtype.newbyteorder("="), order="K", copy=True)
 
 
-def check_stored(X):
-    """Raise ValueError where X is sparse and the indices that it is stored by lie outside its shape: scipy does not
-    look, and would read or write anywhere."""
+def valid(X):
+    """X whose indices, if it is sparse, lie within its shape, in arrays that scipy can follow: it does not look, and
+    would read or write anywhere. X itself where it is so, otherwise sparse X that shares what it can.
+
+    Raises
+    ------
+    ValueError
+        Where indices lie outside the shape or indptr is not what it must be.
+    """
     if not sp.issparse(X):
-        return
+        return X
     if X.format == "coo":
         for index, size in zip(X.coords if hasattr(X, "coords") else (X.row, X.col), X.shape):
-            if len(index) and not (0 <= np.min(index) and np.max(index) < size):
+            if len(index) and (np.min(index) < 0 or np.max(index) >= size):
                 raise ValueError(f"X is not a valid COO matrix: an index lies outside its shape {X.shape}.")
-    elif X.format in ("csr", "csc", "bsr"):
-        rows = X.format != "csc"
-        major, minor = X.shape if rows else X.shape[::-1]
-        if X.format == "bsr":
-            major, minor = major // X.blocksize[0], minor // X.blocksize[1]
-        _inspect(X, _native(X.indices), _native(X.indptr), major, minor)
-
-
-def _native(array):
-    """Contiguous, aligned and in native byte order: itself where it is so."""
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
-
-
-def _inspect(X, indices, indptr, major, minor):
-    """(what `inspect` found, indices, indptr), the last two of one type that kernels can read; raises where they are
-    not valid."""
-    name = X.format.upper()
-    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
-        raise ValueError(f"X is not a valid {name} matrix: its indices and indptr must be integers, got "
-                         f"{indices.dtype} and {indptr.dtype}.")
-    if indices.ndim != 1 or indptr.shape != (major + 1,):
-        raise ValueError(f"X is not a valid {name} matrix: for shape {X.shape}, indptr must have shape ({major + 1},), "
-                         f"got {indptr.shape}.")
-    narrow = indices.dtype == np.int32 and (indptr.dtype == np.int32 or (
-        np.min(indptr) >= 0 and np.max(indptr) <= np.iinfo(np.int32).max))
-    index = np.int32 if narrow else np.int64
-    indices, indptr = indices.astype(index, copy=False), indptr.astype(index, copy=False)
-    found = inspect(indices, indptr, minor)
-    if found == FALLING or indptr[-1] > len(X.data):
-        raise ValueError(f"X is not a valid {name} matrix: indptr must go from 0 upwards to at most the length of its "
-                         "indices and data.")
-    if found == OUTSIDE:
-        raise ValueError(f"X is not a valid {name} matrix: an index lies outside its shape {X.shape}.")
-    return found, indices, indptr
+    if X.format not in ("csr", "csc", "bsr"):
+        return X
+    _, data, indices, indptr = _parts(X)
+    if data is X.data and indices is X.indices and indptr is X.indptr:
+        return X
+    return _shallow(X, data, indices, indptr)
 
 
 def canonical_sparse(X):
@@ -126,25 +104,19 @@ def canonical_sparse(X):
     Raises
     ------
     ValueError
-        Where indices lie outside the shape or indptr is not what it must be.
+        As `valid` does.
     """
     if getattr(X, "_is_canonical", False):
         return X
     if X.format not in ("csr", "csc"):
-        check_stored(X)
-        X = X.tocsc()
-    major, minor = X.shape if X.format == "csr" else X.shape[::-1]
-    found, indices, indptr = _inspect(X, _native(X.indices), _native(X.indptr), major, minor)
-    data, indices = _native(X.data[:indptr[-1]]), indices[:indptr[-1]]
+        X = valid(X).tocsc()
+    found, data, indices, indptr = _parts(X)
     if found == DUPLICATES:
         container = sp.csr_array if X.format == "csr" else sp.csc_array
         summed = container((data, indices, indptr), shape=X.shape, copy=True)
-        summed.has_canonical_format = False
         summed.sum_duplicates()
         found, data, indices, indptr = SORTED, summed.data, summed.indices, summed.indptr
-    out = copy(X)                            # shallow
-    out.data, out.indices, out.indptr = data, indices, indptr
-    return as_canonical(out, found == SORTED)
+    return as_canonical(_shallow(X, data, indices, indptr), found == SORTED)
 
 
 def as_canonical(X, ordered=True):
@@ -152,6 +124,46 @@ def as_canonical(X, ordered=True):
     X.has_canonical_format, X.has_sorted_indices = ordered, ordered
     X._is_canonical = True
     return X
+
+
+def _shallow(X, data, indices, indptr):
+    out = copy(X)
+    out.data, out.indices, out.indptr = data, indices, indptr
+    return out
+
+
+def _native(array):
+    """Contiguous, aligned and in native byte order: itself where it is so."""
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def _parts(X):
+    """(what `inspect` found, data, indices, indptr) of CSR, CSC or BSR in arrays that kernels can read, without what
+    lies beyond the end of indptr; raises where they are not valid."""
+    name, major, minor = X.format.upper(), *(X.shape[::-1] if X.format == "csc" else X.shape)
+    if X.format == "bsr":
+        major, minor = major // X.blocksize[0], minor // X.blocksize[1]
+    data, indices, indptr = _native(X.data), _native(X.indices), _native(X.indptr)
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise ValueError(f"X is not a valid {name} matrix: its indices and indptr must be integers, got "
+                         f"{indices.dtype} and {indptr.dtype}.")
+    if indices.ndim != 1 or indptr.shape != (major + 1,):
+        raise ValueError(f"X is not a valid {name} matrix: for shape {X.shape}, indptr must have shape ({major + 1},), "
+                         f"got {indptr.shape}.")
+    narrow = indices.dtype == np.int32 and (indptr.dtype == np.int32 or (
+        np.min(indptr) >= 0 and np.max(indptr) <= np.iinfo(np.int32).max))
+    index = np.int32 if narrow else np.int64
+    indices, indptr = indices.astype(index, copy=False), indptr.astype(index, copy=False)
+    found = inspect(indices, indptr, minor)
+    used = indptr[-1]
+    if found == FALLING or used > len(data):
+        raise ValueError(f"X is not a valid {name} matrix: indptr must go from 0 upwards to at most the length of its "
+                         "indices and data.")
+    if found == OUTSIDE:
+        raise ValueError(f"X is not a valid {name} matrix: an index lies outside its shape {X.shape}.")
+    if used < len(data) or used < len(indices):
+        data, indices = data[:used], indices[:used]
+    return found, data, indices, indptr
 
 
 def as_design(X, weight, centred, n_threads):

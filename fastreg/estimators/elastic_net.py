@@ -20,7 +20,7 @@ from fastreg.checks import (
     check_weight,
     is_plain,
 )
-from fastreg.design import check_stored, readable
+from fastreg.design import readable, valid
 from fastreg.path import warn_unless_converged
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
@@ -40,8 +40,7 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        check_stored(X)
-        X = validate_data(self, X, accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
         return X @ self.coef_.T + self.intercept_
 
     def __sklearn_tags__(self):

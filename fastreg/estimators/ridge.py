@@ -19,7 +19,7 @@ from fastreg.checks import (
     check_threads,
     check_weight_values,
 )
-from fastreg.design import check_stored, readable
+from fastreg.design import readable, valid
 from fastreg.estimators.elastic_net import LinearRegressorMixin
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
@@ -271,8 +271,7 @@ class RidgeLabelsMixin(ClassifierMixin):
         ndarray of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
         """
         check_is_fitted(self)
-        check_stored(X)
-        X = validate_data(self, X, accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
 

@@ -44,7 +44,7 @@ def kernel_of(Design d, scale=None, bint raw=False):
     """
     cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, per, a
     cdef const double[::1] of_column = None if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
-    if <double> n * n * d.p > 2e7 and 16. * n * n < <double> n * d.p:
+    if d.dealt(<double> n * n * d.p) and 16. * n * n < <double> n * d.p:
         lanes = min(8, max(1, d.p // (4 * width)))
     cdef double[:, :, ::1] K = np.zeros((lanes, n, n))
     cdef double[:, ::1] work = np.empty((lanes, 0 if raw else n * width))
@@ -133,7 +133,7 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
     u.p, u.t, u.q, u.Y, u.lanes = p, t, q, Y, 1
     u.direct = reads_directly(d) and d.root == NULL
     u.rows = min(d.n, 1024)
-    if work > 2e7:
+    if d.dealt(work):
         u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
     u.shift = <double *> calloc(p, sizeof(double))
     u.total = <double *> calloc(u.lanes * q * q, sizeof(double))
