@@ -2,8 +2,11 @@
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
+
+from fastreg.design import readable, valid
 
 FORMATS = ("csc", "csr")
 FLOATS = [np.float64, np.float32]
@@ -71,14 +74,21 @@ def is_plain(X, y):
             and (y.ndim == 1 or y.shape[1] > 0) and bool(np.isfinite(np.add.reduce(y, axis=None))))
 
 
+def before_conversion(X):
+    """Sparse X that is to be converted must be valid, or scipy reads anywhere; CSR and CSC are checked as designs."""
+    if sp.issparse(X) and X.format not in FORMATS:
+        valid(X)
+
+
 def check_X_y(X, y):
     """X (dense, CSC or CSR, float32 or float64) and y (finite, 1-D or 2-D), converted only if they must be.
 
     The values of X are left to the solver, which finds NaN and infinity as it reads them.
     """
     if is_plain(X, y):
-        return X, y
-    X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False)
+        return readable(X), y
+    before_conversion(X)
+    X = readable(check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False))
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")

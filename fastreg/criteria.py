@@ -90,10 +90,13 @@ def degrees_of_freedom(gram, l2):
     gram, l2, scale = gram[np.ix_(on, on)], l2[on], scale[on]
     if len(scale) == 0:
         return 0.0
-    factor, order, rank, _ = dpstrf((gram + np.diag(l2)) / np.outer(scale, scale), tol=DEPENDENT, lower=1)
+    factor, order, rank, wrong = dpstrf((gram + np.diag(l2)) / np.outer(scale, scale), tol=DEPENDENT, lower=1)
+    inverse, singular = dtrtri(factor[:rank, :rank], lower=1)
+    if wrong < 0 or singular:                # wrong > 0 is a rank below that of all, which is expected
+        raise np.linalg.LinAlgError("the Gram matrix of the features in use could not be factored")
     kept = order[:rank] - 1
     share = l2[kept] / scale[kept] ** 2
-    inverse = np.tril(dtrtri(factor[:rank, :rank], lower=1)[0])
+    inverse = np.tril(inverse)
     return rank - float(share @ np.einsum("ij,ij->j", inverse, inverse))
 
 

@@ -1,12 +1,17 @@
 """From what a user passes to what the engine streams: storage, dtype and weights, without copying X."""
 import os
 import threading
+from copy import copy
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastreg.kernels.design import Design
 from fastreg.kernels.info import max_threads
+from fastreg.kernels.storage import DUPLICATES, FALLING, OUTSIDE, SORTED, inspect
+
+# Rows and columns that an int can count.
+MOST = np.iinfo(np.intc).max
 
 _forked = False
 
@@ -44,12 +49,9 @@ def _address(array):
 
 
 def _dense_strides(X):
-    """(kind, stride, step) in elements; None when an array must be copied to be read (negative or broken strides)."""
+    """(kind, stride, step) in elements, of either sign or 0."""
     n, p = X.shape
-    size = X.itemsize
-    rows, cols = (s // size for s in X.strides)
-    if any(s % size for s in X.strides) or not X.flags.aligned or X.dtype.byteorder == ">":
-        return None
+    rows, cols = (s // X.itemsize for s in X.strides)
     if rows == 1 or n == 1:
         return 0, (cols if p > 1 else n), 1
     if cols == 1 or p == 1:
@@ -57,33 +59,118 @@ def _dense_strides(X):
     return 0, cols, rows
 
 
+def readable(X):
+    """X itself where kernels can read it in place, otherwise a copy that they can read.
+
+    Read in place, dense: any strides (negative, zero, overlapping) that are multiples of the item size. Copied:
+    unaligned or byte-swapped arrays and other strides (a field of a structured array). Sparse X is left to
+    `canonical_sparse`.
+    """
+    if sp.issparse(X) or (X.flags.aligned and X.dtype.isnative and not any(s % X.itemsize for s in X.strides)):
+        return X
+    return np.array(X, dtype=X.dtype.newbyteorder("="), order="K", copy=True)
+
+
+def valid(X):
+    """X whose indices, if it is sparse, lie within its shape, in arrays that scipy can follow: it does not look, and
+    would read or write anywhere. X itself where it is so, otherwise sparse X that shares what it can.
+
+    Raises
+    ------
+    ValueError
+        Where indices lie outside the shape or indptr is not what it must be.
+    """
+    if not sp.issparse(X):
+        return X
+    if X.format == "coo":
+        for index, size in zip(X.coords if hasattr(X, "coords") else (X.row, X.col), X.shape):
+            if len(index) and (np.min(index) < 0 or np.max(index) >= size):
+                raise ValueError(f"X is not a valid COO matrix: an index lies outside its shape {X.shape}.")
+    if X.format not in ("csr", "csc", "bsr"):
+        return X
+    _, data, indices, indptr = _parts(X)
+    if data is X.data and indices is X.indices and indptr is X.indptr:
+        return X
+    return _shallow(X, data, indices, indptr)
+
+
 def canonical_sparse(X):
-    """CSR or CSC with canonical entries and indices of one type: other formats are converted, unsorted rows allowed,
-    duplicates summed."""
+    """CSR or CSC that kernels can read, sharing the arrays of X where they can be read in place.
+
+    Its indices are within the shape, without duplicates, of one type, and its flags are true, whatever those of X say.
+    Copied are: other formats; duplicates, to sum them; unaligned, byte-swapped or strided arrays; indices that are
+    neither int32 nor int64. What this function returned is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        As `valid` does.
+    """
+    if getattr(X, "_is_canonical", False):
+        return X
     if X.format not in ("csr", "csc"):
-        X = X.tocsc()
-    if not X.has_canonical_format and _has_duplicates(X):
-        X = X.copy()
-        X.sum_duplicates()
-    if X.indices.dtype != X.indptr.dtype:
-        X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape, copy=False)
+        X = valid(X).tocsc()
+    found, data, indices, indptr = _parts(X)
+    if found == DUPLICATES:
+        container = sp.csr_array if X.format == "csr" else sp.csc_array
+        summed = container((data, indices, indptr), shape=X.shape, copy=True)
+        summed.sum_duplicates()
+        found, data, indices, indptr = SORTED, summed.data, summed.indices, summed.indptr
+    return as_canonical(_shallow(X, data, indices, indptr), found == SORTED)
+
+
+def as_canonical(X, ordered=True):
+    """Mark an array of our own as canonical (duplicates that it holds are meant) and its indices as sorted or not."""
+    X.has_canonical_format, X.has_sorted_indices = ordered, ordered
+    X._is_canonical = True
     return X
 
 
-def _has_duplicates(X):
-    """Whether a row (column) holds an index twice; the entries need not be sorted."""
-    if X.has_sorted_indices:
-        same = X.indices[1:] == X.indices[:-1]
-        starts = X.indptr[1:-1]
-        same[starts[(starts > 0) & (starts < X.nnz)] - 1] = False
-        return bool(same.any())
-    major = np.repeat(np.arange(len(X.indptr) - 1), np.diff(X.indptr))
-    key = major * np.int64(max(X.shape)) + X.indices
-    return len(np.unique(key)) < len(key)
+def _shallow(X, data, indices, indptr):
+    out = copy(X)
+    out.data, out.indices, out.indptr = data, indices, indptr
+    return out
+
+
+def _native(array):
+    """Contiguous, aligned and in native byte order: itself where it is so."""
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def _parts(X):
+    """(what `inspect` found, data, indices, indptr) of CSR, CSC or BSR in arrays that kernels can read, without what
+    lies beyond the end of indptr; raises where they are not valid."""
+    name, major, minor = X.format.upper(), *(X.shape[::-1] if X.format == "csc" else X.shape)
+    if X.format == "bsr":
+        major, minor = major // X.blocksize[0], minor // X.blocksize[1]
+    data, indices, indptr = _native(X.data), _native(X.indices), _native(X.indptr)
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise ValueError(f"X is not a valid {name} matrix: its indices and indptr must be integers, got "
+                         f"{indices.dtype} and {indptr.dtype}.")
+    if indices.ndim != 1 or indptr.shape != (major + 1,):
+        raise ValueError(f"X is not a valid {name} matrix: for shape {X.shape}, indptr must have shape ({major + 1},), "
+                         f"got {indptr.shape}.")
+    narrow = indices.dtype == np.int32 and (indptr.dtype == np.int32 or (
+        np.min(indptr) >= 0 and np.max(indptr) <= np.iinfo(np.int32).max))
+    index = np.int32 if narrow else np.int64
+    indices, indptr = indices.astype(index, copy=False), indptr.astype(index, copy=False)
+    found = inspect(indices, indptr, minor)
+    used = indptr[-1]
+    if found == FALLING or used > len(data):
+        raise ValueError(f"X is not a valid {name} matrix: indptr must go from 0 upwards to at most the length of its "
+                         "indices and data.")
+    if found == OUTSIDE:
+        raise ValueError(f"X is not a valid {name} matrix: an index lies outside its shape {X.shape}.")
+    if used < len(data) or used < len(indices):
+        data, indices = data[:used], indices[:used]
+    return found, data, indices, indptr
 
 
 def as_design(X, weight, centred, n_threads):
-    """Wrap checked X for the engine.
+    """Wrap checked X for the engine, which reads it where it lies.
+
+    Dense X may have any strides; only what cannot be read in place is converted (see `readable` and
+    `canonical_sparse`): whoever makes several designs of X converts it before.
 
     Parameters
     ----------
@@ -98,9 +185,17 @@ def as_design(X, weight, centred, n_threads):
     Returns
     -------
     Design
+
+    Raises
+    ------
+    ValueError
+        Where X has more rows or columns than an int counts, or where the indices of sparse X are not valid.
     """
     n, p = X.shape
+    if max(n, p) > MOST:
+        raise ValueError(f"X must have at most {MOST} rows and columns, got shape {X.shape}.")
     mean, norm = np.zeros(p), np.zeros(p)
+    weight = None if weight is None else np.require(weight, np.float64, ["C", "A"])
     root = None if weight is None else np.sqrt(weight)
     weight_sum = float(n)
     if sp.issparse(X):
@@ -110,10 +205,7 @@ def as_design(X, weight, centred, n_threads):
         return Design(kind, n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), 0, 0,
                       X.dtype == np.float32, X.indices.dtype == np.int64, centred, weight, root, mean, norm,
                       np.zeros(p), np.zeros(p), weight_sum, n_threads, owners)
-    layout = _dense_strides(X)
-    if layout is None:
-        X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
-        layout = _dense_strides(X)
-    kind, stride, step = layout
+    X = readable(X)
+    kind, stride, step = _dense_strides(X)
     return Design(kind, n, p, n * p, _address(X), 0, 0, stride, step, X.dtype == np.float32, False, centred,
                   weight, root, mean, norm, None, None, weight_sum, n_threads, X)

@@ -23,6 +23,7 @@ from fastreg.checks import (
     check_weight,
     check_X_y,
 )
+from fastreg.design import valid
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
 
@@ -138,7 +139,7 @@ class RegularizationPath:
         -------
         ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
         """
-        X = check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
+        X = check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
         if X.shape[1] != self.coefs.shape[0]:
             raise ValueError(f"X has {X.shape[1]} features, the path was fitted with {self.coefs.shape[0]}.")
         coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)

@@ -21,6 +21,7 @@ PACKAGE = ROOT / "fastreg"
 # A module imports from its own layer or a lower one.  A new top-level module must be given its place here.
 LAYERS = {
     "kernels": 0,
+    "scale": 1,
     "design": 1,
     "scale": 1,
     "datafits": 1,
@@ -36,6 +37,7 @@ LAYERS = {
     "_versions": 4,
     "cli": 5,
     "__main__": 6,
+    "adapter": 7,  # the tests' door to the kernels: nothing imports it
 }
 SCIKIT_LEARN_FROM = 3  # the lowest layer that may import scikit-learn
 HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars")

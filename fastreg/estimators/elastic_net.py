@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastreg.checks import (
     FLOATS,
     FORMATS,
+    before_conversion,
     check_flag,
     check_number,
     check_penalty_options,
@@ -19,6 +20,7 @@ from fastreg.checks import (
     check_weight,
     is_plain,
 )
+from fastreg.design import readable, valid
 from fastreg.path import warn_unless_converged
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
@@ -38,7 +40,7 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
         return X @ self.coef_.T + self.intercept_
 
     def __sklearn_tags__(self):
@@ -52,9 +54,11 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
             self.n_features_in_ = X.shape[1]
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
-            return X, y
-        return validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
+            return readable(X), y
+        before_conversion(X)
+        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
                              ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
+        return readable(X), y
 
 
 class ElasticNet(LinearRegressorMixin, BaseEstimator):

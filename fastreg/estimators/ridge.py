@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fastreg.checks import (
     FLOATS,
     FORMATS,
+    before_conversion,
     check_flag,
     check_number,
     check_penalty_options,
     check_threads,
     check_weight_values,
 )
+from fastreg.design import readable, valid
 from fastreg.estimators.elastic_net import LinearRegressorMixin
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
@@ -226,6 +228,7 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         float or ndarray of shape (n_targets,)
         """
         check_is_fitted(self)
+        before_conversion(X)
         X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
                              reset=False)
         residual = self._residual(X, y, sample_weight)
@@ -237,8 +240,10 @@ class RidgeLabelsMixin(ClassifierMixin):
 
     def _check_labels(self, X, y, sample_weight, class_weight):
         """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
+        before_conversion(X)
         X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=False,
                              ensure_all_finite=False)
+        X = readable(X)
         self.label_binarizer_ = LabelBinarizer(pos_label=1, neg_label=-1)
         Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
         if not self.label_binarizer_.y_type_.startswith("multilabel"):
@@ -266,7 +271,7 @@ class RidgeLabelsMixin(ClassifierMixin):
         ndarray of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
 

@@ -54,6 +54,7 @@ cdef class Design:
     cdef bint sparse(self) noexcept nogil
     cdef double cost(self, Py_ssize_t j) noexcept nogil
     cdef int threads(self, double work) noexcept nogil
+    cdef bint dealt(self, double work) noexcept nogil
     cdef void mark_constant(self, Moments of) noexcept nogil
     cdef Moments own(self) noexcept nogil
     cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *V, Py_ssize_t k,

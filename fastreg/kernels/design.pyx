@@ -39,7 +39,8 @@ ctypedef fused index:
 cdef Py_ssize_t CHUNK = 32              # columns a thread takes at a time
 cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
 cdef double ROW_SCATTER = 4             # what an element read on its own costs against one in a run of a row
-cdef double PARALLEL_WORK = 4e5         # elements below which starting threads costs more than it saves
+cdef double PARALLEL_WORK = 4e5         # elements below which starting threads costs more than it saves (see threads)
+cdef double DEALT = 50                  # times as many are worth dealing to lanes with sums of their own
 cdef double CONSTANT = 32 * 2.2e-16     # a centred column smaller than this against its mean is rounding
 
 
@@ -66,6 +67,15 @@ cdef double *_scattered(Design d, const int *cols, Py_ssize_t m, const double *w
     for a in range(m):
         full[cols[a]] = w[a]
     return full
+
+
+def set_parallel_work(double elements):
+    """Start threads (and deal to lanes) from so many elements on, whatever that costs; returns the number until now.
+
+    For tests, which have kernels do with few elements what they do with many."""
+    global PARALLEL_WORK
+    before, PARALLEL_WORK = PARALLEL_WORK, elements
+    return before
 
 
 include "dense.pxi"
@@ -149,6 +159,10 @@ cdef class Design:
     cdef int threads(self, double work) noexcept nogil:
         """Threads worth starting for so many elements."""
         return self.n_threads if work > PARALLEL_WORK else 1
+
+    cdef bint dealt(self, double work) noexcept nogil:
+        """Whether so much work is dealt to a few lanes with sums of their own, whatever the number of threads."""
+        return work > DEALT * PARALLEL_WORK
 
     cdef Moments own(self) noexcept nogil:
         """The design's own weighting of the rows."""

@@ -3,6 +3,7 @@ afterwards costs no digits."""
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
+from libc.limits cimport INT_MAX
 from libc.math cimport sqrt
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -49,7 +50,7 @@ def kernel_of(Design d, scale=None, bint raw=False):
     """
     cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, per, a
     cdef const double[::1] of_column = None if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
-    if <double> n * n * d.p > 2e7 and 16. * n * n < <double> n * d.p:
+    if d.dealt(<double> n * n * d.p) and 16. * n * n < <double> n * d.p:
         lanes = min(8, max(1, d.p // (4 * width)))
     cdef double[:, :, ::1] K = np.zeros((lanes, n, n))
     cdef double[:, ::1] work = np.empty((lanes, 0 if raw else n * width))
@@ -102,9 +103,26 @@ cdef int _column_sizes(Design d, const int[::1] cols, const double[::1] scale, P
     return 0
 
 
-def reads_directly(Design d):
-    """Whether BLAS can read X where it lies."""
-    return not d.sparse() and not d.single and (d.kind == DENSE_ROWS or d.step == 1)
+cpdef bint reads_directly(Design d) noexcept nogil:
+    """Whether BLAS can read X where it lies: float64, its rows or its columns contiguous, the distance between them
+    no less than their length (which views that overlap or run backwards fail) and, as all that BLAS is told, an int."""
+    cdef Py_ssize_t length = d.p if d.kind == DENSE_ROWS else d.n
+    if d.sparse() or d.single or (d.kind != DENSE_ROWS and d.step != 1):
+        return False
+    return max(<Py_ssize_t> 1, length) <= d.stride <= INT_MAX and d.n <= INT_MAX and d.p <= INT_MAX
+
+
+def products_of(Design d, const double[:, ::1] V):
+    """X'V[t] as rows, of X that BLAS can read where it lies (``reads_directly``), neither centred nor weighted."""
+    cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
+    cdef int n = <int> d.n, p = <int> d.p, k = <int> V.shape[0], ld = <int> d.stride
+    cdef double one = 1, zero = 0
+    if not reads_directly(d):
+        raise ValueError("BLAS cannot read X")
+    with nogil:
+        dgemm('N' if d.kind == DENSE_ROWS else 'T', 'N', &p, &k, &n, &one, <double *> d.data, &ld, <double *> &V[0, 0],
+              &n, &zero, &out[0, 0], &p)
+    return out.base
 
 
 cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
@@ -151,9 +169,9 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
     cdef Py_ssize_t p = d.p, q = p + t + 1
     cdef double work = <double> d.n * p * p, excess
     u.p, u.t, u.q, u.Y, u.lanes = p, t, q, Y, 1
-    u.direct = not d.single and d.root == NULL and (d.kind == DENSE_ROWS or d.step == 1)
+    u.direct = reads_directly(d) and d.root == NULL
     u.rows = min(d.n, 1024)
-    if work > 2e7:
+    if d.dealt(work):
         u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
     u.shift = u.total = u.buffer = NULL
     memset(&u.probe, 0, sizeof(Probe))

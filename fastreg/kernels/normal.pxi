@@ -93,7 +93,7 @@ cdef void _separate(const double *v, Py_ssize_t k, Py_ssize_t n, int lanes, doub
 
 cdef Py_ssize_t _shares(double work, Py_ssize_t length) noexcept nogil:
     """Parts with sums of `length` of their own that cost little beside the work of forming them."""
-    return max(1, min(<Py_ssize_t> 16, min(<Py_ssize_t> (work / PARALLEL_WORK), <Py_ssize_t> (work / (16. * length)))))
+    return max(1, <Py_ssize_t> min(16., min(work / max(PARALLEL_WORK, 1.), work / (16. * length))))
 
 
 cdef Py_ssize_t _border(const index *ptr, Py_ssize_t n, Py_ssize_t part, Py_ssize_t parts) noexcept nogil:

@@ -1,7 +1,6 @@
 """X'X and XX' as p x p and n x n arrays: of sparse X with few columns or few rows from sums over rows or columns, of
 dense X without preparing it where its level allows that."""
 import numpy as np
-from scipy.linalg.blas import dgemm
 
 from fastreg.design import as_design
 from fastreg.kernels.folds import part_sums, row_parts
@@ -122,13 +121,6 @@ def raw_kernel(design, fit_intercept):
         kernel -= (level - level.mean())[:, None]
         high = np.any(np.diag(kernel) <= HIGH * squares)
     return (None, None) if high else (kernel, level)
-
-
-def raw_products(X, V):
-    """X'V[t] as rows, of float64 X where BLAS can read it."""
-    if X.flags.c_contiguous:
-        return dgemm(1.0, X.T, V.T).T
-    return dgemm(1.0, X, V.T, trans_a=1).T
 
 
 def _sums(X, Y, weight, n_threads):

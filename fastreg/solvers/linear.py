@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_design, effective_threads
+from fastreg.design import as_design, canonical_sparse, effective_threads, readable
 from fastreg.kernels.krylov import normal_products
+from fastreg.kernels.storage import count_below
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 
@@ -18,6 +19,8 @@ GRAM_RATE, PASS_RATE = 4e10, 1.2e9
 EXACT = 1_000_000
 # Relative difference from X'X up to which a matrix that the user gives in its place is one to rounding.
 EXACT_GRAM = 1e-12
+# Of a value, beneath which its square has lost digits to underflow.
+LEAST_NORM = np.sqrt(np.finfo(float).tiny / np.finfo(float).eps)
 # Bytes for the working block, its Gram matrix and its factor.
 BUDGET = 2**31
 
@@ -137,8 +140,30 @@ class Moments:
 
 
 def check_finite(X, norms):
-    """NaN and infinity show in the norms of the columns, so that X is not read once more only to be checked."""
-    if np.isfinite(norms).all():
+    """NaN, infinity and columns whose squares have no digits show in the norms of the columns, so that X is not read
+    once more only to be checked."""
+    check_values(X, norms)
+    small = np.flatnonzero(norms < LEAST_NORM * np.sqrt(X.shape[0]))
+    if small.size and _too_small(X, small):
+        raise ValueError("X holds columns whose squares underflow, to zero or to a few digits: scale it up.")
+
+
+def _too_small(X, columns):
+    """Whether one of the columns, whose norms are small, is not constant at an ordinary level, nor empty."""
+    if sp.issparse(X):
+        if count_below(X.data, LEAST_NORM) == 0:
+            return False
+        return _has_tiny(abs(X[:, columns]).max(axis=0).toarray())
+    return any(_has_tiny(np.max(np.abs(X[:, columns[j:j + 64]]), axis=0)) for j in range(0, len(columns), 64))
+
+
+def _has_tiny(sizes):
+    return bool(np.any((sizes > 0) & (sizes < LEAST_NORM)))
+
+
+def check_values(X, sums):
+    """NaN and infinity show in sums of squares over all of X, or in their roots."""
+    if np.isfinite(sums).all():
         return
     values = X.data if sp.issparse(X) else X
     if np.isnan(values).any():
@@ -233,6 +258,7 @@ class PathSolver:
     def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weight=None, tol=1e-4, n_threads=None,
                  gram=None, xy=None, known=None, report=None):
         self.n, self.p = X.shape
+        X = canonical_sparse(X) if sp.issparse(X) else readable(X)
         self.tol, self.penalty = tol, penalty
         self.targets, self.y_mean = centre_targets(Y, weight, fit_intercept)
         self.design = as_design(X, weight, fit_intercept, effective_threads(n_threads))

@@ -13,13 +13,22 @@ import scipy.sparse as sp
 from scipy.linalg import eigh, lstsq, qr, solve_triangular, svd
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from fastreg.design import as_design, canonical_sparse, effective_threads
-from fastreg.kernels.gram import gram_of, kernel_of
+from fastreg.design import as_canonical, as_design, canonical_sparse, effective_threads
+from fastreg.kernels.gram import gram_of, kernel_of, products_of
 from fastreg.kernels.krylov import column_moments, combine, conjugate_gradients, correlate, normal_products
 from fastreg.kernels.merged import merge, spread
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.grams import MOST_DENSE, raw_kernel, raw_products, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import EXACT, SMALL, Penalty, centre_targets, check_finite, normalized_weight, solve_path
+from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
+from fastreg.solvers.linear import (
+    EXACT,
+    SMALL,
+    Penalty,
+    centre_targets,
+    check_finite,
+    check_values,
+    normalized_weight,
+    solve_path,
+)
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
 # and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.
@@ -210,7 +219,7 @@ class _Problem:
             free = np.flatnonzero((F == 0) & (self.design.norms > 0))
         else:
             free = np.zeros(0, dtype=int)
-            check_finite(self.X, np.diag(K))
+            check_values(self.X, np.diag(K))
         if self.fit_intercept:     # y has no part in the direction that centring empties: a full one has good pivots
             unit = np.ones(self.n) if self.weight is None else np.sqrt(self.weight)
             K += np.outer(unit * (np.trace(K) / (unit @ unit)), unit)
@@ -232,8 +241,8 @@ class _Problem:
             return self._orthogonal()
         if level is not None and self.fit_intercept:
             A -= A.mean(axis=1, keepdims=True)   # zero but for rounding, which the level of X would magnify
-        if level is not None and len(A) >= MANY and self.X.flags.forc:
-            coef = raw_products(self.X, A)
+        if level is not None and len(A) >= MANY:
+            coef = products_of(self.design, A)
         else:
             coef = correlate(self.design, A if self.weight is None else A * np.sqrt(self.weight))
         if level is None:
@@ -424,7 +433,7 @@ class _Problem:
             return np.sqrt(squares if merged is None else squares + V**2 @ beside)
 
         of_targets = size(to_rows(self.targets))
-        check_finite(self.X, np.append(across.norms, of_targets))
+        check_values(self.X, np.append(across.norms, of_targets))
         D = np.broadcast_to(self.alphas[:, None], self.targets.shape).copy()
         A, tol = np.zeros_like(self.targets), max(self.tol, LEAST_TOL)
         count = np.zeros(len(self.alphas), dtype=int)
@@ -532,8 +541,7 @@ class _Merged:
         column, kept, indices, squares = merge(X.data, X.indices, X.indptr, X.shape[1])
         if indices is None:
             return None
-        merged = sp.csc_array((X.data, indices, X.indptr), shape=(kept + 1, X.shape[0]))
-        merged.has_canonical_format = True       # entries given twice are meant: they are not to be summed
+        merged = as_canonical(sp.csc_array((X.data, indices, X.indptr), shape=(kept + 1, X.shape[0])))
         return cls(X, merged, np.append(np.ones(kept), 0.0), squares, column)
 
     def spread(self, products, V):
@@ -554,7 +562,10 @@ def _cholesky(M, alphas, F, of_target, right, out, least_pivot):
         if failed or np.any(np.diag(factor) ** 2 <= least_pivot * shifted):
             return False
         here = of_target == k
-        out[here] = dpotrs(factor, np.asfortranarray(right[here].T), lower=1, overwrite_b=1)[0].T
+        solved, failed = dpotrs(factor, np.asfortranarray(right[here].T), lower=1, overwrite_b=1)
+        if failed:
+            return False
+        out[here] = solved.T
     return True
 
 
