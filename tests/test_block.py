@@ -1,10 +1,9 @@
-"""The working block: Gram matrices, residuals and correlations of the columns gathered, under one or many weightings."""
+"""The working block: Gram matrices, residuals and correlations of its columns, under one or many weightings."""
 
 import numpy as np
 import pytest
-from twins import STORED, close, design, some_data, view
-
 from fastreg.adapter.engine import RowBlock, WorkingBlock
+from twins import STORED, close, design, some_data, view
 
 
 def intc(*values):
@@ -27,7 +26,8 @@ def test_columns_appended_in_pieces(storage, weighted, centred, pieces, rng):
     np.testing.assert_array_equal(gram, gram.T)
     close(gram, own.T @ own, 10 if centred else 12)
 
-    Y, W = rng.standard_normal((1, 90)) * (1 if weight is None else np.sqrt(weight)), rng.standard_normal((1, len(cols)))
+    Y, W = rng.standard_normal((1, 90)), rng.standard_normal((1, len(cols)))
+    Y *= 1 if weight is None else np.sqrt(weight)
     W[0, ::3] = 0
     if centred:
         Y -= Y @ unit_of(weight, 90)[:, None] * unit_of(weight, 90)

@@ -1,11 +1,10 @@
-"""The duality gap of a solution: never less than what the solution lacks, whatever is planted, and no looser than told."""
+"""The duality gap of a solution: never less than what it lacks, whatever is planted, and no looser than told."""
 
 import numpy as np
 import pytest
+from fastreg.adapter.engine import gap
 from referee import BoxLasso
 from twins import close
-
-from fastreg.adapter.engine import gap
 
 
 class Case:
@@ -88,7 +87,7 @@ def test_planted_errors_are_within_the_gap(kind, error, seed):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
 def test_violators_outside_count(kind, seed):
-    """Solved over half of the columns: exact there, and what the others would bring is in the gap once they are told."""
+    """Solved over half of the columns: exact there; what the others would bring is in the gap once they are told."""
     case = Case(seed, **KINDS[kind])
     inside = list(range(0, 12, 2))
     part = Case(seed, **KINDS[kind])
@@ -103,7 +102,7 @@ def test_violators_outside_count(kind, seed):
 
 
 def test_columns_that_stay_unread_cost_what_they_may():
-    """Orthogonal columns, an l2 term: the one left unread lacks e^2 / (2 (norm^2 + l2)), and is charged e^2 / (2 l2)."""
+    """Orthogonal columns, an l2 term: the one left unread lacks e^2 / (2 (norm^2 + l2)) and is charged e^2 / (2 l2)."""
     case = Case(l2=2.0)
     case.A = 3 * np.eye(40)[:, :12]
     case.norms = np.full(12, 3.0)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from twins import close
-
 from fastreg.adapter.engine import Cholesky
+from twins import close
 
 
 def intc(values):

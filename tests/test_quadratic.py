@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from fastreg.adapter.engine import SmallProblem
 from referee import BoxLasso
 from twins import close
-
-from fastreg.adapter.engine import SmallProblem
 
 FREE = 1
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from twins import close
-
 from fastreg.adapter.engine import KnownResiduals
+from twins import close
 
 
 def kept(residuals, p=3, most=4):

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from twins import STORED, close, design, some_data, view
-
 from fastreg.adapter.engine import Outside
+from twins import STORED, close, design, some_data, view
 
 INF = np.inf
 
@@ -114,7 +113,7 @@ def must_live(X, r, alpha):
 
 @pytest.mark.parametrize("how", ["larger", "of one row", "lower alpha", "awake"])
 def test_columns_come_back_to_life(how, rng):
-    """Once alpha has fallen; or the residual has grown, as a whole or in one row; or a target with a larger one wakes."""
+    """Once alpha has fallen; or the residual has grown, as a whole or in one row; or a larger target wakes."""
     X = rare_words(rng)
     Y = targets(None, 200, 2, rng)
     big = Y[1]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import scipy.sparse as sp
-
 from fastreg.adapter.engine import prepare
+
 from fastreg.design import as_design
 
 STORED = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csc": sp.csc_array, "csr": sp.csr_array}
