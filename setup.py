@@ -46,7 +46,7 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         msvc = self.compiler.compiler_type == "msvc"
-        compile_args = ["/O2"] if msvc else ["-O0", "-g"] if DEBUG else ["-O3"]
+        compile_args = ["/O2"] if msvc else ["-O0", "-g"] if DEBUG else ["-O1"] if SANITIZE else ["-O3"]
         both = ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"] if SANITIZE else []
         openmp = "/openmp" if msvc else "-fopenmp"
         if not NO_OPENMP and has_openmp(self.compiler, openmp):

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import graphlib
 import importlib.metadata
 import inspect
 import os
@@ -109,6 +110,51 @@ def test_imports_point_down(path):
         elif module.split(".")[0] == "fastreg":
             target = module if module != "fastreg" else f"fastreg.{name}"
             assert layer(target, path) <= own, f"imports {target}, of a higher layer"
+
+
+def import_graph(files):
+    """Module by module, which modules of the package it imports; a .pxd and a .pxi count as what they belong to."""
+    module_of = {path: module_name(path) for path in files}
+    for path in files:
+        if path.suffix == ".pyx":
+            for name in re.findall(r'^include "([\w.]+)"', path.read_text(), re.MULTILINE):
+                module_of[path.parent / name] = module_of[path]
+    known = set(module_of.values())
+    graph = {module: set() for module in known}
+    for path, own in module_of.items():
+        for module, name in imports(path):
+            target = f"{module}.{name}" if f"{module}.{name}" in known else module
+            if target in known and (target != own or path.suffix == ".py"):
+                graph[own].add(target)
+    return graph
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Inside a folder too, where the layers say nothing."""
+    try:
+        graphlib.TopologicalSorter(import_graph(sources())).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1][::-1]))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": "from fastreg.solvers import b", "b.py": "from .a import x"},
+        {"a.pyx": "from fastreg.solvers.b cimport x", "b.pxd": "cimport fastreg.solvers.a"},
+        {"a.pyx": 'include "c.pxi"', "c.pxi": "from fastreg.solvers.b cimport x", "b.py": "import fastreg.solvers.a"},
+        {"a.py": "def f():\n    from . import b", "b.pyx": "from . import c", "c.py": "from .a import f"},
+    ],
+    ids=["siblings", "a pxd", "a pxi", "inside a function"],
+)
+def test_a_cycle_is_seen(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    folder = tmp_path / "fastreg" / "solvers"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text + "\n")
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(import_graph(sorted(folder.iterdir()))).prepare()
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -14,6 +14,8 @@ cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil:
     if r.row == NULL or r.fresh == NULL:
         with gil:
             raise MemoryError()
+    grow(<void **> &r.pos, 0)                # an arena without room: there is something to copy nothing from
+    grow(<void **> &r.val, 0)
     return 0
 
 

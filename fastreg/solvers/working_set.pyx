@@ -170,6 +170,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             self.problems[t].terms = &self.terms[t if self.n_of > 1 else 0]
             quad_init(&self.problems[t].q)
+            quad_reserve(&self.problems[t].q, 1)         # arrays with an address, before anything is in them
             self._allocate(&self.problems[t])
             self.problems[t].y = &Y[t, 0]
             self.problems[t].yy = self.problems[t].rr = fr_vdot(self.n, &Y[t, 0], &Y[t, 0])
@@ -819,7 +820,7 @@ cdef class Engine:
         fit.test, fit.error = &P.test if P.test.times != NULL else NULL, &P.error
         if P.pos == NULL:
             return 0
-        if P.room < m:
+        if P.room < m or P.w_block == NULL:
             P.room = m + m // 2
             grow(<void **> &P.w_block, P.room * sizeof(double))
             grow(<void **> &P.g_block, P.room * sizeof(double))

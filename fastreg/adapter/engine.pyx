@@ -1,0 +1,453 @@
+"""Kernels and parts of the engine as objects that take and give arrays: each wraps one struct and adds nothing."""
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from fastreg.kernels.block cimport (
+    Block, Fit, Test, Weighting, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
+from fastreg.kernels.design cimport Design, Moments
+from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_init, factor_remove, factor_solve
+from fastreg.kernels.leaf cimport fr_maxabs, fr_vdot
+from fastreg.kernels.quadratic cimport (
+    FREE, Quad, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve, quad_set_l2, quad_settled,
+    quad_solve)
+from fastreg.kernels.references cimport (
+    MAX_REFERENCES, References, references_fit, references_free, references_init, references_keep)
+from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
+from fastreg.solvers.certificate cimport duality_gap
+from fastreg.solvers.problem cimport EXCLUDED, Problem, Terms, excluded, weigh
+from fastreg.solvers.screening cimport Screening
+
+
+def prepare(Design d):
+    """The design with the moments of its columns, norm1 and levels among them."""
+    cdef Moments own = d.own()
+    with nogil:
+        d.moments(&own, 1, NULL, 0, NULL)
+    return d
+
+
+cdef class RowBlock:
+    """RowLists of n rows."""
+    cdef RowLists rows
+
+    def __cinit__(self, Py_ssize_t n):
+        rows_init(&self.rows, n)
+
+    def __dealloc__(self):
+        rows_free(&self.rows)
+
+    def push(self, Py_ssize_t i, int pos, double val):
+        rows_reserve(&self.rows, i, 1)
+        rows_push(&self.rows, i, pos, val)
+
+    def repack(self, Py_ssize_t extra):
+        rows_repack(&self.rows, extra)
+
+    def lists(self):
+        """Of each row, its positions and values."""
+        cdef Py_ssize_t i, e
+        return [[(self.rows.pos[self.rows.row[i].start + e], self.rows.val[self.rows.row[i].start + e])
+                 for e in range(self.rows.row[i].len)] for i in range(self.rows.n)]
+
+    def spans(self):
+        """Of each row, where it starts in the arena and how much room it has; and the size of the arena."""
+        cdef Py_ssize_t i
+        return [(self.rows.row[i].start, self.rows.row[i].room) for i in range(self.rows.n)], self.rows.size
+
+
+cdef class WorkingBlock:
+    """A Block, under the weights of its design or, for sparse X, of several designs that differ by parts of the rows.
+
+    `parts`: as for Engine, (shares (n_of, n), order (n), start (n_parts + 1), squared shares (n_of, n_parts)).
+    """
+    cdef Block b
+    cdef Design d
+    cdef list designs
+    cdef const double[:, ::1] share, count
+    cdef const int[::1] order
+    cdef const Py_ssize_t[::1] start
+
+    def __cinit__(self, Design d, designs=None, parts=None):
+        cdef Py_ssize_t f
+        cdef Design design
+        self.d, self.designs = d, [d] if designs is None else list(designs)
+        block_init(&self.b, d, len(self.designs))
+        if parts is not None:
+            self.share, self.order, self.start, self.count = parts
+            self.b.n_parts = self.start.shape[0] - 1
+            self.b.order, self.b.start, self.b.count = &self.order[0], &self.start[0], &self.count[0, 0]
+        for f, design in enumerate(self.designs):
+            self.b.of[f].root, self.b.of[f].weight_sum = design.root, design.weight_sum
+            self.b.of[f].column_mean = design.mean
+            self.b.of[f].share = NULL if parts is None else &self.share[f, 0]
+
+    def __dealloc__(self):
+        block_free(&self.b)
+
+    def append(self, const int[::1] cols):
+        with nogil:
+            block_append(&self.b, self.d, &cols[0], cols.shape[0])
+
+    def gram(self, Py_ssize_t f=0):
+        """Both triangles as they are stored; the one that is stored, mirrored, where there are several."""
+        cdef Py_ssize_t i, j, m = self.b.m
+        cdef double[:, ::1] G = np.empty((m, m))
+        for j in range(m):
+            for i in range(m if self.b.n_of == 1 else j + 1):
+                G[i, j] = self.b.of[f].G[gram_column(&self.b, j) + i]
+                if self.b.n_of > 1:
+                    G[j, i] = G[i, j]
+        return G.base
+
+    def residuals(self, const double[:, ::1] Y, const double[:, ::1] W, of=None, tests=None):
+        """Residuals (k, n) of k fits, X'r (k, m) where X is sparse, and squared errors (k,) on
+        `tests`: (times (k, n), y (n,), shifts (k,)). `of`: the weighting of each fit."""
+        cdef Py_ssize_t t, f, k = Y.shape[0]
+        cdef double[:, ::1] r = np.full((k, self.b.n), np.nan), g = np.full((k, max(1, self.b.m)), np.nan)
+        cdef double[::1] errors = np.full(k, np.nan)
+        cdef const double[:, ::1] times
+        cdef const double[::1] y, shifts
+        cdef Fit *fits = <Fit *> calloc(k, sizeof(Fit))
+        cdef Test *sets = <Test *> calloc(k, sizeof(Test))
+        if tests is not None:
+            times, y, shifts = tests
+        try:
+            for t in range(k):
+                f = 0 if of is None else of[t]
+                fits[t].block, fits[t].of, fits[t].y, fits[t].w = &self.b, &self.b.of[f], &Y[t, 0], &W[t, 0]
+                fits[t].r, fits[t].g, fits[t].error = &r[t, 0], &g[t, 0], &errors[t]
+                if tests is not None:
+                    sets[t].y, sets[t].root, sets[t].shift, sets[t].times = &y[0], self.d.root, shifts[t], &times[t, 0]
+                    fits[t].test = &sets[t]
+            with nogil:
+                block_residuals(self.d, fits, k)
+        finally:
+            free(fits)
+            free(sets)
+        return r.base, g.base[:, :self.b.m], errors.base
+
+    def correlate(self, const double[::1] r, Py_ssize_t f=0, Py_ssize_t first=0, const int[::1] pos=None):
+        """x_j'r from place `first` on, nan before it."""
+        cdef Py_ssize_t m = self.b.m if pos is None else pos.shape[0]
+        cdef double[::1] g = np.full(m, np.nan)
+        cdef const int *at = NULL if pos is None else &pos[0]
+        with nogil:
+            block_correlate(&self.b, self.d, &self.b.of[f], &r[0], at, first, m, &g[0])
+        return g.base
+
+
+cdef class Cholesky:
+    """A Factor of G + diag(l2)."""
+    cdef Factor f
+    cdef const double[:, ::1] G
+    cdef const double[::1] l2
+
+    def __cinit__(self, const double[:, ::1] G, const double[::1] l2):
+        factor_init(&self.f)
+        self.G, self.l2 = G, l2
+
+    def __dealloc__(self):
+        factor_free(&self.f)
+
+    def append(self, const int[::1] js):
+        """Which of them depend on those before them and were left out."""
+        cdef char[::1] dependent = np.zeros(js.shape[0], dtype=np.int8)
+        cdef int rank = factor_append(&self.f, &self.G[0, 0], self.G.shape[0], &self.l2[0], &js[0], js.shape[0],
+                                      &dependent[0])
+        left_out = dependent.base.astype(bool)
+        assert rank == js.shape[0] - np.count_nonzero(left_out)
+        return left_out
+
+    def remove(self, const int[::1] pos):
+        factor_remove(&self.f, &pos[0], pos.shape[0])
+
+    def solve(self, b):
+        cdef double[::1] x = np.array(b, dtype=np.float64)
+        factor_solve(&self.f, &x[0])
+        return x.base
+
+    @property
+    def order(self):
+        """Which coordinate each row belongs to."""
+        return [self.f.idx[i] for i in range(self.f.s)]
+
+    @property
+    def lower(self):
+        cdef Py_ssize_t i, j
+        L = np.zeros((self.f.s, self.f.s))
+        for j in range(self.f.s):
+            for i in range(j, self.f.s):
+                L[i, j] = self.f.L[j * self.f.ld + i]
+        return L
+
+
+cdef class SmallProblem:
+    """A Quad: 1/2 w'Gw - q'w + sum l1 |w| + 1/2 sum l2 w^2, lo <= w <= hi."""
+    cdef Quad Q
+    cdef const double[:, ::1] G
+    cdef readonly object q
+
+    def __cinit__(self, const double[:, ::1] G, q, double[::1] l1, double[::1] l2, double[::1] lo, double[::1] hi,
+                  double slack=1e-10, double noise=0, double loose=0):
+        cdef Py_ssize_t j
+        quad_init(&self.Q)
+        self.G, self.q = G, q
+        quad_reserve(&self.Q, len(q))
+        self.Q.G, self.Q.ldg = &G[0, 0], len(q)
+        self.Q.slack, self.Q.noise, self.Q.loose = slack, noise, loose
+        for j in range(len(q)):
+            quad_add(&self.Q, l1[j], l2[j], lo[j], hi[j], q[j])
+
+    def __dealloc__(self):
+        quad_free(&self.Q)
+
+    def solve(self, int rounds=200):
+        """Whether it is solved."""
+        return quad_solve(&self.Q, rounds) == 1
+
+    def penalise(self, double[::1] l1, double[::1] l2):
+        """Go on with other penalties."""
+        memcpy(self.Q.l1, &l1[0], self.Q.m * sizeof(double))
+        memcpy(self.Q.l2, &l2[0], self.Q.m * sizeof(double))
+        quad_place(&self.Q)
+        quad_set_l2(&self.Q)
+
+    def start(self, double[::1] w):
+        """From w, whose correlations are computed afresh."""
+        memcpy(self.Q.w, &w[0], self.Q.m * sizeof(double))
+        quad_place(&self.Q)
+        self.correlate()
+
+    def correlate(self):
+        self.correlate_with(self.q - np.asarray(self.G) @ self.w)
+
+    def correlate_with(self, double[::1] g):
+        """g is what the correlations are at w."""
+        memcpy(self.Q.g, &g[0], self.Q.m * sizeof(double))
+        memcpy(self.Q.seen, self.Q.w, self.Q.m * sizeof(double))
+
+    def polish(self):
+        return quad_polish(&self.Q)
+
+    @property
+    def settled(self):
+        return bool(quad_settled(&self.Q))
+
+    @property
+    def w(self):
+        return _copy(self.Q.w, self.Q.m)
+
+    @property
+    def g(self):
+        return _copy(self.Q.g, self.Q.m)
+
+    @property
+    def support(self):
+        return [self.Q.f.idx[i] for i in range(self.Q.f.s)]
+
+    @property
+    def states(self):
+        return [self.Q.st[j] for j in range(self.Q.m)]
+
+
+cdef class KnownResiduals:
+    """References of length n and their correlations with p columns."""
+    cdef References f
+    cdef Py_ssize_t p
+
+    def __cinit__(self, Py_ssize_t n, Py_ssize_t p, int most=MAX_REFERENCES):
+        memset(&self.f, 0, sizeof(References))
+        self.p = p
+        references_init(&self.f, n, p, most)
+
+    def __dealloc__(self):
+        references_free(&self.f)
+
+    def keep(self, const double[::1] r, const double[::1] g):
+        memcpy(self.f.g[self.f.oldest], &g[0], self.p * sizeof(double))
+        references_keep(&self.f, &r[0])
+
+    def fit(self, const double[::1] r):
+        """Coefficients on the residuals held, the remainder and its norms."""
+        cdef double c[MAX_REFERENCES]
+        cdef double e2, einf
+        cdef double[::1] e = np.empty(self.f.n)
+        references_fit(&self.f, &r[0], c, &e[0], &e2, &einf)
+        return np.array([c[k] for k in range(self.f.held)]), e.base, e2, einf
+
+    @property
+    def held(self):
+        """The residuals, and their correlations, in their places."""
+        return [(_copy(self.f.r[k], self.f.n), _copy(self.f.g[k], self.p)) for k in range(self.f.held)]
+
+    @property
+    def has_first(self):
+        return bool(self.f.first)
+
+
+cdef _copy(const double *x, Py_ssize_t n):
+    cdef double[::1] out = np.empty(n)
+    if n > 0:
+        memcpy(&out[0], x, n * sizeof(double))
+    return out.base
+
+
+cdef class _Arrays:
+    """Arrays that structs point to, kept alive."""
+    cdef list held
+
+    def __cinit__(self):
+        self.held = []
+
+    cdef double *doubles(self, values, Py_ssize_t n) except? NULL:
+        cdef double[::1] out = np.zeros(max(n, 1)) + np.nan
+        if values is not None:
+            out.base[:n] = values
+        self.held.append(out)
+        return &out[0]
+
+    cdef int *ints(self, values, Py_ssize_t n) except? NULL:
+        cdef int[::1] out = np.full(max(n, 1), -1, dtype=np.intc)
+        if values is not None:
+            out.base[:n] = values
+        self.held.append(out)
+        return &out[0]
+
+    cdef char *flags(self, Py_ssize_t n) except? NULL:
+        cdef char[::1] out = np.zeros(max(n, 1), dtype=np.int8)
+        self.held.append(out)
+        return &out[0]
+
+
+cdef int _terms(Terms *t, _Arrays keep, Py_ssize_t p, pen1, pen2, lo, hi, norms, means, double weight_sum) except -1:
+    memset(t, 0, sizeof(Terms))
+    t.pen1, t.pen2 = keep.doubles(pen1, p), keep.doubles(pen2, p)
+    t.lo, t.hi, t.norm = keep.doubles(lo, p), keep.doubles(hi, p), keep.doubles(norms, p)
+    t.mean = NULL if means is None else keep.doubles(means, p)
+    t.i1 = t.i2 = t.ilo = t.ihi = 1
+    t.weight_sum, t.least_pen1 = weight_sum, np.min(pen1)
+    return 0
+
+
+def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, violators=(), violator_g=(), fitted=(),
+        double noise=0, double loss=0, means=None, double weight_sum=0):
+    """duality_gap at coefficients w of the columns `inside`, whose X'r is g; `fitted`: the free ones in the support.
+
+    Penalties, limits and moments are arrays over all columns."""
+    cdef Problem P
+    cdef Terms terms
+    cdef _Arrays keep = _Arrays()
+    cdef Py_ssize_t k, j, m = len(inside)
+    memset(&P, 0, sizeof(Problem))
+    _terms(&terms, keep, len(norms), pen1, pen2, lo, hi, norms, means, weight_sum)
+    quad_init(&P.q)
+    quad_reserve(&P.q, m + 1)
+    try:
+        for k in range(m):
+            j = inside[k]
+            quad_add(&P.q, alpha * pen1[j], alpha * pen2[j], lo[j], hi[j], g[k])
+            P.q.w[k] = w[k]
+            if j in fitted:
+                P.q.st[k] = FREE
+        P.terms, P.rr, P.loss, P.q.noise = &terms, rr, loss, noise
+        P.wcol, P.viol = keep.ints(inside, m), keep.ints(violators, len(violators))
+        P.viol_g, P.n_viol = keep.doubles(violator_g, len(violators)), len(violators)
+        return duality_gap(&P, alpha)
+    finally:
+        quad_free(&P.q)
+
+
+cdef class Outside:
+    """Screening of the columns outside working sets, all of them empty, for targets whose residuals the caller sets."""
+    cdef Screening screening
+    cdef Problem *problems
+    cdef Terms terms
+    cdef Weighting of
+    cdef _Arrays keep
+    cdef Py_ssize_t T, n, p
+
+    def __cinit__(self, Design d, Y, pen1, pen2, lo, hi, double slack=1e-9, int most=MAX_REFERENCES):
+        cdef Py_ssize_t t, j
+        cdef double[:, ::1] q
+        cdef Problem *P
+        self.T, self.n, self.p, self.keep = len(Y), d.n, d.p, _Arrays()
+        self.problems = <Problem *> calloc(self.T, sizeof(Problem))
+        prepare(d)
+        q = np.empty((self.T, self.p))
+        self.of.root = d.root
+        for t in range(self.T):
+            P = &self.problems[t]
+            P.of, P.terms, P.y = &self.of, &self.terms, self.keep.doubles(Y[t], self.n)
+            P.r, P.r_last = self.keep.doubles(Y[t], self.n), self.keep.doubles(None, self.n)
+            P.work, P.inside = self.keep.doubles(None, self.n), self.keep.flags(self.p)
+            P.est, P.err = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
+            P.est_last, P.err_last = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
+            P.cand, P.viol = self.keep.ints(None, self.p), self.keep.ints(None, self.p)
+            P.viol_g, P.score = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
+            references_init(&P.refs, self.n, self.p, most)
+            weigh(P, self.n, P.y, P.work)
+            d.stream(NULL, self.p, P.work, 1, &q[t, 0], self.p)
+            self.put(t, Y[t])
+        _terms(&self.terms, self.keep, self.p, pen1, pen2, lo, hi, d.norms, d.means if d.sparse() else None,
+               d.weight_sum)
+        self.screening = Screening(d, [d], q, slack)
+        self.screening.problems, self.screening.terms = self.problems, &self.terms
+        self.screening.at = self.keep.ints(None, self.p)
+        for j in range(self.p):
+            if excluded(&self.terms, j):
+                self.screening.place[j] = EXCLUDED
+        self.screening.begin()
+
+    def __dealloc__(self):
+        cdef Py_ssize_t t
+        for t in range(self.T if self.problems != NULL else 0):
+            references_free(&self.problems[t].refs)
+        free(self.problems)
+
+    def put(self, Py_ssize_t t, r, double spare=0, bint done=False, bint asleep=False):
+        """Target t has come to residual r; its l2 terms may leave `spare` in the gap."""
+        cdef Problem *P = &self.problems[t]
+        cdef const double[::1] values = np.ascontiguousarray(r)
+        memcpy(P.r, &values[0], self.n * sizeof(double))
+        P.rr, P.r_max = fr_vdot(self.n, P.r, P.r), fr_maxabs(self.n, P.r)
+        P.spare, P.done, P.asleep, P.n_viol = spare, done, asleep, 0
+
+    def revive(self, double alpha):
+        """The live columns from now on."""
+        self.screening.revive(alpha)
+        return [self.screening.live[a] for a in range(self.screening.n_live)]
+
+    def screen(self, Py_ssize_t t, double alpha):
+        """Candidates of target t: the columns that the bound does not clear."""
+        self.screening.screen(&self.problems[t], alpha)
+        return [self.screening.live[self.problems[t].cand[k]] for k in range(self.problems[t].n_cand)]
+
+    def bounds(self, Py_ssize_t t):
+        """Estimates of x_j'r and their errors, by column; nan where a column is not live."""
+        est, err = np.full(self.p, np.nan), np.full(self.p, np.nan)
+        for a in range(self.problems[t].n_known):
+            est[self.screening.live[a]], err[self.screening.live[a]] = self.problems[t].est[a], self.problems[t].err[a]
+        return est, err
+
+    def loss(self, Py_ssize_t t):
+        return self.problems[t].loss
+
+    def read(self):
+        """Exact correlations of all candidates; returns the elements streamed so far."""
+        self.screening.read_candidates(1)
+        return self.screening.streamed
+
+    def violators(self, Py_ssize_t t, double alpha):
+        """Columns that break their condition, and x_j'r of each."""
+        cdef Problem *P = &self.problems[t]
+        P.n_viol = 0
+        self.screening.violators(P, alpha)
+        return {P.viol[k]: P.viol_g[k] for k in range(P.n_viol)}
+
+    def predict(self, Py_ssize_t t, double alpha):
+        """Columns expected to enter at alpha."""
+        cdef Problem *P = &self.problems[t]
+        self.screening.predict(P, alpha)
+        return [P.viol[k] for k in range(P.n_viol)]

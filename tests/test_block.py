@@ -1,0 +1,142 @@
+"""The working block: Gram matrices, residuals and correlations of its columns, under one or many weightings."""
+
+import numpy as np
+import pytest
+from fastreg.adapter.engine import RowBlock, WorkingBlock
+from twins import STORED, close, design, some_data, view
+
+
+def intc(*values):
+    return np.array(values, dtype=np.intc)
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("centred", [False, True], ids=["", "centred"])
+@pytest.mark.parametrize("pieces", [[1], [3, 1, 1, 20], [33]], ids=str)
+def test_columns_appended_in_pieces(storage, weighted, centred, pieces, rng):
+    X, weight = some_data(n=90, p=40)
+    weight = weight if weighted else None
+    d = design(STORED[storage](X), weight, centred)
+    block, cols = WorkingBlock(d), rng.permutation(40).astype(np.intc)[: sum(pieces)]
+    for piece in np.split(cols, np.cumsum(pieces)[:-1]):
+        block.append(piece)
+    own = view(X, weight, centred)[:, cols]
+    gram = block.gram()
+    np.testing.assert_array_equal(gram, gram.T)
+    close(gram, own.T @ own, 10 if centred else 12)
+
+    Y, W = rng.standard_normal((1, 90)), rng.standard_normal((1, len(cols)))
+    Y *= 1 if weight is None else np.sqrt(weight)
+    W[0, ::3] = 0
+    if centred:
+        Y -= Y @ unit_of(weight, 90)[:, None] * unit_of(weight, 90)
+    r, g, _ = block.residuals(Y, W)
+    close(r[0], Y[0] - own @ W[0], 10)
+    right = own.T @ r[0]
+    if storage in ("csc", "csr"):
+        close(g[0], right, 10)
+    for first in (0, len(cols) - 1, len(cols) // 2):
+        g = block.correlate(r[0], first=first)
+        assert np.isnan(g[:first]).all()
+        close(g[first:], right[first:], 10)
+    pos = rng.permutation(len(cols)).astype(np.intc)[: 1 + len(cols) // 2]
+    close(block.correlate(r[0], pos=pos), right[pos], 10)
+    close(block.correlate(r[0], pos=pos, first=len(pos) - 1)[-1:], right[pos[-1:]], 10)
+
+
+def unit_of(weight, n):
+    root = np.ones(n) if weight is None else np.sqrt(weight)
+    return root / np.linalg.norm(root)
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("k", [1, 2, 4, 5, 8, 9])
+def test_residuals_of_several_targets(storage, k, rng):
+    """They share a block: lanes of 4, of 8, and more than one round of them."""
+    X, weight = some_data(n=700)                            # more than one slab of rows
+    d = design(STORED[storage](X), weight)
+    block = WorkingBlock(d)
+    block.append(np.arange(25, dtype=np.intc))
+    own = view(X, weight)[:, :25]
+    Y = rng.standard_normal((k, 700)) * np.sqrt(weight)
+    Y -= (Y @ unit_of(weight, 700))[:, None] * unit_of(weight, 700)
+    W = rng.standard_normal((k, 25)) * (rng.random((k, 25)) < 0.6)
+    r, g, _ = block.residuals(Y, W)
+    close(r, Y - W @ own.T, 10)
+    if storage in ("csc", "csr"):
+        close(g, r @ own, 10)
+
+
+def weightings(n_of, weight, rng):
+    """Shares, parts, and the weights of every fold: some parts left out, some counted twice."""
+    n, n_parts = len(weight), n_of + 1
+    part = rng.integers(0, n_parts, n)
+    times = np.ones((n_of, n_parts))
+    times[np.arange(n_of), np.arange(n_of)] = 0
+    times[0, -1] = 2
+    in_part = np.bincount(part, weight, minlength=n_parts)
+    count = times * (n / (times @ in_part))[:, None]
+    order = np.argsort(part, kind="stable").astype(np.intc)
+    start = np.append(0, np.cumsum(np.bincount(part, minlength=n_parts))).astype(np.intp)
+    return (np.ascontiguousarray(np.sqrt(count)[:, part]), order, start, count), [weight * c[part] for c in count]
+
+
+@pytest.mark.parametrize("storage", ["csc", "csr"])
+@pytest.mark.parametrize("n_of", [2, 4, 6, 9])
+def test_folds_that_share_a_block(storage, n_of, rng):
+    X, weight = some_data(n=300)
+    X[:, 1] -= 300                                          # sums and differences of parts: no digits for a high level
+    parts, weights = weightings(n_of, weight, rng)
+    stored = STORED[storage](X)
+    designs = [design(stored, w) for w in weights]
+    block = WorkingBlock(design(stored, weight), designs, parts)
+    for piece in (intc(3, 1, 2), intc(9), np.arange(10, 30, dtype=np.intc)):
+        block.append(piece)
+    cols = np.r_[3, 1, 2, 9, 10:30]
+    y = X[:, 3] + rng.standard_normal(300) + 5
+    means = np.array([w @ y for w in weights]) / 300
+    level = weight @ y / 300
+    Y = np.array([np.sqrt(w) * (y - m) for w, m in zip(weights, means)])
+    W = rng.standard_normal((n_of, len(cols)))
+    times = rng.integers(0, 3, (n_of, 300)).astype(float)
+    r, g, errors = block.residuals(Y, W, of=range(n_of), tests=(times, np.sqrt(weight) * (y - level), level - means))
+    for f, w in enumerate(weights):
+        own = view(X, w)[:, cols]
+        close(block.gram(f), own.T @ own, 11)
+        close(r[f], Y[f] - own @ W[f], 11)
+        close(g[f], own.T @ r[f], 11)
+        close(block.correlate(r[f], f), own.T @ r[f], 11)
+        error = y - means[f] - (X - w @ X / 300)[:, cols] @ W[f]
+        close(errors[f], times[f] @ (weight * error**2), 11)
+
+
+def test_an_empty_block_gives_the_target_back(rng):
+    X, weight = some_data()
+    for store in STORED.values():
+        block = WorkingBlock(design(store(X), weight))
+        Y = rng.standard_normal((1, 60))
+        np.testing.assert_array_equal(block.residuals(Y, np.zeros((1, 1)))[0], Y)
+
+
+def test_rows_grow_and_are_repacked(rng):
+    rows, twin = RowBlock(7), [[] for _ in range(7)]
+    for k in range(6000):
+        i = int(rng.integers(0, 6)) if k % 3 else 2         # one row much longer than the others, one empty
+        rows.push(i, k, k / 2)
+        twin[i].append((k, k / 2))
+        if k % 1500 == 0:
+            rows.repack(10)
+            spans, size = rows.spans()
+            ends = [start + room for start, room in spans]
+            assert all(room >= len(row) for (_, room), row in zip(spans, twin))
+            assert [start for start, _ in spans[1:]] == ends[:-1] and size >= ends[-1] + 10
+        if k % 500 == 0:
+            assert rows.lists() == twin
+    assert rows.lists() == twin
+    spans, size = rows.spans()
+    taken = np.zeros(size, dtype=int)
+    for (start, room), row in zip(spans, twin):
+        assert room >= len(row)
+        taken[start : start + room] += 1
+    assert taken.max() == 1
