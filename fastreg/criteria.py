@@ -14,7 +14,7 @@ from fastreg.path import path_of
 from fastreg.selection import Choice, best_of, first_unconverged, fit_at, plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import Fold, know_folds
-from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode, normalized_weight
+from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode, normalized_weight
 
 # A column of norm one of which less than this is left beside the others depends on them (the solver's own threshold).
 DEPENDENT = 1e-11
@@ -121,7 +121,7 @@ def sums_and_degrees(solver, solutions):
     return np.maximum(rss, 0), df
 
 
-def criterion_values(rss, df, *, criterion, n, p, total, most, noise_variance):
+def criterion_values(rss, df, *, criterion, n, p, total, most, noise_variance, scale):
     """The criterion from residual sums of squares and degrees of freedom.
 
     Parameters
@@ -135,6 +135,8 @@ def criterion_values(rss, df, *, criterion, n, p, total, most, noise_variance):
     most : int
         Degrees of freedom that fit anything.
     noise_variance : float or None
+    scale : Scale
+        It brought down the targets that rss and total are of.
 
     Returns
     -------
@@ -144,9 +146,10 @@ def criterion_values(rss, df, *, criterion, n, p, total, most, noise_variance):
     if criterion == "ebic":
         cost = cost + 2 * (gammaln(p + 1) - gammaln(df + 1) - gammaln(p - df + 1))
     if noise_variance is not None:
-        return rss / noise_variance + cost + n * np.log(2 * np.pi * noise_variance)
+        return scale.up(rss / noise_variance, 2) + cost + n * np.log(2 * np.pi * noise_variance)
     saturated = (rss <= ROUNDING * total) | (df >= most)
-    return np.where(saturated, np.inf, n * np.log(np.where(saturated, 1.0, rss / n)) + cost)
+    log_mean = np.log(np.where(saturated, 1.0, rss / n)) + 2 * scale.exponent * np.log(2)
+    return np.where(saturated, np.inf, n * log_mean + cost)
 
 
 def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, eps, penalty, weight, fit_intercept,
@@ -171,10 +174,11 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
     n_threads = effective_threads(n_threads)
     rows = n if weight is None else int(np.count_nonzero(weight))
     count = alphas if isinstance(alphas, int) else len(alphas)
+    Y, scales = each_scaled(Y)                   # all below in these units, but for the alphas and what is returned
     every_row = Fold(np.ones(n, dtype=int), np.arange(n))
     known = know_folds(X, Y, [every_row], weight, fit_intercept, count * len(l1_ratios), n_threads)
     choices = []
-    for t in range(Y.shape[1]):
+    for t, scale in enumerate(scales):
         moments = None if known is None else known.target(t).moments(np.ones(len(known.train)))
         found, values, degrees = [], [], []
         solver_of = partial(PathSolver, X, Y[:, t:t + 1], n_alphas=count, fit_intercept=fit_intercept, tol=tol,
@@ -182,7 +186,7 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
                             gram=gram_mode(X, alphas, gram), known=moments)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count
-            solver = solver_of(penalty(ratio),
+            solver = solver_of(penalty(ratio).scaled(scale),
                                report=None if report is None else lambda more, done=done: report(done + more))
             grid = alpha_grid(solver.largest_alpha(), alphas, eps) if isinstance(alphas, int) else alphas
             solutions = solver.advance(grid, max_iter)
@@ -192,13 +196,16 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
             degrees.append(df)
             values.append(criterion_values(
                 rss * (rows / n), df, criterion=criterion, n=rows, p=p, most=rows - fit_intercept,
-                total=float(np.square(solver.targets).sum()), noise_variance=noise_variance))
+                total=float(np.square(solver.targets).sum()), noise_variance=noise_variance,
+                scale=scale))
         grids, values = np.stack([s.alphas for s in found]), np.stack(values)
         curves = InformationPath(np.asarray(l1_ratios, dtype=np.float64), grids, values, np.stack(degrees), criterion,
                                  noise_variance, best_of(values, grids))
         k, a = curves.best
         if refit and not found[k].from_x[a]:
-            found[k] = (solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]))).certify(found[k], a)
+            solver = solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]).scaled(scale))
+            found[k] = solver.certify(found[k], a)
+        found = [solutions.scaled_up(scale) for solutions in found]
         choices.append(Choice(curves, fit_at(found[k], a) if refit else None,
                               path_of([found[k]]) if keep_paths else None, None, first_unconverged(*found)))
     return choices

@@ -9,7 +9,7 @@ from fastreg.design import canonical_sparse
 from fastreg.path import path_of
 from fastreg.selection import Choice, best_of, first_unconverged, fit_all_rows, plot_curves
 from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
-from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode, normalized_weight
+from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode, normalized_weight
 from fastreg.solvers.relax import least_squares_on_supports
 
 # A path that may end early is solved in pieces of at least so many alphas.
@@ -152,7 +152,7 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
     -------
     list of fastreg.selection.Choice, one for each target
     """
-    n, n_targets = Y.shape
+    n = len(Y)
     for k, fold in enumerate(folds):
         for name, of_set in (("training", weight if weight is None else weight * fold.counts),
                              ("test", weight if weight is None else weight[fold.test])):
@@ -161,40 +161,48 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
     X = canonical_sparse(X) if sp.issparse(X) else X
     n_jobs, n_threads = jobs_and_threads(n_jobs, n_threads, len(folds))
     count = alphas if isinstance(alphas, int) else len(alphas)
+    Y, scales = each_scaled(Y)                   # all below in these units, but for the alphas and what is returned
     known = know_folds(X, Y, folds, weight, fit_intercept, count * len(l1_ratios), n_threads)
     settings = {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
     choices = []
-    for t in range(n_targets):
+    for t, scale in enumerate(scales):
         y, of_target = np.ascontiguousarray(Y[:, t]), None if known is None else known.target(t)
+        of_ratio = [penalty(ratio).scaled(scale) for ratio in l1_ratios]
+        in_units = None if scorer is None else partial(_scored_by, scorer, scale)
         whole = {"fit_intercept": fit_intercept, "weight": normalized_weight(weight, n), "n_threads": n_threads,
                  "known": None if known is None else of_target.moments(np.ones(len(known.train)))}
         grids = [alphas] * len(l1_ratios)
         paths = fold_paths(X, y, folds, count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,
                            gram=gram_mode(X, alphas, gram), then=partial(_fits, relax=gammas is not None), **settings)
         if isinstance(alphas, int):
-            top = paths.largest_alpha(penalty(1.0))
+            lasso = penalty(1.0).scaled(scale)
+            top = paths.largest_alpha(lasso)
             if top is None:
-                top = PathSolver(X, y[:, None], penalty(1.0), 1, gram=False, **whole).largest_alpha()
+                top = PathSolver(X, y[:, None], lasso, 1, gram=False, **whole).largest_alpha()
             grids = [alpha_grid(top / ratio, alphas, eps) for ratio in l1_ratios]
         found = []
-        for k, ratio in enumerate(l1_ratios):
+        for k in range(len(l1_ratios)):
             done = (t * len(l1_ratios) + k) * count * len(folds)
-            paths.start(penalty(ratio), None if report is None else lambda more, done=done: report(done + more),
+            paths.start(of_ratio[k], None if report is None else lambda more, done=done: report(done + more),
                         more=k < len(l1_ratios) - 1)
             found.append(_score_path(
                 paths, grids[k],
-                partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=scorer, known=of_target),
+                partial(_scores, X, y, folds, gammas=gammas, weight=weight, scorer=in_units, known=of_target),
                 (1 if gammas is None else len(gammas), count, len(folds)), greater_is_better, no_change, keep_paths))
         curves = _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule)
+        curves.dual_gaps = scale.up(curves.dual_gaps, 2)
+        if scorer is None:
+            for name in ("fold_scores", "mean", "standard_error"):
+                setattr(curves, name, scale.up(getattr(curves, name), 2))
         fit = path = last = None
         if refit:
             c, a = curves.chosen
             k = c if gammas is None else c // len(gammas)
             fit, path, last = fit_all_rows(
-                X, y, penalty(l1_ratios[k]), grids[k], a, found[k].n_solved, keep_path=keep_paths, gram=gram, tol=tol,
-                max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c],
+                X, y, of_ratio[k], grids[k], a, found[k].n_solved, scale=scale, keep_path=keep_paths, gram=gram,
+                tol=tol, max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c],
                 solved=None if keep_paths else paths.refit(k, grids[k][a]), **whole)
-        choices.append(Choice(curves, fit, path, [f.paths for f in found] if keep_paths else None,
+        choices.append(Choice(curves, fit, path, [f.paths(scale) for f in found] if keep_paths else None,
                               first_unconverged(*(f.unconverged for f in found), last)))
     return choices
 
@@ -207,8 +215,17 @@ class _Scored:
     df: np.ndarray          # (n_alphas,)
     dual_gaps: np.ndarray   # (n_alphas, n_folds)
     n_solved: int
-    paths: list | None
+    pieces: list            # of the Solutions of every fold
     unconverged: object
+
+    def paths(self, scale):
+        """RegularizationPath of every fold, for the target as it was before `scale` brought it down."""
+        return [path_of([s.scaled_up(scale) for s in of_fold]) for of_fold in zip(*self.pieces)]
+
+
+def _scored_by(scorer, scale, coef, intercept, X_test, y_test, weight_test):
+    """The scorer's value in the units of the user."""
+    return scorer(scale.up(coef), float(scale.up(intercept)), X_test, scale.up(y_test), weight_test)
 
 
 def _fits(solver, solutions, relax):
@@ -235,9 +252,8 @@ def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_
     _Scored
     """
     _, count, n_folds = shape
-    scored = _Scored(np.full(shape, np.nan), np.full(count, np.nan), np.full((count, n_folds), np.nan), 0, None, None)
+    scored = _Scored(np.full(shape, np.nan), np.full(count, np.nan), np.full((count, n_folds), np.nan), 0, [], None)
     step = count if no_change is None else max(no_change, LEAST_PIECE)
-    pieces = []
     for a in range(0, count, step):
         piece = slice(a, min(a + step, count))
         found = paths.advance(alphas[piece], last=piece.stop == count)
@@ -249,13 +265,11 @@ def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_
         scored.df[piece] = np.mean([np.bincount(s.columns, minlength=len(s.alphas)) for s in penalised], axis=0)
         scored.unconverged = first_unconverged(scored.unconverged, *penalised)
         if keep_paths:
-            pieces.append(penalised)
+            scored.pieces.append(penalised)
         mean = scored.scores[:, :piece.stop].mean(axis=2)
         best = best_of(-mean if greater_is_better else mean, np.broadcast_to(alphas[:piece.stop], mean.shape))
         if no_change is not None and piece.stop - 1 - best[1] >= no_change:
             break
-    if keep_paths:
-        scored.paths = [path_of(of_fold) for of_fold in zip(*pieces)]
     return scored
 
 

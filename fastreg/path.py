@@ -27,18 +27,22 @@ from fastreg.design import valid
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
 
-def warn_unless_converged(solutions, max_iter, stacklevel):
-    """ConvergenceWarning that says which gap was reached, which was aimed at, and what helps."""
+def warn_unless_converged(solutions, tol, max_iter, stacklevel):
+    """ConvergenceWarning that says which gap was reached, which was aimed at, what ended the fit and what helps."""
     if solutions.converged.all():
         return
-    k, t = np.unravel_index(np.argmax(np.where(solutions.converged, -1, solutions.dual_gaps)),
-                            solutions.dual_gaps.shape)
+    by_rounds, by_rounding = (int(np.count_nonzero(solutions.stopped == code)) for code in (1, 2))
+    ends = [f"{count} ended by {what}" for count, what in (
+        (by_rounds, f"max_iter={max_iter} rounds"), (by_rounding, "rounding, which more rounds cannot mend")) if count]
+    helps = ["increase max_iter"] * (by_rounds > 0) + ["increase tol or alpha"] + [
+        "leave out columns that are nearly combinations of others"] * (by_rounding > 0)
+    k, t = np.unravel_index(np.argmax(np.where(solutions.converged, -1, solutions.relative_gaps)),
+                            solutions.stopped.shape)
     warnings.warn(
-        f"{np.count_nonzero(~solutions.converged)} of {solutions.converged.size} solutions did not reach their "
-        f"duality gap within max_iter={max_iter} rounds. Worst at alpha={solutions.alphas[k]:.6g}: "
-        f"gap {solutions.dual_gaps[k, t]:.3e}, target {solutions.targets[k, t]:.3e} (tol * mean squared deviation "
-        "of y). Increase max_iter, tol or alpha.",
-        ConvergenceWarning, stacklevel=stacklevel + 1)
+        f"{by_rounds + by_rounding} of {solutions.stopped.size} solutions did not reach their duality gap: "
+        f"{' and '.join(ends)}. Worst at alpha={solutions.alphas[k]:.6g}: gap {solutions.dual_gaps[k, t]:.3e}, "
+        f"{solutions.relative_gaps[k, t]:.3e} times the mean squared deviation of y where tol={tol:g} was aimed at. "
+        f"What helps: {', or '.join(helps)}.", ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
 def count_axis(ax, alphas, counts, label):
@@ -242,7 +246,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     Warns
     -----
     ConvergenceWarning
-        Where `max_iter` ended a fit before its gap was reached.
+        Where `max_iter` or rounding ended a fit before its gap was reached; the message says which.
 
     References
     ----------
@@ -281,7 +285,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
 
     def solve(values, report=None):
         solutions = solve_path(X, y[:, None], values, penalty, eps=eps, report=report, **settings)
-        warn_unless_converged(solutions, max_iter, stacklevel=3)
+        warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
@@ -379,7 +383,7 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
         gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
         xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
         report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
-    warn_unless_converged(solutions, max_iter, stacklevel=2)
+    warn_unless_converged(solutions, tol, max_iter, stacklevel=2)
     coefs = solutions.dense().T
     gaps, n_iters = solutions.dual_gaps[:, 0], solutions.n_iters[:, 0].tolist()
     if y.ndim == 2:

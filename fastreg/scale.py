@@ -40,8 +40,9 @@ class Scale:
 
     def down(self, values, power=1):
         """Values divided by ``2**(power * exponent)``."""
-        return np.ldexp(values, -power * self.exponent)
+        return self.up(values, -power)
 
     def up(self, values, power=1):
-        """Values multiplied by ``2**(power * exponent)``."""
-        return np.ldexp(values, power * self.exponent)
+        """Values multiplied by ``2**(power * exponent)``; 0 or infinite only where these are beyond float64."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(values, power * self.exponent)

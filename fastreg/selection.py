@@ -42,11 +42,12 @@ def best_of(loss, alphas, gammas=None):
     return int(curve[first]), int(at[first])
 
 
-def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gram=None, max_iter=1000, solved=None,
-                 **options):
+def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, gamma=None, gram=None, max_iter=1000,
+                 solved=None, **options):
     """Fit all rows at grid[at]; with keep_path, as a point of the path of the first n_solved alphas.
 
-    `solved` is that fit, as (solver, Solutions), where the folds led to it already.
+    `solved` is that fit, as (solver, Solutions), where the folds led to it already. `scale` brought y down: what is
+    returned is back in the units of the user.
 
     Returns
     -------
@@ -58,11 +59,12 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, keep_path, gamma=None, gr
     if solved is None:
         solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram), **options)
         solved = solver, solver.advance(alphas, max_iter)
-    solver, solutions = solved
-    solutions = solver.certify(solutions, at)
+    solver, of_scaled = solved
+    of_scaled = solver.certify(of_scaled, at)
+    solutions = of_scaled.scaled_up(scale)
     fit = fit_at(solutions, at)
     if gamma is not None:
-        refit = fit_at(least_squares_on_supports(solver, solutions), at)
+        refit = fit_at(least_squares_on_supports(solver, of_scaled).scaled_up(scale), at)
         fit.coef = gamma * fit.coef + (1 - gamma) * refit.coef
         fit.intercept = gamma * fit.intercept + (1 - gamma) * refit.intercept
     return fit, path_of([solutions]) if keep_path else None, solutions

@@ -24,7 +24,6 @@ LAYERS = {
     "kernels": 0,
     "scale": 1,
     "design": 1,
-    "scale": 1,
     "datafits": 1,
     "penalties": 1,
     "solvers": 2,
@@ -191,6 +190,24 @@ def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):
     source = source.with_suffix(".py")
     source.write_text("from ..path import a\nfrom . import b\nif True:\n    import fastreg.cli\n")
     assert set(python_imports(source)) == {("fastreg.path", "a"), ("fastreg.solvers", "b"), ("fastreg.cli", None)}
+
+
+WALL_CLOCK = re.compile(r"timespec_get|TIME_UTC|CLOCK_REALTIME|gettimeofday|\btime\(\)|libc\.time|time\.time\b")
+
+
+@pytest.mark.parametrize("path", [p for p in PACKAGE.rglob("*.*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi", ".h")],
+                         ids=lambda path: str(path.relative_to(PACKAGE)))  # fmt: skip
+def test_no_source_asks_the_wall_clock(path):
+    """Whoever sets the clock back by an hour must not take Ctrl-C away for an hour."""
+    assert not WALL_CLOCK.search(path.read_text())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the symbols of an ELF file")
+def test_the_engine_waits_on_a_monotonic_clock():
+    """What was built, not only what is written: the interrupt check imports clock_gettime and no other clock."""
+    built = Path(sys.modules["fastreg.solvers.working_set"].__file__).read_bytes()
+    assert b"\0clock_gettime\0" in built
+    assert not any(b"\0" + name + b"\0" in built for name in (b"timespec_get", b"gettimeofday"))
 
 
 def test_import_is_light(tmp_path):

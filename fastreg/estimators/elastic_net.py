@@ -188,7 +188,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            Where `max_iter` ended the fit before its gap was reached.
+            Where `max_iter` or rounding ended the fit before its gap was reached; the message says which.
         """
         settings = self._check_parameters()
         X, y = self._check_data(X, y)
@@ -202,7 +202,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
             Penalty(self.l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options),
             weight=normalized_weight(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
             warm=start, **settings)
-        warn_unless_converged(solutions, self.max_iter, stacklevel=2)
+        warn_unless_converged(solutions, self.tol, self.max_iter, stacklevel=2)
         coef, self.intercept_ = solutions.dense(), solutions.intercepts[0]
         single = Y.shape[1] == 1
         self.coef_ = coef[0] if single else coef

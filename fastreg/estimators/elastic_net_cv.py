@@ -248,7 +248,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            Where `max_iter` ended a fit before its gap was reached.
+            Where `max_iter` or rounding ended a fit before its gap was reached; the message says which.
         """
         settings, ratios = self._check_parameters()
         X, y = self._check_data(X, y)
@@ -276,7 +276,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             progress(progress.total)
         unconverged = first_unconverged(*(choice.unconverged for choice in choices))
         if unconverged is not None:
-            warn_unless_converged(unconverged, self.max_iter, stacklevel=2)
+            warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
         self._keep(choices, y)
         return self
 

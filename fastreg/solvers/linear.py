@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse, effective_threads, readable
 from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
+from fastreg.scale import Scale
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 
@@ -23,6 +24,10 @@ EXACT_GRAM = 1e-12
 LEAST_NORM = np.sqrt(np.finfo(float).tiny / np.finfo(float).eps)
 # Bytes for the working block, its Gram matrix and its factor.
 BUDGET = 2**31
+# Largest exponent of a scale: penalty factors need room beside it, and squares of what is left of y are still numbers.
+REACH = 800
+# Exponents that one scale can serve: squares of targets so much smaller are still numbers.
+SPREAD = 400
 
 
 @dataclass
@@ -30,7 +35,8 @@ class Penalty:
     """Elastic-net penalty and limits; arrays of length n_features, or scalars.
 
     ``alpha * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)``, ``lower <= w <= upper``; with
-    `standardize`, w_j counts in units of 1 / (standard deviation of column j).
+    `standardize`, w_j counts in units of 1 / (standard deviation of column j). All of it in the user's units, while
+    the targets are those of y divided by ``2**exponent``.
     """
 
     l1_ratio: float = 1.0
@@ -38,6 +44,11 @@ class Penalty:
     lower: object = -np.inf
     upper: object = np.inf
     standardize: bool = False
+    exponent: int = 0
+
+    def scaled(self, scale):
+        """The same for targets brought down by `scale`, the alphas staying those of the user."""
+        return replace(self, exponent=scale.exponent)
 
     def arrays(self, design_norm, n):
         """What the engine takes: factors of alpha for its summed (not averaged) objective, and limits."""
@@ -49,8 +60,12 @@ class Penalty:
         excluded = np.broadcast_to(np.isinf(factor), pen1.shape)
         pen1[excluded] = np.inf
         pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
-        limits = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (self.lower, self.upper))
-        return (np.ascontiguousarray(pen1), np.ascontiguousarray(pen2), *map(np.ascontiguousarray, limits))
+        return tuple(map(np.ascontiguousarray, (np.ldexp(pen1, -self.exponent), pen2, *self.limits())))
+
+    def limits(self):
+        """Lower and upper limits for the targets as they are scaled, of shape (1,) or (n_features,)."""
+        return tuple(np.ldexp(np.atleast_1d(np.asarray(v, dtype=np.float64)), -self.exponent)
+                     for v in (self.lower, self.upper))
 
 
 @dataclass
@@ -64,13 +79,23 @@ class Solutions:
     values: np.ndarray
     intercepts: np.ndarray    # (n_alphas, n_targets)
     dual_gaps: np.ndarray     # (n_alphas, n_targets), of the averaged objective
-    targets: np.ndarray       # (n_alphas, n_targets): the gap aimed at
+    relative_gaps: np.ndarray  # (n_alphas, n_targets): over the mean squared deviation of y, what tol bounds
     n_iters: np.ndarray       # (n_alphas, n_targets)
-    converged: np.ndarray     # (n_alphas, n_targets)
+    stopped: np.ndarray       # (n_alphas, n_targets): 0 at its certificate, 1 by max_iter, 2 by rounding
     from_x: np.ndarray        # (n_alphas,) gaps come from X itself, or from sums of its products that were probed
     elements_streamed: float  # of X, in all passes
     gathered: int             # columns of the working block
     test_errors: np.ndarray | None = None  # (n_alphas,) weighted mean squares on a test set, where they came with it
+
+    @property
+    def converged(self):
+        """Which have their certificate."""
+        return self.stopped == 0
+
+    def scaled_up(self, scale):
+        """The same for the targets that were brought down by `scale`: all but the test errors."""
+        return replace(self, values=scale.up(self.values), intercepts=scale.up(self.intercepts),
+                       dual_gaps=scale.up(self.dual_gaps, 2))
 
     def dense(self):
         """Coefficients as an array of shape (n_alphas * n_targets, n_features)."""
@@ -212,9 +237,34 @@ def alpha_grid(alpha_max, n_alphas, eps):
     return grid
 
 
-def split_solutions(alphas, p, n, found, means, y_means, aims, engine):
+def target_scales(Y):
+    """Pairs (columns of Y, the Scale to bring them down by): one, unless squares of the smallest would be lost."""
+    exponent = np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH)
+    if exponent.max() - exponent.min() <= SPREAD:
+        return [(slice(None), Scale(int(exponent.max())))]
+    groups = {}
+    for t in np.argsort(exponent, kind="stable"):
+        least = next((e for e in groups if exponent[t] - e <= SPREAD), exponent[t])
+        groups.setdefault(least, []).append(int(t))
+    return [(group, Scale(int(exponent[group[-1]]))) for group in groups.values()]
+
+
+def each_scaled(Y):
+    """(every column of Y brought down by a scale of its own, those scales)."""
+    scale = Scale(np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH))
+    return scale.down(Y), [Scale(int(exponent)) for exponent in scale.exponent]
+
+
+def relative(gaps, targets):
+    """Gaps of the summed objective over the squared norms of the targets (as rows); no target, no gap."""
+    squares = np.einsum("ti,ti->t", targets, targets)
+    return np.divide(gaps, squares, out=np.zeros_like(gaps), where=squares > 0)
+
+
+def split_solutions(alphas, p, n, found, means, y_means, targets, engine):
     """What `engine` found for problems with means of their own, as Solutions of one target each."""
-    indptr, features, values, gaps, rounds, converged = found
+    indptr, features, values, gaps, rounds, stopped = found
+    reached = relative(gaps, targets)
     columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
     out = []
     for t, mean in enumerate(means):
@@ -222,7 +272,7 @@ def split_solutions(alphas, p, n, found, means, y_means, aims, engine):
         at, feature, value = columns[mine] // len(means), features[mine], values[mine]
         intercepts = y_means[t] - np.bincount(at, weights=value * mean[feature], minlength=len(alphas))
         out.append(Solutions(alphas, p, at, feature, value, intercepts[:, None], gaps[:, t:t + 1] / n,
-                             np.full((len(alphas), 1), aims[t]), rounds[:, t:t + 1], converged[:, t:t + 1],
+                             reached[:, t:t + 1], rounds[:, t:t + 1], stopped[:, t:t + 1],
                              np.ones(len(alphas), dtype=bool), engine.columns_streamed, engine.gathered))
     return out
 
@@ -306,15 +356,14 @@ class PathSolver:
         max_iter: rounds for each alpha; from_x: the last solutions are certified from X, whatever the others rest on.
         """
         with self._blas():
-            indptr, features, values, gaps, rounds, converged = self.engine.solve(alphas, max_iter, from_x)
+            indptr, features, values, gaps, rounds, stopped = self.engine.solve(alphas, max_iter, from_x)
         certified = np.full(len(alphas), not self.engine.full)
         certified[-1:] |= from_x
         columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
         shift = np.bincount(columns, weights=values * self.design.means[features], minlength=gaps.size)
-        aims = np.broadcast_to(self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n, gaps.shape)
         return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
-                         gaps / self.n, aims, rounds, converged, certified, self.engine.columns_streamed,
-                         self.engine.gathered)
+                         gaps / self.n, relative(gaps, self.targets), rounds, stopped, certified,
+                         self.engine.columns_streamed, self.engine.gathered)
 
     def certify(self, solutions, at):
         """The Solutions (of one target) with number `at` certified from X."""
@@ -324,11 +373,11 @@ class PathSolver:
         coef = np.zeros((1, self.p))
         coef[0, solutions.features[here]] = solutions.values[here]
         with self._blas():
-            gap, good = self.engine.certify(solutions.alphas[at], coef)
-        gaps, from_x, converged = solutions.dual_gaps.copy(), solutions.from_x.copy(), solutions.converged.copy()
-        gaps[at], from_x[at] = gap / self.n, True
-        converged[at] &= good
-        return replace(solutions, dual_gaps=gaps, from_x=from_x, converged=converged)
+            gap, stopped = self.engine.certify(solutions.alphas[at], coef)
+        found = {name: getattr(solutions, name).copy() for name in ("dual_gaps", "relative_gaps", "from_x", "stopped")}
+        found["dual_gaps"][at], found["relative_gaps"][at] = gap / self.n, relative(gap, self.targets)
+        found["from_x"][at], found["stopped"][at] = True, np.maximum(found["stopped"][at], stopped)
+        return replace(solutions, **found)
 
     def moments_of(self, features):
         """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""
@@ -337,12 +386,12 @@ class PathSolver:
             return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
 
 
-def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, **options):
+def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, xy=None, **options):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
     ----------
-    X, Y, penalty, gram, options
+    X, Y, penalty, gram, xy, options
         As for PathSolver.
     alphas : int or ndarray
         A number of values from the largest useful one down to `eps` times it, or the values, in the order to solve.
@@ -356,9 +405,30 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     Solutions
     """
     count = alphas if isinstance(alphas, int) else len(alphas)
-    solver = PathSolver(X, Y, penalty, count, gram=gram_mode(X, alphas, gram), **options)
+    Y = np.asarray(Y, dtype=np.float64)
+    gram, solvers, scales = gram_mode(X, alphas, gram), [], target_scales(Y)
+    for group, scale in scales:
+        solver = PathSolver(X, scale.down(Y[:, group]), penalty.scaled(scale), count, gram=gram,
+                            xy=None if xy is None else scale.down(xy[:, group]), **options)
+        if warm is not None:
+            solver.start(scale.down(warm[group]))
+        solvers.append(solver)
     if isinstance(alphas, int):
-        alphas = alpha_grid(solver.largest_alpha(), alphas, eps)
-    if warm is not None:
-        solver.start(warm)
-    return solver.advance(alphas, max_iter)
+        alphas = alpha_grid(max(solver.largest_alpha() for solver in solvers), alphas, eps)
+    found = [solver.advance(alphas, max_iter).scaled_up(scale) for solver, (_, scale) in zip(solvers, scales)]
+    return found[0] if len(found) == 1 else merged([group for group, _ in scales], found)
+
+
+def merged(groups, found):
+    """Solutions of all targets from those of groups of them, lists of their numbers."""
+    T = sum(map(len, groups))
+    columns = np.concatenate([s.columns // len(g) * T + np.array(g)[s.columns % len(g)]
+                              for g, s in zip(groups, found)])
+    order, back = np.argsort(columns, kind="stable"), np.argsort(np.concatenate(groups))
+    parts = {name: np.concatenate([getattr(s, name) for s in found], axis=1)[:, back]
+             for name in ("intercepts", "dual_gaps", "relative_gaps", "n_iters", "stopped")}
+    return replace(found[0], columns=columns[order],
+                   features=np.concatenate([s.features for s in found])[order],
+                   values=np.concatenate([s.values for s in found])[order],
+                   elements_streamed=sum(s.elements_streamed for s in found),
+                   gathered=max(s.gathered for s in found), **parts)

@@ -112,9 +112,8 @@ class Lockstep:
     def _solve(self, alphas):
         with single_threaded_blas:
             found = self.engine.solve(alphas, self.max_iter)
-        aims = self.tol * np.einsum("ti,ti->t", self.targets, self.targets) / self.n
-        return split_solutions(alphas, self.p, self.n, found, [d.means for d in self.designs], self.y_means, aims,
-                               self.engine)
+        return split_solutions(alphas, self.p, self.n, found, [d.means for d in self.designs], self.y_means,
+                               self.targets, self.engine)
 
     def member(self, t):
         """What there is to ask of training set t (-1: all rows) as of a PathSolver."""

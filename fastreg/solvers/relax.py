@@ -28,7 +28,7 @@ def least_squares_on_supports(solver, solutions):
     free = np.flatnonzero((np.asarray(penalty.factor) == 0) & (solver.design.norms > 0))
     union = np.union1d(solutions.features, free)
     gram, xy, means = solver.moments_of(union)
-    lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in (penalty.lower, penalty.upper))
+    lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in penalty.limits())
     problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
     ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
     features, values, intercepts = [], [], np.empty_like(solutions.intercepts)

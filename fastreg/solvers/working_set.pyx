@@ -20,10 +20,10 @@ f) **Lockstep.** Several problems (targets; or the folds of a cross-validation, 
 """
 from cython.parallel cimport prange
 
+from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy, memset
-from libc.time cimport time_t
 
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -55,18 +55,28 @@ cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave
 cdef Py_ssize_t GROWTH = 64      # columns that may enter in a round, or as many as the support holds
 
 
-cdef extern from "<time.h>" nogil:
-    ctypedef struct timespec "struct timespec":
-        time_t tv_sec
-        long tv_nsec
-    int TIME_UTC
-    int timespec_get(timespec *t, int base) noexcept
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    #define NOMINMAX
+    #define WIN32_LEAN_AND_MEAN
+    #include <windows.h>
+    static double fr_now(void) { return 1e-3 * (double)GetTickCount64(); }
+    #else
+    #include <time.h>
+    static double fr_now(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    }
+    #endif
+    """
+    double fr_now() noexcept nogil   # seconds on a clock that nobody sets
 
 
-cdef double now() noexcept nogil:
-    cdef timespec t
-    timespec_get(&t, TIME_UTC)
-    return t.tv_sec + 1e-9 * t.tv_nsec
+cdef enum Stopped:
+    BY_ROUNDS = 1
+    BY_ROUNDING = 2
 
 
 cdef int _descending(const void *a, const void *b) noexcept nogil:
@@ -327,7 +337,7 @@ cdef class Engine:
         cdef Moments *of = <Moments *> calloc(self.n_of + 1, sizeof(Moments))
         if of == NULL:
             raise MemoryError()
-        self.last_tick = now()
+        self.last_tick = fr_now()
         for design in self.designs if self.d in self.designs else [*self.designs, self.d]:
             of[n_of] = design.own()
             n_of += 1
@@ -347,7 +357,7 @@ cdef class Engine:
     def prepare_known(self, const double[:, ::1] gram, const double[:, ::1] xy, const double[::1] means,
                       const double[::1] norms):
         """Full Gram mode with X'X, Y'X, means and norms at hand: X is not read."""
-        self.last_tick = now()
+        self.last_tick = fr_now()
         with nogil:
             self._full_block()
             memcpy(self.blocks[0].of[0].G, &gram[0, 0], self.p * self.p * sizeof(double))
@@ -464,8 +474,14 @@ cdef class Engine:
         """X'r at the fit of the unpenalised columns alone."""
         cdef Py_ssize_t t, j
         cdef double[:, ::1] c = np.empty((self.n_targets, self.p))
+        cdef double top = 0
+        for t in range(self.n_targets):
+            for j in range(self.p):
+                if l1_factor(self.problems[t].terms, j) > 0 and not excluded(self.problems[t].terms, j):
+                    top = max(top, self.problems[t].terms.norm[j] * sqrt(self.problems[t].yy)
+                              / l1_factor(self.problems[t].terms, j))       # no correlation exceeds the norms
         with nogil:
-            self._solve(1e300, 1000)
+            self._solve(min(2 * top, DBL_MAX), 1000)
             for t in range(self.n_targets):
                 if self.full:
                     for j in range(self.p):
@@ -516,7 +532,8 @@ cdef class Engine:
             Solutions in CSC layout, column ``k * n_targets + t`` for alpha k and target t.
         gaps, rounds : ndarray of shape (n_alphas, n_targets)
             The first rounds include those on the way down from the largest useful alpha.
-        converged : ndarray of bool, same shape
+        stopped : ndarray of uint8, same shape
+            0: at its certificate; 1: by max_rounds; 2: by rounding, with a gap that does not deserve the name.
         """
         cdef Py_ssize_t k, t, taken = 0, L = alphas.shape[0], T = self.n_targets
         cdef double[:, ::1] gaps = np.empty((L, T))
@@ -524,7 +541,7 @@ cdef class Engine:
         cdef bint fresh
         cdef long long[:, ::1] rounds = np.empty((L, T), dtype=np.longlong)
         cdef long long[::1] indptr = np.zeros(L * T + 1, dtype=np.longlong)
-        cdef unsigned char[:, ::1] ok = np.empty((L, T), dtype=np.uint8)
+        cdef unsigned char[:, ::1] stopped = np.zeros((L, T), dtype=np.uint8)
         cdef Problem *P
         cdef long long[::1] before = np.zeros(T, dtype=np.longlong)
         self.out_n = 0
@@ -550,7 +567,10 @@ cdef class Engine:
                     indptr[k * T + t + 1] = self.out_n
                     errors[k, t] = P.error
                     gaps[k, t], rounds[k, t] = P.gap, P.rounds + (before[t] if k == 0 else 0)
-                    ok[k, t] = P.done and self._good(P)
+                    if not P.done:
+                        stopped[k, t] = BY_ROUNDS
+                    elif not self._good(P):
+                        stopped[k, t] = BY_ROUNDING
         self.errors = np.asarray(errors)
         indices, values = np.empty(self.out_n, dtype=np.int64), np.empty(self.out_n)
         cdef long long[::1] oi = indices
@@ -558,7 +578,7 @@ cdef class Engine:
         for k in range(self.out_n):
             oi[k], ov[k] = self.out_col[k], self.out_val[k]
         return (np.asarray(indptr), indices, values, np.asarray(gaps), np.asarray(rounds),
-                np.asarray(ok).astype(bool))
+                np.asarray(stopped))
 
     cdef int _descend(self, double alpha, Py_ssize_t max_rounds, long long[::1] rounds) except -1:
         """Before a cold start far down the path: a few values on the way, one round each (added to `rounds`).
@@ -596,7 +616,7 @@ cdef class Engine:
 
     cdef int _tick(self) except -1 nogil:
         """Now and then let Python see signals and the progress report."""
-        cdef double t = now()
+        cdef double t = fr_now()
         if t - self.last_tick > 0.05:
             self.last_tick = t
             with gil:
@@ -657,10 +677,10 @@ cdef class Engine:
         return 0
 
     def certify(self, double alpha, const double[:, ::1] coefs):
-        """Full Gram mode: gaps of given coefficients at alpha, computed from X, and whether they are good enough."""
+        """Full Gram mode: gaps of given coefficients at alpha, computed from X, and why `solve` would stop there."""
         cdef Py_ssize_t t
         cdef double[::1] gaps = np.empty(self.n_targets)
-        cdef unsigned char[::1] ok = np.empty(self.n_targets, dtype=np.uint8)
+        cdef unsigned char[::1] stopped = np.zeros(self.n_targets, dtype=np.uint8)
         self.alpha_now = alpha
         for t in range(self.n_targets):
             self.warm(t, coefs[t])
@@ -671,8 +691,9 @@ cdef class Engine:
             self._read_x(alpha)
         for t in range(self.n_targets):
             gaps[t] = self.problems[t].gap
-            ok[t] = self._good(&self.problems[t])
-        return gaps.base, ok.base.astype(bool)
+            if not self._good(&self.problems[t]):
+                stopped[t] = BY_ROUNDING
+        return gaps.base, stopped.base
 
     cdef bint _good(self, const Problem *P) noexcept nogil:
         """Whether the gap is as small as asked for, or as rounding lets a gap that deserves the name be."""

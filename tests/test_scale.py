@@ -1,0 +1,143 @@
+"""y of any size: 1e-200 and 1e160 are numbers like any others, and the answers scale with them, to the last bit."""
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV, enet_path, lasso_path, regularization_path
+
+X6 = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1], [4, 5], [5, 2]])
+Y6 = np.array([0.0, 1, 2, 4, 4, 6])
+EXPONENTS = [532, -664, 1000, -1000]  # about 1e160, 1e-200, 1e301, 1e-301
+FITS = {
+    "lasso": lambda X, y, c: Lasso(0.1 * c).fit(X, y),
+    "limits": lambda X, y, c: Lasso(0.05 * c, lower_limits=-0.05 * c, upper_limits=0.3 * c).fit(X, y),
+    "free": lambda X, y, c: Lasso(0.1 * c, penalty_factor=np.r_[0, 0, np.ones(6)], standardize=True).fit(X, y),
+    "weighted": lambda X, y, c: Lasso(0.1 * c).fit(X, y, np.linspace(0, 2, len(y))),
+    "warm": lambda X, y, c: Lasso(0.1 * c, warm_start=True).fit(X, y).set_params(alpha=0.05 * c).fit(X, y),
+    "gram": lambda X, y, c: Lasso(0.1 * c, precompute=True).fit(X, y),
+    "cv": lambda X, y, c: LassoCV(alphas=10, keep_paths=True).fit(X, y),
+    "1se": lambda X, y, c: LassoCV(alphas=10, selection_rule="1se").fit(X, y),
+    "relax": lambda X, y, c: LassoCV(alphas=10, relax=True).fit(X, y),
+    "stops": lambda X, y, c: LassoCV(alphas=30, n_alphas_no_change=3).fit(X, y),
+    "bic": lambda X, y, c: LassoCV(alphas=10, criterion="bic", keep_paths=True).fit(X, y),
+}
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 8))
+    return X, X[:, 0] - 0.5 * X[:, 1] + rng.standard_normal(60) + 3
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csc_array])
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("fit", FITS)
+def test_answers_scale(data, fit, exponent, convert):
+    X, y = convert(data[0]), data[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no gap is missed and nothing overflows on the way
+        found, plain = FITS[fit](X, np.ldexp(y, exponent), np.ldexp(1.0, exponent)), FITS[fit](X, y, 1.0)
+    assert plain.coef_.any()
+    assert found.n_iter_ == plain.n_iter_
+    grid = hasattr(plain, "alpha_")  # a geometric grid depends on its ends by rounding
+    np.testing.assert_allclose(np.ldexp(found.coef_, -exponent), plain.coef_, rtol=1e-11 if grid else 0)
+    np.testing.assert_allclose(np.ldexp(found.intercept_, -exponent), plain.intercept_, rtol=1e-11 if grid else 0)
+    if grid:
+        np.testing.assert_allclose(np.ldexp(found.alpha_, -exponent), plain.alpha_, rtol=1e-12)
+    else:
+        with np.errstate(over="ignore", under="ignore"):
+            assert found.dual_gap_ == np.ldexp(plain.dual_gap_, 2 * exponent)
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_paths_scale(data, exponent):
+    X, y = data
+    c = np.ldexp(1.0, exponent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, plain = (regularization_path(X, y * s, alphas=[0.5 * s, 0.1 * s]) for s in (c, 1.0))
+        found_cv, plain_cv = (LassoCV(alphas=[0.5 * s, 0.1 * s]).fit(X, y * s).cv_path_ for s in (c, 1.0))
+        two, one = (lasso_path(X, y * s, alphas=[0.5 * s, 0.1 * s], Xy=X.T @ (y * s))[1] for s in (c, 1.0))
+    np.testing.assert_array_equal(found.coefs.toarray() / c, plain.coefs.toarray())
+    np.testing.assert_array_equal(found.intercepts / c, plain.intercepts)
+    np.testing.assert_array_equal(two / c, one)
+    assert found_cv.best == plain_cv.best and found_cv.best_1se == plain_cv.best_1se
+    with np.errstate(over="ignore", under="ignore"):
+        for name in ("fold_scores", "mean", "standard_error"):
+            np.testing.assert_array_equal(getattr(found_cv, name), np.ldexp(getattr(plain_cv, name), 2 * exponent))
+
+
+@pytest.mark.parametrize("criterion", ["aic", "bic", "ebic"])
+@pytest.mark.parametrize("exponent", [200, -200])
+def test_a_criterion_is_in_the_units_of_the_user(data, criterion, exponent):
+    X, y = data
+    c = np.ldexp(1.0, exponent)
+    for noise in (None, 1.3):
+        found, plain = (LassoCV(alphas=np.array([0.5, 0.1]) * s, criterion=criterion,
+                                noise_variance=None if noise is None else noise * s * s).fit(X, y * s).criterion_
+                        for s in (c, 1.0))  # fmt: skip
+        np.testing.assert_allclose(found - plain, 2 * len(y) * np.log(c), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e-200, 1.0])
+def test_against_exact_arithmetic(size):
+    alpha, y = size / 10, Y6 * size
+    # both coefficients are free of zero, the second negative: Xc'Xc w = Xc'y - n alpha (1, -1)
+    x = [[Fraction(v) for v in row] for row in X6.tolist()]
+    mean, centre = [sum(column) / 6 for column in zip(*x)], sum(map(Fraction, y.tolist())) / 6
+    x = [[v - m for v, m in zip(row, mean)] for row in x]
+    a, b, d = (sum(row[i] * row[j] for row in x) for i, j in ((0, 0), (0, 1), (1, 1)))
+    p, q = (sum(row[j] * (Fraction(v) - centre) for row, v in zip(x, y.tolist())) - 6 * sign * Fraction(alpha)
+            for j, sign in ((0, 1), (1, -1)))  # fmt: skip
+    right = [float((d * p - b * q) / (a * d - b * b)), float((a * q - b * p) / (a * d - b * b))]
+    model = Lasso(alpha, tol=1e-12).fit(X6, y)
+    np.testing.assert_allclose(model.coef_, right, rtol=1e-13)
+
+
+def test_targets_of_different_sizes(data):
+    X, y = data
+    sizes = np.array([1e-170, 1e165, 1.0, 0.0, 1e-165])
+    Y = (y - y.mean())[:, None] * sizes
+    found = ElasticNet(0.0).fit(X, Y)
+    right = np.linalg.lstsq(X - X.mean(axis=0), y - y.mean(), rcond=None)[0]
+    np.testing.assert_allclose(found.coef_, np.outer(sizes, right), rtol=1e-12)
+    _, coefs, _ = enet_path(X, Y, l1_ratio=0.5, alphas=[0.0], coef_init=found.coef_)
+    no_intercept = np.linalg.lstsq(X, y - y.mean(), rcond=None)[0]
+    np.testing.assert_allclose(coefs[..., 0], np.outer(sizes, no_intercept), rtol=1e-12)
+    chosen = ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=5, tol=1e-8).fit(X, Y[:, :3])
+    for t in range(3):
+        alone = ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=5, tol=1e-8).fit(X, Y[:, t])
+        np.testing.assert_allclose(chosen.coef_[t], alone.coef_, rtol=1e-12)
+
+
+def near_duplicates(noise):
+    rng = np.random.default_rng(2)
+    Z = rng.normal(size=(80, 4))
+    copy = Z[:, 0].astype(np.float32) if noise is None else Z[:, 0] + noise * rng.normal(size=80)
+    return np.c_[Z, copy], 2 * Z[:, 0] + Z[:, 1] + Z[:, 2] + 0.3 * rng.normal(size=80)
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-7, None])
+@pytest.mark.parametrize("fit", [
+    lambda X, y: Lasso(1e-8).fit(X, y), lambda X, y: regularization_path(X, y, alphas=[1e-8, 1e-9]),
+    lambda X, y: lasso_path(X, y, alphas=[1e-8, 1e-9]), lambda X, y: LassoCV(alphas=[1e-8, 1e-9]).fit(X, y),
+    lambda X, y: LassoCV(alphas=[1e-8, 1e-9], criterion="bic").fit(X, y)])  # fmt: skip
+def test_a_warning_says_what_ended_the_fit(fit, noise):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(*near_duplicates(noise))
+    for warning in caught:
+        message = str(warning.message)
+        assert "ended by rounding" in message and "max_iter" not in message and "tol=0.0001" in message
+
+
+def test_max_iter_is_named_where_it_ended_the_fit():
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.standard_normal((60, 200)), axis=1)
+    with pytest.warns(UserWarning, match="1 of 1 solutions .* ended by max_iter=1 rounds.*increase max_iter"):
+        Lasso(1e-3, tol=1e-10, max_iter=1).fit(X, X[:, ::20].sum(axis=1) + rng.standard_normal(60))
