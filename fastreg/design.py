@@ -142,7 +142,8 @@ def _shallow(X, data, indices, indptr):
 
 def _native(array):
     """Contiguous, aligned and in native byte order: itself where it is so."""
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+    native = None if array.dtype.isnative else array.dtype.newbyteorder("=")
+    return np.require(array, native, ["C", "A"])
 
 
 def _parts(X):
