@@ -2,7 +2,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
@@ -74,12 +73,6 @@ def is_plain(X, y):
             and (y.ndim == 1 or y.shape[1] > 0) and bool(np.isfinite(np.add.reduce(y, axis=None))))
 
 
-def before_conversion(X):
-    """Sparse X that is to be converted must be valid, or scipy reads anywhere; CSR and CSC are checked as designs."""
-    if sp.issparse(X) and X.format not in FORMATS:
-        valid(X)
-
-
 def check_X_y(X, y):
     """X (dense, CSC or CSR, float32 or float64) and y (finite, 1-D or 2-D), converted only if they must be.
 
@@ -87,8 +80,7 @@ def check_X_y(X, y):
     """
     if is_plain(X, y):
         return readable(X), y
-    before_conversion(X)
-    X = readable(check_array(X, accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False))
+    X = readable(check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False))
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")

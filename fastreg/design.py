@@ -119,6 +119,14 @@ def canonical_sparse(X):
     return as_canonical(_shallow(X, data, indices, indptr), found == SORTED)
 
 
+def in_row_order(X):
+    """X for verbs that read it some rows at a time: CSC whose indices are not sorted is copied, to sort them."""
+    if not sp.issparse(X):
+        return X
+    X = canonical_sparse(X)
+    return X if X.format == "csr" or X.has_sorted_indices else as_canonical(X.sorted_indices())
+
+
 def as_canonical(X, ordered=True):
     """Mark an array of our own as canonical (duplicates that it holds are meant) and its indices as sorted or not."""
     X.has_canonical_format, X.has_sorted_indices = ordered, ordered
@@ -134,7 +142,8 @@ def _shallow(X, data, indices, indptr):
 
 def _native(array):
     """Contiguous, aligned and in native byte order: itself where it is so."""
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+    native = None if array.dtype.isnative else array.dtype.newbyteorder("=")
+    return np.require(array, native, ["C", "A"])
 
 
 def _parts(X):

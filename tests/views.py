@@ -235,7 +235,7 @@ def random_case(seed):
     if rng.random() < 0.4:
         numbers *= rng.random((n, p)) < 0.5
         X = random_sparse(rng, numbers.astype(dtype))
-        plain = np.array(X.astype(dtype).tocoo().toarray() if X.format not in ("csr", "csc") else _plain(X))
+        plain = np.array(X.astype(dtype).tocoo().toarray() if X.format not in ("csr", "csc") else uncompressed(X))
         plain = (sp.csr_array if X.format == "csr" else sp.csc_array)(plain)
     else:
         table = DENSE if rng.random() < 0.7 else SHARING
@@ -253,7 +253,7 @@ def random_case(seed):
     return make, options, (X, vector[0](y), None if weight is None else vector[1](weight)), (plain, y, weight), seen
 
 
-def _plain(X):
+def uncompressed(X):
     """CSR or CSC as an array, whatever its parts and flags."""
     major, minor = X.shape if X.format == "csr" else X.shape[::-1]
     out = np.zeros((major, minor), dtype=X.data.dtype.newbyteorder("="))

@@ -6,9 +6,18 @@ from libc.string cimport memset
 
 import numpy as np
 
+from fastreg.kernels.folds import part_sums
+from fastreg.kernels.gram import gram_of, kernel_of, products_of, reads_directly
+from fastreg.kernels.storage import DUPLICATES, FALLING, OUTSIDE, SORTED, UNSORTED, inspect
+
 from fastreg.kernels.design cimport Design, Moments, SparseRows, sparse_rows_free
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init
+
+# What takes arrays as it is.
+__all__ = ["DUPLICATES", "FALLING", "OUTSIDE", "SORTED", "UNSORTED", "apply", "gather", "gather_rows", "gram_of",
+           "inspect", "kernel_of", "load_as_rows", "load_rows", "load_sparse_rows", "moments", "normal", "part_sums",
+           "products_of", "reads_directly", "stream"]
 
 
 cdef const double *_address(const double[:, ::1] V) noexcept nogil:

@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastreg.checks import (
     FLOATS,
     FORMATS,
-    before_conversion,
     check_flag,
     check_number,
     check_penalty_options,
@@ -55,9 +54,8 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
             return readable(X), y
-        before_conversion(X)
-        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
-                             ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
+        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
+                             y_numeric=True, ensure_all_finite=False)      # the solver finds out as it reads X
         return readable(X), y
 
 

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fastreg.checks import (
     FLOATS,
     FORMATS,
-    before_conversion,
     check_flag,
     check_number,
     check_penalty_options,
@@ -228,9 +227,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         float or ndarray of shape (n_targets,)
         """
         check_is_fitted(self)
-        before_conversion(X)
-        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
-                             reset=False)
+        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
+                             y_numeric=True, reset=False)
         residual = self._residual(X, y, sample_weight)
         return residual if y.ndim == 2 else float(residual[0])
 
@@ -240,9 +238,8 @@ class RidgeLabelsMixin(ClassifierMixin):
 
     def _check_labels(self, X, y, sample_weight, class_weight):
         """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
-        before_conversion(X)
-        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=False,
-                             ensure_all_finite=False)
+        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
+                             y_numeric=False, ensure_all_finite=False)
         X = readable(X)
         self.label_binarizer_ = LabelBinarizer(pos_label=1, neg_label=-1)
         Y = self.label_binarizer_.fit_transform(y).astype(np.float64)

@@ -197,17 +197,19 @@ cdef void _dense_rows_tile(Design d, const real *X, const int *cols, Py_ssize_t 
 
 cdef void _dense_rows_moments(Design d, const real *X, const Moments *of, Py_ssize_t lo,
                               Py_ssize_t hi) noexcept nogil:
-    cdef Py_ssize_t i, j, n = d.n, ld = d.stride
+    cdef Py_ssize_t i, j, n = d.n, ld = d.stride, first = 0
     cdef double w
     if d.centred:
-        # sums about the first row, so that a large common level costs no digits
+        # sums about the first row that counts, so that a large common level costs no digits
+        while of.weight != NULL and first < n - 1 and of.weight[first] == 0:
+            first += 1
         for j in range(lo, hi):
-            of.norm[j] = X[j]
+            of.norm[j] = X[first * ld + j]
         for i in range(n):
             w = 1 if of.weight == NULL else of.weight[i]
             _row(hi - lo, X + i * ld + lo, of.norm + lo, w / d.weight_sum, of.mean + lo)
         for j in range(lo, hi):
-            of.mean[j] += X[j]
+            of.mean[j] += X[first * ld + j]
     memset(of.norm + lo, 0, (hi - lo) * sizeof(double))
     for i in range(n):
         w = 1 if of.weight == NULL else of.weight[i]

@@ -30,7 +30,7 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
     Parameters
     ----------
     d : Design
-        With its sample weights s. Sparse X: stored by rows, or by columns whose entries are sorted.
+        With its sample weights s. Sparse X: of what `in_row_order` gives.
     Y : ndarray of shape (n_targets, n)
         Less a level of its own for each target: one that X and y share costs digits.
     part : ndarray of int32, shape (n,)

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_design, effective_threads
+from fastreg.design import as_design, effective_threads, in_row_order
 from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import Moments, PathSolver, normalized_weight, prefers_gram
@@ -101,7 +101,7 @@ class KnownFolds:
             if not sp.issparse(X):
                 self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
             self.levels = np.average(Y, axis=0, weights=weight)
-        design = as_design(X, weight, fit_intercept, n_threads)
+        design = as_design(in_row_order(X), weight, fit_intercept, n_threads)
         with single_threaded_blas:
             self.sums = part_sums(design, np.ascontiguousarray((Y - self.levels).T), part, len(train), self.shift)
 

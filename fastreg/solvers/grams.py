@@ -2,7 +2,7 @@
 dense X without preparing it where its level allows that."""
 import numpy as np
 
-from fastreg.design import as_design
+from fastreg.design import as_design, in_row_order
 from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.gram import kernel_of, reads_directly
 from fastreg.kernels.krylov import column_moments, correlate
@@ -125,8 +125,7 @@ def raw_kernel(design, fit_intercept):
 
 def _sums(X, Y, weight, n_threads):
     """Sums of products over all rows, formed by a few parts of them."""
-    if X.format == "csc" and not X.has_sorted_indices:
-        X = X.sorted_indices()
+    X = in_row_order(X)
     part, n_parts = row_parts(X.shape[0], X.nnz * X.nnz / X.shape[0])
     sums = part_sums(as_design(X, weight, False, n_threads), Y, part, n_parts)
     return sums[0] if n_parts == 1 else sums.sum(axis=0)
