@@ -1,10 +1,11 @@
 """Do the tests see what they are to see? One-line mutants of kernels and solvers, each with the tests that kill it.
 
-    python tools/mutants.py [--only WORD] [--whole-suite] [--write]
+    python tools/mutants.py [--only WORD] [--jobs N] [--trust] [--whole-suite] [--write]
 
-Works on a copy of the tree: applies one mutant, rebuilds its module in place, runs its tests until the first failure.
-`--only`: those whose file, function or new text holds WORD. `--whole-suite`: what survives meets every test.
-`--write`: leaves the outcome in tools/mutants.md. The exit code is 1 where one survives.
+Works on copies of the tree: applies one mutant, rebuilds its module in place, runs its tests to the first failure.
+`--only`: those whose file, function or texts hold WORD. `--trust`: that the tests pass without a mutant, which is
+tried first otherwise. `--whole-suite`: what survives meets every test. `--write`: leaves the outcome in
+tools/mutants.md. The exit code is 1 where one survives.
 """
 
 import argparse
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 120  # a mutant that makes its tests hang is seen, too
-# Rebuild one module, quickly: -O1, and whatever headers say nothing else.
+# Rebuild one module, quickly, and nothing else that depends on it.
 BUILD = """
 import runpy, sys
 build = runpy.run_path("setup.py")
@@ -28,7 +31,7 @@ build = runpy.run_path("setup.py")
 extension.depends = []
 class Quick(build["BuildExt"]):
     def build_extension(self, extension):
-        extension.extra_compile_args = ["-O1" if a == "-O3" else a for a in extension.extra_compile_args]
+        extension.extra_compile_args = ["-O0" if a == "-O3" else a for a in extension.extra_compile_args]
         super().build_extension(extension)
 modules = build["cythonize"]([extension], build_dir="build/mutant", compiler_directives=build["DIRECTIVES"], force=True,
                              quiet=True)
@@ -223,6 +226,15 @@ class Copy:
         return outcome, seconds
 
 
+def on_a_copy(copies, verb, argument):
+    """Whichever copy is free."""
+    copy = copies.get()
+    try:
+        return verb(copy, argument)
+    finally:
+        copies.put(copy)
+
+
 def table(rows):
     """Markdown: what was changed where, by which tests it was killed."""
     lines = ["# Mutants and what kills them", "", "Written by `python tools/mutants.py --write`.", ""]
@@ -237,26 +249,37 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--only", default="", metavar="WORD")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N")
+    parser.add_argument("--trust", action="store_true")
     parser.add_argument("--whole-suite", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
-    with tempfile.TemporaryDirectory() as folder:
-        copy, rows = Copy(folder), []
-        for mutant in MUTANTS:
-            mutant.place(copy.root)
-        for tests in sorted({mutant.tests for mutant in chosen}):
-            outcome, seconds = copy.test(tests)
-            if outcome != "survived":
-                sys.exit(f"without any mutant: {tests}: {outcome}")
+    for mutant in MUTANTS:
+        mutant.place(ROOT)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        copies = SimpleQueue()
+        for k in range(options.jobs):
+            copies.put(Copy(Path(folder, str(k))))
+
+        def sound(tests):
+            outcome, seconds = on_a_copy(copies, Copy.test, tests)
             print(f"{seconds:5.1f} s  {tests}", flush=True)
-        for mutant in chosen:
-            outcome, seconds = copy.judge(mutant)
-            print(f"{seconds:5.1f} s  {outcome:16} {mutant.name}", flush=True)
+            return "" if outcome == "survived" else f"without any mutant: {tests}: {outcome}"
+
+        def outcome_of(mutant):
+            outcome, seconds = on_a_copy(copies, Copy.judge, mutant)
             if outcome == "survived" and options.whole_suite:
-                outcome = f"{copy.judge(replace(mutant, tests=''))[0]} by the whole suite alone"
-                print(f"         {outcome}", flush=True)
-            rows.append((mutant, outcome))
+                alone, seconds = on_a_copy(copies, Copy.judge, replace(mutant, tests=""))
+                outcome = f"survived, {alone} by the whole suite"
+            print(f"{seconds:5.1f} s  {outcome:16} {mutant.name}", flush=True)
+            return mutant, outcome
+
+        tests = [] if options.trust else sorted({mutant.tests for mutant in chosen})
+        unsound = "\n".join(filter(None, pool.map(sound, tests)))
+        if unsound:
+            sys.exit(unsound)
+        rows = list(pool.map(outcome_of, chosen))
     if options.write:
         (ROOT / "tools" / "mutants.md").write_text(table(rows))
     return any(not outcome.startswith("killed") for _, outcome in rows)
