@@ -135,8 +135,9 @@ MUTANTS = [
            "tests/test_quadratic.py -k path"),
     Mutant(QUADRATIC, "quad_polish", "q.d[i]) <= 1", "q.d[i]) < 0", "tests/test_quadratic.py -k polish"),
     # ---- the engine
-    Mutant(ENGINE, "solve", "max(self.tol, 1e-9) * P.yy", "1e300", "tests/test_nist.py -k filip"),
-    Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_nist.py -k filip"),
+    Mutant(ENGINE, "solve", "max(self.tol, 1e-9) * P.yy", "1e300",
+           "tests/test_certificate.py -k rounds"),
+    Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
     Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
     Mutant(ENGINE, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
     Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_linear.py -k alpha_max"),
