@@ -1,7 +1,8 @@
 """Build the Cython extensions: every fastreg/**/*.pyx becomes the extension of the same dotted name.
 
 Switches, read from the environment: FASTREG_DEBUG (bounds checks, -O0 -g), FASTREG_SANITIZE (address and
-undefined-behaviour sanitizers), FASTREG_NO_OPENMP.  After changing one, build with `--force`.
+undefined-behaviour sanitizers, -O1, a report ends the process), FASTREG_NO_OPENMP.  After changing one, build with
+`--force`.
 """
 import os
 import tempfile
@@ -47,7 +48,8 @@ class BuildExt(build_ext):
     def build_extensions(self):
         msvc = self.compiler.compiler_type == "msvc"
         compile_args = ["/O2"] if msvc else ["-O0", "-g"] if DEBUG else ["-O1"] if SANITIZE else ["-O3"]
-        both = ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"] if SANITIZE else []
+        sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+        both = ["-g", "-fno-omit-frame-pointer", *sanitizers] if SANITIZE else []
         openmp = "/openmp" if msvc else "-fopenmp"
         if not NO_OPENMP and has_openmp(self.compiler, openmp):
             both.append(openmp)

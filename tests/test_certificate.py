@@ -6,6 +6,8 @@ from fastreg.adapter.engine import gap
 from referee import BoxLasso
 from twins import close
 
+from fastreg.solvers.linear import Penalty, solve_path
+
 
 class Case:
     """A problem whose columns are all known, and what the gap is told of it."""
@@ -175,3 +177,20 @@ def test_noise_is_no_violation():
     case.t[0] = 4 + 1e-9
     assert case.gap(np.zeros(12)) > 0
     assert case.gap(np.zeros(12), noise=2e-9) == 0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("gram", [None, True])
+@pytest.mark.parametrize("degree", [6, 8, 10])
+def test_rounding_that_ends_the_rounds_is_no_convergence(degree, gram, order):
+    """Powers of x near 1, no penalty: what doubles do not see of them costs objective, and is told."""
+    x = np.linspace(0.9, 1.1, 60)
+    X = np.array(np.vander(x, degree + 1)[:, :-1], order=order)
+    y = np.sin(20 * x) + np.random.default_rng(0).standard_normal(60)
+    found = solve_path(X, y[:, None], np.zeros(1), Penalty(), tol=1e-10, gram=gram)
+    basis = np.polynomial.legendre.legvander(10 * (x - 1), degree)      # spans the same, well-conditioned
+    best = basis @ np.linalg.lstsq(basis, y, rcond=None)[0]
+    fit = X @ found.dense()[0] + found.intercepts[0, 0]
+    lacks = 0.5 * (np.sum((y - fit) ** 2) - np.sum((y - best) ** 2)) / np.sum((y - y.mean()) ** 2)
+    assert lacks > 1e-5 and not found.converged.any()
+    assert found.n_iters.max() < 50                         # it does not go on for ever

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from fastreg.adapter.engine import prepare
 from twins import STORED, close, design, some_data, view
 
-from fastreg.adapter.sums import gram_of, kernel_of, merge, part_sums, spread
+from fastreg.adapter.sums import column_moments, gram_of, kernel_of, merge, part_sums, spread
+from fastreg.design import as_design
 
 
 @pytest.mark.parametrize("storage", STORED)
@@ -64,6 +66,29 @@ def test_kernel_of_dense_rows(storage, weighted, rng):
     close(kernel_of(d), own @ own.T, 12)
     close(kernel_of(d, scale), (own * scale) @ own.T, 12)
     close(kernel_of(d, raw=True), X @ X.T, 13)
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("norm1", [False, True], ids=["few", "all"])
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_moments_of_columns(storage, weighted, norm1, level, rng):
+    """Means and norms of columns with and without zeros, at any level; X'v comes along."""
+    X, weight = some_data(200, 12)
+    X[:, 1] += level - 300
+    X[:150, 5] += level                                     # zeros and a high level: its norm is that of the level
+    weight = weight if weighted else None
+    s = np.ones(200) if weight is None else weight
+    own, v = view(X, weight), rng.standard_normal((1, 200))
+    v -= v.mean()
+    stored = STORED[storage](X)
+    d = as_design(stored, weight, True, 1)
+    if norm1:
+        prepare(d)
+    else:
+        close(column_moments(d, v)[0], v[0] @ X, 9)
+    np.testing.assert_allclose(d.norms, np.linalg.norm(own, axis=0), rtol=1e-9)
+    close(d.means, s @ X / 200, 14)
 
 
 def rare(rng, n=40, p=50):

@@ -111,6 +111,20 @@ def must_live(X, r, alpha):
     return set(np.flatnonzero(bound > alpha))
 
 
+def test_dense_columns_come_back_to_life(rng):
+    """No entry of the residual has grown, but it has many of them now."""
+    X = rng.standard_normal((400, 60)) * 10.0 ** rng.uniform(-2, 0, 60)
+    own = view(X)
+    small, large = np.zeros(400), np.where(np.arange(400) % 2, 1.0, -1.0)
+    small[[0, 1]] = -1, 1
+    out = outside(np.asfortranarray(X), [large])
+    out.put(0, small)
+    before = set(out.revive(1.0))
+    out.put(0, large)
+    grown = set(np.flatnonzero(np.linalg.norm(own, axis=0) * 20 > 1))
+    assert grown > before and grown <= set(out.revive(1.0))
+
+
 @pytest.mark.parametrize("how", ["larger", "of one row", "lower alpha", "awake"])
 def test_columns_come_back_to_life(how, rng):
     """Once alpha has fallen; or the residual has grown, as a whole or in one row; or a larger target wakes."""

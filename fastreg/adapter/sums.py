@@ -4,11 +4,21 @@ import numpy as np
 
 from fastreg.kernels.folds import part_sums
 from fastreg.kernels.gram import gram_of, kernel_of
-from fastreg.kernels.krylov import conjugate_gradients, lanczos
+from fastreg.kernels.krylov import column_moments, conjugate_gradients, lanczos
 from fastreg.kernels.loo import loo_sums
 from fastreg.kernels.merged import merge, spread
 
-__all__ = ["gram_of", "kernel_of", "lanczos", "leave_one_out", "merge", "part_sums", "solve_normal", "spread"]
+__all__ = [
+    "column_moments",
+    "gram_of",
+    "kernel_of",
+    "lanczos",
+    "leave_one_out",
+    "merge",
+    "part_sums",
+    "solve_normal",
+    "spread",
+]
 
 
 def solve_normal(d, B, D, *, start=None, tol=1e-10, max_iter=1000, **rest):

@@ -1,0 +1,290 @@
+"""Do the tests see what they are to see? One-line mutants of kernels and solvers, each with the tests that kill it.
+
+    python tools/mutants.py [--only WORD] [--jobs N] [--trust] [--whole-suite] [--write]
+
+Works on copies of the tree: applies one mutant, rebuilds its module in place, runs its tests to the first failure.
+`--only`: those whose file, function or texts hold WORD. `--trust`: that the tests pass without a mutant, which is
+tried first otherwise. `--whole-suite`: what survives meets every test. `--write`: leaves the outcome in
+tools/mutants.md. The exit code is 1 where one survives.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 120  # a mutant that makes its tests hang is seen, too
+# Rebuild one module, quickly, and nothing else that depends on it.
+BUILD = """
+import runpy, sys
+build = runpy.run_path("setup.py")
+(extension,) = [e for e in build["extensions"]() if e.sources == [sys.argv[1]]]
+extension.depends = []
+class Quick(build["BuildExt"]):
+    def build_extension(self, extension):
+        extension.extra_compile_args = ["-O0" if a == "-O3" else a for a in extension.extra_compile_args]
+        super().build_extension(extension)
+modules = build["cythonize"]([extension], build_dir="build/mutant", compiler_directives=build["DIRECTIVES"], force=True,
+                             quiet=True)
+build["setup"](script_args=["-q", "build_ext", "--inplace", "--force"], ext_modules=modules,
+               cmdclass={"build_ext": Quick})
+"""
+
+
+@dataclass
+class Mutant:
+    """In `function` of `file` (a glob below fastreg/), `old`, which is there once, becomes `new`."""
+
+    file: str
+    function: str | None
+    old: str
+    new: str
+    tests: str  # arguments of pytest
+
+    @property
+    def name(self):
+        return f"{self.file}: {self.function or 'module'}: {self.old} -> {self.new}"
+
+    def place(self, root):
+        """The file, its text and where in it the mutant goes; a ValueError where that is not one place."""
+        found = []
+        for path in sorted((root / "fastreg").glob(self.file)):
+            text = path.read_text()
+            for start, end in [(0, len(text))] if self.function is None else bodies(text, self.function):
+                found += [(path, text, start + m.start()) for m in re.finditer(re.escape(self.old), text[start:end])]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} places for {self.name}")
+        return found[0]
+
+
+def bodies(text, function):
+    """(start, end) of the definitions of a function: up to the next line that is indented no more."""
+    head = rf"^([ ]*)(?:c|cp)?(?:def|class) [^\n=]*?\b{function}\b[(:\[][\s\S]*?:(?:  #.*)?\n"
+    for m in re.finditer(head, text, re.MULTILINE):
+        after = re.compile(rf"^[ ]{{0,{len(m[1])}}}[^\s#)]", re.MULTILINE).search(text, m.end())
+        yield m.start(), after.start() if after else len(text)
+
+
+CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/screening.pyx"
+BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
+QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
+ENGINE, FREE, LINEAR = "solvers/working_set.pyx", "solvers/matrix_free.pyx", "solvers/linear.py"
+GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
+DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
+
+MUTANTS = [
+    # ---- the certificate
+    Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ free_", "tests/test_certificate.py -k unread"),
+    Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ P.loss", "tests/test_certificate.py -k free"),
+    Mutant(CERTIFICATE, "duality_gap", "return INFINITY", "continue", "tests/test_certificate.py -k yet"),
+    Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
+    Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
+    Mutant(CERTIFICATE, "_dual", "P.viol_g[k]", "0", "tests/test_certificate.py -k violators"),
+    # ---- screening and references
+    Mutant(SCREENING, "revive", "sqrt(P.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
+           "tests/test_screening.py -k come_back"),
+    Mutant(SCREENING, "revive", "P.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY", "1",
+           "tests/test_screening.py -k come_back"),
+    Mutant(SCREENING, "revive", "> horizon * l1_factor", "> 2 * horizon * l1_factor",
+           "tests/test_screening.py -k dead_only"),
+    Mutant(SCREENING, "screen", "fabs(P.est[a]) + P.err[a] <= l1", "fabs(P.est[a]) <= l1",
+           "tests/test_screening.py -k sharp"),
+    Mutant(SCREENING, "_allow", "P.loss += most + (", "P.loss += (", "tests/test_screening.py -k unread"),
+    Mutant(SCREENING, "_allow", "n = kept", "return n", "tests/test_screening.py -k unread"),
+    Mutant(SCREENING, "_extend_references", "P.refs.g[0][a] = self.q[t, self.live[a]]", "P.refs.g[0][a] = 0",
+           "tests/test_screening.py -k along"),
+    Mutant(SCREENING, "violators", "excess <= self.slack * l1", "excess <= 0.1 * l1",
+           "tests/test_screening.py -k along"),
+    Mutant(SCREENING, "predict", "P.predicted = True", "return 0", "tests/test_counts.py"),
+    Mutant(SCREENING, "read_candidates", "whole = cost > PARTIAL * each", "whole = cost > 0", "tests/test_counts.py"),
+    Mutant(REFERENCES, "references_fit", "for _ in range(2)", "for _ in range(1)",
+           "tests/test_references.py -k parallel"),
+    Mutant(REFERENCES, "references_fit", "if s > 1e-28", "if s > 1e-20", "tests/test_references.py -k rounding"),
+    Mutant(REFERENCES, "_solve_small_system", "1e-14 * A", "0 * A", "tests/test_references.py -k dependent"),
+    Mutant(REFERENCES, "references_keep", "f.first and b > 0", "f.first", "tests/test_references.py -k oldest"),
+    # ---- the working block
+    Mutant(BLOCK, "_level", "fit.w[j] * fit.of.mean[j]", "0", "tests/test_block.py -k pieces"),
+    Mutant(BLOCK, "_combine", " - _usual(b, f)", "", "tests/test_block.py -k folds"),
+    Mutant(BLOCK, "_slab_residual", "fit.r[i] if share == NULL else share[i] * fit.r[i]", "fit.r[i]",
+           "tests/test_block.py -k folds"),
+    Mutant(BLOCK, "_slab_error", "(level + test.shift)", "level", "tests/test_block.py -k folds"),
+    Mutant(BLOCK, "block_append", "-b.of[f].weight_sum", "b.of[f].weight_sum", "tests/test_block.py -k pieces"),
+    Mutant(BLOCK, "block_correlate", "least = min(least, pos[k])", "least = max(least, pos[k])",
+           "tests/test_block.py -k pieces"),
+    Mutant(ROWS, "rows_reserve", "<= row.room", "<= row.room + 1", "tests/test_block.py -k rows_grow"),
+    # ---- the factor and the small problem
+    Mutant(FACTOR, None, "PIVOT_TOL = 1e-11", "PIVOT_TOL = 1e-10", "tests/test_factor.py -k counts"),
+    Mutant(FACTOR, "_cholesky", "> floor_[j]", "> 0", "tests/test_factor.py -k counts"),
+    Mutant(FACTOR, "_copy_rows", "if not dependent[i]", "if True", "tests/test_factor.py -k left_out"),
+    Mutant(FACTOR, "factor_remove", "a, b = a / r, b / r", "a, b = a / r, -b / r", "tests/test_factor.py -k remove"),
+    Mutant(QUADRATIC, "_walk", "tmp * col[q.f.idx[a]]", "0", "tests/test_quadratic.py -k path"),
+    Mutant(QUADRATIC, "_slide", "-1 if slope > 0 else 1", "1 if slope > 0 else -1", "tests/test_quadratic.py -k slide"),
+    Mutant(QUADRATIC, "_direction", "rz / pap if stale else 1", "1", "tests/test_quadratic.py -k stale"),
+    Mutant(QUADRATIC, "quad_violates", "h > l1 + tol and q.hi[j] > 0", "h > l1 + tol",
+           "tests/test_quadratic.py -k limits"),
+    Mutant(QUADRATIC, "quad_set_l2", "memcpy(q.list_, q.f.idx, s * sizeof(int))", "return 0",
+           "tests/test_quadratic.py -k path"),
+    Mutant(QUADRATIC, "quad_polish", "q.d[i]) <= 1", "q.d[i]) < 0", "tests/test_quadratic.py -k polish"),
+    # ---- the engine
+    Mutant(ENGINE, "solve", "max(self.tol, 1e-9) * P.yy", "1e300",
+           "tests/test_certificate.py -k rounds"),
+    Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
+    Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
+    Mutant(ENGINE, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
+    Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_linear.py -k alpha_max"),
+    Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0", "tests/test_capacity.py -k beyond"),
+    Mutant(FREE, "free_correlate", "(1 if d.root == NULL else d.root[i])", "1", "tests/test_capacity.py -k beyond"),
+    # ---- moments, Gram matrices, sums
+    Mutant(GRAM, "_centre_gram", " - mi * mj", "", "tests/test_part_sums.py -k gram"),
+    Mutant(GRAM, "_high_level", "return True", "return False", "tests/test_part_sums.py -k gram"),
+    Mutant(GRAM, "add_rows", "(1 if scaled else root) * Y", "Y", "tests/test_part_sums.py -k part_sums"),
+    Mutant(FOLDS, "_outer_products", "1 if d.weight == NULL else d.weight[i0 + i]", "1",
+           "tests/test_part_sums.py -k part_sums"),
+    Mutant("kernels/merged.pyx", "merge", "kept += seen[j] == 2", "kept += seen[j] >= 1",
+           "tests/test_part_sums.py -k one_entry"),
+    Mutant("kernels/loo.pyx", "_rows", "S[i] = Z[i] * Z[i]", "S[i] = Z[i]", "tests/test_loo.py"),
+    Mutant(KRYLOV, "_product", "Q[a, j] += beside[j] * work[a, j]", "pass", "tests/test_krylov.py -k coordinates"),
+    Mutant(KRYLOV, "lanczos", "fr_axpy(p, -coupling, &last[0], &q[0])", "pass", "tests/test_krylov.py -k lanczos"),
+    Mutant(DENSE, "_dense_rows_moments", "of.mean[j] += X[j]", "pass", "tests/test_block.py -k pieces"),
+    Mutant(SPARSE, "_sparse_column_moments", " + absent * m * m", "", "tests/test_part_sums.py -k moments"),
+    Mutant(SPARSE, None, "FEW_DIGITS = 1e-3", "FEW_DIGITS = 0", "tests/test_part_sums.py -k moments"),
+    # ---- weights, intercepts, penalties
+    Mutant(LINEAR, "normalized_weight", "n / np.sum(sample_weight)", "1", "tests/test_linear.py -k 'storages and C'"),
+    Mutant(LINEAR, "centre_targets", "centred *= np.sqrt(weight)", "pass", "tests/test_linear.py -k 'storages and C'"),
+    Mutant(LINEAR, "advance", "self.y_mean - shift", "self.y_mean + shift", "tests/test_linear.py -k 'storages and C'"),
+    Mutant(LINEAR, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
+    Mutant(LINEAR, "arrays", "(self.lower, self.upper)", "(self.lower, np.inf)",
+           "tests/test_linear.py -k 'options and C'"),
+    Mutant("solvers/folds.py", "moments", " - weight * np.outer(means, means)", "",
+           "tests/test_crossval.py -k fold_is_the_fit"),
+    Mutant("solvers/ridge*.py", None, "F *= norms**2 / self.n", "F *= norms**2",
+           "tests/test_ridge.py -k standardize"),
+    Mutant("solvers/spectrum.py", "column_scale", "norms**2 / n if", "norms**2 if",
+           "tests/test_ridge_cv.py -k whole_range"),
+    Mutant("selection.py", "best_of", "-alphas[curve, at]", "alphas[curve, at]", "tests/test_selection.py -k ties"),
+]
+
+
+class Copy:
+    """The tree in a scratch folder, built."""
+
+    def __init__(self, folder):
+        self.root = Path(folder)
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        built = [str(path.relative_to(ROOT)) for path in (ROOT / "fastreg").rglob("*.so")]
+        for name in [*filter(None, names.split("\0")), *built]:
+            if (ROOT / name).is_file():
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.root / name)
+        if not built:
+            sys.exit("build the extensions in place first: python setup.py build_ext --inplace")
+
+    def judge(self, mutant):
+        """(what became of it, seconds of its tests)"""
+        path, text, at = mutant.place(self.root)
+        module = self._module(path)
+        old = {p: p.read_bytes() for p in (path, *module)}
+        try:
+            path.write_text(text[:at] + mutant.new + text[at + len(mutant.old):])
+            if module:
+                source = str(module[0].with_suffix("").with_suffix(".pyx").relative_to(self.root))
+                done = subprocess.run([sys.executable, "-c", BUILD, source], cwd=self.root, capture_output=True,
+                                      text=True, check=False)  # fmt: skip
+                if done.returncode:
+                    return f"does not build: {done.stderr[-300:]}", 0.0
+            return self.test(mutant.tests)
+        finally:
+            for p, content in old.items():
+                p.write_bytes(content)
+
+    def _module(self, path):
+        """The compiled file that a source belongs to, in a list: empty for Python."""
+        if path.suffix == ".py":
+            return []
+        including = [p for p in path.parent.glob("*.pyx") if f'include "{path.name}"' in p.read_text()]
+        return list(path.parent.glob(f"{(including[0] if path.suffix == '.pxi' else path).stem}.*.so"))
+
+    def test(self, arguments):
+        command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {arguments}"
+        start, env = time.perf_counter(), os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        limit = SECONDS if arguments else None
+        try:
+            code = subprocess.run(command, shell=True, cwd=self.root, capture_output=True, timeout=limit, env=env,
+                                  check=False).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "killed (no end)", float(SECONDS)
+        seconds = time.perf_counter() - start
+        outcome = {0: "survived", 1: "killed"}.get(code, f"pytest ended with {code}" if code > 0 else "killed (crash)")
+        return outcome, seconds
+
+
+def on_a_copy(copies, verb, argument):
+    """Whichever copy is free."""
+    copy = copies.get()
+    try:
+        return verb(copy, argument)
+    finally:
+        copies.put(copy)
+
+
+def table(rows):
+    """Markdown: what was changed where, by which tests it was killed."""
+    lines = ["# Mutants and what kills them", "", "Written by `python tools/mutants.py --write`.", ""]
+    lines += ["| file | function | change | tests | outcome |", "|---|---|---|---|---|"]
+    for mutant, outcome in rows:
+        cells = (mutant.file, mutant.function or "", f"`{mutant.old}` → `{mutant.new}`", f"`{mutant.tests}`", outcome)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    killed = sum(outcome.startswith("killed") for _, outcome in rows)
+    return "\n".join([*lines, "", f"{killed} of {len(rows)} killed."]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--only", default="", metavar="WORD")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N")
+    parser.add_argument("--trust", action="store_true")
+    parser.add_argument("--whole-suite", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
+    for mutant in MUTANTS:
+        mutant.place(ROOT)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        copies = SimpleQueue()
+        for k in range(options.jobs):
+            copies.put(Copy(Path(folder, str(k))))
+
+        def sound(tests):
+            outcome, seconds = on_a_copy(copies, Copy.test, tests)
+            print(f"{seconds:5.1f} s  {tests}", flush=True)
+            return "" if outcome == "survived" else f"without any mutant: {tests}: {outcome}"
+
+        def outcome_of(mutant):
+            outcome, seconds = on_a_copy(copies, Copy.judge, mutant)
+            if outcome == "survived" and options.whole_suite:
+                alone, seconds = on_a_copy(copies, Copy.judge, replace(mutant, tests=""))
+                outcome = f"survived, {alone} by the whole suite"
+            print(f"{seconds:5.1f} s  {outcome:16} {mutant.name}", flush=True)
+            return mutant, outcome
+
+        tests = [] if options.trust else sorted({mutant.tests for mutant in chosen})
+        unsound = "\n".join(filter(None, pool.map(sound, tests)))
+        if unsound:
+            sys.exit(unsound)
+        rows = list(pool.map(outcome_of, chosen))
+    if options.write:
+        (ROOT / "tools" / "mutants.md").write_text(table(rows))
+    return any(not outcome.startswith("killed") for _, outcome in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
