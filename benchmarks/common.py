@@ -35,6 +35,8 @@ SHAPES = {
     "square": lambda: correlated(60, 60, 0.5, 5) if TOY else correlated(1000, 1000, 0.5, 40),
     "tall": lambda: correlated(200, 20, 0.7, 5) if TOY else correlated(20_000, 200, 0.7, 40),
     "text": lambda: text_like(200, 400, 10, 10) if TOY else text_like(2000, 10_000, 50, 50),
+    # Few enough rows for an eigendecomposition of the samples' Gram matrix to be timed many times.
+    "headlines": lambda: text_like(100, 300, 10, 10) if TOY else text_like(500, 5000, 50, 30),
     "diabetes": lambda: load_diabetes(return_X_y=True),
 }
 EVERY_KIND = (

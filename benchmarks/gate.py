@@ -1,9 +1,10 @@
 """Is HEAD slower than BASE?  `python benchmarks/gate.py main HEAD` builds both commits and times the cases in pairs.
 
-Both are built from `git archive` with the same compiler and dependencies, each into a folder of its own.  One worker
-process for each then runs a case turn by turn (A B B A ...): what else the machine does slows both.  HEAD fails where
-it is slower by more than 15 % and by more than 1 ms, and is so again in fresh processes with more pairs.  The cases
-are those of the checkout this file lies in; the workers judge the answer of a case before they time it.
+Both are built from `git archive` with the same compiler and dependencies, each into a folder of its own.  Two worker
+processes, one for each, run a case turn by turn (A B B A ...): what else the machine does slows both; and every few
+pairs come from new processes, for where memory happens to lie favours one for as long as it lives.  HEAD fails where
+the 95 % interval of the median of the ratios lies above the limit, in one series of pairs and in another one after it.
+The cases are those of the checkout this file lies in; the workers judge the answer of a case before they time it.
 
 Exit code: 0 if nothing is slower; 1 if something is; 2 if a commit does not exist or build, or HEAD fails at a case.
 """
@@ -12,6 +13,7 @@ import argparse
 import importlib
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -26,11 +28,11 @@ from statistics import median
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOWER_BY = 0.15
-SLOWER_BY_SECONDS = 1e-3
-# Short calls are timed several at a time, until they take this long.
-SAMPLE_SECONDS = 0.02
-MORE_PAIRS = 3  # times as many when a case is measured again
+SLOWER_BY = 5.0
+PAIRS = 40
+PROCESSES = 4  # pairs of processes that share a series
+# Short calls are timed several at a time, until they take this long: the clock and a wake-up are no part of it then.
+SAMPLE_SECONDS = 0.05
 CASES = (
     "bench_linear.RegularizationPath wide F float64",
     "bench_linear.RegularizationPath square F float64",
@@ -44,9 +46,19 @@ CASES = (
     "bench_ridge.RidgeFit wide F float64",
     "bench_ridge.RidgeFit tall C float64",
     "bench_ridge.RidgeFit text csr float64",
+    "bench_ridge.RidgeRows wide F float64",
     "bench_ridge.RidgeRows tall F float64",
+    "bench_ridge.RidgeRows headlines csr float64",
+    "bench_ridge.RidgeFolds wide F float64",
+    "bench_ridge.RidgeFolds tall F float64",
+    "bench_ridge.RidgeFolds headlines csr float64",
+    "bench_ridge.RidgePath wide F float64",
+    "bench_ridge.RidgePath tall C float64",
+    "bench_ridge.RidgePath headlines csr float64",
     "bench_latency.TinyFit Lasso",
     "bench_latency.TinyFit LassoCV",
+    "bench_latency.TinyFit Ridge",
+    "bench_latency.TinyFit RidgeCV",
 )
 
 
@@ -67,14 +79,37 @@ class Comparison(NamedTuple):
         Best time of each, in seconds.
     ratio : float
         Median over the pairs of HEAD's time over BASE's.
-    extra : float
-        Median over the pairs of HEAD's time less BASE's, in seconds.
+    low, high : float
+        The interval that holds the median of all such ratios in 95 of 100 series.
     """
 
     base: float
     head: float
     ratio: float
-    extra: float
+    low: float
+    high: float
+
+
+def rank(n):
+    """Which values of a series, counted from its ends, bound its median with 95 % confidence.
+
+    Each of n values is below the true median with probability 1/2, so k - 1 of them or fewer are with
+    sum_{i < k} C(n, i) / 2^n, which is to be 2.5 % at most; whatever the values' distribution.
+
+    Parameters
+    ----------
+    n : int
+        Length of the series.
+
+    Returns
+    -------
+    int
+        The largest such k, from 1; 0 where even the extremes are too close, that is for n < 6.
+    """
+    k = below = 0
+    while 40 * (below := below + math.comb(n, k)) <= 2**n:
+        k += 1
+    return k
 
 
 def compare(pairs):
@@ -83,31 +118,35 @@ def compare(pairs):
     Parameters
     ----------
     pairs : list of (float, float)
-        Times taken one right after the other.
+        Times taken one right after the other, six or more.
 
     Returns
     -------
     Comparison
-        Best times and medians.
+        Best times, median and its interval.
     """
     base, head = zip(*pairs)
-    return Comparison(min(base), min(head), median(h / b for b, h in pairs), median(h - b for b, h in pairs))
+    ratios = sorted(h / b for b, h in pairs)
+    k = rank(len(pairs))
+    return Comparison(min(base), min(head), median(ratios), ratios[k - 1], ratios[-k])
 
 
-def is_slower(comparison):
-    """Whether HEAD is slower by more than 15 % and by more than 1 ms.
+def is_slower(comparison, limit):
+    """Whether the whole interval of the median is above the limit.
 
     Parameters
     ----------
     comparison : Comparison
         The times.
+    limit : float
+        Percent.
 
     Returns
     -------
     bool
-        True only if both hold.
+        True if HEAD is slower.
     """
-    return comparison.ratio > 1 + SLOWER_BY and comparison.extra > SLOWER_BY_SECONDS
+    return comparison.low > 1 + limit / 100
 
 
 def measure(base, head, case, pairs):
@@ -139,8 +178,8 @@ def measure(base, head, case, pairs):
     return times
 
 
-def judge(start, cases, pairs, report):
-    """Compare every case; one that seems slower is measured again, by fresh workers.
+def series(start, cases, pairs):
+    """Time cases in several pairs of processes.
 
     Parameters
     ----------
@@ -149,30 +188,57 @@ def judge(start, cases, pairs, report):
     cases : list of str
         Some of `CASES`.
     pairs : int
-        Number of pairs at first.
-    report : callable
-        Called as ``report(case, comparison)``, or with the CaseError of a case that BASE does not run.
+        Number of pairs for a case.
 
     Returns
     -------
-    list of Comparison
-        One for each case that BASE runs.
+    dict
+        For each case its Comparison, or the CaseError of one that BASE does not run.
     """
-    comparisons = []
-    with start() as (base, head):
-        for case in cases:
-            try:
-                base.seconds(case, 1)
-            except CaseError as error:  # a case of something new
-                report(case, error)
-                continue
-            comparison = compare(measure(base, head, case, pairs))
-            if is_slower(comparison):
-                with start() as again:
-                    comparison = compare(measure(*again, case, MORE_PAIRS * pairs))
-            comparisons.append(comparison)
-            report(case, comparison)
-    return comparisons
+    times, missing = {case: [] for case in cases}, {}
+    for k in range(PROCESSES):
+        share = pairs * (k + 1) // PROCESSES - pairs * k // PROCESSES
+        with start() as (base, head):
+            for case in [case for case in cases if case not in missing]:
+                try:
+                    base.seconds(case, 1)
+                except CaseError as error:  # a case of something new
+                    missing[case] = error
+                    continue
+                times[case] += measure(base, head, case, share)
+    return {case: missing.get(case) or compare(times[case]) for case in cases}
+
+
+def judge(start, cases, pairs, limit, report):
+    """Compare every case; those that seem slower are measured again, by fresh workers.
+
+    Parameters
+    ----------
+    start : callable
+        Returns a context manager that gives the two workers.
+    cases : list of str
+        Some of `CASES`.
+    pairs : int
+        Number of pairs for a case, in each series.
+    limit : float
+        Percent by which HEAD may be slower.
+    report : callable
+        Called as ``report(case, found, limit)`` with what `series` found, for both series.
+
+    Returns
+    -------
+    dict
+        The last Comparison of each case that BASE runs: a case is slower if that one says so.
+    """
+    first = series(start, cases, pairs)
+    for case, found in first.items():
+        report(case, found, limit)
+    compared = {case: found for case, found in first.items() if isinstance(found, Comparison)}
+    suspects = [case for case, found in compared.items() if is_slower(found, limit)]
+    again = series(start, suspects, pairs) if suspects else {}
+    for case, found in again.items():
+        report(f"again: {case}", found, limit)
+    return compared | again
 
 
 class Worker:
@@ -328,13 +394,14 @@ def workers(python, builds, threads):
             worker.close()
 
 
-def report(case, found):
+def report(case, found, limit):
     """One line of the table."""
     if isinstance(found, CaseError):
-        print(f"{case:60} BASE does not run it: {found}", flush=True)
+        print(f"{case:62} BASE does not run it: {found}", flush=True)
         return
-    mark = "  slower" if is_slower(found) else ""
-    print(f"{case:60} {1e3 * found.base:10.3f} {1e3 * found.head:10.3f} {found.ratio:7.3f}{mark}", flush=True)
+    mark = "  slower" if is_slower(found, limit) else ""
+    interval = f"{found.ratio:7.3f} {found.low:7.3f} {found.high:7.3f}"
+    print(f"{case:62} {1e3 * found.base:10.3f} {1e3 * found.head:10.3f} {interval}{mark}", flush=True)
 
 
 def run(options):
@@ -343,7 +410,7 @@ def run(options):
     Parameters
     ----------
     options : argparse.Namespace
-        base, head, cases, pairs, threads.
+        base, head, cases, pairs, threads, slower_by.
 
     Returns
     -------
@@ -358,14 +425,18 @@ def run(options):
         python = environment(folders[1] / "source", Path(scratch, "venv"))
         for commit, folder in zip(commits, folders):
             install(commit, folder / "source", python, folder / "build")
-        print(f"BASE {commits[0][:10]}, HEAD {commits[1][:10]}; threads: {options.threads}")
-        print(f"{'case':60} {'BASE ms':>10} {'HEAD ms':>10} {'ratio':>7}", flush=True)
+        print(f"BASE {commits[0][:10]}, HEAD {commits[1][:10]}; threads: {options.threads}; pairs: {options.pairs}")
+        print(f"{'case':62} {'BASE ms':>10} {'HEAD ms':>10} {'ratio':>7} {'95 %':>7} {'to':>7}", flush=True)
         builds = [folder / "build" for folder in folders]
-        comparisons = judge(lambda: workers(python, builds, options.threads), options.cases, options.pairs, report)
+
+        def start():
+            return workers(python, builds, options.threads)
+
+        comparisons = judge(start, options.cases, options.pairs, options.slower_by, report)
     if not comparisons:
         raise GateError("nothing compared: BASE runs none of the cases")
-    slower = sum(map(is_slower, comparisons))
-    print(f"{slower} of {len(comparisons)} slower by more than {SLOWER_BY:.0%} and {1e3 * SLOWER_BY_SECONDS:g} ms")
+    slower = sum(is_slower(found, options.slower_by) for found in comparisons.values())
+    print(f"{slower} of {len(comparisons)} slower by more than {options.slower_by:g} %")
     return 1 if slower else 0
 
 
@@ -386,7 +457,14 @@ def main(argv=None):
     parser.add_argument("base", nargs="?", default="main", metavar="BASE", help="commit to compare with (default main)")
     parser.add_argument("head", nargs="?", default="HEAD", metavar="HEAD", help="commit to judge (default HEAD)")
     parser.add_argument("--cases", default="", metavar="REGEX", help="only the cases whose name has a match")
-    parser.add_argument("--pairs", type=int, default=10, metavar="N", help="pairs of runs for a case (default 10)")
+    parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs for a case (default {PAIRS})")
+    parser.add_argument(
+        "--slower-by",
+        type=float,
+        default=SLOWER_BY,
+        metavar="PERCENT",
+        help=f"HEAD fails where its median is slower by more (default {SLOWER_BY:g})",
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of BLAS and OpenMP (default 1)")
     parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
     options = parser.parse_args(argv)
@@ -395,8 +473,10 @@ def main(argv=None):
         print("\n".join(options.cases))
         return 0
     try:
-        if not options.cases or min(options.pairs, options.threads) < 1:
-            raise GateError("nothing to do: --cases matches no case, or --pairs or --threads is below 1")
+        if not options.cases or options.threads < 1:
+            raise GateError("nothing to do: --cases matches no case, or --threads is below 1")
+        if rank(options.pairs) == 0:
+            raise GateError("--pairs: fewer than 6 have no 95 % interval of their median")
         return run(options)
     except GateError as error:
         print(f"gate.py: {error}", file=sys.stderr)

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastreg
@@ -28,37 +29,50 @@ class FakeWorker:
         return self.times.pop(0) if len(self.times) > 1 else self.times[0]
 
 
-def judged(*rounds, pairs=4):
-    """Comparisons of one case, and the calls made; each round is BASE's and HEAD's times in a new pair of workers."""
-    log, left = [], list(rounds)
+def judged(*rounds, pairs=40, limit=5):
+    """Comparisons of one case, and the calls made; each round is BASE's and HEAD's times in the workers of a series."""
+    log, left = [], [each for each in rounds for _ in range(gate.PROCESSES)]
 
     @contextmanager
     def start():
         base, head = left.pop(0)
         yield FakeWorker("base", log, *base), FakeWorker("head", log, *head)
 
-    return gate.judge(start, ["case"], pairs, lambda case, found: None), log, left
+    found = gate.judge(start, ["case"], pairs, limit, lambda case, found, limit: None)
+    return found["case"], log, len(left) // gate.PROCESSES
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 0), (5, 0), (6, 1), (8, 1), (9, 2), (20, 6), (40, 14), (100, 40)])
+def test_rank_is_that_of_the_tables(n, k):
+    assert gate.rank(n) == k
+
+
+def test_rank_covers_the_median():
+    """Of many series of a skewed distribution, 95 % or a little more have its median in their interval."""
+    rng = np.random.default_rng(0)
+    samples = np.sort(rng.lognormal(size=(20_000, 40)), axis=1)
+    k = gate.rank(40)
+    covered = np.mean((samples[:, k - 1] < 1) & (samples[:, -k] > 1))
+    assert 0.955 < covered < 0.967  # 1 - 2 P(Bin(40, 1/2) < 14) = 0.9615, and its standard error is 0.0014
 
 
 @pytest.mark.parametrize(
-    ("base", "head", "slower"),
-    [
-        (0.1, 0.1, False),
-        (0.1, 0.114, False),  # 14 %
-        (0.1, 0.116, True),
-        (1e-4, 1.16e-4, False),  # 16 % of a tenth of a millisecond
-        (5e-3, 5.9e-3, False),  # 18 %, 0.9 ms
-        (5e-3, 6.1e-3, True),
-        (1.0, 1.1, False),  # 100 ms, 10 %
-        (0.1, 0.05, False),
-    ],
+    ("above", "limit", "slower"),
+    [(27, 5, True), (26, 5, False), (40, 5, True), (0, 5, False), (40, 10, False), (27, 7.9, True)],
 )
-def test_slower_is_both_fifteen_percent_and_a_millisecond(base, head, slower):
-    assert gate.is_slower(gate.compare([(base, head)] * 3)) is slower
+def test_slower_is_an_interval_above_the_limit(above, limit, slower):
+    """27 of 40 ratios above the limit put the 14th smallest above it, whatever the others are."""
+    pairs = [(1.0, 1.08)] * above + [(1.0, 0.5)] * (40 - above)
+    assert gate.is_slower(gate.compare(pairs), limit) is slower
 
 
-def test_one_slow_pair_is_no_regression():
-    assert not gate.is_slower(gate.compare([(0.1, 0.1), (0.1, 0.9), (0.1, 0.1)]))
+def test_the_interval_is_of_the_median():
+    found = gate.compare([(2.0, 2.0 * k) for k in range(1, 41)])
+    assert (found.base, found.head, found.ratio, found.low, found.high) == (2, 2, 20.5, 14, 27)
+
+
+def test_a_few_slow_pairs_are_no_regression():
+    assert not gate.is_slower(gate.compare([(0.1, 0.1)] * 30 + [(0.1, 0.9)] * 10), 5)
 
 
 def test_pairs_alternate():
@@ -66,24 +80,36 @@ def test_pairs_alternate():
     assert [name for name, _ in log[-8:]] == ["base", "head", "head", "base"] * 2
 
 
+@pytest.mark.parametrize("pairs", [6, 40, 43])
+def test_a_series_has_its_pairs_in_several_processes(pairs):
+    _, log, left = judged(([0.1], [0.1]), pairs=pairs)
+    assert left == 0
+    # In each process a first call of both, and one of BASE that says whether it runs the case at all.
+    assert len(log) == 2 * pairs + 3 * gate.PROCESSES
+
+
 def test_short_calls_are_timed_together():
-    _, log, _ = judged(([1e-4], [2e-4]))
+    _, log, _ = judged(([1e-4], [1.01e-4]))
     assert log[-1][1] == round(gate.SAMPLE_SECONDS / 1e-4)
 
 
 def test_a_slow_case_is_slower_again_in_fresh_workers():
-    comparisons, _, left = judged(([0.1], [0.2]), ([0.1], [0.3]), pairs=2)
-    assert not left and comparisons[0].ratio == pytest.approx(3) and gate.is_slower(comparisons[0])
+    found, _, left = judged(([0.1], [0.12]), ([0.1], [0.13]))
+    assert left == 0 and found.ratio == pytest.approx(1.3) and gate.is_slower(found, 5)
 
 
 def test_a_slow_case_that_is_not_slower_again_passes():
-    comparisons, _, left = judged(([0.1], [0.2]), ([0.1], [0.1]))
-    assert not left and not gate.is_slower(comparisons[0])
+    found, _, left = judged(([0.1], [0.2]), ([0.1], [0.1]))
+    assert left == 0 and not gate.is_slower(found, 5)
 
 
 def test_an_equal_case_is_measured_once():
-    comparisons, _, left = judged(([0.1], [0.1]), ([0.1], [0.9]))
-    assert len(left) == 1 and not gate.is_slower(comparisons[0])
+    found, _, left = judged(([0.1], [0.1]), ([0.1], [0.9]))
+    assert left == 1 and not gate.is_slower(found, 5)
+
+
+def test_the_limit_is_the_callers():
+    assert judged(([0.1], [0.12]), ([0.1], [0.12]), limit=25)[2] == 1
 
 
 def test_a_case_that_base_does_not_run_is_left_out(capsys):
@@ -95,7 +121,7 @@ def test_a_case_that_base_does_not_run_is_left_out(capsys):
     def start():
         yield Old("base", []), FakeWorker("head", [], 0.1)
 
-    assert gate.judge(start, ["case"], 2, gate.report) == []
+    assert gate.judge(start, ["case"], 8, 5, gate.report) == {}
     assert "BASE does not run it: no such class" in capsys.readouterr().out
 
 
@@ -117,7 +143,8 @@ def test_a_worker_that_finds_another_fastreg_is_refused(tmp_path):
     [
         (["no-such-commit", "HEAD"], "no-such-commit: no such commit"),
         (["--cases", "no such case"], "--cases matches no case"),
-        (["--pairs", "0"], "--pairs"),
+        (["--pairs", "5"], "--pairs"),
+        (["--threads", "0"], "--threads"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments, message):

@@ -1,26 +1,33 @@
 """The command line: fit a path on bundled data or on a file, print it, and time scikit-learn on the same work."""
 
 import argparse
+import os
 import sys
 import warnings
 from contextlib import nullcontext
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 import fastreg
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
-from fastreg.cli.data import DataError, load_bundled, load_file
+from fastreg.cli.data import load_bundled, load_file
+from fastreg.cli.errors import DataError, shown
 from fastreg.cli.referee import Referee
 from fastreg.cli.report import Progress, comparison_lines, header_lines, path_lines
 
 __all__ = ["main"]
+
+# More bring nothing, and their answers would fill the memory.
+MOST_ALPHAS = 100_000
+MOST_THREADS = 1024
 
 
 class _Parser(argparse.ArgumentParser):
     """argparse with one clear line for an error, in place of the usage and a line."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 
 def main(argv=None):
@@ -34,16 +41,23 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit code: 0, 2 for a wrong file, column or option, 130 when interrupted.
+        The exit code: 0, 1 where the reader of the output has gone, 2 for a wrong file, column or option and for data
+        that cannot be fitted, 130 when interrupted.
     """
     options = _parser().parse_args(argv)
     try:
         _run(options)
     except DataError as error:
-        print(f"fastreg: error: {error}", file=sys.stderr)
+        _tell("error", error)
         return 2
+    except MemoryError as error:
+        _tell("error", f"not enough memory ({error or 'for this path'})")
+        return 2
+    except BrokenPipeError:  # `head` has seen enough; what is still in the buffer must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
-        print("fastreg: interrupted", file=sys.stderr)
+        _tell("interrupted")
         return 130
     return 0
 
@@ -52,24 +66,48 @@ def _run(options):
     if options.plot:
         _check_plot(options.plot)
     data = load_file(options.file, options.target) if options.file else load_bundled(options.target)
-    print("\n".join(header_lines(data, options.n_alphas, options.l1_ratio, options.tol)), flush=True)
+    for note in data.notes:
+        _tell("note", note)
+    _print(header_lines(data, options.n_alphas, options.l1_ratio, options.tol))
     with threadpool_limits(options.threads) if options.threads else nullcontext():
-        path, seconds = _fit(data, options)
-        verdicts = Referee(data.X, data.y, options.l1_ratio).judge_path(path.coefs, path.intercepts, path.alphas)
-    print("\n".join(path_lines(path, verdicts)), flush=True)
+        path, seconds, warned = _fit(data, options)
+        verdicts = _judged(data, path, options.l1_ratio)
+    if warned:
+        _tell("warning", warned)
+    _print(path_lines(path, verdicts))
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
     if options.compare:
         # Where float32 data or the rounding of extreme data keep fastreg above the target, its own gap is the mark.
         target = max(options.tol, worst)
         peer = run_scikit_learn(data, path.alphas, options.l1_ratio, target, options.threads, time_limit(seconds))
-    print("\n".join(comparison_lines(seconds, worst, options.tol, peer)), flush=True)
+    _print(comparison_lines(seconds, worst, options.tol, peer))
     if options.plot:
         _plot(path, options.plot)
 
 
+def _tell(kind, message=""):
+    """One line on standard error, whatever a file's names hold."""
+    print(" ".join(f"fastreg: {kind}{': ' * bool(message)}{message}".split()), file=sys.stderr)
+
+
+def _print(lines):
+    """Lines on standard output; what its encoding cannot say (a name of a file) is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def _judged(data, path, l1_ratio):
+    """The referee's verdicts; figures that are no numbers are an error, not a table."""
+    with np.errstate(all="ignore"):
+        verdicts = Referee(data.X, data.y, l1_ratio).judge_path(path.coefs, path.intercepts, path.alphas)
+    if not (np.isfinite(path.alphas).all() and np.isfinite([(verdict.gap, verdict.r2) for verdict in verdicts]).all()):
+        raise DataError(f"{data.name}: the figures of this fit overflow: bring X and the target to other units")
+    return verdicts
+
+
 def _fit(data, options):
-    """The path and its best time; what the engine warns of or refuses comes out as one line each."""
+    """The path, its best time, and in one line what the engine warned of; what it refuses is an error of the data."""
     progress = Progress(sys.stderr)
 
     def fit():
@@ -90,13 +128,11 @@ def _fit(data, options):
         try:
             path, seconds = best_time(fit)
         except (ValueError, TypeError) as error:
-            raise DataError(" ".join(str(error).split())) from error
+            raise DataError(f"{data.name}: {error}") from error
         finally:
             progress.close()
-    if caught:
-        more = f" (and {len(caught) - 1} more warnings)" if len(caught) > 1 else ""
-        print(f"fastreg: warning: {' '.join(str(caught[0].message).split())}{more}", file=sys.stderr)
-    return path, seconds
+    more = f" (and {len(caught) - 1} more warnings)" if len(caught) > 1 else ""
+    return path, seconds, f"{caught[0].message}{more}" if caught else ""
 
 
 def _check_plot(filename):
@@ -123,7 +159,7 @@ def _plot(path, filename):
         figure.savefig(filename, dpi=150)
     except OSError as error:
         raise DataError(f"cannot write {filename}: {error.strerror or error}") from error
-    print(f"coefficient path drawn in {filename}")
+    _print([f"coefficient path drawn in {filename}"])
 
 
 def _parser():
@@ -136,54 +172,61 @@ def _parser():
         "file",
         nargs="?",
         metavar="FILE",
-        help=".csv or .tsv with a header, svmlight (.svm, .svmlight, .libsvm, .txt), or .npz with X (or a scipy sparse "
+        help=".csv or .tsv, svmlight (.svm, .svmlight, .libsvm, .txt), or .npz with X (or a scipy sparse "
         "matrix) and y; without FILE, a bundled data set",
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column of a CSV (name or index), or array of a .npz")
-    parser.add_argument("--l1-ratio", type=_number(0, 1), default=1.0, metavar="R", help="1 is the lasso (default)")
-    parser.add_argument("--n-alphas", type=_count, default=100, metavar="N", help="penalty values (default 100)")
+    share = _number(0, 1)
+    parser.add_argument("--l1-ratio", type=share, default=1.0, metavar="R", help="1 is the lasso (default)")
+    alphas, threads = _count(MOST_ALPHAS), _count(MOST_THREADS)
+    parser.add_argument("--n-alphas", type=alphas, default=100, metavar="N", help="penalty values (default 100)")
     parser.add_argument(
         "--eps",
-        type=_number(0, 1, open_low=True),
+        type=share,
         default=1e-2,
         metavar="E",
         help="smallest over largest penalty value (default 0.01)",
     )
     parser.add_argument(
         "--tol",
-        type=_number(0, 1, open_low=True),
+        type=share,
         default=1e-6,
         metavar="T",
         help="duality gap to reach, relative to the objective at zero coefficients (default 1e-6)",
     )
-    parser.add_argument("--threads", type=_count, metavar="N", help="threads, for both solvers (default: all cores)")
+    parser.add_argument("--threads", type=threads, metavar="N", help="threads, for both solvers (default: all cores)")
     parser.add_argument("--plot", metavar="OUT.png", help="draw the coefficient path")
     parser.add_argument("--no-compare", dest="compare", action="store_false", help="leave scikit-learn out")
     parser.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")
     return parser
 
 
-def _number(low, high, open_low=False):
-    """A parser of numbers in [low, high], or (low, high]."""
+def _number(low, high):
+    """A parser of numbers in (low, high]."""
 
     def parse(text):
         value = _converted(float, text, "a number")
-        if not (low <= value <= high) or (open_low and value == low):
-            raise argparse.ArgumentTypeError(f"must lie in {'(' if open_low else '['}{low}, {high}], got {text}")
+        if not low < value <= high:
+            raise argparse.ArgumentTypeError(f"must lie in ({low}, {high}], got {shown(text)}")
         return value
 
     return parse
 
 
-def _count(text):
-    value = _converted(int, text, "a whole number")
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
+def _count(most):
+    """A parser of whole numbers from 1 to `most`."""
+
+    def parse(text):
+        value = _converted(int, text, "a whole number")
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"must lie between 1 and {most}, got {shown(text)}")
+        return value
+
+    return parse
 
 
 def _converted(kind, text, what):
     try:
         return kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {what}, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be {what}, got {shown(text)}") from None

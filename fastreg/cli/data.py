@@ -1,22 +1,21 @@
 """Read the bundled data set, or a CSV, svmlight or .npz file; whatever is wrong with it is said in one line."""
 
-import csv
 import warnings
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.datasets import load_diabetes, load_svmlight_file
+from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-DELIMITERS = ",;\t|"
-SHOWN_NAMES = 12
+from fastreg.cli.archive import read_npz
+from fastreg.cli.errors import DataError
+from fastreg.cli.svmlight import read_svmlight
+from fastreg.cli.tables import read_csv
 
-
-class DataError(Exception):
-    """Something about the input that the user can put right, said in one line."""
+# So many columns without an entry are left out of a sparse X: every vector of coefficients would carry them.
+EMPTY_COLUMNS = 1 << 20
 
 
 class Data(NamedTuple):
@@ -30,11 +29,14 @@ class Data(NamedTuple):
         float32 or float64.
     y : ndarray of shape (n_samples,)
         float64.
+    notes : tuple of str
+        What was guessed in reading it, to be told.
     """
 
     name: str
     X: object
     y: np.ndarray
+    notes: tuple = ()
 
 
 def load_bundled(target=None):
@@ -78,136 +80,57 @@ def load_file(filename, target=None):
     if reader is None:
         raise DataError(f"{filename}: unknown ending {path.suffix!r}; known are {', '.join(READERS)}")
     try:
-        X, y = reader(path, target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what numpy thinks of an archive's age, say
+            X, y, notes = reader(path, target)
+            return _checked(filename, X, y, notes)
     except DataError as error:
         raise DataError(f"{filename}: {error}") from error
+    except MemoryError as error:
+        raise DataError(f"{filename}: not enough memory ({error or 'to read it'})") from error
     except OSError as error:
         raise DataError(f"{filename}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{filename}: not a text file in UTF-8") from error
-    return _checked(filename, X, y)
 
 
-def _checked(filename, X, y):
-    """Shapes and types; values are the engine's to check."""
+def _checked(filename, X, y, notes):
+    """Shapes and types, and a target that varies."""
     if X.ndim != 2 or y.ndim != 1:
-        raise DataError(f"{filename}: X must have two dimensions and the target one, got {X.shape} and {y.shape}")
+        raise DataError(f"X must have two dimensions and the target one, got {X.shape} and {y.shape}")
     if X.shape[0] != y.shape[0]:
-        raise DataError(f"{filename}: X has {X.shape[0]} rows and the target has {y.shape[0]}")
-    if 0 in X.shape:
-        raise DataError(f"{filename}: no data ({X.shape[0]} rows, {X.shape[1]} features)")
+        raise DataError(f"X has {X.shape[0]} rows and the target has {y.shape[0]}")
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub":
-        raise DataError(f"{filename}: X and the target must be numbers, got {X.dtype} and {y.dtype}")
+        raise DataError(f"X and the target must be numbers, got {X.dtype} and {y.dtype}")
+    X, more = _occupied(X)
+    if 0 in X.shape:
+        raise DataError(f"no data ({X.shape[0]} rows, {X.shape[1]} features)")
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
     y = y.astype(np.float64)
-    # A constant target would make every relative figure 0/0; a NaN or infinity in it is for the engine to refuse.
+    # A constant target would make every relative figure 0/0.
     if np.ptp(y) == 0:
-        raise DataError(f"{filename}: the target is constant, there is nothing to fit")
-    return Data(filename, X, y)
+        raise DataError("the target is constant, there is nothing to fit")
+    return Data(filename, X, y, (*notes, *more))
 
 
-def _read_csv(path, target):
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = file.readline().strip("\r\n")
-    if not header.strip():
-        raise DataError("no data (the first line, which should name the columns, is empty)")
-    delimiter = max(DELIMITERS, key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-    column = _column(names, target)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an empty table is told below
-            table = np.loadtxt(path, delimiter=delimiter, skiprows=1, ndmin=2, quotechar='"', comments=None)
-    except ValueError as error:
-        raise DataError(_first_fault(path, delimiter, names) or str(error)) from error
-    if not table.size:
-        raise DataError("no data (a header and no rows)")
-    if table.shape[1] != len(names):
-        raise DataError(_first_fault(path, delimiter, names))
-    return np.delete(table, column, axis=1), table[:, column].copy()
-
-
-def _column(names, target):
-    """Index of the target column, given by name or, if no name matches, by number."""
-    shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
-    if target is None:
-        raise DataError(f"name the target with --target COLUMN; columns: {shown}")
-    if names.count(target) == 1:
-        return names.index(target)
-    if target in names:
-        raise DataError(f"{names.count(target)} columns are named {target!r}; give --target by number")
-    try:
-        number = int(target)
-    except ValueError:
-        raise DataError(f"no column {target!r}; columns: {shown}") from None
-    if not -len(names) <= number < len(names):
-        raise DataError(f"no column number {target}: there are {len(names)} columns, numbered from 0")
-    return number
-
-
-def _first_fault(path, delimiter, names):
-    """Say where a CSV stops being a table of numbers."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file, delimiter=delimiter)
-        next(rows)
-        for row in rows:
-            if row and len(row) != len(names):
-                return f"line {rows.line_num} has {len(row)} values, the header {len(names)} names"
-            for name, value in zip(names, row):
-                if not _is_number(value):
-                    what = f"{value[:40]!r}" if value.strip() else "an empty cell"
-                    return f"column {name!r} is not numeric: {what} in line {rows.line_num}"
-    return None
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_svmlight(path, target):
-    if target is not None:
-        raise DataError("svmlight files carry their target; leave --target out")
-    try:
-        return load_svmlight_file(str(path))
-    except ValueError as error:
-        raise DataError(f"not in svmlight format ({error})") from error
-
-
-def _read_npz(path, target):
-    try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise DataError("a single array, where X and y are needed")
-        with arrays:
-            return _npz_matrix(path, arrays), _npz_array(arrays, target or "y")
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"not a readable .npz file ({error})") from error
-
-
-def _npz_matrix(path, arrays):
-    """The dense array X, or the matrix `scipy.sparse.save_npz` wrote."""
-    if "format" in arrays and "data" in arrays:
-        return sparse.load_npz(path)
-    return _npz_array(arrays, "X")
-
-
-def _npz_array(arrays, name):
-    if name not in arrays:
-        raise DataError(f"no array {name!r}; arrays: {', '.join(arrays)}")
-    return arrays[name]
+def _occupied(X):
+    """X without its empty columns, and a word about it, if more than `EMPTY_COLUMNS` are empty."""
+    # There are no more columns with entries than entries.
+    if not sparse.issparse(X) or X.shape[1] - X.nnz <= EMPTY_COLUMNS:
+        return X, []
+    entries = X.tocoo()
+    used, columns = np.unique(entries.col, return_inverse=True)
+    told = f"of {X.shape[1]} columns {len(used)} hold entries: the others are left out"
+    return sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used))), [told]
 
 
 READERS = {
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
-    ".svm": _read_svmlight,
-    ".svmlight": _read_svmlight,
-    ".libsvm": _read_svmlight,
-    ".txt": _read_svmlight,
-    ".npz": _read_npz,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".svm": read_svmlight,
+    ".svmlight": read_svmlight,
+    ".libsvm": read_svmlight,
+    ".txt": read_svmlight,
+    ".npz": read_npz,
 }

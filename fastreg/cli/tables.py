@@ -1,0 +1,188 @@
+"""CSV: the delimiter, the header, the column that only counts rows, and every fault with its line and column.
+
+Lines are those of the file: numbered from 1, the header included.
+"""
+
+import csv
+import math
+import re
+from array import array
+from contextlib import suppress
+from itertools import islice
+
+import numpy as np
+
+from fastreg.cli.errors import DataError, shown
+
+DELIMITERS = ",;\t|"
+SHOWN_NAMES, SHOWN_LENGTH = 12, 40
+# What pandas writes, and what it makes of that when it reads the file and writes it again.
+NO_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
+
+
+def read_csv(path, target):
+    """Read a table of numbers.
+
+    A first line of numbers is data and the columns have their numbers for names, unless it counts 0, 1, 2, ... as
+    pandas does for a frame without names, or the target is given by one of its values.  A column without a name that
+    counts rows is left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in UTF-8.
+    target : str or None
+        Name or number of the target's column.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        The other columns.
+    y : ndarray of shape (n_samples,)
+        The target.
+    notes : list of str
+        What was guessed.
+    """
+    delimiter = _delimiter(path)
+    with _opened(path) as file:
+        rows = _rows(file, delimiter)
+        line, cells = next(rows, (1, []))
+        if not cells:
+            raise DataError("no data (the file has no lines)")
+        names, has_header, notes = _header(cells, target)
+        column = _column(names, target, has_header)
+        values, y = array("d"), array("d")
+        if not has_header:
+            _read_rows([(line, cells)], names, column, values, y)
+        _read_rows(rows, names, column, values, y)
+    if not y:
+        raise DataError("no data (a header and no rows)")
+    X = np.frombuffer(values).reshape(len(y), len(names) - 1) if values else np.empty((len(y), 0))
+    del names[column]
+    X, more = _without_index(X, names)
+    return X, np.frombuffer(y), notes + more
+
+
+def _opened(path):
+    return path.open(newline="", encoding="utf-8-sig")
+
+
+def _rows(file, delimiter):
+    """First line and cells of every row that is not blank."""
+    reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(f"line {line}: {error} (a quote without its partner?)") from error
+        if cells is None:
+            return
+        if len(cells) > 1 or any(map(str.strip, cells)):
+            yield line, cells
+
+
+def _delimiter(path):
+    """The delimiter by which the first two rows have as many cells, the most of them."""
+
+    def score(delimiter):
+        widths = []
+        # By another delimiter a line may be one giant cell, an error; by the right one, reading it says so again.
+        with _opened(path) as file, suppress(DataError):
+            widths.extend(len(cells) for _, cells in islice(_rows(file, delimiter), 2))
+        return len(widths) == 2 and 1 < widths[0] == widths[1], max(widths[:1], default=0)
+
+    return max(DELIMITERS, key=score)
+
+
+def _header(cells, target):
+    """Names of the columns, whether the first line gave them, and what to tell about it."""
+    names = [cell.strip() for cell in cells]
+    numbers = [str(j) for j in range(len(names))]
+    if not all(_is_number(name) or not name for name in names):
+        return names, True, []
+    if names == numbers or names == ["", *numbers[:-1]]:
+        return names, True, ["the first line counts 0, 1, 2, ...: it is taken as the names of the columns"]
+    if target in names and _position(target, len(names)) is None:
+        return names, True, []
+    return numbers, False, ["the first line holds only numbers: it is taken as data, the columns are numbered from 0"]
+
+
+def _position(text, width):
+    """The column of that number, counted from 0, or from the end if negative; None if there is none."""
+    return int(text) % width if re.fullmatch(r"-?\d{1,9}", text) and -width <= int(text) < width else None
+
+
+def _column(names, target, has_header):
+    """Position of the target column, given by name or, if no name matches, by number."""
+    columns = ", ".join(name[:SHOWN_LENGTH] for name in names[:SHOWN_NAMES]) + ", ..." * (len(names) > SHOWN_NAMES)
+    if not has_header:
+        columns += " (the first line holds only numbers)"
+    if target is None:
+        raise DataError(f"name the target with --target COLUMN; columns: {columns}")
+    if names.count(target) == 1:
+        return names.index(target)
+    if target in names:
+        raise DataError(f"{names.count(target)} columns are named {shown(target)}; give --target by number")
+    position = _position(target, len(names))
+    if position is None:
+        what = f"number {shown(target)[1:-1]} of {len(names)}, counted from 0" if _is_number(target) else shown(target)
+        raise DataError(f"no column {what}; columns: {columns}")
+    return position
+
+
+def _read_rows(rows, names, column, values, y):
+    """Append the rows to the features and to the target."""
+    width = len(names)
+    for line, cells in rows:
+        try:
+            numbers = list(map(float, cells))
+        except ValueError:
+            numbers = [math.nan]
+        # float() reads 1_000, and a sum that overflows is no fault: the cells are looked at one by one only here.
+        if len(numbers) != width or not math.isfinite(sum(numbers)) or "_" in "".join(cells):
+            _check_row(line, cells, names)
+        y.append(numbers.pop(column))
+        values.extend(numbers)
+
+
+def _check_row(line, cells, names):
+    """Raise for the first fault of a row, if there is one."""
+    hint = " (a quote without its partner?)" if any("\n" in cell or "\r" in cell for cell in cells) else ""
+    if len(cells) != len(names):
+        raise DataError(f"line {line} has {len(cells)} values, the first line {len(names)}{hint}")
+    for j, (name, cell) in enumerate(zip(names, cells)):
+        title = f"column {shown(name)}" if name else f"column {j}, which has no name,"
+        if not _is_number(cell):
+            what = shown(cell) if cell.strip() else "an empty cell"
+            raise DataError(f"{title} is not numeric: {what} in line {line}{hint}")
+        if not math.isfinite(float(cell)):
+            raise DataError(f"{title} is not finite: {shown(cell)} in line {line}")
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _without_index(X, names):
+    """X without the columns that have no name and count rows, and what to tell about those without a name."""
+    nameless = [j for j, name in enumerate(names) if NO_NAME.fullmatch(name)]
+    counting = [j for j in nameless if _counts(X[:, j])]
+    notes = []
+    for j in nameless:
+        title = f"a column named {names[j]!r}" if names[j] else "a column without a name"
+        done = "counts rows and is left out" if j in counting else "is kept as a feature: it does not count rows"
+        notes.append(f"{title} {done}")
+    return (np.delete(X, counting, axis=1) if counting else X), notes
+
+
+def _counts(column):
+    """Whether the values are whole numbers, each as far from the one before it."""
+    if len(column) < 2:
+        return False
+    first, step = column[0], column[1] - column[0]
+    return step != 0 and np.array_equal(np.rint([first, step]), [first, step]) and bool(np.all(np.diff(column) == step))
