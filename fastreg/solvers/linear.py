@@ -1,6 +1,7 @@
 """Squared loss: from arrays to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
+import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -144,12 +145,17 @@ def check_finite(X, norms):
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
 
 
+def _agrees(gram, norms):
+    """Whether the diagonal of a Gram matrix is that of columns of these norms."""
+    scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
+    return np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6)
+
+
 def _check_given(gram, xy, norms, correlations):
     """What the user says of X'X and X'y must agree with X: diagonals and products are compared."""
-    scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
-    if gram is not None and not np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6):
-        raise ValueError("precompute is not the Gram matrix of X (centred where an intercept is fitted, weighted where "
-                         "there are sample weights).")
+    if gram is not None and not _agrees(gram, norms):
+        raise ValueError("precompute: the Gram matrix did not pass validation, its diagonal is not that of X (centred "
+                         "where an intercept is fitted, weighted where there are sample weights).")
     if xy is not None and not np.allclose(xy.T, correlations, rtol=1e-3, atol=1e-5 * np.max(np.abs(correlations))):
         raise ValueError("Xy is not X'y (centred where an intercept is fitted, weighted where there are weights).")
 
@@ -227,8 +233,14 @@ class PathSolver:
                 scout = Engine(self.design, self.targets, False, tol, 2)
                 scout.prepare()
                 check_finite(X, self.design.norms)
-                _check_given(given, None, self.design.norms, None)
-                known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
+                raw = np.hypot(self.design.norms, np.sqrt(self.n) * self.design.means)
+                if fit_intercept and _agrees(given, raw) and not _agrees(given, self.design.norms):
+                    warnings.warn("Gram matrix was provided but X was centered to fit intercept: recomputing Gram "
+                                  "matrix.", UserWarning, stacklevel=4)
+                    gram = True
+                else:
+                    _check_given(given, None, self.design.norms, None)
+                    known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
                                  capacity(X, targets, 1 if targets == 1 else 1 + targets), report)
@@ -264,6 +276,19 @@ class PathSolver:
         return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
                          gaps / self.n, aims, rounds, converged, self.engine.columns_streamed, self.engine.gathered)
 
+    def rounded(self, solutions, dtype):
+        """The same with coefficients and intercepts rounded to dtype, and their gaps.
+
+        The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
+        residuals sum to zero at the best one.
+        """
+        coefs = solutions.dense().astype(dtype).astype(np.float64)
+        self.start(coefs)
+        at = self.advance(solutions.alphas, 0)
+        intercepts = at.intercepts.astype(dtype).astype(np.float64)
+        return replace(solutions, columns=at.columns, features=at.features, values=at.values, intercepts=intercepts,
+                       dual_gaps=at.dual_gaps + 0.5 * (intercepts - at.intercepts) ** 2)
+
     def moments_of(self, features):
         """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""
         features = np.ascontiguousarray(features, dtype=np.intc)
@@ -271,7 +296,7 @@ class PathSolver:
             return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
 
 
-def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, **options):
+def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, dtype=None, **options):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -284,6 +309,8 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
         Rounds of working set and certificate for each alpha.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
+    dtype : dtype or None
+        Of a single alpha: what the solution is rounded to once it has converged; None leaves it as it is.
 
     Returns
     -------
@@ -295,4 +322,5 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
         alphas = alpha_grid(solver.largest_alpha(), alphas, eps)
     if warm is not None:
         solver.start(warm)
-    return solver.advance(alphas, max_iter)
+    found = solver.advance(alphas, max_iter)
+    return found if dtype is None else solver.rounded(found, dtype)

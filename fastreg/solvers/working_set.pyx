@@ -117,6 +117,7 @@ cdef class Engine:
     cdef const double[:, ::1] Y
     cdef bint full
     cdef bint large                           # the working set has outgrown its capacity
+    cdef bint started                         # from given coefficients, which may be a solution already
     cdef double tol, slack
     cdef object report
     cdef double last_tick, alpha_now
@@ -474,7 +475,7 @@ cdef class Engine:
         return c
 
     def warm(self, Py_ssize_t target, const double[::1] coef):
-        """Start target from the given coefficients."""
+        """Start target from the given coefficients; a certificate is tried on them before any round."""
         cdef Py_ssize_t j, k
         cdef Problem *P = &self.problems[target]
         for j in range(self.p):
@@ -485,10 +486,9 @@ cdef class Engine:
             self._enlarge()
             for k in range(P.q.m):
                 P.q.w[k] = min(max(coef[P.wcol[k]], P.q.lo[k]), P.q.hi[k])
-            if not self.large:
-                quad_place(&P.q)
-            self._residual(P)
+            self._residual(P)      # the small problem is placed once alpha, and so its l2 terms, are known
             self._correlate(P)
+        self.started = True
 
     def wake(self, awake):
         """Solve from now on the targets where awake is true; the others stay as they are."""
@@ -615,7 +615,10 @@ cdef class Engine:
         else:
             for t in range(self.n_targets):
                 self._begin(&self.problems[t], alpha)
-        if not self.full:
+        if self.started:
+            self.started = False
+            pending = self._try_start(alpha, max_rounds)
+        if pending > 0 and not self.full:
             self._grow_working_set()
         while pending > 0:
             threads = self._threads()
@@ -641,9 +644,20 @@ cdef class Engine:
             self._tick()
         if not self.full and not self.large:
             for t in range(self.n_targets):
-                if not self.problems[t].asleep:
+                if self.problems[t].rounds > 0:
                     self._polish(&self.problems[t], alpha)
         return 0
+
+    cdef Py_ssize_t _try_start(self, double alpha, Py_ssize_t max_rounds) except -1 nogil:
+        """How many targets need rounds, those being done whose start is good enough as it is."""
+        cdef Py_ssize_t t, pending = 0
+        cdef Problem *P
+        self._certify(alpha)
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.done = P.done or P.settled or P.gap <= self.tol * P.yy
+            pending += not P.done and max_rounds > 0
+        return pending
 
     cdef int _threads(self) noexcept nogil:
         """How many problems to work on at the same time: one where rounds are short, as threads meet in each."""
