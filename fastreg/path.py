@@ -90,12 +90,6 @@ class RegularizationPath:
         tags.input_tags.sparse = True
         return tags
 
-    def named(self, owner):
-        """Take over the names of the features of `owner`, where it has them; the path itself."""
-        if hasattr(owner, "feature_names_in_"):
-            self.feature_names_in_ = owner.feature_names_in_
-        return self
-
     def __getstate__(self):
         # the training data stays behind
         return {**self.__dict__, "_solve": None}
@@ -189,6 +183,13 @@ class RegularizationPath:
         ax.invert_xaxis()
         count_axis(ax, self.alphas[positive], self.df[positive], "non-zero coefficients")
         return ax
+
+
+def name_features(path, owner):
+    """The path, told the names of the features that `owner` was fitted to, where these have names."""
+    if hasattr(owner, "feature_names_in_"):
+        path.feature_names_in_ = owner.feature_names_in_
+    return path
 
 
 def path_of(pieces, solve=None):
@@ -303,7 +304,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return path_of([found], solve).named(features)
+    return name_features(path_of([found], solve), features)
 
 
 def check_per_product(Xy, p, n_targets):

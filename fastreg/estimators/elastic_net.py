@@ -20,12 +20,13 @@ from fastreg.checks import (
     validate_X_y,
 )
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
+from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path
 
 
 def as_stored(X, *arrays):
-    """Arrays in float32 where X is stored so, as scikit-learn gives them; as they are otherwise."""
-    return [array.astype(np.float32) if X.dtype == np.float32 else array for array in arrays]
+    """Arrays in float32 where X is stored so, as scikit-learn gives them, unless a target of extreme scale makes them
+    too large or too small for it; as they are otherwise."""
+    return [array.astype(np.float32) for array in arrays] if X.dtype == np.float32 and single(*arrays) else arrays
 
 
 class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
@@ -207,13 +208,13 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
             X, Y, np.array([alpha]), penalty,
             weight=normalized_weight(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
             warm=check_start(self.coef_, Y.shape[1], p, "coef_") if warm else None,
-            dtype=np.float32 if X.dtype == np.float32 else None, **settings)
+            rounded=X.dtype == np.float32, **settings)
         warn_unless_converged(solutions, self.max_iter, stacklevel=2)
         coef, intercept = as_stored(X, solutions.dense(), solutions.intercepts[0])
-        single = Y.shape[1] == 1
-        self.coef_ = coef[0] if single else coef
-        self.dual_gap_ = float(solutions.dual_gaps[0, 0]) if single else solutions.dual_gaps[0]
-        self.n_iter_ = int(solutions.n_iters[0, 0]) if single else solutions.n_iters[0].tolist()
+        one = Y.shape[1] == 1
+        self.coef_ = coef[0] if one else coef
+        self.dual_gap_ = float(solutions.dual_gaps[0, 0]) if one else solutions.dual_gaps[0]
+        self.n_iter_ = int(solutions.n_iters[0, 0]) if one else solutions.n_iters[0].tolist()
         self.intercept_ = (intercept if y.ndim == 2 else intercept[0]) if self.fit_intercept else 0.0
         return self
 

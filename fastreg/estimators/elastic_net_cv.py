@@ -23,11 +23,11 @@ from fastreg.checks import (
 )
 from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
-from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin
-from fastreg.path import enet_path, lasso_path, warn_unless_converged
-from fastreg.selection import first_unconverged
+from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored
+from fastreg.path import enet_path, lasso_path, name_features, warn_unless_converged
+from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.folds import as_folds
-from fastreg.solvers.linear import Penalty
+from fastreg.solvers.linear import PathSolver, Penalty, normalized_weight, single
 
 # What a fit with other parameters may not set.
 OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
@@ -283,8 +283,24 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         unconverged = first_unconverged(*(choice.unconverged for choice in choices))
         if unconverged is not None:
             warn_unless_converged(unconverged, self.max_iter, stacklevel=2)
+        if X.dtype == np.float32:
+            self._round(X, Y, choices, settings)
         self._keep(choices, y)
         return self
+
+    def _round(self, X, Y, choices, settings):
+        """Fits of all rows in float32, as X is stored, with the gaps that they have then."""
+        fits = [(y, choice.curves, choice.fit) for y, choice in zip(Y.T, choices) if choice.fit is not None]
+        for y, curves, fit in fits:
+            if check_gammas(self.relax) is None and single(fit.coef, fit.intercept):    # a relaxed fit has no gap
+                c, a = curves.chosen
+                solver = PathSolver(
+                    X, y[:, None], settings["penalty"](curves.l1_ratios[c]), 1, gram=False, tol=settings["tol"],
+                    weight=normalized_weight(settings["weight"], len(y)), n_threads=settings["n_threads"],
+                    fit_intercept=settings["fit_intercept"])
+                found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
+                fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap
+            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
@@ -325,9 +341,9 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         if fit is not None:
             out |= {"coef_": fit.coef, "intercept_": fit.intercept, "dual_gap_": fit.dual_gap, "n_iter_": fit.n_iter}
         if choice.path is not None:
-            out |= {"path_": choice.path, "coef_path_": choice.path.coefs}
+            out |= {"path_": name_features(choice.path, self), "coef_path_": choice.path.coefs}
         if choice.fold_paths is not None:
-            out["fold_paths_"] = choice.fold_paths
+            out["fold_paths_"] = [[name_features(path, self) for path in paths] for paths in choice.fold_paths]
         return out
 
     def _progress(self, total):

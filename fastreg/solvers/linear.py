@@ -145,6 +145,12 @@ def check_finite(X, norms):
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
 
 
+def single(*arrays):
+    """Whether float32 holds arrays: their largest entries are zero or well inside its range."""
+    tops = [np.max(np.abs(array), initial=0.0) for array in arrays]
+    return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
+
+
 def _agrees(gram, norms):
     """Whether the diagonal of a Gram matrix is that of columns of these norms."""
     scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
@@ -276,18 +282,17 @@ class PathSolver:
         return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
                          gaps / self.n, aims, rounds, converged, self.engine.columns_streamed, self.engine.gathered)
 
-    def rounded(self, solutions, dtype):
-        """The same with coefficients and intercepts rounded to dtype, and their gaps.
+    def rounded(self, alpha, coefs):
+        """Coefficients of shape (n_targets, p) at one alpha rounded to float32, as Solutions with the gaps they have.
 
         The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
         residuals sum to zero at the best one.
         """
-        coefs = solutions.dense().astype(dtype).astype(np.float64)
-        self.start(coefs)
-        at = self.advance(solutions.alphas, 0)
-        intercepts = at.intercepts.astype(dtype).astype(np.float64)
-        return replace(solutions, columns=at.columns, features=at.features, values=at.values, intercepts=intercepts,
-                       dual_gaps=at.dual_gaps + 0.5 * (intercepts - at.intercepts) ** 2)
+        self.start(coefs.astype(np.float32))
+        found = self.advance(np.array([alpha]), 0)
+        intercepts = found.intercepts.astype(np.float32).astype(np.float64)
+        return replace(found, intercepts=intercepts,
+                       dual_gaps=found.dual_gaps + 0.5 * (intercepts - found.intercepts) ** 2)
 
     def moments_of(self, features):
         """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""
@@ -296,7 +301,7 @@ class PathSolver:
             return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
 
 
-def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, dtype=None, **options):
+def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, rounded=False, **options):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -309,8 +314,8 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
         Rounds of working set and certificate for each alpha.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
-    dtype : dtype or None
-        Of a single alpha: what the solution is rounded to once it has converged; None leaves it as it is.
+    rounded : bool
+        Whether solutions, of a single alpha, are rounded to float32 once they are found, and their gaps with them.
 
     Returns
     -------
@@ -323,4 +328,8 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     if warm is not None:
         solver.start(warm)
     found = solver.advance(alphas, max_iter)
-    return found if dtype is None else solver.rounded(found, dtype)
+    if rounded and single(found.dense(), found.intercepts):
+        at = solver.rounded(alphas[0], found.dense())
+        found = replace(found, columns=at.columns, features=at.features, values=at.values, intercepts=at.intercepts,
+                        dual_gaps=at.dual_gaps)
+    return found
