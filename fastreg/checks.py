@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from fastreg.inputs import as_floats, locating, refuse
 
 FORMATS = ("csc", "csr")
+LARGEST = float(np.finfo(np.float64).max)
 FLOATS = [np.float64, np.float32]
 
 
@@ -26,9 +27,10 @@ def check_number(value, name, low=None, high=None, kind=Real, low_open=False):
     allowed = (int, np.integer) if kind is Integral else (int, float, np.integer, np.floating)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, allowed):
         what = "an integer" if kind is Integral else "a number"
-        hint = ": convert it by float()" if isinstance(value, (Real, Decimal)) and kind is Real else ""
+        exact = isinstance(value, (Real, Decimal)) and not isinstance(value, bool) and kind is Real
+        hint = ": convert it by float()" if exact else ""
         raise TypeError(f"{name} must be {what}, got {value!r} of type {type(value).__name__}{hint}.")
-    if not np.isfinite(value) or (low is not None and (value < low or (low_open and value == low))) or (
+    if not abs(value) <= LARGEST or (low is not None and (value < low or (low_open and value == low))) or (
             high is not None and value > high):
         bounds = [] if low is None else [f"{'> ' if low_open else '>= '}{low}"]
         bounds += [] if high is None else [f"<= {high}"]

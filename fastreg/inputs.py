@@ -41,16 +41,20 @@ def _is_time(dtype):
 
 
 def _dtypes(value):
-    """(column, dtype) of a frame; (None, dtype) of anything else that has one."""
+    """(column, dtype) of a frame; (None, dtype) of anything else that has one, and of NumPy's scalars in objects."""
     if hasattr(value, "columns") and hasattr(value, "dtypes"):
         yield from zip(value.columns, value.dtypes)
-    elif hasattr(value, "dtype"):
-        yield None, value.dtype
-    elif isinstance(value, (list, tuple)):
+        return
+    if isinstance(value, (list, tuple)):
         try:
-            yield None, np.asarray(value).dtype
+            value = np.asarray(value)
         except ValueError:           # rows of several lengths: told in the conversion
             return
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        kinds = {type(one) for one in value.flat}
+        yield from ((None, np.dtype(kind)) for kind in kinds if issubclass(kind, np.generic))
+    elif hasattr(value, "dtype"):
+        yield None, value.dtype
 
 
 def as_floats(value, name):
@@ -60,6 +64,8 @@ def as_floats(value, name):
         return np.asarray(value)
     texts = [] if hasattr(value, "dtype") or not isinstance(value, (list, tuple)) else [
         i for i, one in enumerate(value) if isinstance(one, (str, bytes))]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "US":
+        raise TypeError(f"{name} must hold numbers, got texts ({value.dtype}).")
     if texts:
         raise TypeError(f"{name}[{texts[0]}] must be an instance of float, not {type(value[texts[0]]).__name__}: "
                         f"got {value[texts[0]]!r}.")

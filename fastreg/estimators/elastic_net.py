@@ -3,7 +3,7 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import (
@@ -27,6 +27,18 @@ def as_stored(X, *arrays):
     """Arrays in float32 where X is stored so, as scikit-learn gives them, unless a target of extreme scale makes them
     too large or too small for it; as they are otherwise."""
     return [array.astype(np.float32) for array in arrays] if X.dtype == np.float32 and single(*arrays) else arrays
+
+
+def score_by(owner, scorer, model, X, y, **params):
+    """A scorer's value of `model`, which stands for a fit of `owner`: errors name the owner and its scoring."""
+    try:
+        return scorer(model, X, y, **params)
+    except AttributeError as error:
+        if type(model).__name__ not in str(error):
+            raise
+        there = "predict and decision_function" if is_classifier(owner) else "predict"
+        raise ValueError(f"scoring={owner.scoring!r} asks for a method that {type(owner).__name__} does not have, "
+                         f"such as predict_proba: it has {there}.") from None
 
 
 class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):

@@ -23,7 +23,7 @@ from fastreg.checks import (
 )
 from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
-from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored
+from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored, score_by
 from fastreg.path import enet_path, lasso_path, name_features, warn_unless_converged
 from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.folds import as_folds
@@ -376,7 +376,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
         def score(coef, intercept, X, y, weight):
             model.coef_, model.intercept_ = coef, intercept
-            return scorer(model, X, y) if weight is None else scorer(model, X, y, sample_weight=weight)
+            return score_by(self, scorer, model, X, y, **({} if weight is None else {"sample_weight": weight}))
 
         return score
 
@@ -405,8 +405,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             raise ValueError(f"l1_ratio must be a number or a list of numbers, got {self.l1_ratio!r}.")
         ratios = [check_number(ratio, "l1_ratio", 0, 1) for ratio in ratios]
         if np.ndim(self.precompute) > 0:
-            raise ValueError(f"precompute must be True, False or 'auto', got {self.precompute!r}: a Gram matrix of all "
-                             "rows is none of the folds'.")
+            raise ValueError(f"precompute must be True, False or 'auto', got an array of shape "
+                             f"{np.shape(self.precompute)}: a Gram matrix of all rows is none of the folds'.")
         check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")

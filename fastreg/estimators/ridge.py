@@ -237,7 +237,10 @@ class RidgeLabelsMixin(ClassifierMixin):
         """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
         X, y = validate_X_y(self, X, y, labels=True, ensure_all_finite=False)
         self.label_binarizer_ = LabelBinarizer(pos_label=1, neg_label=-1)
-        Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
+        try:
+            Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
+        except TypeError as error:
+            raise TypeError(f"y holds labels that cannot be sorted, of several types or None: {error}.") from None
         if not self.label_binarizer_.y_type_.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
         weight = check_weight_values(sample_weight, X.shape[0])

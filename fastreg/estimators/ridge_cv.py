@@ -10,7 +10,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values
-from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored
+from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored, score_by
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
 from fastreg.solvers.folds import as_folds
@@ -107,21 +107,11 @@ class _RidgeCVBase(BaseEstimator):
         """Scores of leave-one-out predictions: shape (n_targets or 1, n_alphas)."""
         count = predictions.shape[2]
         if each:
-            return [[self._call(scorer, self._given(1), of_target[:, a], y[:, t], **score_params) for a in range(count)]
+            given = self._given(1)
+            return [[score_by(self, scorer, given, of_target[:, a], y[:, t], **score_params) for a in range(count)]
                     for t, of_target in enumerate(predictions)]
         given = self._given(len(predictions))
-        return [[self._call(scorer, given, predictions[..., a].T, y, **score_params) for a in range(count)]]
-
-    def _call(self, scorer, model, X, y, **params):
-        """A scorer's value; `model` stands for a fit, and its name would tell the user nothing."""
-        try:
-            return scorer(model, X, y, **params)
-        except AttributeError as error:
-            if type(model).__name__ not in str(error):
-                raise
-            there = "predict and decision_function" if is_classifier(self) else "predict"
-            raise ValueError(f"scoring={self.scoring!r} asks for a method that {type(self).__name__} does not have, "
-                             f"such as predict_proba: it has {there}.") from None
+        return [[score_by(self, scorer, given, predictions[..., a].T, y, **score_params) for a in range(count)]]
 
     def _choose_by_folds(self, X, y, Y, alphas, folds, weight, score_params, settings):
         score, metric = None, self._metric
@@ -136,7 +126,7 @@ class _RidgeCVBase(BaseEstimator):
             def score(coef, intercept, test):
                 model = self._fitted(coef, intercept, y)
                 here = {name: _rows_of(value, test, len(y)) for name, value in score_params.items()}
-                return self._call(scorer, model, X[test], y[test], **here)
+                return score_by(self, scorer, model, X[test], y[test], **here)
 
         path, fit = cross_validate_ridge(
             X, Y, folds, alphas, weight=weight, selection_rule=self.selection_rule, scorer=score,
