@@ -1,47 +1,94 @@
 """Checks of what users pass: clear errors that name the argument and say what was expected."""
+from decimal import Decimal
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastreg.design import readable, valid
+from fastreg.inputs import as_floats, locating, refuse
 
 FORMATS = ("csc", "csr")
+LARGEST = float(np.finfo(np.float64).max)
 FLOATS = [np.float64, np.float32]
 
 
+def as_scalar(value):
+    """What a zero-dimensional array holds; anything else as it is."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
 def check_number(value, name, low=None, high=None, kind=Real, low_open=False):
-    """Return value if it is a finite number of the given kind in [low, high], else raise TypeError or ValueError."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
+    """Return value as int or float if it is a finite number in [low, high], else raise TypeError or ValueError.
+
+    Numbers of Python and NumPy pass, zero-dimensional arrays of them too; kind is Real or Integral.
+    """
+    value = as_scalar(value)
+    allowed = (int, np.integer) if kind is Integral else (int, float, np.integer, np.floating)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, allowed):
         what = "an integer" if kind is Integral else "a number"
-        raise TypeError(f"{name} must be {what}, got {value!r} of type {type(value).__name__}.")
-    if not np.isfinite(value) or (low is not None and (value < low or (low_open and value == low))) or (
+        exact = isinstance(value, (Real, Decimal)) and not isinstance(value, bool) and kind is Real
+        hint = ": convert it by float()" if exact else ""
+        raise TypeError(f"{name} must be {what}, got {value!r} of type {type(value).__name__}{hint}.")
+    if not abs(value) <= LARGEST or (low is not None and (value < low or (low_open and value == low))) or (
             high is not None and value > high):
         bounds = [] if low is None else [f"{'> ' if low_open else '>= '}{low}"]
         bounds += [] if high is None else [f"<= {high}"]
         raise ValueError(f"{name} must be {' and '.join(['finite', *bounds])}, got {value!r}.")
-    return value
+    return int(value) if kind is Integral else float(value)
 
 
 def check_flag(value, name):
     """Return value as bool if it is one, else raise TypeError."""
+    value = as_scalar(value)
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}.")
     return bool(value)
 
 
+def check_choice(value, name, choices):
+    """Return value if it is one of the choices, texts or None, else raise ValueError."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
 def check_threads(n_threads):
     """None, or an integer of at least 1."""
-    return None if n_threads is None else int(check_number(n_threads, "n_threads", 1, kind=Integral))
+    return None if n_threads is None else check_number(n_threads, "n_threads", 1, kind=Integral)
+
+
+def check_verbose(verbose):
+    """Whether to show anything: a bool, or a number that is not negative."""
+    verbose = as_scalar(verbose)
+    return bool(verbose) if isinstance(verbose, (bool, np.bool_)) else check_number(verbose, "verbose", 0) > 0
+
+
+def check_ignored(*, copy_X=True, random_state=None, selection="cyclic"):
+    """What makes no difference must still be what it is said to be.
+
+    X is never modified, and solutions are exact: they depend neither on an order of updates nor on chance.
+    """
+    check_flag(copy_X, "copy_X")
+    check_choice(selection, "selection", ("cyclic", "random"))
+    if isinstance(random_state, (bool, np.bool_)):
+        raise TypeError(f"random_state must be None, an integer or a RandomState, got {random_state!r}.")
+    try:
+        check_random_state(random_state)
+    except ValueError:
+        raise ValueError("random_state must be None, an integer from 0 to 2**32 - 1 or a RandomState, got "
+                         f"{random_state!r}.") from None
 
 
 def check_precompute(precompute, p):
     """Whether to use the Gram matrix of all features: True, None (as is faster), or the matrix itself."""
-    if precompute is True or precompute is False or (isinstance(precompute, str) and precompute == "auto"):
-        return True if precompute is True else None
+    if isinstance(as_scalar(precompute), (bool, np.bool_)):
+        return True if precompute else None
+    if isinstance(precompute, str) and precompute == "auto":
+        return None
     if isinstance(precompute, (np.ndarray, list, tuple)):
-        gram = check_array(precompute, dtype=np.float64, order="C", input_name="precompute")
+        gram = check_array(as_floats(precompute, "precompute"), dtype=np.float64, order="C", input_name="precompute")
         if gram.shape != (p, p):
             raise ValueError(f"precompute must have shape ({p}, {p}) when it is a Gram matrix, got {gram.shape}.")
         if not np.allclose(gram, gram.T, rtol=1e-6, atol=1e-9 * np.max(np.abs(gram))):
@@ -50,17 +97,11 @@ def check_precompute(precompute, p):
     raise ValueError(f"precompute must be True, False, 'auto' or a Gram matrix, got {precompute!r}.")
 
 
-def check_selection(selection):
-    """'cyclic' or 'random': solutions are exact, so that they do not depend on an order of updates."""
-    if selection not in ("cyclic", "random"):
-        raise ValueError(f"selection must be 'cyclic' or 'random', got {selection!r}.")
-
-
 def check_start(coef, n_targets, p, name="coef_init"):
     """Starting coefficients as a float64 array of shape (n_targets, p), or None."""
     if coef is None:
         return None
-    array = check_array(np.atleast_2d(coef), dtype=np.float64, order="C", input_name=name)
+    array = check_array(np.atleast_2d(as_floats(coef, name)), dtype=np.float64, order="C", input_name=name)
     if array.shape != (n_targets, p):
         raise ValueError(f"{name} must have shape ({n_targets}, {p}), got {np.shape(coef)}.")
     return array
@@ -73,33 +114,64 @@ def is_plain(X, y):
             and (y.ndim == 1 or y.shape[1] > 0) and bool(np.isfinite(np.add.reduce(y, axis=None))))
 
 
-def check_X_y(X, y):
+def check_X_y(X, y, features=None):
     """X (dense, CSC or CSR, float32 or float64) and y (finite, 1-D or 2-D), converted only if they must be.
 
-    The values of X are left to the solver, which finds NaN and infinity as it reads them.
+    The values of X are left to the solver, which finds NaN and infinity as it reads them. `features`, an estimator,
+    is told the number and the names of X's.
     """
     if is_plain(X, y):
         return readable(X), y
-    X = readable(check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X", ensure_all_finite=False))
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    refuse(X, "X", sparse=True)
+    with locating(X, "X"):
+        if features is not None:
+            validate_data(features, X, skip_check_array=True)
+        X = readable(check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X",
+                                 ensure_all_finite=False))
+    y = check_array(as_floats(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")
     check_consistent_length(X, y)
     return X, y
 
 
+def validate_X(estimator, X):
+    """X for a fitted estimator: dense, CSC or CSR, float32 or float64, finite, with the features of the fit."""
+    refuse(X, "X", sparse=True)
+    with locating(X, "X"):
+        return validate_data(estimator, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+
+
+def validate_X_y(estimator, X, y, *, labels=False, **how):
+    """X and y for an estimator, of which validate_data keeps the features; y are numbers, or labels of any kind.
+
+    Parameters
+    ----------
+    **how
+        For scikit-learn's validate_data: reset, and ensure_all_finite, which is about X alone.
+    """
+    refuse(X, "X", sparse=True)
+    if labels:
+        refuse(y, "y", sparse=True, times=True)
+    elif y is not None:
+        y = as_floats(y, "y")
+    with locating(X, "X"):
+        X, y = validate_data(estimator, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
+                             y_numeric=not labels, **how)
+    return readable(X), y
+
+
 def check_weight(sample_weight, n):
     """Sample weights as a float64 array of shape (n,), or None; a number weighs all samples alike."""
-    if sample_weight is None or isinstance(sample_weight, Real):
-        if sample_weight is not None and not (np.isfinite(sample_weight) and sample_weight > 0):
-            raise ValueError(f"sample_weight must be positive and finite, got {sample_weight!r}.")
+    refuse(sample_weight, "sample_weight")
+    if np.ndim(sample_weight) == 0 and not isinstance(sample_weight, str):
+        if sample_weight is not None:
+            check_number(sample_weight, "sample_weight", 0, low_open=True)
         return None
-    try:
-        weight = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"sample_weight must be numeric: {error}") from None
+    weight = np.asarray(as_floats(sample_weight, "sample_weight"), dtype=np.float64)
     if weight.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), one for each sample, got {weight.shape}.")
+        raise ValueError(f"Sample weights must be 1D array or scalar: sample_weight must have shape ({n},), one for "
+                         f"each sample, got {weight.shape}.")
     if not np.all(np.isfinite(weight)):
         raise ValueError("sample_weight must be finite: it contains NaN or infinity.")
     if np.any(weight < 0):
@@ -119,15 +191,22 @@ def check_per_feature(value, name, p, default):
     """A number or an array of shape (p,), without NaN, as float64."""
     if value is None:
         return default
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}.") from None
+    array = np.asarray(_numbers(value, name, "a number or an array of numbers"), dtype=np.float64)
     if array.ndim > 1 or (array.ndim == 1 and array.shape != (p,)):
         raise ValueError(f"{name} must be a number or have shape ({p},), one for each feature, got {array.shape}.")
     if np.any(np.isnan(array)):
         raise ValueError(f"{name} must not contain NaN.")
     return array
+
+
+def _numbers(value, name, what):
+    """An array of numbers, or a TypeError that says what was expected."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be {what}, got {value!r}.")
+    try:
+        return as_floats(value, name)
+    except ValueError as error:
+        raise TypeError(f"{name} must be {what}, got {value!r}: {error}") from None
 
 
 def check_penalty_options(p, *, positive, penalty_factor, lower_limits, upper_limits):
@@ -146,32 +225,37 @@ def check_penalty_options(p, *, positive, penalty_factor, lower_limits, upper_li
     return {"factor": factor, "lower": lower, "upper": upper}
 
 
+def check_penalties(alphas, name="alphas", low_open=False):
+    """Values of alpha as a float64 array in the order given: one dimension, finite, not negative (or positive)."""
+    array = np.asarray(_numbers(alphas, name, "a number or an array of numbers"), dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a number or a one-dimensional array, got shape {array.shape}.")
+    for i in np.flatnonzero(~(array > 0 if low_open else array >= 0) | np.isinf(array))[:1]:
+        raise ValueError(f"{name}[{i}] == {alphas[i] if isinstance(alphas, (list, tuple)) else array[i]}, must be "
+                         f"{'>' if low_open else '>='} 0.0 and finite.")
+    return array
+
+
 def check_alphas(alphas, eps, l1_ratio):
     """A number of values (int), or the values as a decreasing float64 array."""
-    if isinstance(alphas, Integral) and not isinstance(alphas, bool):
+    alphas = as_scalar(alphas)
+    if isinstance(alphas, (int, np.integer)) and not isinstance(alphas, bool):
         check_number(eps, "eps", 0, 1, low_open=True)
+        count = check_number(alphas, "alphas", 1, kind=Integral)
         if l1_ratio == 0:
-            raise ValueError("alphas must be given as an array when l1_ratio = 0: there is no largest useful value.")
-        return int(check_number(alphas, "alphas", 1, kind=Integral))
-    try:
-        alphas = np.asarray(alphas, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"alphas must be an integer or an array of numbers, got {alphas!r}.") from None
-    if alphas.ndim != 1 or alphas.size == 0:
-        raise ValueError(f"alphas must be an integer or a one-dimensional array, got shape {alphas.shape}.")
-    if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
-        raise ValueError("alphas must be finite and not negative.")
-    return np.sort(alphas)[::-1].copy()
+            raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0. Please supply a grid by "
+                             "providing your estimator with the appropriate `alphas=` argument.")
+        return count
+    if np.ndim(alphas) == 0:
+        raise TypeError(f"alphas must be an integer or an array of numbers, got {alphas!r}.")
+    return np.sort(check_penalties(alphas))[::-1].copy()
 
 
 def check_gammas(relax):
     """Shares of the penalised fit in relaxed fits, an array of shape (n_gammas,), or None."""
-    if isinstance(relax, (bool, np.bool_)):
+    if isinstance(as_scalar(relax), (bool, np.bool_)):
         return np.array([0.0, 0.25, 0.5, 0.75, 1.0]) if relax else None
-    try:
-        gammas = np.asarray(relax, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"relax must be True, False or an array of numbers, got {relax!r}.") from None
+    gammas = np.asarray(_numbers(relax, "relax", "True, False or an array of numbers"), dtype=np.float64)
     if gammas.ndim != 1 or gammas.size == 0:
         raise ValueError(f"relax must be True, False or a one-dimensional array, got shape {gammas.shape}.")
     if not np.all((gammas >= 0) & (gammas <= 1)):
@@ -185,8 +269,7 @@ def check_criterion(criterion, noise_variance, **of_folds):
         if noise_variance is not None:
             raise ValueError("noise_variance is for a criterion: give criterion='aic', 'bic' or 'ebic' as well.")
         return
-    if not isinstance(criterion, str) or criterion not in ("aic", "bic", "ebic"):
-        raise ValueError(f"criterion must be None, 'aic', 'bic' or 'ebic', got {criterion!r}.")
+    check_choice(criterion, "criterion", (None, "aic", "bic", "ebic"))
     if noise_variance is not None:
         check_number(noise_variance, "noise_variance", 0, low_open=True)
     for name, value in of_folds.items():

@@ -5,25 +5,26 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
 from fastreg.checks import (
-    FLOATS,
-    FORMATS,
     check_alphas,
     check_flag,
+    check_ignored,
     check_number,
     check_penalty_options,
     check_per_feature,
     check_precompute,
-    check_selection,
     check_start,
     check_threads,
+    check_verbose,
     check_weight,
     check_X_y,
+    validate_X,
 )
-from fastreg.design import valid
+from fastreg.inputs import as_floats
 from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
 
 
@@ -74,6 +75,9 @@ class RegularizationPath:
     certified_from : ndarray of str, shape (n_alphas,)
         What the gap was computed from: 'X', or 'sums', the matrix X'X, which was held against X by a random
         combination of its columns as it was formed. The last solution's always comes from X.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had names for all its features: `predict` wants the same ones in the same order.
     """
 
     alphas: np.ndarray
@@ -84,6 +88,15 @@ class RegularizationPath:
     n_iters: np.ndarray
     certified_from: np.ndarray
     _solve: object = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self):
+        self.n_features_in_ = self.coefs.shape[0]
+
+    def __sklearn_tags__(self):
+        # what scikit-learn's validation asks of whoever knows features
+        tags = BaseEstimator().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __getstate__(self):
         # the training data stays behind
@@ -142,10 +155,13 @@ class RegularizationPath:
         Returns
         -------
         ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
+
+        Raises
+        ------
+        ValueError
+            If X has not the features that the path was fitted with, in the same order where they have names.
         """
-        X = check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X")
-        if X.shape[1] != self.coefs.shape[0]:
-            raise ValueError(f"X has {X.shape[1]} features, the path was fitted with {self.coefs.shape[0]}.")
+        X = validate_X(self, X)
         coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
         used = np.unique(coefs.indices)
         fit = X[:, used] @ coefs[used].toarray() + intercepts
@@ -175,6 +191,13 @@ class RegularizationPath:
         ax.invert_xaxis()
         count_axis(ax, self.alphas[positive], self.df[positive], "non-zero coefficients")
         return ax
+
+
+def name_features(path, owner):
+    """The path, told the names of the features that `owner` was fitted to, where these have names."""
+    if hasattr(owner, "feature_names_in_"):
+        path.feature_names_in_ = owner.feature_names_in_
+    return path
 
 
 def path_of(pieces, solve=None):
@@ -263,8 +286,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     >>> path.df.tolist()
     [0, 4, 7, 9, 10]
     """
-    check_number(l1_ratio, "l1_ratio", 0, 1)
-    X, y = check_X_y(X, y)
+    l1_ratio, eps = check_number(l1_ratio, "l1_ratio", 0, 1), check_number(eps, "eps", 0, 1, low_open=True)
+    features = BaseEstimator()
+    X, y = check_X_y(X, y, features)
     if y.ndim != 1:
         raise ValueError(f"y must have one dimension, got shape {y.shape}; fit targets one by one.")
     n, p = X.shape
@@ -279,7 +303,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         "fit_intercept": check_flag(fit_intercept, "fit_intercept"),
         "weight": normalized_weight(check_weight(sample_weight, n), n),
         "tol": check_number(tol, "tol", 0),
-        "max_iter": int(check_number(max_iter, "max_iter", 1, kind=Integral)),
+        "max_iter": check_number(max_iter, "max_iter", 1, kind=Integral),
         "n_threads": check_threads(n_threads),
     }
 
@@ -289,20 +313,70 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return path_of([found], solve)
+    return name_features(path_of([found], solve), features)
 
 
 def check_per_product(Xy, p, n_targets):
     """X'y as an array of shape (p, n_targets)."""
-    array = check_array(Xy, dtype=np.float64, ensure_2d=False, input_name="Xy")
+    array = check_array(as_floats(Xy, "Xy"), dtype=np.float64, ensure_2d=False, input_name="Xy")
     if array.shape not in ((p,), (p, n_targets)) or array.size != p * n_targets:
         raise ValueError(f"Xy must have shape ({p},) or ({p}, {n_targets}), got {array.shape}.")
     return array.reshape(p, n_targets)
 
 
-def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy=None, copy_X=True, coef_init=None,
-              verbose=False, return_n_iter=False, positive=False, check_input=True, tol=1e-4, max_iter=1000,
-              sample_weight=None, selection="cyclic", random_state=None, n_threads=None):
+def count_of_alphas(alphas, n_alphas):
+    """`alphas` of the path functions, with the deprecated ways to ask for a number of them."""
+    if isinstance(n_alphas, str) and n_alphas == "deprecated":
+        n_alphas = 100
+    else:
+        warnings.warn("'n_alphas' was deprecated in 1.9 and will be removed in 1.11, as in scikit-learn: 'alphas' "
+                      "takes the number too.", FutureWarning, stacklevel=3)
+        if isinstance(alphas, int) and alphas == 100:
+            return check_number(n_alphas, "n_alphas", 1, kind=Integral)
+    if alphas is None:
+        warnings.warn("'alphas=None' is deprecated and will be removed in 1.11, as in scikit-learn: say alphas=100.",
+                      FutureWarning, stacklevel=3)
+        return check_number(n_alphas, "n_alphas", 1, kind=Integral)
+    return alphas
+
+
+def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter,
+                     positive, check_input, tol=1e-4, max_iter=1000, sample_weight=None, selection="cyclic",
+                     random_state=None, n_threads=None, **unknown):
+    """What `enet_path` and `lasso_path`, the public function called `name`, share."""
+    if unknown:
+        raise ValueError(f"Unexpected parameters in params: {name}() has no argument {', '.join(unknown)}.")
+    l1_ratio = check_number(l1_ratio, "l1_ratio", 0, 1)
+    check_ignored(copy_X=copy_X, random_state=random_state, selection=selection)
+    check_flag(check_input, "check_input")
+    verbose, return_n_iter = check_verbose(verbose), check_flag(return_n_iter, "return_n_iter")
+    X, y = check_X_y(X, y)
+    n, p = X.shape
+    Y = y if y.ndim == 2 else y[:, None]
+    options = check_penalty_options(p, positive=positive, penalty_factor=None, lower_limits=None, upper_limits=None)
+    eps = check_number(eps, "eps", 0, 1, low_open=True)
+    alphas = check_alphas(alphas, eps, l1_ratio)
+    count = alphas if isinstance(alphas, int) else len(alphas)
+    max_iter = check_number(max_iter, "max_iter", 1, kind=Integral)
+    solutions = solve_path(
+        X, Y, alphas, Penalty(l1_ratio, **options), fit_intercept=False, eps=eps,
+        weight=normalized_weight(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
+        max_iter=max_iter, n_threads=check_threads(n_threads),
+        gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
+        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
+        report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
+    warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
+    coefs = solutions.dense().T
+    gaps, n_iters = solutions.dual_gaps[:, 0], solutions.n_iters[:, 0].tolist()
+    if y.ndim == 2:
+        coefs = coefs.reshape(p, len(solutions.alphas), -1).transpose(2, 0, 1)
+        gaps, n_iters = solutions.dual_gaps.T, solutions.n_iters.max(axis=1).tolist()
+    return (solutions.alphas, coefs, gaps, n_iters) if return_n_iter else (solutions.alphas, coefs, gaps)
+
+
+def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None,
+              copy_X=True, coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True,
+              **params):
     """Elastic-net path without intercept, with scikit-learn's arguments and return values.
 
     For every alpha, minimises over w::
@@ -313,10 +387,14 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
     ----------
     X : array-like or sparse of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        The columns of a 2-D y are separate problems, solved together (scikit-learn's function penalises them jointly).
     l1_ratio : float in [0, 1], default=0.5
     eps : float in (0, 1], default=1e-3
         Smallest alpha over largest.
+    n_alphas : int
+        Deprecated as in scikit-learn, for `alphas` as an int.
     alphas : int or array-like, default=100
+        Number of values, from the smallest that makes every coefficient zero; or the values. None is deprecated.
     precompute : bool, 'auto' or array-like of shape (n_features, n_features), default='auto'
         True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix.
     Xy : array-like of shape (n_features,) or (n_features, n_targets), or None
@@ -331,15 +409,10 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
     positive : bool, default=False
     check_input : bool, default=True
         Accepted for compatibility; the checks that remain cost next to nothing.
-    tol : float, default=1e-4
-        Duality gap, relative to ||y||^2, at which a solution is accepted.
-    max_iter : int, default=1000
-    sample_weight : array-like of shape (n_samples,), float or None
-    selection : {'cyclic', 'random'}, default='cyclic'
-        The solution is exact in any order of updates.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    n_threads : int or None
+    **params : dict
+        tol (float, default 1e-4): the duality gap, relative to ||y||^2, at which a solution is accepted; max_iter (int,
+        default 1000); sample_weight (array-like of shape (n_samples,), float or None); selection ('cyclic' or
+        'random') and random_state, on which nothing depends; n_threads (int or None).
 
     Returns
     -------
@@ -368,31 +441,13 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, alphas=100, precompute="auto", Xy
     >>> coefs.shape
     (10, 5)
     """
-    check_number(l1_ratio, "l1_ratio", 0, 1)
-    check_selection(selection)
-    X, y = check_X_y(X, y)
-    n, p = X.shape
-    Y = y if y.ndim == 2 else y[:, None]
-    options = check_penalty_options(p, positive=positive, penalty_factor=None, lower_limits=None, upper_limits=None)
-    alphas = check_alphas(alphas, eps, l1_ratio)
-    count = alphas if isinstance(alphas, int) else len(alphas)
-    solutions = solve_path(
-        X, Y, alphas, Penalty(l1_ratio, **options), fit_intercept=False, eps=eps,
-        weight=normalized_weight(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
-        max_iter=int(check_number(max_iter, "max_iter", 1, kind=Integral)), n_threads=check_threads(n_threads),
-        gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
-        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
-        report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
-    warn_unless_converged(solutions, tol, max_iter, stacklevel=2)
-    coefs = solutions.dense().T
-    gaps, n_iters = solutions.dual_gaps[:, 0], solutions.n_iters[:, 0].tolist()
-    if y.ndim == 2:
-        coefs = coefs.reshape(p, len(solutions.alphas), -1).transpose(2, 0, 1)
-        gaps, n_iters = solutions.dual_gaps.T, solutions.n_iters.max(axis=1).tolist()
-    return (solutions.alphas, coefs, gaps, n_iters) if return_n_iter else (solutions.alphas, coefs, gaps)
+    return _solve_enet_path("enet_path", X, y, l1_ratio=l1_ratio, eps=eps, alphas=count_of_alphas(alphas, n_alphas),
+                            precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
+                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, **params)
 
 
-def lasso_path(X, y, **params):
+def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None, copy_X=True,
+               coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True, **params):
     """Lasso path without intercept, with scikit-learn's arguments and return values.
 
     For every alpha, minimises over w: ``1 / (2 n) ||y - X w||^2 + alpha * ||w||_1``.
@@ -401,9 +456,31 @@ def lasso_path(X, y, **params):
     ----------
     X : array-like or sparse of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        The columns of a 2-D y are separate problems, solved together (scikit-learn's function penalises them jointly).
+    eps : float in (0, 1], default=1e-3
+        Smallest alpha over largest.
+    n_alphas : int
+        Deprecated as in scikit-learn, for `alphas` as an int.
+    alphas : int or array-like, default=100
+        Number of values, from the smallest that makes every coefficient zero; or the values. None is deprecated.
+    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default='auto'
+        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix.
+    Xy : array-like of shape (n_features,) or (n_features, n_targets), or None
+        X'y; it is computed anyway, and must agree.
+    copy_X : bool, default=True
+        X is neither copied nor modified, whatever the value.
+    coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Where to start.
+    verbose : bool or int, default=False
+        Print the alpha count as the path goes on.
+    return_n_iter : bool, default=False
+    positive : bool, default=False
+    check_input : bool, default=True
+        Accepted for compatibility; the checks that remain cost next to nothing.
     **params : dict
-        Those of `enet_path` but `l1_ratio`: eps, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter,
-        positive, tol, max_iter, sample_weight, n_threads, ...
+        tol (float, default 1e-4): the duality gap, relative to ||y||^2, at which a solution is accepted; max_iter (int,
+        default 1000); sample_weight (array-like of shape (n_samples,), float or None); selection ('cyclic' or
+        'random') and random_state, on which nothing depends; n_threads (int or None).
 
     Returns
     -------
@@ -432,5 +509,7 @@ def lasso_path(X, y, **params):
     [0, 4, 7, 9, 10]
     """
     if "l1_ratio" in params:
-        raise TypeError("lasso_path() has no argument l1_ratio: use enet_path.")
-    return enet_path(X, y, l1_ratio=1.0, **params)
+        raise ValueError("Unexpected parameters in params: lasso_path() has no argument l1_ratio: use enet_path.")
+    return _solve_enet_path("lasso_path", X, y, l1_ratio=1.0, eps=eps, alphas=count_of_alphas(alphas, n_alphas),
+                            precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
+                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, **params)

@@ -7,7 +7,15 @@ from functools import partial
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg.checks import check_flag, check_per_feature, check_threads, check_weight_values, check_X_y
+from fastreg.checks import (
+    as_scalar,
+    check_flag,
+    check_penalties,
+    check_per_feature,
+    check_threads,
+    check_weight_values,
+    check_X_y,
+)
 from fastreg.crossval import select
 from fastreg.path import count_axis
 from fastreg.selection import plot_curves
@@ -144,15 +152,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
 
 def check_alphas(alphas, positive=False):
     """Penalties as a float64 array of shape (n_alphas,), in the order given."""
-    try:
-        array = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise TypeError(f"alphas must be a number or an array of numbers, got {alphas!r}.") from None
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"alphas must be a number or a one-dimensional array, got shape {array.shape}.")
-    if not np.all(np.isfinite(array)) or np.any(array < 0) or (positive and np.any(array == 0)):
-        raise ValueError(f"alphas must be finite and {'positive' if positive else 'not negative'}, got {alphas!r}.")
-    return array
+    return check_penalties(alphas if np.ndim(alphas) else [as_scalar(alphas)], low_open=positive)
 
 
 def check_factor(penalty_factor, p):

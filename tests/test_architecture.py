@@ -27,6 +27,7 @@ LAYERS = {
     "datafits": 1,
     "penalties": 1,
     "solvers": 2,
+    "inputs": 3,
     "checks": 3,
     "path": 3,
     "ridge_path": 3,

@@ -267,7 +267,7 @@ def test_unfinished_paths_warn(data):
 def test_groups_by_metadata_routing(data):
     X, y, _ = data
     groups = np.arange(60) % 6
-    with pytest.raises(ValueError, match="metadata routing"):
+    with pytest.raises(ValueError, match="enable_metadata_routing=True"):
         LassoCV(cv=GroupKFold(3)).fit(X, y, groups=groups)
     with sklearn.config_context(enable_metadata_routing=True):
         routed = LassoCV(cv=GroupKFold(3), tol=TOL).fit(X, y, groups=groups)

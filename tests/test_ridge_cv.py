@@ -285,7 +285,9 @@ def test_storages_give_one_answer_and_stay_as_they_are(storage, cv):
         before = [part.copy() for part in parts(stored)]
         found = RidgeCV(ALPHAS, cv=cv).fit(stored, y, sample_weight=weight)
         assert found.alpha_ == expected.alpha_
-        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-8, atol=1e-10)
+        assert found.coef_.dtype == dtype
+        np.testing.assert_allclose(found.coef_, expected.coef_.astype(dtype), rtol=2 * np.finfo(dtype).eps + 1e-8,
+                                   atol=1e-10)
         for a, b in zip(before, parts(stored)):
             np.testing.assert_array_equal(a, b)
 

@@ -3,25 +3,43 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, is_classifier
+from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import (
-    FLOATS,
-    FORMATS,
     check_flag,
+    check_ignored,
     check_number,
     check_penalty_options,
     check_precompute,
-    check_selection,
     check_start,
     check_threads,
     check_weight,
     is_plain,
+    validate_X,
+    validate_X_y,
 )
-from fastreg.design import readable, valid
-from fastreg.path import warn_unless_converged
-from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
+from fastreg.design import readable
+from fastreg.path import enet_path, warn_unless_converged
+from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path
+
+
+def as_stored(X, *arrays):
+    """Arrays in float32 where X is stored so, as scikit-learn gives them, unless a target of extreme scale makes them
+    too large or too small for it; as they are otherwise."""
+    return [array.astype(np.float32) for array in arrays] if X.dtype == np.float32 and single(*arrays) else arrays
+
+
+def score_by(owner, scorer, model, X, y, **params):
+    """A scorer's value of `model`, which stands for a fit of `owner`: errors name the owner and its scoring."""
+    try:
+        return scorer(model, X, y, **params)
+    except AttributeError as error:
+        if type(model).__name__ not in str(error):
+            raise
+        there = "predict and decision_function" if is_classifier(owner) else "predict"
+        raise ValueError(f"scoring={owner.scoring!r} asks for a method that {type(owner).__name__} does not have, "
+                         f"such as predict_proba: it has {there}.") from None
 
 
 class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
@@ -39,7 +57,7 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_X(self, X)
         return X @ self.coef_.T + self.intercept_
 
     def __sklearn_tags__(self):
@@ -54,9 +72,7 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
             return readable(X), y
-        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
-                             y_numeric=True, ensure_all_finite=False)      # the solver finds out as it reads X
-        return readable(X), y
+        return validate_X_y(self, X, y, ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
 
 
 class ElasticNet(LinearRegressorMixin, BaseEstimator):
@@ -161,7 +177,9 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         self.standardize = standardize
         self.n_threads = n_threads
 
-    def fit(self, X, y, sample_weight=None):
+    path = staticmethod(enet_path)
+
+    def fit(self, X, y, sample_weight=None, check_input=True):
         """Fit the model.
 
         Parameters
@@ -173,6 +191,8 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
             The columns of a 2-D y are separate problems, solved together.
         sample_weight : array-like of shape (n_samples,), float or None
             Non-negative; only their ratios matter.
+        check_input : bool, default=True
+            Input is checked, whatever the value: it costs next to nothing.
 
         Returns
         -------
@@ -188,26 +208,27 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         ConvergenceWarning
             Where `max_iter` or rounding ended the fit before its gap was reached; the message says which.
         """
-        settings = self._check_parameters()
+        check_flag(check_input, "check_input")
+        alpha, l1_ratio, settings = self._check_parameters()
         X, y = self._check_data(X, y)
         n, p = X.shape
         Y = y if y.ndim == 2 else y[:, None]
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
-        start = check_start(self.coef_, Y.shape[1], p, "coef_") if self.warm_start and hasattr(self, "coef_") else None
+        warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
+        penalty = Penalty(l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options)
         solutions = solve_path(
-            X, Y, np.array([self.alpha], dtype=np.float64),
-            Penalty(self.l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options),
+            X, Y, np.array([alpha]), penalty,
             weight=normalized_weight(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
-            warm=start, **settings)
+            warm=check_start(self.coef_, Y.shape[1], p, "coef_") if warm else None,
+            rounded=X.dtype == np.float32, **settings)
         warn_unless_converged(solutions, self.tol, self.max_iter, stacklevel=2)
-        coef, self.intercept_ = solutions.dense(), solutions.intercepts[0]
-        single = Y.shape[1] == 1
-        self.coef_ = coef[0] if single else coef
-        self.dual_gap_ = float(solutions.dual_gaps[0, 0]) if single else solutions.dual_gaps[0]
-        self.n_iter_ = int(solutions.n_iters[0, 0]) if single else solutions.n_iters[0].tolist()
-        if y.ndim == 1 or not self.fit_intercept:
-            self.intercept_ = float(self.intercept_[0]) if self.fit_intercept else 0.0
+        coef, intercept = as_stored(X, solutions.dense(), solutions.intercepts[0])
+        one = Y.shape[1] == 1
+        self.coef_ = coef[0] if one else coef
+        self.dual_gap_ = float(solutions.dual_gaps[0, 0]) if one else solutions.dual_gaps[0]
+        self.n_iter_ = int(solutions.n_iters[0, 0]) if one else solutions.n_iters[0].tolist()
+        self.intercept_ = (intercept if y.ndim == 2 else intercept[0]) if self.fit_intercept else 0.0
         return self
 
     @property
@@ -216,15 +237,12 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         return sp.csr_array(np.atleast_2d(self.coef_))
 
     def _check_parameters(self):
-        check_number(self.alpha, "alpha", 0)
-        check_number(self.l1_ratio, "l1_ratio", 0, 1)
-        check_flag(self.copy_X, "copy_X")
-        check_flag(self.warm_start, "warm_start")
-        check_selection(self.selection)
-        return {
+        """alpha, l1_ratio and the settings of the solver."""
+        check_ignored(copy_X=self.copy_X, random_state=self.random_state, selection=self.selection)
+        return check_number(self.alpha, "alpha", 0), check_number(self.l1_ratio, "l1_ratio", 0, 1), {
             "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "tol": check_number(self.tol, "tol", 0),
-            "max_iter": int(check_number(self.max_iter, "max_iter", 1, kind=Integral)),
+            "max_iter": check_number(self.max_iter, "max_iter", 1, kind=Integral),
             "n_threads": check_threads(self.n_threads),
         }
 

@@ -1,6 +1,6 @@
 """LassoCV and ElasticNetCV."""
 import sys
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn import get_config
@@ -9,22 +9,25 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from fastreg.checks import (
     check_alphas,
+    check_choice,
     check_criterion,
     check_flag,
     check_gammas,
+    check_ignored,
     check_number,
     check_penalty_options,
-    check_selection,
+    check_precompute,
     check_threads,
+    check_verbose,
     check_weight,
 )
 from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
-from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin
-from fastreg.path import warn_unless_converged
-from fastreg.selection import first_unconverged
+from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored, score_by
+from fastreg.path import enet_path, lasso_path, name_features, warn_unless_converged
+from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.folds import as_folds
-from fastreg.solvers.linear import Penalty
+from fastreg.solvers.linear import PathSolver, Penalty, normalized_weight, single
 
 # What a fit with other parameters may not set.
 OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
@@ -223,6 +226,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         self.noise_variance = noise_variance
         self.relax = relax
 
+    path = staticmethod(enet_path)
+
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha and l1_ratio, and fit.
 
@@ -257,9 +262,10 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         options["standardize"] = check_flag(self.standardize, "standardize")
-        alphas = check_alphas(self.alphas, self.eps, min(ratios))
+        eps = check_number(self.eps, "eps", 0, 1, low_open=True)
+        alphas = check_alphas(self.alphas, eps, min(ratios))
         count = (alphas if isinstance(alphas, int) else len(alphas)) * len(ratios) * Y.shape[1]
-        settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": self.eps, "weight": check_weight(sample_weight, n),
+        settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": eps, "weight": check_weight(sample_weight, n),
                      "penalty": lambda ratio: Penalty(ratio, **options)}
         if self.criterion is None:
             folds = as_folds(_check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params)), n)
@@ -277,8 +283,24 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         unconverged = first_unconverged(*(choice.unconverged for choice in choices))
         if unconverged is not None:
             warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
+        if X.dtype == np.float32:
+            self._round(X, Y, choices, settings)
         self._keep(choices, y)
         return self
+
+    def _round(self, X, Y, choices, settings):
+        """Fits of all rows in float32, as X is stored, with the gaps that they have then."""
+        fits = [(y, choice.curves, choice.fit) for y, choice in zip(Y.T, choices) if choice.fit is not None]
+        for y, curves, fit in fits:
+            if check_gammas(self.relax) is None and single(fit.coef, fit.intercept):    # a relaxed fit has no gap
+                c, a = curves.chosen
+                solver = PathSolver(
+                    X, y[:, None], settings["penalty"](curves.l1_ratios[c]), 1, gram=False, tol=settings["tol"],
+                    weight=normalized_weight(settings["weight"], len(y)), n_threads=settings["n_threads"],
+                    fit_intercept=settings["fit_intercept"])
+                found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
+                fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap
+            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
@@ -304,7 +326,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         each = 1 if gammas is None else len(gammas)       # curves of an l1_ratio
         one = len(curves.alphas) == each
         out = {"alpha_": float(curves.alphas[c, a]),
-               "alphas_": curves.alphas[0] if one or not isinstance(self.alphas, Integral) else curves.alphas[::each]}
+               "alphas_": curves.alphas[0] if one or np.ndim(self.alphas) > 0 else curves.alphas[::each]}
         if "l1_ratio" in self.get_params():
             out["l1_ratio_"] = float(curves.l1_ratios[c])
         if by_folds:
@@ -319,9 +341,9 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         if fit is not None:
             out |= {"coef_": fit.coef, "intercept_": fit.intercept, "dual_gap_": fit.dual_gap, "n_iter_": fit.n_iter}
         if choice.path is not None:
-            out |= {"path_": choice.path, "coef_path_": choice.path.coefs}
+            out |= {"path_": name_features(choice.path, self), "coef_path_": choice.path.coefs}
         if choice.fold_paths is not None:
-            out["fold_paths_"] = choice.fold_paths
+            out["fold_paths_"] = [[name_features(path, self) for path in paths] for paths in choice.fold_paths]
         return out
 
     def _progress(self, total):
@@ -354,7 +376,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
         def score(coef, intercept, X, y, weight):
             model.coef_, model.intercept_ = coef, intercept
-            return scorer(model, X, y) if weight is None else scorer(model, X, y, sample_weight=weight)
+            return score_by(self, scorer, model, X, y, **({} if weight is None else {"sample_weight": weight}))
 
         return score
 
@@ -362,8 +384,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         """What metadata routing sends to the splitter."""
         if not get_config()["enable_metadata_routing"]:
             if params:
-                raise ValueError(f"fit got {sorted(params)}, which only metadata routing can pass on: enable it by "
-                                 "sklearn.set_config(enable_metadata_routing=True).")
+                raise ValueError(f"Passing {sorted(params)} to fit is only supported if enable_metadata_routing=True, "
+                                 "by sklearn.set_config(enable_metadata_routing=True).")
             return {}
         return process_routing(self, "fit", sample_weight=sample_weight, **params).splitter.split
 
@@ -381,13 +403,11 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=object))
         if ratios.ndim != 1 or ratios.size == 0:
             raise ValueError(f"l1_ratio must be a number or a list of numbers, got {self.l1_ratio!r}.")
-        for ratio in ratios:
-            check_number(ratio, "l1_ratio", 0, 1, kind=Real)
-        if not isinstance(self.precompute, (bool, str)) or self.precompute not in (True, False, "auto"):
-            raise ValueError(f"precompute must be True, False or 'auto', got {self.precompute!r}: a Gram matrix of all "
-                             "rows is none of the folds'.")
-        if self.selection_rule not in ("min", "1se"):
-            raise ValueError(f"selection_rule must be 'min' or '1se', got {self.selection_rule!r}.")
+        ratios = [check_number(ratio, "l1_ratio", 0, 1) for ratio in ratios]
+        if np.ndim(self.precompute) > 0:
+            raise ValueError(f"precompute must be True, False or 'auto', got an array of shape "
+                             f"{np.shape(self.precompute)}: a Gram matrix of all rows is none of the folds'.")
+        check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")
         if self.n_alphas_no_change is not None:
@@ -395,17 +415,17 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         check_criterion(self.criterion, self.noise_variance, cv=self.cv, scoring=self.scoring,
                         selection_rule=None if self.selection_rule == "min" else self.selection_rule,
                         relax=check_gammas(self.relax), n_alphas_no_change=self.n_alphas_no_change)
-        check_flag(self.copy_X, "copy_X")
-        check_selection(self.selection)
+        check_ignored(copy_X=self.copy_X, random_state=self.random_state, selection=self.selection)
+        check_verbose(self.verbose)
         return {
             "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "tol": check_number(self.tol, "tol", 0),
-            "max_iter": int(check_number(self.max_iter, "max_iter", 1, kind=Integral)),
+            "max_iter": check_number(self.max_iter, "max_iter", 1, kind=Integral),
             "n_threads": check_threads(self.n_threads),
-            "gram": True if self.precompute is True else None,
+            "gram": check_precompute(self.precompute, 0),
             "keep_paths": check_flag(self.keep_paths, "keep_paths"),
             "refit": check_flag(self.refit, "refit"),
-        }, [float(ratio) for ratio in ratios]
+        }, ratios
 
 
 class LassoCV(ElasticNetCV):
@@ -533,6 +553,7 @@ class LassoCV(ElasticNetCV):
     """
 
     l1_ratio = 1.0
+    path = staticmethod(lasso_path)
 
     def __init__(self, *, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000, tol=1e-4,
                  copy_X=True, cv=None, verbose=False, n_jobs=None, positive=False, random_state=None,

@@ -7,19 +7,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastreg.checks import (
-    FLOATS,
-    FORMATS,
+    check_choice,
     check_flag,
+    check_ignored,
     check_number,
+    check_penalties,
     check_penalty_options,
     check_threads,
+    check_verbose,
     check_weight_values,
+    validate_X,
+    validate_X_y,
 )
-from fastreg.design import readable, valid
-from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
 
@@ -27,19 +30,12 @@ from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
 def check_target_alphas(alpha, n_targets):
     """Strengths of the penalty, one for each target, as float64."""
     if np.ndim(alpha) == 0:
-        return np.full(n_targets, float(check_number(alpha, "alpha", 0)))
-    try:
-        alphas = np.asarray(alpha, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"alpha must be a number or an array of numbers, got {alpha!r}.") from None
-    if alphas.shape == (1,):
-        alphas = np.repeat(alphas, n_targets)
-    if alphas.shape != (n_targets,):
-        raise ValueError(f"alpha must be a number or have shape ({n_targets},), one for each target, got "
-                         f"{alphas.shape}.")
-    if not np.all(np.isfinite(alphas)) or np.any(alphas < 0):
-        raise ValueError("alpha must be finite and not negative.")
-    return alphas
+        return np.full(n_targets, check_number(alpha, "alpha", 0))
+    alphas = check_penalties(alpha, "alpha")
+    if alphas.shape not in ((1,), (n_targets,)):
+        raise ValueError(f"Number of targets and number of penalties do not correspond: {len(alphas)} != {n_targets}, "
+                         "alpha must be a number or have one for each target.")
+    return np.broadcast_to(alphas, n_targets).copy()
 
 
 class RidgeBase(BaseEstimator):
@@ -49,26 +45,28 @@ class RidgeBase(BaseEstimator):
         """Fit targets y (one- or two-dimensional), setting attributes; the solution."""
         Y = y if y.ndim == 2 else y[:, None]
         settings, penalty = self._settings(X.shape[1])
-        if self.solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}, got {self.solver!r}.")
+        check_choice(self.solver, "solver", SOLVERS)
         if self.solver == "lbfgs" and not self.positive:
             raise ValueError("solver='lbfgs' is for positive=True: use 'auto' or 'sparse_cg'.")
+        if self.solver not in ("auto", "lbfgs") and self.positive:
+            raise ValueError(f"solver={self.solver!r} does not support positive fitting: only 'lbfgs' solver can be "
+                             "used, or 'auto'.")
         tol = check_number(self.tol, "tol", 0)
         max_iter = self.max_iter
         if max_iter is not None:
-            max_iter = int(check_number(max_iter, "max_iter", 1, kind=Integral))
+            max_iter = check_number(max_iter, "max_iter", 1, kind=Integral)
         found = solve_ridge(X, Y, check_target_alphas(self.alpha, Y.shape[1]), penalty,
                             weight=check_weight_values(sample_weight, X.shape[0]), solver=self.solver, tol=tol,
                             max_iter=max_iter, **settings)
         if not found.converged:
             warnings.warn(f"The fit ended after {np.max(found.n_iter)} steps (max_iter={max_iter}) with a residual "
                           f"above tol={tol:g}. Increase max_iter, tol or alpha.", ConvergenceWarning, stacklevel=3)
-        self.solver_ = found.solver
+        self.solver_ = found.solver if self.solver == "auto" else self.solver
         self.n_iter_ = found.n_iter
         return found
 
     def _settings(self, p):
-        check_flag(self.copy_X, "copy_X")
+        check_ignored(copy_X=self.copy_X, random_state=self.random_state)
         options = check_penalty_options(p, positive=self.positive, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         penalty = Penalty(0.0, standardize=check_flag(self.standardize, "standardize"), **options)
@@ -111,7 +109,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     solver : {'auto', 'cholesky', 'svd', 'sparse_cg', 'lsqr', 'sag', 'saga', 'lbfgs'}, default='auto'
         'auto' takes what is fastest; 'cholesky' a factor of the Gram matrix of the features, or of the samples where
         these are fewer; 'svd' orthogonal decompositions; the others conjugate gradients ('lbfgs' only with
-        `positive`, as in scikit-learn). Limits on coefficients have a solver of their own.
+        `positive`, which takes no other but 'auto', as in scikit-learn). Limits on coefficients have a solver of their
+        own.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -133,8 +132,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     n_iter_ : ndarray of shape (n_targets,)
         Products with X'X of iterative solvers, 1 of direct ones.
     solver_ : str
-        What was used: 'cholesky' (features), 'cholesky_kernel' (samples), 'sparse_cg', 'svd' (orthogonal
-        decomposition of X), 'eigh' (of a Gram matrix) or 'active_set' (limits).
+        `solver` as it was given, or what 'auto' took: 'cholesky' (features), 'cholesky_kernel' (samples), 'sparse_cg',
+        'svd' (orthogonal decomposition of X), 'eigh' (of a Gram matrix) or 'active_set' (limits).
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features.
@@ -206,10 +205,9 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         """
         X, y = self._check_data(X, y)
         found = self._solve(X, y, sample_weight)
-        single = len(found.coef) == 1
-        self.coef_ = found.coef[0] if single else found.coef
-        self.intercept_ = found.intercept if self.fit_intercept and y.ndim == 2 else (
-            float(found.intercept[0]) if self.fit_intercept else 0.0)
+        coef, intercept = as_stored(X, found.coef, found.intercept)
+        self.coef_ = coef[0] if len(coef) == 1 else coef
+        self.intercept_ = (intercept if y.ndim == 2 else intercept[0]) if self.fit_intercept else 0.0
         return self
 
     def normal_residual(self, X, y, sample_weight=None):
@@ -227,8 +225,7 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         float or ndarray of shape (n_targets,)
         """
         check_is_fitted(self)
-        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
-                             y_numeric=True, reset=False)
+        X, y = validate_X_y(self, X, y, reset=False)
         residual = self._residual(X, y, sample_weight)
         return residual if y.ndim == 2 else float(residual[0])
 
@@ -238,11 +235,12 @@ class RidgeLabelsMixin(ClassifierMixin):
 
     def _check_labels(self, X, y, sample_weight, class_weight):
         """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
-        X, y = validate_data(self, valid(X), y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True,
-                             y_numeric=False, ensure_all_finite=False)
-        X = readable(X)
+        X, y = validate_X_y(self, X, y, labels=True, ensure_all_finite=False)
         self.label_binarizer_ = LabelBinarizer(pos_label=1, neg_label=-1)
-        Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
+        try:
+            Y = self.label_binarizer_.fit_transform(y).astype(np.float64)
+        except TypeError as error:
+            raise TypeError(f"y holds labels that cannot be sorted, of several types or None: {error}.") from None
         if not self.label_binarizer_.y_type_.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
         weight = check_weight_values(sample_weight, X.shape[0])
@@ -268,7 +266,7 @@ class RidgeLabelsMixin(ClassifierMixin):
         ndarray of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
         """
         check_is_fitted(self)
-        X = validate_data(self, valid(X), accept_sparse=FORMATS, dtype=FLOATS, reset=False)
+        X = validate_X(self, X)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -380,8 +378,8 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         found = self._solve(X, Y, weight)
-        self.coef_ = found.coef
-        self.intercept_ = found.intercept if self.fit_intercept else 0.0
+        self.coef_, intercept = as_stored(X, found.coef, found.intercept)
+        self.intercept_ = intercept if self.fit_intercept else 0.0
         return self
 
 
@@ -403,7 +401,7 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
     verbose : int, default=0
         Nothing is printed, whatever the value.
     return_n_iter, return_intercept : bool, default=False
-        Return these as well. Unlike scikit-learn's function, any solver fits the intercept.
+        Return these as well; an intercept is for ``solver='auto'`` and 'sag', as in scikit-learn.
     check_input : bool, default=True
         Input is checked, whatever the value.
 
@@ -429,7 +427,12 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
     [29.5, -83.2, 306.4]
     """
     check_flag(check_input, "check_input")
-    model = Ridge(alpha, fit_intercept=check_flag(return_intercept, "return_intercept"), max_iter=max_iter, tol=tol,
+    check_flag(return_n_iter, "return_n_iter")
+    check_verbose(verbose)
+    if check_flag(return_intercept, "return_intercept") and solver not in ("auto", "sag"):
+        raise ValueError("In Ridge, only 'sag' solver (and 'auto') can directly fit the intercept by ridge_regression, "
+                         f"as in scikit-learn, got solver={solver!r}: Ridge fits it by any.")
+    model = Ridge(alpha, fit_intercept=bool(return_intercept), max_iter=max_iter, tol=tol,
                   solver=solver, positive=positive, random_state=random_state, n_threads=n_threads)
     X, y = model._check_data(X, y)
     model.fit(X, y, sample_weight)

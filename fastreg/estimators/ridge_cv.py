@@ -6,10 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from fastreg.checks import check_flag, check_threads, check_weight_values
-from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values
+from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored, score_by
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
 from fastreg.solvers.folds import as_folds
@@ -68,11 +69,15 @@ class _RidgeCVBase(BaseEstimator):
             folds = as_folds(self._splitter(y).split(X, y, **split_params), len(y))
             fit = self._choose_by_folds(X, y, Y, np.sort(alphas)[::-1], folds, weight, score_params, settings)
         if self.refit:
+            fit.coef, fit.intercept = as_stored(X, fit.coef, fit.intercept)
             self._keep(fit, y)
             self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
         return self
 
     def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings):
+        if self.gcv_mode == "svd" and sp.issparse(X):
+            warnings.warn("The 'svd' mode is not supported for sparse X, gcv_mode='eigen' is used: say so, or make X "
+                          "dense. As in scikit-learn, this will be an error in 1.11.", FutureWarning, stacklevel=4)
         scorer = None if self.scoring is None else self._scorer()
         each = self.alpha_per_target and Y.shape[1] > 1
 
@@ -102,24 +107,30 @@ class _RidgeCVBase(BaseEstimator):
         """Scores of leave-one-out predictions: shape (n_targets or 1, n_alphas)."""
         count = predictions.shape[2]
         if each:
-            return [[scorer(self._given(1), of_target[:, a], y[:, t], **score_params) for a in range(count)]
+            given = self._given(1)
+            return [[score_by(self, scorer, given, of_target[:, a], y[:, t], **score_params) for a in range(count)]
                     for t, of_target in enumerate(predictions)]
         given = self._given(len(predictions))
-        return [[scorer(given, predictions[..., a].T, y, **score_params) for a in range(count)]]
+        return [[score_by(self, scorer, given, predictions[..., a].T, y, **score_params) for a in range(count)]]
 
     def _choose_by_folds(self, X, y, Y, alphas, folds, weight, score_params, settings):
-        score = None
-        if self.scoring is not None or self._metric != "r2":
-            scorer = self._scorer()
+        score, metric = None, self._metric
+        if self.scoring is None and metric == "r2" and min(len(fold.test) for fold in folds) < 2:
+            warnings.warn("R2 is not defined on test sets of one row, of which cv has some: folds are compared by the "
+                          "negative mean squared error instead. Give scoring to choose what is compared.",
+                          UndefinedMetricWarning, stacklevel=4)
+            metric = "neg_mean_squared_error"
+        if self.scoring is not None or metric != "r2":
+            scorer = self._scorer(metric)
 
             def score(coef, intercept, test):
                 model = self._fitted(coef, intercept, y)
                 here = {name: _rows_of(value, test, len(y)) for name, value in score_params.items()}
-                return scorer(model, X[test], y[test], **here)
+                return score_by(self, scorer, model, X[test], y[test], **here)
 
         path, fit = cross_validate_ridge(
             X, Y, folds, alphas, weight=weight, selection_rule=self.selection_rule, scorer=score,
-            metric=self._metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
+            metric=metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
         self.cv_path_ = path
         self.alpha_, self.alpha_1se_ = float(alphas[path.chosen]), float(alphas[path.best_1se])
         self.best_score_ = float(path.mean[path.chosen])
@@ -133,13 +144,13 @@ class _RidgeCVBase(BaseEstimator):
 
         return check_cv(self.cv, y, classifier=is_classifier(self))
 
-    def _scorer(self):
+    def _scorer(self, metric=None):
         """scikit-learn's scorer; without `scoring` the one that folds have, which asks for weights where metadata
         routing is enabled."""
         from sklearn.metrics import check_scoring, get_scorer
 
         if self.scoring is None:
-            scorer = get_scorer(self._metric)
+            scorer = get_scorer(metric or self._metric)
             return scorer.set_score_request(sample_weight=True) if get_config()["enable_metadata_routing"] else scorer
         return check_scoring(self, scoring=self.scoring)
 
@@ -150,7 +161,7 @@ class _RidgeCVBase(BaseEstimator):
             routed = process_routing(self, "fit", **params, **given)
             return routed.splitter.split, routed.scorer.score
         if params:
-            raise ValueError(f"fit got {sorted(params)}, which only metadata routing can pass on: enable it by "
+            raise ValueError(f"Passing {sorted(params)} to fit is only supported if enable_metadata_routing=True, by "
                              "sklearn.set_config(enable_metadata_routing=True).")
         if given and self.cv is not None and self.scoring is not None and not _takes_weights(self._scorer()):
             warnings.warn(f"The scorer {self.scoring!r} takes no sample_weight: weights count in training alone.",
@@ -170,14 +181,12 @@ class _RidgeCVBase(BaseEstimator):
             splitter=self._splitter(None), method_mapping=MethodMapping().add(caller="fit", callee="split"))
 
     def _check_parameters(self):
-        if self.gcv_mode not in (None, "auto", "svd", "eigen"):
-            raise ValueError(f"gcv_mode must be 'auto', 'svd', 'eigen' or None, got {self.gcv_mode!r}.")
-        if self.selection_rule not in ("min", "1se"):
-            raise ValueError(f"selection_rule must be 'min' or '1se', got {self.selection_rule!r}.")
+        check_choice(self.gcv_mode, "gcv_mode", (None, "auto", "svd", "eigen"))
+        check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
         check_flag(self.refit, "refit")
         for name in ("store_cv_results", "alpha_per_target"):
             if check_flag(getattr(self, name), name) and self.cv is not None:
-                raise ValueError(f"{name}=True is for leave-one-out: it cannot go with cv.")
+                raise ValueError(f"cv!=None and {name}=True are incompatible: {name} is for leave-one-out.")
         if self.cv is None and self.selection_rule == "1se":
             raise ValueError("selection_rule='1se' needs folds: give cv.")
         return {
@@ -324,9 +333,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
-        self.intercept_ = fit.intercept
-        if y.ndim == 1 or not self.fit_intercept:
-            self.intercept_ = float(fit.intercept[0]) if self.fit_intercept else 0.0
+        self.intercept_ = (fit.intercept if y.ndim == 2 else fit.intercept[0]) if self.fit_intercept else 0.0
 
     def _given(self, n_targets):
         return _GivenRegressor()

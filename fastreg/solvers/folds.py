@@ -54,7 +54,8 @@ def as_folds(splits, n):
             rows.append(index % n)
         folds.append(Fold(np.bincount(rows[0], minlength=n), rows[1]))
     if not folds:
-        raise ValueError("cv must give at least one split.")
+        raise ValueError("cv gives no split and must give at least one: a generator is exhausted after one fit, a list "
+                         "of splits is not.")
     return folds
 
 

@@ -1,4 +1,5 @@
 """Squared loss: from arrays to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -198,6 +199,18 @@ def check_values(X, sums):
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
 
 
+def single(*arrays):
+    """Whether float32 holds arrays: their largest entries are zero or well inside its range."""
+    tops = [np.max(np.abs(array), initial=0.0) for array in arrays]
+    return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
+
+
+def _has_norms(gram, norms):
+    """Whether the diagonal of a Gram matrix is that of columns of these norms."""
+    scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
+    return np.allclose(np.diag(gram) / scale**2, (norms / scale) ** 2, rtol=1e-4, atol=1e-6)
+
+
 def _agrees(gram, design):
     """Whether X'X as the user gives it is that of X to rounding: held against X by a combination of its columns.
 
@@ -212,8 +225,8 @@ def _agrees(gram, design):
     size = (np.maximum(np.sqrt(np.abs(np.diag(gram))), norms) + np.finfo(float).tiny) * np.sqrt(len(norms))
     worst = np.max(np.maximum(off, np.abs(np.diag(gram) - norms**2) / size) / size)
     if not worst <= 1e-4:
-        raise ValueError("precompute is not the Gram matrix of X (centred where an intercept is fitted, weighted where "
-                         "there are sample weights).")
+        raise ValueError("precompute: the Gram matrix did not pass validation, it is not that of X (centred where an "
+                         "intercept is fitted, weighted where there are sample weights).")
     return worst <= EXACT_GRAM
 
 
@@ -322,8 +335,12 @@ class PathSolver:
                 scout = Engine(self.design, self.targets, False, tol, 2)
                 scout.prepare()
                 check_finite(X, self.design.norms)
+                raw = np.hypot(self.design.norms, np.sqrt(self.n) * self.design.means)
                 gram = True                      # what agrees but roughly serves no certificate: it is formed anew
-                if _agrees(given, self.design):
+                if fit_intercept and _has_norms(given, raw) and not _has_norms(given, self.design.norms):
+                    warnings.warn("Gram matrix was provided but X was centered to fit intercept: recomputing Gram "
+                                  "matrix.", UserWarning, stacklevel=4)
+                elif _agrees(given, self.design):
                     known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
@@ -379,6 +396,18 @@ class PathSolver:
         found["from_x"][at], found["stopped"][at] = True, np.maximum(found["stopped"][at], stopped)
         return replace(solutions, **found)
 
+    def rounded(self, alpha, coefs):
+        """Coefficients of shape (n_targets, p) at one alpha rounded to float32, as Solutions with the gaps they have.
+
+        The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
+        residuals sum to zero at the best one.
+        """
+        self.start(coefs.astype(np.float32))
+        found = self.advance(np.array([alpha]), 0)
+        intercepts = found.intercepts.astype(np.float32).astype(np.float64)
+        return replace(found, intercepts=intercepts,
+                       dual_gaps=found.dual_gaps + 0.5 * (intercepts - found.intercepts) ** 2)
+
     def moments_of(self, features):
         """(X'X, X'Y as rows, means) of a few columns, centred and weighted, the weights summing to n."""
         features = np.ascontiguousarray(features, dtype=np.intc)
@@ -386,7 +415,8 @@ class PathSolver:
             return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
 
 
-def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, xy=None, **options):
+def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gram=None, xy=None, rounded=False,
+               **options):
     """Solutions for decreasing alphas and every column of Y.
 
     Parameters
@@ -399,6 +429,8 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
         Rounds of working set and certificate for each alpha.
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
+    rounded : bool
+        Whether solutions, of a single alpha, are rounded to float32 once they are found, and their gaps with them.
 
     Returns
     -------
@@ -415,7 +447,14 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
         solvers.append(solver)
     if isinstance(alphas, int):
         alphas = alpha_grid(max(solver.largest_alpha() for solver in solvers), alphas, eps)
-    found = [solver.advance(alphas, max_iter).scaled_up(scale) for solver, (_, scale) in zip(solvers, scales)]
+    found = []
+    for solver, (_, scale) in zip(solvers, scales):
+        solutions = solver.advance(alphas, max_iter)
+        found.append(solutions.scaled_up(scale))
+        if rounded and single(found[-1].dense(), found[-1].intercepts):
+            at = solver.rounded(alphas[0], solutions.dense()).scaled_up(scale)
+            found[-1] = replace(found[-1], **{name: getattr(at, name) for name in (
+                "columns", "features", "values", "intercepts", "dual_gaps")})
     return found[0] if len(found) == 1 else merged([group for group, _ in scales], found)
 
 

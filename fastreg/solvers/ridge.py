@@ -250,7 +250,7 @@ class _Problem:
             if free.size:
                 coef[:, free] = of_free.coefficients(self.targets - A @ whole)
             return self._solution(coef, None, self.design.means, solver)
-        found = self._solution(coef, None, self.design.means, solver)
+        found = self._solution(coef, None, np.zeros(self.p), solver)
         found.intercept -= A @ level             # the mean of X X'a, which takes no means of columns
         return found
 

@@ -129,6 +129,7 @@ cdef class Engine:
     cdef const double[:, ::1] Y
     cdef readonly bint full
     cdef bint large                           # the working set has outgrown its capacity
+    cdef bint started                         # from given coefficients, which may be a solution already
     cdef double tol, slack
     cdef object report
     cdef double last_tick, alpha_now
@@ -493,7 +494,7 @@ cdef class Engine:
         return c
 
     def warm(self, Py_ssize_t target, const double[::1] coef):
-        """Start target from the given coefficients."""
+        """Start target from the given coefficients; a certificate is tried on them before any round."""
         cdef Py_ssize_t j, k
         cdef Problem *P = &self.problems[target]
         for j in range(self.p):
@@ -504,10 +505,9 @@ cdef class Engine:
             self._enlarge()
             for k in range(P.q.m):
                 P.q.w[k] = min(max(coef[P.wcol[k]], P.q.lo[k]), P.q.hi[k])
-            if not self.large:
-                quad_place(&P.q)
-            self._residual(P)
+            self._residual(P)      # the small problem is placed once alpha, and so its l2 terms, are known
             self._correlate(P)
+        self.started = True
 
     def wake(self, awake):
         """Solve from now on the targets where awake is true; the others stay as they are."""
@@ -558,7 +558,7 @@ cdef class Engine:
             for k in range(L):
                 self._solve(alphas[k], max_rounds - (taken if k == 0 else 0))
                 if self.full and from_x and k == L - 1:
-                    self._certify_from_x(alphas[k])
+                    self._certify_from_x(alphas[k], max_rounds)
                 self.finished = k + 1
                 for t in range(T):
                     P = &self.problems[t]
@@ -646,7 +646,10 @@ cdef class Engine:
         else:
             for t in range(self.n_targets):
                 self._begin(&self.problems[t], alpha)
-        if not self.full:
+        if self.started:
+            self.started = False
+            pending = self._try_start(alpha, max_rounds)
+        if pending > 0 and not self.full:
             self._grow_working_set()
         while pending > 0:
             threads = self._threads()
@@ -672,7 +675,7 @@ cdef class Engine:
             self._tick()
         if not self.full and not self.large:
             for t in range(self.n_targets):
-                if not self.problems[t].asleep:
+                if self.problems[t].rounds > 0:
                     self._polish(&self.problems[t], alpha)
         return 0
 
@@ -724,11 +727,11 @@ cdef class Engine:
         self._tick()
         return 0
 
-    cdef int _certify_from_x(self, double alpha) except -1 nogil:
+    cdef int _certify_from_x(self, double alpha, Py_ssize_t max_rounds) except -1 nogil:
         """Full Gram mode: solutions to gaps that are computed from X itself.
 
         Where one is above its tolerance, what the sums lack is mended: the small problem is solved from correlations
-        that are exact, again while that halves the gap."""
+        that are exact, again while that halves the gap and rounds are left."""
         cdef Py_ssize_t t, pending = 1
         cdef Problem *P
         for t in range(self.n_targets):
@@ -739,7 +742,8 @@ cdef class Engine:
             pending = 0
             for t in range(self.n_targets):
                 P = &self.problems[t]
-                P.done = P.done or P.gap <= self.tol * P.yy or not P.gap < 0.5 * P.best
+                P.done = (P.done or P.gap <= self.tol * P.yy or not P.gap < 0.5 * P.best
+                          or P.rounds >= max_rounds)
                 if not P.done:
                     P.best = P.gap
                     P.rounds += 1
@@ -749,6 +753,17 @@ cdef class Engine:
             P = &self.problems[t]
             P.done = P.asleep or P.settled or P.gap <= self.tol * P.yy
         return 0
+
+    cdef Py_ssize_t _try_start(self, double alpha, Py_ssize_t max_rounds) except -1 nogil:
+        """How many targets need rounds, those being done whose start is good enough as it is."""
+        cdef Py_ssize_t t, pending = 0
+        cdef Problem *P
+        self._certify(alpha)
+        for t in range(self.n_targets):
+            P = &self.problems[t]
+            P.done = P.done or P.settled or P.gap <= self.tol * P.yy
+            pending += not P.done and max_rounds > 0
+        return pending
 
     cdef int _threads(self) noexcept nogil:
         """How many problems to work on at the same time: one where rounds are short, as threads meet in each."""
