@@ -14,16 +14,12 @@ from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
+from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
-from fastreg.solvers.spectrum import (
-    DualSpectrum,
-    PrimalSpectrum,
-    Problem,
-    column_scale,
-    prefers_dual,
-)
+from fastreg.solvers.ridge_certificate import certify
+from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
 FEW_COLUMNS = 2000
@@ -35,6 +31,9 @@ STEPS_AT_ONCE, MOST_STEPS = 16, 5000
 KRYLOV_TOL, CG_TOL = 1e-6, 1e-10
 # Alphas that conjugate gradients work on at the same time.
 AT_ONCE = 8
+# Shares of a column's sum of squares that its spread must be, and of the squares of its parts that a squared error must
+# be, for sums over parts of the rows to have the digits.
+LEAST_SPREAD, LEAST_ERROR = 1e-6, 1e-9
 
 
 @dataclass
@@ -44,6 +43,8 @@ class RidgeFit:
     coef: np.ndarray         # (n_targets, p)
     intercept: np.ndarray    # (n_targets,)
     df: np.ndarray
+    residual: np.ndarray     # (n_targets,), norms of half the gradients, from X itself
+    bound: np.ndarray        # (n_targets,), of the distance of coef from the solution
 
 
 class _Folds:
@@ -67,7 +68,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
-        self.converged = True
+        self.converged, self.lost = True, False
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -76,36 +77,48 @@ class _Folds:
 
     def fit(self, f, alphas):
         """Coefficients (n_alphas, n_targets, p) and intercepts (n_alphas, n_targets) of training set f."""
-        spectrum = self.spectrum(f)
+        spectrum = self.spectrum(f, alphas)
         coefs = spectrum.coefs(alphas)
         return coefs, spectrum.intercepts(coefs)
 
     def errors(self, f, alphas):
         """Mean squared errors on test set f: shape (n_alphas, n_targets)."""
-        return self.errors_of(f, *self.fit(f, alphas))
+        spectrum = _Folds.spectrum(self, f, alphas)
+        return self.errors_of(f, spectrum.coefs(alphas), spectrum.y_means, spectrum.means)
 
-    def errors_of(self, f, coefs, intercepts):
-        """The same of given coefficients, a block of test rows at a time."""
-        test = self.folds[f].test
-        flat, level = coefs.reshape(-1, coefs.shape[-1]).T, intercepts.ravel()
-        total, of_all = np.zeros(len(level)), 0.0
+    def errors_of(self, f, coefs, levels, means=None):
+        """The same of fits ``levels + (x - means) w``, a block of test rows at a time; means may be None (of zeros)."""
+        test, shape = self.folds[f].test, coefs.shape[:2]
+        flat, total, of_all = coefs.reshape(-1, coefs.shape[-1]).T, np.zeros(shape), 0.0
+        levels = np.broadcast_to(levels, shape)
+        if means is not None and sp.issparse(self.X):
+            levels, means = levels - coefs @ means, None
         for i in range(0, len(test), ROWS_AT_ONCE):
             rows = test[i:i + ROWS_AT_ONCE]
-            error = (self.X[rows] @ flat + level).reshape(len(rows), *intercepts.shape) - self.Y[rows, None]
+            some = self.X[rows] if means is None else self.X[rows] - means
+            error = (some @ flat).reshape(len(rows), *shape) + levels - self.Y[rows, None]
             weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
-            total += weight @ error.reshape(len(rows), -1) ** 2
+            total += (weight @ error.reshape(len(rows), -1) ** 2).reshape(shape)
             of_all += weight.sum()
-        return (total / of_all).reshape(intercepts.shape)
+        return total / of_all
 
     def refit(self, alphas, at):
         """RidgeFit of all rows at alphas[at]; degrees of freedom at all of them."""
-        spectrum = self.spectrum()
-        coef = spectrum.coefs_at(np.full(self.Y.shape[1], alphas[at]))
-        return RidgeFit(coef, spectrum.intercepts(coef), spectrum.df(alphas))
+        problem = self.problem(None)
+        spectrum = problem.spectrum(alphas, self.factor, self.standardize)
+        here = np.full(self.Y.shape[1], alphas[at])
+        coef = spectrum.coefs_at(here)
+        return self.certified(problem, spectrum, coef, spectrum.intercepts(coef), here, spectrum.df(alphas))
 
-    def spectrum(self, f=None):
-        """The Spectrum of training set f, or of all rows."""
-        return self.problem(f).spectrum(self.factor, self.standardize)
+    def certified(self, problem, spectrum, coef, intercept, alphas, df):
+        """RidgeFit of these coefficients."""
+        found = certify(problem, spectrum, coef, alphas)
+        self.lost |= found.lost
+        return RidgeFit(coef, intercept, df, found.residual, found.bound)
+
+    def spectrum(self, f, alphas):
+        """The Spectrum of training set f."""
+        return self.problem(f).spectrum(alphas, self.factor, self.standardize)
 
     def problem(self, f):
         """Training set f, or all rows."""
@@ -128,21 +141,43 @@ class _SummedFolds(_Folds):
         squares = np.diag(sums)[:p]
         return bool(np.any((squares - sums[:p, -1] ** 2 / sums[-1, -1] <= HIGH * squares) & (squares > 0)))
 
-    def spectrum(self, f=None):
-        counts = np.ones(len(self.known.train)) if f is None else self.known.train[:, f]
+    def summed(self, counts, alphas):
+        """(Spectrum of a union of parts or None where sums over them cost digits, its Moments, scale of its columns)"""
         moments = self.known.moments(counts)
         check_finite(self.X, moments.norms)
         scale = column_scale(self.factor, moments.norms, len(self.Y), self.standardize)
         weight, y_means = self.known.weight_and_levels(counts)
-        return PrimalSpectrum(moments.gram, moments.xy, np.full(len(y_means), np.nan), scale, moments.means, y_means,
-                              len(self.Y) / weight, self.fit_intercept)
+        unit, p = len(self.Y) / weight, self.X.shape[1]
+        raw = np.einsum("g,gj->j", counts.astype(np.float64), np.einsum("gjj->gj", self.known.sums)[:, :p]) * unit
+        if np.any((np.diag(moments.gram) < LEAST_SPREAD * raw) & (moments.norms > 0)):
+            return None, moments, scale
+        return PrimalSpectrum.of_gram(moments.gram, moments.xy, np.full(len(y_means), np.nan), scale,
+                                      unit * alphas.min(), moments.means, y_means, unit,
+                                      self.fit_intercept), moments, scale
+
+    def spectrum(self, f, alphas):
+        return self.summed(self.known.train[:, f], alphas)[0] or super().spectrum(f, alphas)
+
+    def refit(self, alphas, at):
+        spectrum, moments, scale = self.summed(np.ones(len(self.known.train)), alphas)
+        if spectrum is None:
+            return super().refit(alphas, at)
+        problem, here = self.problem(None), np.full(self.Y.shape[1], alphas[at])
+        problem.take(moments, scale)
+        coef = spectrum.coefs_at(here)
+        return self.certified(problem, spectrum, coef, spectrum.intercepts(coef), here, spectrum.df(alphas))
 
     def errors(self, f, alphas):
-        coefs, intercepts = self.fit(f, alphas)
-        of_test = self.known.test[:, f]
-        found = [self.known.target(t).mean_products(of_test, coefs[:, t].T, intercepts[:, t], 1)[0, 0]
-                 for t in range(self.Y.shape[1])]
-        return np.maximum(np.stack(found, axis=1), 0)
+        spectrum, of_test = self.spectrum(f, alphas), self.known.test[:, f]
+        coefs = spectrum.coefs(alphas)
+        intercepts = spectrum.intercepts(coefs)
+        found = np.stack([self.known.target(t).mean_products(of_test, coefs[:, t].T, intercepts[:, t], 1)[0, 0]
+                          for t in range(self.Y.shape[1])], axis=1)
+        squares = np.einsum("g,gjj->j", of_test.astype(np.float64), self.known.sums)
+        shift = np.abs(self.known.shift) + np.sqrt(squares[:len(self.known.shift)] / squares[-1])
+        if np.any(found <= LEAST_ERROR * (np.abs(coefs) @ shift) ** 2):
+            return self.errors_of(f, coefs, spectrum.y_means, spectrum.means)
+        return found
 
 
 class _KernelFolds(_Folds):
@@ -161,8 +196,8 @@ class _KernelFolds(_Folds):
         elif self.kernel is None:
             self.kernel = kernel_of(self.design, None if plain else self.scale**2)
 
-    def _dual(self, f):
-        """(DualSpectrum of training set f, its rows, roots of their weights, kernel of all rows less its mean)."""
+    def _dual(self, f, alphas):
+        """(DualSpectrum of training set f or None, roots of its weights, kernel of all rows less its mean)."""
         weight = self.training_weight(f)
         rows = np.flatnonzero(weight)
         weight, Y = weight[rows], self.Y[rows]
@@ -175,12 +210,15 @@ class _KernelFolds(_Folds):
             of_rows -= of_rows[rows].T @ share
         root = np.sqrt(weight)
         targets = np.ascontiguousarray(((Y - y_means) * root[:, None]).T)
-        spectrum = DualSpectrum(of_rows[rows] * root[:, None] * root, targets, root, None, np.zeros(0), y_means, 1.0,
-                                self.fit_intercept)
-        return spectrum, rows, root, of_rows
+        top = np.diag(self.kernel).max() * weight.max()
+        spectrum = DualSpectrum.of_kernel(of_rows[rows] * root[:, None] * root, len(rows), top, targets, root, None,
+                                          alphas.min(), np.zeros(0), y_means, 1.0, self.fit_intercept)
+        return spectrum, root, of_rows
 
     def errors(self, f, alphas):
-        spectrum, _, root, of_rows = self._dual(f)
+        spectrum, root, of_rows = self._dual(f, alphas)
+        if spectrum is None:
+            return super().errors(f, alphas)
         test = self.folds[f].test
         dual = spectrum.dual(alphas) * root
         weight = None if self.weight is None else self.weight[test]
@@ -198,7 +236,7 @@ class _KrylovFolds(_Folds):
 
     def errors(self, f, alphas):
         if np.ndim(self.factor) or self.standardize or np.isinf(self.factor):
-            return super().errors(f, alphas)
+            return self.errors_of(f, *self.fit(f, alphas))
         problem = self.problem(f)
         test, shift = self.folds[f].test, problem.unit * self.factor * alphas
         weight = None if self.weight is None else self.weight[test]
@@ -227,7 +265,10 @@ class _KrylovFolds(_Folds):
 
     def refit(self, alphas, at):
         coefs, intercepts = self.fit(None, alphas[at:at + 1])
-        return RidgeFit(coefs[0], intercepts[0], np.full(len(alphas), np.nan))
+        problem = self.problem(None)
+        problem.measure(self.factor, self.standardize)
+        return self.certified(problem, None, coefs[0], intercepts[0], np.full(self.Y.shape[1], alphas[at]),
+                              np.full(len(alphas), np.nan))
 
 
 def krylov_predictions(design, b, shift, rows):
