@@ -146,13 +146,17 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     with single_threaded_blas:
         problem = Problem(X, unit.down(Y), weight, check_flag(fit_intercept, "fit_intercept"),
                           check_threads(n_threads))
-        spectrum = problem.spectrum(alphas, factor, check_flag(standardize, "standardize"))
-        if spectrum is None:
-            raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. Fit "
-                             "Ridge at each alpha.")
-        coefs = spectrum.coefs(alphas)
-        bounds, source, squares, lost = _certified_path(problem, spectrum, coefs, alphas)
-        residuals = spectrum.residuals(alphas, alphas[-1], squares)
+        standardize = check_flag(standardize, "standardize")
+        for accurate in (False, True):
+            spectrum = problem.spectrum(alphas, factor, standardize, accurate)
+            if spectrum is None:
+                raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. "
+                                 "Fit Ridge at each alpha.")
+            coefs = spectrum.coefs(alphas)
+            bounds, source, squares, lost = _certified_path(problem, spectrum, coefs, alphas)
+            if not lost or spectrum.accurate:
+                break
+        residuals = spectrum.residuals(alphas, squares)
     if lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
     left = spectrum.freedom(alphas, problem.rows)[:, None]
@@ -312,7 +316,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
             at = choose(sums, unit, kept)
             coef, here = spectrum.coefs_at(alphas[at]), np.arange(len(at))
             found, right = certify_left_out(problem, spectrum, coef, alphas[at], room, sums[here, at])
-            if right or spectrum.accurate:
+            if (right and not found.lost) or spectrum.accurate:
                 break
     if found.lost or lost or not right:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
@@ -320,7 +324,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
         if keep == "errors":
             kept = np.ldexp(kept**2, 2 * unit.exponent[:, None, None])
         fit = RidgeFit(np.ldexp(coef, unit.exponent[:, None]), unit.up(spectrum.intercepts(coef)),
-                       spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)))
+                       spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
     return at, fit, kept
 
 
@@ -410,7 +414,7 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
                       ConvergenceWarning, stacklevel=4)
-    if fits.lost:
+    if fit is not None and fit.lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
     if fit is not None:
         path.df = fit.df

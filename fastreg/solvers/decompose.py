@@ -132,9 +132,6 @@ class Problem:
         return (n <= MOST_ROWS and n * p <= (MOST_STORED if sp.issparse(self.X) else MOST_ELEMENTS)
                 and n * p * min(n, p) <= MOST_WORK)
 
-    def _squares(self):
-        return np.einsum("ti,ti->t", self.targets, self.targets)
-
     # ---- by eigenvectors ---------------------------------------------------------------------------------------------
     def _gram(self):
         if sp.issparse(self.X):
@@ -149,7 +146,7 @@ class Problem:
     def _primal(self, factor, standardize, scale, least):
         self.gram, self.xy = self._gram()
         scale = self._scale(factor, standardize, scale)
-        found = PrimalSpectrum.of_gram(self.gram, self.xy, self._squares(), scale, least, *self._rest())
+        found = PrimalSpectrum.of_gram(self.gram, self.xy, scale, least, *self._rest())
         if found is not None:
             self.gram = None
         return found
@@ -194,14 +191,14 @@ class Problem:
         alive = np.flatnonzero(lengths)
         if len(alive) == 0:
             none = np.zeros((len(self.targets), 0))
-            return PrimalSpectrum(np.zeros(0), none, self._squares(), np.zeros((p, 0)), *self._rest())
+            return PrimalSpectrum(np.zeros(0), none, np.zeros((p, 0)), *self._rest())
         R = None
         if self.gram is not None:
             R = self._triangle_of_gram(alive, inverse, np.sqrt(least) / lengths[alive])
         if R is None:
             R = self._triangle_of_rows(alive, inverse, np.sqrt(least) / lengths[alive])
         self.gram = None
-        return PrimalSpectrum.of_triangle(R, scale, lengths, least, self._squares(), *self._rest())
+        return PrimalSpectrum.of_triangle(R, scale, lengths, least, *self._rest())
 
     def _triangle_of_gram(self, alive, inverse, damping):
         """R and R^-T A'y, or None where columns depend on each other."""

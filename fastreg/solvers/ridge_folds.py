@@ -45,6 +45,7 @@ class RidgeFit:
     df: np.ndarray
     residual: np.ndarray     # (n_targets,), norms of half the gradients, from X itself
     bound: np.ndarray        # (n_targets,), of the distance of coef from the solution
+    lost: bool               # whether digits were lost to rounding
 
 
 class _Folds:
@@ -68,7 +69,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
-        self.converged, self.lost = True, False
+        self.converged = True
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -104,17 +105,19 @@ class _Folds:
 
     def refit(self, alphas, at):
         """RidgeFit of all rows at alphas[at]; degrees of freedom at all of them."""
-        problem = self.problem(None)
-        spectrum = problem.spectrum(alphas, self.factor, self.standardize)
-        here = np.full(self.Y.shape[1], alphas[at])
-        coef = spectrum.coefs_at(here)
-        return self.certified(problem, spectrum, coef, spectrum.intercepts(coef), here, spectrum.df(alphas))
+        problem, here = self.problem(None), np.full(self.Y.shape[1], alphas[at])
+        for accurate in (False, True):
+            spectrum = problem.spectrum(alphas, self.factor, self.standardize, accurate)
+            fit = self.certified(problem, spectrum, spectrum.coefs_at(here), here, spectrum.df(alphas))
+            if not fit.lost or spectrum.accurate:
+                break
+        return fit
 
-    def certified(self, problem, spectrum, coef, intercept, alphas, df):
+    def certified(self, problem, spectrum, coef, alphas, df):
         """RidgeFit of these coefficients."""
         found = certify(problem, spectrum, coef, alphas)
-        self.lost |= found.lost
-        return RidgeFit(coef, intercept, df, found.residual, found.bound)
+        return RidgeFit(coef, problem.y_means - coef @ problem.design.means, df, found.residual, found.bound,
+                        found.lost)
 
     def spectrum(self, f, alphas):
         """The Spectrum of training set f."""
@@ -151,7 +154,7 @@ class _SummedFolds(_Folds):
         raw = np.einsum("g,gj->j", counts.astype(np.float64), np.einsum("gjj->gj", self.known.sums)[:, :p]) * unit
         if np.any((np.diag(moments.gram) < LEAST_SPREAD * raw) & (moments.norms > 0)):
             return None, moments, scale
-        return PrimalSpectrum.of_gram(moments.gram, moments.xy, np.full(len(y_means), np.nan), scale,
+        return PrimalSpectrum.of_gram(moments.gram, moments.xy, scale,
                                       unit * alphas.min(), moments.means, y_means, unit,
                                       self.fit_intercept), moments, scale
 
@@ -164,8 +167,8 @@ class _SummedFolds(_Folds):
             return super().refit(alphas, at)
         problem, here = self.problem(None), np.full(self.Y.shape[1], alphas[at])
         problem.take(moments, scale)
-        coef = spectrum.coefs_at(here)
-        return self.certified(problem, spectrum, coef, spectrum.intercepts(coef), here, spectrum.df(alphas))
+        fit = self.certified(problem, spectrum, spectrum.coefs_at(here), here, spectrum.df(alphas))
+        return super().refit(alphas, at) if fit.lost else fit
 
     def errors(self, f, alphas):
         spectrum, of_test = self.spectrum(f, alphas), self.known.test[:, f]
@@ -264,11 +267,10 @@ class _KrylovFolds(_Folds):
         return coefs, intercepts
 
     def refit(self, alphas, at):
-        coefs, intercepts = self.fit(None, alphas[at:at + 1])
         problem = self.problem(None)
         problem.measure(self.factor, self.standardize)
-        return self.certified(problem, None, coefs[0], intercepts[0], np.full(self.Y.shape[1], alphas[at]),
-                              np.full(len(alphas), np.nan))
+        return self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
+                              np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
 
 
 def krylov_predictions(design, b, shift, rows):

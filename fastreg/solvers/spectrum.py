@@ -48,8 +48,6 @@ class Spectrum:
         Eigenvalues d plus `shift`, of the directions in which X has variance.
     scores : ndarray of shape (n_targets, k)
         Targets in the basis of the left singular vectors, times ``sqrt(d / values)``.
-    rest : ndarray of shape (n_targets,)
-        Sums of squared residuals at alpha = shift.
     means, y_means : ndarray of shape (p,), (n_targets,)
     unit : float
         What alphas are multiplied by, weights being normalised.
@@ -61,8 +59,8 @@ class Spectrum:
     shift = 0.0
     accurate = False     # whether what comes after an eigendecomposition was done
 
-    def __init__(self, values, scores, rest, means, y_means, unit, fit_intercept):
-        self.values, self.scores, self.rest = values, scores, rest
+    def __init__(self, values, scores, means, y_means, unit, fit_intercept):
+        self.values, self.scores = values, scores
         self.means, self.y_means, self.unit, self.fit_intercept = means, y_means, unit, fit_intercept
 
     def damped(self, alphas):
@@ -85,23 +83,24 @@ class Spectrum:
         """Degrees of freedom that so many rows have left, a sum of positive terms: shape (n_alphas,)."""
         return max(rows - self.fit_intercept - len(self.values), 0) + self.lost(alphas).sum(axis=0)
 
-    def residuals(self, alphas, start=None, known=None):
+    def residuals(self, alphas, last):
         """Weighted sums of squared residuals of shape (n_alphas, n_targets), a sum of positive terms.
 
         Parameters
         ----------
         alphas : ndarray of shape (n_alphas,)
-        start : float or None
-            An alpha not larger than any of them at which the sums are known; None is `shift`.
-        known : ndarray of shape (n_targets,)
-            These sums.
+            Decreasing.
+        last : ndarray of shape (n_targets,)
+            These sums at the last alpha.
         """
-        if start is None:
-            start, known = self.shift / self.unit, self.rest / self.unit
+        return self._more_residuals(alphas, alphas[-1]) + last
+
+    def _more_residuals(self, alphas, start):
+        """By how much they are larger than at an alpha not larger."""
         least, alphas = np.array([start]), np.asarray(alphas)
         more = (self.shrinkage(least) / self.damped(alphas) * (self.unit * (alphas - start))
                 * (self.lost(alphas) + self.lost(least)))
-        return more.T @ (self.scores**2).T / self.unit + known
+        return more.T @ (self.scores**2).T / self.unit
 
     def intercepts(self, coefs):
         """Intercepts that go with coefs of shape (..., n_targets, p)."""
@@ -131,7 +130,7 @@ class PrimalSpectrum(Spectrum):
 
     Parameters
     ----------
-    values, scores, rest
+    values, scores
         Of Spectrum.
     basis : ndarray of shape (p, k)
         Coefficients are ``basis @ (shrinkage * scores)``.
@@ -139,12 +138,12 @@ class PrimalSpectrum(Spectrum):
         means, y_means, unit, fit_intercept of Spectrum.
     """
 
-    def __init__(self, values, scores, rest, basis, *others):
-        super().__init__(values, scores, rest, *others)
+    def __init__(self, values, scores, basis, *others):
+        super().__init__(values, scores, *others)
         self.basis = basis
 
     @classmethod
-    def of_gram(cls, gram, xy, squares, scale, least, *others):
+    def of_gram(cls, gram, xy, scale, least, *others):
         """By eigenvectors.
 
         Parameters
@@ -152,8 +151,6 @@ class PrimalSpectrum(Spectrum):
         gram : ndarray of shape (p, p)
             Centred and weighted X'X.
         xy : ndarray of shape (n_targets, p)
-        squares : ndarray of shape (n_targets,)
-            Sums of squares of the targets.
         scale : ndarray of shape (p,)
             From `column_scale`.
         least : float
@@ -176,12 +173,11 @@ class PrimalSpectrum(Spectrum):
             seen = values > EPS * (16 + 4 * np.sqrt(len(values))) * values[-1]
             values, vectors = values[seen], vectors[:, seen]
             scores = (xy * scale) @ vectors / np.sqrt(values)
-            rest = np.maximum(squares - np.einsum("tk,tk->t", scores, scores), 0)
-            return cls(values, scores, rest, scale[:, None] * vectors / np.sqrt(values), *others)
+            return cls(values, scores, scale[:, None] * vectors / np.sqrt(values), *others)
         return None
 
     @classmethod
-    def of_triangle(cls, triangle, scale, lengths, shift, targets_squared, *others):
+    def of_triangle(cls, triangle, scale, lengths, shift, *others):
         """By Jacobi rotations of R D, where R'R = D^-1 (A'A + shift) D^-1 and D holds the lengths of the columns.
 
         Parameters
@@ -191,7 +187,6 @@ class PrimalSpectrum(Spectrum):
         scale, lengths : ndarray of shape (n_features,)
             0 where a column is left out.
         shift : float
-        targets_squared : ndarray of shape (n_targets,)
         others
             means, y_means, unit, fit_intercept of Spectrum.
         """
@@ -207,11 +202,7 @@ class PrimalSpectrum(Spectrum):
             back = right.T / singular * lengths[alive, None]
         basis = np.zeros((len(scale), len(singular)))
         basis[alive] = (scale[alive] / lengths[alive])[:, None] * back
-        scores = of_targets.T @ left
-        self = cls(singular**2, scores, np.zeros(len(scores)), basis, *others)
-        # of least squares with rows for the penalty: the residuals and alpha times the squared coefficients
-        penalty = shift * np.einsum("tk,tk->t", scores / singular, scores / singular)
-        self.rest = np.maximum(targets_squared - np.einsum("tk,tk->t", scores, scores) - penalty, 0)
+        self = cls(singular**2, of_targets.T @ left, basis, *others)
         self.shift, self.accurate = shift, True
         return self
 
@@ -256,7 +247,7 @@ class PrimalSpectrum(Spectrum):
         X, design, targets = problem.X, problem.design, problem.targets
         n, n_targets = design.n, len(targets)
         if len(self.values) == 0:            # X is constant: as if along a direction of no variance
-            none = PrimalSpectrum(np.full(1, np.finfo(float).tiny), np.zeros((n_targets, 1)), self.rest,
+            none = PrimalSpectrum(np.full(1, np.finfo(float).tiny), np.zeros((n_targets, 1)),
                                   np.zeros((design.p, 1)), self.means, self.y_means, self.unit, self.fit_intercept)
             return none.leave_one_out(problem, alphas, keep, bound)
         shrinkage = self.shrinkage(alphas)
@@ -302,7 +293,8 @@ class DualSpectrum(Spectrum):
     def __init__(self, values, vectors, targets, combine, *others):
         self.all_values, self.all_vectors, self.all_scores = values, vectors, targets @ vectors
         seen, scores = values > 0, self.all_scores
-        super().__init__(values[seen], scores[:, seen], (scores[:, ~seen] ** 2).sum(axis=1), *others)
+        super().__init__(values[seen], scores[:, seen], *others)
+        self.rest = (scores[:, ~seen] ** 2).sum(axis=1)            # of least squares
         self.vectors, self._of_dual = vectors[:, seen], combine
 
     @classmethod
@@ -356,6 +348,10 @@ class DualSpectrum(Spectrum):
         self = cls(np.where(null, 0, singular**2), right.T, targets, combine, *others)
         self.accurate = True
         return self
+
+    def residuals(self, alphas, last):
+        """As for Spectrum, from what least squares leave: of nearly interpolated targets, `last` is rounding."""
+        return self._more_residuals(alphas, 0.0) + self.rest / self.unit
 
     def dual(self, alphas):
         """Dual variables of shape (n_alphas, n_targets, n): coefficients are A' times them."""
