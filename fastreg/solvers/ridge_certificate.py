@@ -59,18 +59,23 @@ def judged(problem, coef, alphas, found, squares, least):
     -------
     Certified
     """
-    scale, norms = problem.scale, problem.design.norms
+    scale = problem.scale
     alive, alphas = scale > 0, problem.unit * np.asarray(alphas)[:, None]
     penalty = np.divide(1, scale**2, out=np.zeros(len(scale)), where=alive)
     found = np.where(alive, found - alphas * penalty * coef, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         bound = scale.max(initial=0.0) * np.linalg.norm(found * scale, axis=1) / (alphas[:, 0] + least)
     bound[np.isnan(bound)] = 0 if least > 0 else np.inf
-    raw = np.hypot(norms, np.sqrt(problem.design.n) * np.abs(problem.design.means))
-    sizes = np.tile(np.linalg.norm(problem.targets, axis=1), len(coef) // len(problem.targets))[:, None]
-    rounding = ROUNDING * (norms * (sizes + (np.abs(coef) @ raw)[:, None]) + raw * sizes)
-    lost = np.any(np.abs(found) > rounding, axis=1) & (bound > PROMISED * np.linalg.norm(coef, axis=1))
+    sizes = np.tile(np.linalg.norm(problem.targets, axis=1), len(coef) // len(problem.targets))
+    lost = np.any(np.abs(found) > rounding(problem, coef, sizes), axis=1) & (bound > PROMISED * np.linalg.norm(coef, axis=1))
     return Certified(np.linalg.norm(found, axis=1) / problem.unit, bound, squares / problem.unit, bool(lost.any()))
+
+
+def rounding(problem, coef, sizes):
+    """What half the gradients (k, p) of coef may be by rounding, where errors have norms of at most `sizes` (k,)."""
+    norms = problem.design.norms
+    raw = np.hypot(norms, np.sqrt(problem.design.n) * np.abs(problem.design.means))
+    return ROUNDING * (norms * (sizes + np.abs(coef) @ raw)[:, None] + raw * sizes[:, None])
 
 
 def smallest(problem, spectrum):
@@ -115,7 +120,7 @@ def certify_left_out(problem, spectrum, coef, alphas, room, sums):
         if problem.fit_intercept:
             left -= np.outer(root, root) / problem.design.n
         errors = np.linalg.solve(left, problem.targets[t, rows] - spectrum.fits(Z, alpha)[t])
-        without[t] = coef[t] - spectrum.response(Z, alpha, errors[None])[0]
+        without[t] = coef[t] - spectrum.response(rows, Z, alpha, errors[None])[0]
         kept.append((left, errors))
     found, squares = gradients(problem, np.vstack([coef, without]))
     certified = judged(problem, coef, alphas, found[:len(coef)], squares[:len(coef)], smallest(problem, spectrum))
@@ -126,7 +131,9 @@ def certify_left_out(problem, spectrum, coef, alphas, room, sums):
         gradient = (found[len(coef) + t] - seen @ some) * problem.scale
         gradient -= unit * alpha * np.divide(without[t], problem.scale, out=np.zeros(len(gradient)),
                                              where=problem.scale > 0)
-        off = spectrum.reach([alpha])[0] * np.linalg.norm(gradient) / max(np.linalg.eigvalsh(left)[0], EPS)
-        off += np.linalg.norm(seen - errors)
+        size = np.linalg.norm(problem.targets[t]) + np.linalg.norm(seen)
+        off = np.linalg.norm(seen - errors)
+        if np.any(np.abs(gradient) > problem.scale * rounding(problem, without[t:t + 1], np.array([size]))[0]):
+            off += spectrum.reach([alpha])[0] * np.linalg.norm(gradient) / max(np.linalg.eigvalsh(left)[0], EPS)
         right &= bool(off <= LEFT_OUT * np.sqrt(sums[t] * unit))
     return certified, right

@@ -215,8 +215,8 @@ class PrimalSpectrum(Spectrum):
         Z = problem.rows_of(rows) @ self.basis
         return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
 
-    def response(self, Z, alpha, errors):
-        """Coefficients of targets that are `errors` (n_targets, m) on the rows of Z and 0 elsewhere."""
+    def response(self, rows, Z, alpha, errors):
+        """Coefficients of targets that are `errors` (n_targets, m) on some rows, those of Z, and 0 elsewhere."""
         return (errors @ Z * self.shrinkage([alpha])[:, 0]) @ self.basis.T
 
     def fits(self, Z, alpha):
@@ -366,7 +366,7 @@ class DualSpectrum(Spectrum):
         Z = self.vectors[rows]
         return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
 
-    def response(self, Z, alpha, errors):
+    def response(self, rows, Z, alpha, errors):
         """As for PrimalSpectrum."""
         return self._of_dual((errors @ Z / self.damped([alpha])[:, 0]) @ self.vectors.T)
 
@@ -418,17 +418,23 @@ class ExactSpectrum(DualSpectrum):
     def _combine(self, alphas, targets):
         out = np.empty((len(alphas), len(self.scale)))
         for k in range(0, len(alphas), 256):
-            here, alpha = targets[k:k + 256], alphas[k:k + 256, None]
-            share = self.singular / (self.values + alpha)
-            coef = (share * self.scores[here]) @ self.right
-            left = self.targets[here] - coef @ self.A.T
-            step = share * (left @ self.vectors) - alpha / (self.values + alpha) * (coef @ self.right.T)
-            out[k:k + 256] = (coef + step @ self.right) * self.scale
+            here = targets[k:k + 256]
+            out[k:k + 256] = self._solved(alphas[k:k + 256, None], self.targets[here], self.scores[here])
         return out
 
-    def response(self, Z, alpha, errors):
+    def _solved(self, alphas, targets, scores):
+        """Coefficients of targets (m, n) with these scores, at alphas of shape (m, 1)."""
+        share = self.singular / (self.values + alphas)
+        coef = (share * scores) @ self.right
+        left = targets - coef @ self.A.T
+        step = share * (left @ self.vectors) - alphas / (self.values + alphas) * (coef @ self.right.T)
+        return (coef + step @ self.right) * self.scale
+
+    def response(self, rows, Z, alpha, errors):
         """As for PrimalSpectrum."""
-        return (errors @ Z * self.singular / self.damped([alpha])[:, 0]) @ self.right * self.scale
+        targets = np.zeros((len(errors), len(self.A)))
+        targets[:, rows] = errors
+        return self._solved(np.array([[self.unit * alpha]]), targets, errors @ Z)
 
 
 def trusted(values, count, least, level=0.0):
