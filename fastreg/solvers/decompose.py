@@ -190,8 +190,8 @@ class Problem:
         inverse = np.divide(scale, lengths, out=np.zeros(p), where=lengths > 0)
         alive = np.flatnonzero(lengths)
         if len(alive) == 0:
-            none = np.zeros((len(self.targets), 0))
-            return PrimalSpectrum(np.zeros(0), none, np.zeros((p, 0)), *self._rest())
+            none = np.zeros((len(self.targets), 1))     # as if along a direction of no variance
+            return PrimalSpectrum(np.full(1, np.finfo(float).tiny), none, np.zeros((p, 1)), *self._rest())
         R = None
         if self.gram is not None:
             R = self._triangle_of_gram(alive, inverse, np.sqrt(least) / lengths[alive])
@@ -239,7 +239,7 @@ class Problem:
                 yield ((some - self.design.means[j:j + step]) * scale[j:j + step]).T * self.root
 
         return DualSpectrum.of_triangle(triangle(blocks()), self.targets, self.root, self._combiner(scale),
-                                        *self._rest())
+                                        least, *self._rest())
 
     def _combiner(self, scale):
         def combine(dual):

@@ -81,7 +81,9 @@ class Spectrum:
 
     def freedom(self, alphas, rows):
         """Degrees of freedom that so many rows have left, a sum of positive terms: shape (n_alphas,)."""
-        return max(rows - self.fit_intercept - len(self.values), 0) + self.lost(alphas).sum(axis=0)
+        rows -= self.fit_intercept
+        top = np.sort(self.lost(alphas), axis=0)[:rows]             # other directions are of rounding
+        return max(rows - len(top), 0) + top.sum(axis=0)
 
     def residuals(self, alphas, last):
         """Weighted sums of squared residuals of shape (n_alphas, n_targets), a sum of positive terms.
@@ -93,14 +95,10 @@ class Spectrum:
         last : ndarray of shape (n_targets,)
             These sums at the last alpha.
         """
-        return self._more_residuals(alphas, alphas[-1]) + last
-
-    def _more_residuals(self, alphas, start):
-        """By how much they are larger than at an alpha not larger."""
-        least, alphas = np.array([start]), np.asarray(alphas)
-        more = (self.shrinkage(least) / self.damped(alphas) * (self.unit * (alphas - start))
+        least = alphas[-1:]
+        more = (self.shrinkage(least) / self.damped(alphas) * (self.unit * (alphas - least))
                 * (self.lost(alphas) + self.lost(least)))
-        return more.T @ (self.scores**2).T / self.unit
+        return more.T @ (self.scores**2).T / self.unit + last
 
     def intercepts(self, coefs):
         """Intercepts that go with coefs of shape (..., n_targets, p)."""
@@ -170,10 +168,12 @@ class PrimalSpectrum(Spectrum):
         gram *= scale
         values, vectors = np.linalg.eigh(gram)
         if trusted(values, np.count_nonzero(alive), least):
-            seen = values > EPS * (16 + 4 * np.sqrt(len(values))) * values[-1]
-            values, vectors = values[seen], vectors[:, seen]
-            scores = (xy * scale) @ vectors / np.sqrt(values)
-            return cls(values, scores, scale[:, None] * vectors / np.sqrt(values), *others)
+            values = np.maximum(values, 0) + least
+            seen = values > 0
+            root, vectors = np.sqrt(values[seen]), vectors[:, seen]
+            self = cls(values[seen], (xy * scale) @ vectors / root, scale[:, None] * vectors / root, *others)
+            self.shift = least
+            return self
         return None
 
     @classmethod
@@ -246,10 +246,6 @@ class PrimalSpectrum(Spectrum):
         """
         X, design, targets = problem.X, problem.design, problem.targets
         n, n_targets = design.n, len(targets)
-        if len(self.values) == 0:            # X is constant: as if along a direction of no variance
-            none = PrimalSpectrum(np.full(1, np.finfo(float).tiny), np.zeros((n_targets, 1)),
-                                  np.zeros((design.p, 1)), self.means, self.y_means, self.unit, self.fit_intercept)
-            return none.leave_one_out(problem, alphas, keep, bound)
         shrinkage = self.shrinkage(alphas)
         left, right = low_rank(shrinkage)
         W = np.ascontiguousarray([left.T, *(score * left.T for score in self.scores)])
@@ -279,9 +275,11 @@ class DualSpectrum(Spectrum):
     Parameters
     ----------
     values : ndarray of shape (m,)
-        Eigenvalues, 0 along directions in which A has no variance; decreasing or increasing.
+        Eigenvalues, not negative.
     vectors : ndarray of shape (n, m)
         All eigenvectors but that of the intercept.
+    seen : ndarray of bool, shape (m,)
+        Directions in which A may have variance.
     targets : ndarray of shape (n_targets, n)
         Centred and scaled by sqrt(weight).
     combine : callable
@@ -290,11 +288,9 @@ class DualSpectrum(Spectrum):
         means, y_means, unit, fit_intercept of Spectrum.
     """
 
-    def __init__(self, values, vectors, targets, combine, *others):
-        self.all_values, self.all_vectors, self.all_scores = values, vectors, targets @ vectors
-        seen, scores = values > 0, self.all_scores
-        super().__init__(values[seen], scores[:, seen], *others)
-        self.rest = (scores[:, ~seen] ** 2).sum(axis=1)            # of least squares
+    def __init__(self, values, vectors, seen, targets, combine, *others):
+        self.all_values, self.all_vectors, self.all_scores = np.where(seen, values, 0), vectors, targets @ vectors
+        super().__init__(values[seen], self.all_scores[:, seen], *others)
         self.vectors, self._of_dual = vectors[:, seen], combine
 
     @classmethod
@@ -330,11 +326,11 @@ class DualSpectrum(Spectrum):
             values, vectors = values[:-1], vectors[:, :-1]
         if not trusted(values, rows - fit_intercept, least, level):
             return None
-        null = values <= EPS * (16 + 4 * np.sqrt(len(kernel))) * values.max(initial=0.0)
-        return cls(np.where(null, 0, values), vectors, targets, combine, *others)
+        seen = (np.arange(len(values)) >= len(values) - (rows - fit_intercept)) & (values + least > 0)
+        return cls(np.maximum(values, 0), vectors, seen, targets, combine, *others)
 
     @classmethod
-    def of_triangle(cls, triangle, targets, root, combine, *others):
+    def of_triangle(cls, triangle, targets, root, combine, least, *others):
         """From the triangle R of a QR decomposition of A', R'R being the kernel."""
         if others[-1]:
             level = 2 * np.linalg.norm(triangle) + np.finfo(float).tiny
@@ -344,14 +340,19 @@ class DualSpectrum(Spectrum):
         singular[:len(some)] = some
         if others[-1]:
             singular, right = singular[1:], right[1:]
-        null = singular <= EPS * len(root) * singular.max(initial=0.0)
-        self = cls(np.where(null, 0, singular**2), right.T, targets, combine, *others)
+        seen = singular > (0 if least > 0 else EPS * len(root) * singular.max(initial=0.0))
+        self = cls(singular**2, right.T, seen, targets, combine, *others)
         self.accurate = True
         return self
 
+    def kept(self, alphas):
+        """Shares of all directions that fits leave to the residuals: shape (m, n_alphas)."""
+        alphas, d = self.unit * np.asarray(alphas), self.all_values[:, None]
+        return np.divide(alphas, d + alphas, out=np.ones((len(d), len(alphas))), where=d + alphas > 0)
+
     def residuals(self, alphas, last):
-        """As for Spectrum, from what least squares leave: of nearly interpolated targets, `last` is rounding."""
-        return self._more_residuals(alphas, 0.0) + self.rest / self.unit
+        """As for Spectrum, without `last`: of nearly interpolated targets it is rounding."""
+        return (self.kept(alphas) ** 2).T @ (self.all_scores**2).T / self.unit
 
     def dual(self, alphas):
         """Dual variables of shape (n_alphas, n_targets, n): coefficients are A' times them."""
@@ -376,8 +377,7 @@ class DualSpectrum(Spectrum):
 
     def leave_one_out(self, problem, alphas, keep=False, bound=LEAST_ROOM):
         """As for PrimalSpectrum."""
-        kept = self.unit * np.asarray(alphas)
-        kept = kept / (self.all_values[:, None] + kept)
+        kept = self.kept(alphas)
         room = self.all_vectors**2 @ kept
         # of what the freest direction has: where all are nearly interpolated, errors are quotients of small numbers
         share = (room / kept.max(axis=0, initial=np.finfo(float).tiny)).min(axis=1)
@@ -412,7 +412,7 @@ class ExactSpectrum(DualSpectrum):
         U, singular, self.right = graded_svd(A, root if others[-1] else None)
         values = np.zeros(U.shape[1])
         values[:len(singular)] = singular**2
-        super().__init__(values, U, targets, None, *others)
+        super().__init__(values, U, values > 0, targets, None, *others)
         self.singular, self.A, self.scale, self.targets = singular, A, scale, targets
 
     def _combine(self, alphas, targets):
