@@ -5,6 +5,7 @@ set (``KnownFolds``). Few rows: one kernel serves all folds, centred for each. O
 of its own or, where X is sparse and has many rows and columns, a Krylov space of its own.
 """
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -34,6 +35,9 @@ AT_ONCE = 8
 # Shares of a column's sum of squares that its spread must be, and of the squares of its parts that a squared error must
 # be, for sums over parts of the rows to have the digits.
 LEAST_SPREAD, LEAST_ERROR = 1e-6, 1e-9
+# How far test rows may lie from the training rows, in units of these rows' spread along a column, for coefficients by
+# eigenvectors to predict them; elements of X up to which that is looked at.
+FAR, LOOKED_AT = 100, 1_000_000
 
 
 @dataclass
@@ -82,9 +86,23 @@ class _Folds:
         coefs = spectrum.coefs(alphas)
         return coefs, spectrum.intercepts(coefs)
 
+    @cached_property
+    def far(self):
+        """Whether the test rows of each fold lie far from its training rows along some column."""
+        if self.X.size > LOOKED_AT:
+            return np.zeros(len(self.folds), dtype=bool)
+        n = len(self.Y)
+        sets = np.array([c for f in range(len(self.folds)) for c in (
+            self.training_weight(f), np.bincount(self.folds[f].test, minlength=n))], dtype=np.float64)
+        shift = 0.0 if sp.issparse(self.X) or not self.fit_intercept else np.mean(self.X, axis=0)
+        X = self.X - shift if np.ndim(shift) else self.X
+        squares = X.multiply(X) if sp.issparse(X) else X**2
+        sums = np.stack([(squares.T @ sets.T).T, (X.T @ sets.T).T, np.repeat(sets.sum(axis=1)[:, None], X.shape[1], 1)])
+        return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
+
     def errors(self, f, alphas):
         """Mean squared errors on test set f: shape (n_alphas, n_targets)."""
-        spectrum = _Folds.spectrum(self, f, alphas)
+        spectrum = _Folds.spectrum(self, f, alphas, bool(self.far[f]))
         return self.errors_of(f, spectrum.coefs(alphas), spectrum.y_means, spectrum.means)
 
     def errors_of(self, f, coefs, levels, means=None):
@@ -119,9 +137,9 @@ class _Folds:
         return RidgeFit(coef, problem.y_means - coef @ problem.design.means, df, found.residual, found.bound,
                         found.lost)
 
-    def spectrum(self, f, alphas):
+    def spectrum(self, f, alphas, accurate=False):
         """The Spectrum of training set f."""
-        return self.problem(f).spectrum(alphas, self.factor, self.standardize)
+        return self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
 
     def problem(self, f):
         """Training set f, or all rows."""
@@ -158,8 +176,17 @@ class _SummedFolds(_Folds):
                                       unit * alphas.min(), moments.means, y_means, unit,
                                       self.fit_intercept), moments, scale
 
-    def spectrum(self, f, alphas):
-        return self.summed(self.known.train[:, f], alphas)[0] or super().spectrum(f, alphas)
+    @cached_property
+    def far(self):
+        p, sums = self.X.shape[1], self.known.sums
+        parts = np.stack([np.einsum("gjj->gj", sums)[:, :p], sums[:, :p, -1],
+                          np.repeat(sums[:, -1, -1:], p, 1)])
+        return lie_far(*(np.einsum("gf,sgj->sfj", of.astype(np.float64), parts)
+                         for of in (self.known.train, self.known.test)), self.fit_intercept)
+
+    def spectrum(self, f, alphas, accurate=False):
+        found = None if accurate or self.far[f] else self.summed(self.known.train[:, f], alphas)[0]
+        return found or super().spectrum(f, alphas, accurate or bool(self.far[f]))
 
     def refit(self, alphas, at):
         spectrum, moments, scale = self.summed(np.ones(len(self.known.train)), alphas)
@@ -178,7 +205,7 @@ class _SummedFolds(_Folds):
                           for t in range(self.Y.shape[1])], axis=1)
         squares = np.einsum("g,gjj->j", of_test.astype(np.float64), self.known.sums)
         shift = np.abs(self.known.shift) + np.sqrt(squares[:len(self.known.shift)] / squares[-1])
-        if np.any(found <= LEAST_ERROR * (np.abs(coefs) @ shift) ** 2):
+        if spectrum.accurate or np.any(found <= LEAST_ERROR * (np.abs(coefs) @ shift) ** 2):
             return self.errors_of(f, coefs, spectrum.y_means, spectrum.means)
         return found
 
@@ -220,7 +247,7 @@ class _KernelFolds(_Folds):
 
     def errors(self, f, alphas):
         spectrum, root, of_rows = self._dual(f, alphas)
-        if spectrum is None:
+        if spectrum is None or self.far[f]:
             return super().errors(f, alphas)
         test = self.folds[f].test
         dual = spectrum.dual(alphas) * root
@@ -271,6 +298,21 @@ class _KrylovFolds(_Folds):
         problem.measure(self.factor, self.standardize)
         return self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
                               np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+
+
+def lie_far(train, test, fit_intercept):
+    """Whether some column takes test rows FAR from training rows, and is not constant there: bool (n_folds,).
+
+    Parameters
+    ----------
+    train, test : ndarray of shape (3, n_folds, p)
+        Weighted sums of squares, of values and of weights.
+    fit_intercept : bool
+    """
+    means = train[1] / train[2] if fit_intercept else np.zeros_like(train[1])
+    spread = train[0] - means**2 * train[2]
+    beyond = test[0] - 2 * means * test[1] + means**2 * test[2]
+    return np.any((beyond * train[2] > FAR**2 * spread * test[2]) & (spread > 1e-12 * train[0]), axis=1)
 
 
 def krylov_predictions(design, b, shift, rows):
