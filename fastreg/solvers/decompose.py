@@ -106,7 +106,7 @@ class Problem:
                 return found
         if self._small():
             return self._exact(factor, standardize, scale)
-        return (self._wide if dual else self._tall)(factor, standardize, scale, least)
+        return (self._wide if dual and self.rows <= p else self._tall)(factor, standardize, scale, least)
 
     def measure(self, factor, standardize, scale=None):
         """The moments of the columns, from a reading of X, and what the penalty multiplies them by."""
