@@ -1,14 +1,16 @@
 """Which decomposition of ridge regression: the cheapest that keeps the digits which the alphas ask for."""
+from functools import partial
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.gram import gram_of, kernel_of
-from fastreg.kernels.krylov import column_moments, correlate
+from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
-from fastreg.solvers.spectrum import SPREAD, DualSpectrum, ExactSpectrum, PrimalSpectrum
+from fastreg.solvers.spectrum import SPREAD, DualSpectrum, PrimalSpectrum, RefinedSpectrum, RotatedSpectrum
 
 # Bytes of a block of rows.
 BLOCK = 2**25
@@ -106,7 +108,9 @@ class Problem:
                 return found
         if self._small():
             return self._exact(factor, standardize, scale)
-        return (self._wide if dual and self.rows <= p else self._tall)(factor, standardize, scale, least)
+        if dual and self.rows <= p:
+            return self._wide(factor, standardize, scale)
+        return self._tall(factor, standardize, scale, least)
 
     def measure(self, factor, standardize, scale=None):
         """The moments of the columns, from a reading of X, and what the penalty multiplies them by."""
@@ -179,7 +183,10 @@ class Problem:
         alive = self.design.norms > 0
         self.design.norms[:] = np.where(alive, np.linalg.norm(A, axis=0), 0)
         scale = self._scale(factor, standardize, scale)
-        return ExactSpectrum(A * scale, scale, self.targets, self.root, *self._rest())
+        A *= scale
+        inverse = np.divide(1, scale, out=np.zeros(len(scale)), where=scale > 0)
+        return RefinedSpectrum(A, lambda of_columns: of_columns * scale, lambda coef: (coef * inverse) @ A.T,
+                               self.targets, self.root, *self._rest())
 
     def _tall(self, factor, standardize, scale, least):
         """From A'A + least as far as its columns, brought to one length, do not depend on each other; otherwise from
@@ -228,7 +235,7 @@ class Problem:
             R = np.vstack([R, np.zeros((len(alive) - len(R), R.shape[1]))])
         return R
 
-    def _wide(self, factor, standardize, scale, least):
+    def _wide(self, factor, standardize, scale):
         p, step = self.design.p, max(256, 4 * self.design.n)
         scale = self._scale(factor, standardize, scale)
 
@@ -238,17 +245,17 @@ class Problem:
                 some = some.toarray() if sp.issparse(some) else some
                 yield ((some - self.design.means[j:j + step]) * scale[j:j + step]).T * self.root
 
-        return DualSpectrum.of_triangle(triangle(blocks()), self.targets, self.root, self._combiner(scale),
-                                        least, *self._rest())
+        return RotatedSpectrum(triangle(blocks()), self._combiner(scale), partial(combine, self.design), self.targets,
+                               self.root, *self._rest())
 
     def _combiner(self, scale):
-        def combine(dual):
+        def of_dual(dual):
             out = np.empty((len(dual), len(scale)))
             for k in range(0, len(dual), 16):
                 out[k:k + 16] = correlate(self.design, dual[k:k + 16] * self.root)
             out *= scale**2
             return out
-        return combine
+        return of_dual
 
     def row_blocks(self, V):
         """(rows, X[rows] V centred and scaled by sqrt(weight)), some rows at a time."""

@@ -15,11 +15,15 @@ from scipy.linalg import qr
 from scipy.linalg.lapack import dgejsv
 
 EPS = np.finfo(float).eps
+# Columns up to which rotations are worth their time, some five times that of other decompositions.
+MOST_ROTATED = 512
 
 
 def jacobi(A):
     """(U (m, n), values (n,), V' (n, n)) of A with m >= n >= 1 and finite values, small singular values as right as
-    their columns allow."""
+    their columns allow (of many columns, as far as the largest allows)."""
+    if A.shape[1] > MOST_ROTATED:
+        return np.linalg.svd(A, full_matrices=False)
     # relative accuracy whatever the columns' scales ('C'), full range, no perturbation
     values, left, right, work, _, info = dgejsv(np.asfortranarray(A), joba=0, jobu=0, jobv=0, jobr=1, jobt=1, jobp=0)
     if info != 0:                       # no convergence in 30 sweeps: not seen

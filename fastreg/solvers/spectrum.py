@@ -329,22 +329,6 @@ class DualSpectrum(Spectrum):
         seen = (np.arange(len(values)) >= len(values) - (rows - fit_intercept)) & (values + least > 0)
         return cls(np.maximum(values, 0), vectors, seen, targets, combine, *others)
 
-    @classmethod
-    def of_triangle(cls, triangle, targets, root, combine, least, *others):
-        """From the triangle R of a QR decomposition of A', R'R being the kernel."""
-        if others[-1]:
-            level = 2 * np.linalg.norm(triangle) + np.finfo(float).tiny
-            triangle = np.vstack([triangle, level * root / np.linalg.norm(root)])
-        _, some, right = np.linalg.svd(triangle)
-        singular = np.zeros(len(right))
-        singular[:len(some)] = some
-        if others[-1]:
-            singular, right = singular[1:], right[1:]
-        seen = singular > (0 if least > 0 else EPS * len(root) * singular.max(initial=0.0))
-        self = cls(singular**2, right.T, seen, targets, combine, *others)
-        self.accurate = True
-        return self
-
     def kept(self, alphas):
         """Shares of all directions that fits leave to the residuals: shape (m, n_alphas)."""
         alphas, d = self.unit * np.asarray(alphas), self.all_values[:, None]
@@ -392,31 +376,31 @@ class DualSpectrum(Spectrum):
         return *self._in_units(sums, errors if keep else None), share
 
 
-class ExactSpectrum(DualSpectrum):
-    """From the singular vectors of A itself, which is kept: coefficients are refined with its residuals.
+class RefinedSpectrum(DualSpectrum):
+    """From the singular vectors of A or of A turned; coefficients are refined with residuals of A itself.
 
-    Parameters
+    Attributes
     ----------
-    A : ndarray of shape (n, p)
-    scale : ndarray of shape (p,)
-        That its columns were multiplied by.
-    targets, root
-        Of DualSpectrum.of_kernel.
-    others
-        means, y_means, unit, fit_intercept of Spectrum.
+    singular, right : ndarray of shape (k,), (k, m)
+        Singular values, and right singular vectors in the coordinates of `spread`.
+    spread : callable
+        Such coordinates as rows -> coefficients.
+    fitted : callable
+        Coefficients as rows -> A times them, as rows.
     """
 
     accurate = True
+    steps = 1
 
-    def __init__(self, A, scale, targets, root, *others):
-        U, singular, self.right = graded_svd(A, root if others[-1] else None)
+    def __init__(self, columns, spread, fitted, targets, root, *others):
+        U, self.singular, self.right = graded_svd(columns, root if others[-1] else None)
         values = np.zeros(U.shape[1])
-        values[:len(singular)] = singular**2
+        values[:len(self.singular)] = self.singular**2
         super().__init__(values, U, values > 0, targets, None, *others)
-        self.singular, self.A, self.scale, self.targets = singular, A, scale, targets
+        self.spread, self.fitted, self.targets = spread, fitted, targets
 
     def _combine(self, alphas, targets):
-        out = np.empty((len(alphas), len(self.scale)))
+        out = np.empty((len(alphas), len(self.means)))
         for k in range(0, len(alphas), 256):
             here = targets[k:k + 256]
             out[k:k + 256] = self._solved(alphas[k:k + 256, None], self.targets[here], self.scores[here])
@@ -424,17 +408,51 @@ class ExactSpectrum(DualSpectrum):
 
     def _solved(self, alphas, targets, scores):
         """Coefficients of targets (m, n) with these scores, at alphas of shape (m, 1)."""
-        share = self.singular / (self.values + alphas)
-        coef = (share * scores) @ self.right
-        left = targets - coef @ self.A.T
-        step = share * (left @ self.vectors) - alphas / (self.values + alphas) * (coef @ self.right.T)
-        return (coef + step @ self.right) * self.scale
+        share, lost = self.singular / (self.values + alphas), alphas / (self.values + alphas)
+        found = share * scores
+        coef = self.spread(found @ self.right)
+        for _ in range(self.steps):
+            step = share * ((targets - self.fitted(coef)) @ self.vectors) - lost * found
+            found += step
+            coef += self.spread(step @ self.right)
+        return coef
 
     def response(self, rows, Z, alpha, errors):
         """As for PrimalSpectrum."""
-        targets = np.zeros((len(errors), len(self.A)))
+        targets = np.zeros((len(errors), len(self.all_vectors)))
         targets[:, rows] = errors
         return self._solved(np.array([[self.unit * alpha]]), targets, errors @ Z)
+
+
+class RotatedSpectrum(RefinedSpectrum):
+    """From the triangle R of a QR decomposition Q R of A': ridge regression on the few columns of R' = A Q.
+
+    Q is not kept: its columns are combinations of some rows of A, by a triangle again.
+
+    Parameters
+    ----------
+    triangle : ndarray of shape (n, n) or with fewer rows
+    combine : callable
+        Dual variables of shape (m, n) -> coefficients of shape (m, p).
+    others
+        fitted, targets, root of RefinedSpectrum, means, y_means, unit, fit_intercept of Spectrum.
+    """
+
+    steps = 3            # of coefficients that are rounded as sums over rows
+
+    def __init__(self, triangle, combine, *others):
+        _, R, order = scipy.linalg.qr(triangle, mode="economic", pivoting=True)
+        pivots, n = np.abs(np.diag(R)), triangle.shape[1]
+        count = int(np.count_nonzero(pivots > EPS * n * pivots.max(initial=0.0)))
+        columns = np.empty((n, count))
+        columns[order] = R[:count].T
+
+        def spread(rotated):
+            dual = np.zeros((len(rotated), n))
+            dual[:, order[:count]] = scipy.linalg.solve_triangular(R[:count, :count], rotated.T).T
+            return combine(dual)
+
+        super().__init__(columns, spread, *others)
 
 
 def trusted(values, count, least, level=0.0):
