@@ -18,11 +18,19 @@ from fastreg.checks import (
 )
 from fastreg.crossval import select
 from fastreg.path import count_axis
+from fastreg.scale import Scale
 from fastreg.selection import plot_curves
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
+from fastreg.solvers.ridge_certificate import ALL_FITS, certify, certify_left_out, smallest
 from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
-from fastreg.solvers.spectrum import Problem
+from fastreg.solvers.spectrum import LEAST_ROOM
+
+# Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
+MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9
+LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too far "
+        "apart for these alphas. Leave the smallest alphas out, or standardize X.")
 
 
 @dataclass
@@ -40,6 +48,13 @@ class RidgePath:
     gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Generalised cross-validation score ``n RSS / (n - df)^2``, n being the number of rows of positive weight and
         RSS weighted; infinite where no degree of freedom is left.
+    coef_bounds : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        At least the norm of ``coefs`` less the exact solution: that of half the gradient by
+        ``alpha * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known); infinite
+        where that sum is 0.
+    certified_from : ndarray of str, shape (n_alphas,)
+        'X' where the gradient was computed from X itself; 'sums' where it rests on the decomposition, which the
+        smallest alpha has proved.
     """
 
     alphas: np.ndarray
@@ -47,6 +62,8 @@ class RidgePath:
     intercepts: np.ndarray
     df: np.ndarray
     gcv: np.ndarray
+    coef_bounds: np.ndarray
+    certified_from: np.ndarray
 
     def plot(self, ax=None):
         """Draw the coefficients against alpha, the effective degrees of freedom along the top.
@@ -132,22 +149,51 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
+    Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
+    unit = Scale.of(Y, each=True)
     with single_threaded_blas:
-        problem = Problem(X, y.reshape(n, -1), weight, check_flag(fit_intercept, "fit_intercept"),
+        problem = Problem(X, unit.down(Y), weight, check_flag(fit_intercept, "fit_intercept"),
                           check_threads(n_threads))
-        spectrum = problem.spectrum(factor, check_flag(standardize, "standardize"))
-        if spectrum is None:
-            raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. Fit "
-                             "Ridge at each alpha.")
-        coefs = spectrum.coefs(alphas)
-        df, residuals = spectrum.df(alphas), spectrum.residuals(alphas)
-    left = np.maximum(problem.rows - df, 0)[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gcv = np.where(left > 0, problem.rows * residuals / left**2, np.inf)
-    intercepts = spectrum.intercepts(coefs)
-    if y.ndim == 1:
-        coefs, intercepts, gcv = coefs[:, 0], intercepts[:, 0], gcv[:, 0]
-    return RidgePath(alphas, coefs, intercepts, df, gcv)
+        standardize = check_flag(standardize, "standardize")
+        for accurate in (False, True):
+            spectrum = problem.spectrum(alphas, factor, standardize, accurate)
+            if spectrum is None:
+                raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. "
+                                 "Fit Ridge at each alpha.")
+            coefs = spectrum.coefs(alphas)
+            bounds, source, squares, lost = _certified_path(problem, spectrum, coefs, alphas)
+            if not lost or spectrum.accurate:
+                break
+        residuals = spectrum.residuals(alphas, squares)
+    if lost:
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
+    left = spectrum.freedom(alphas, problem.rows)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        gcv = np.where(left > 0, unit.up(problem.rows * residuals / left**2, 2), np.inf)
+        bounds = unit.up(bounds)
+    found = np.ldexp(coefs, unit.exponent[:, None]), unit.up(spectrum.intercepts(coefs)), gcv, bounds
+    coefs, intercepts, gcv, bounds = (a[:, 0] for a in found) if y.ndim == 1 else found
+    return RidgePath(alphas, coefs, intercepts, spectrum.df(alphas), gcv, bounds, source)
+
+
+def _certified_path(problem, spectrum, coefs, alphas):
+    """(bounds (n_alphas, n_targets), where they come from, squared errors at the last alpha, whether digits are lost)
+
+    The last alpha, the smallest, is certified from X, others too where that costs little. Otherwise they are off by
+    no larger a perturbation of X'X than the last."""
+    count, n_targets, p = coefs.shape
+    every = problem.X.size * count * n_targets <= ALL_FITS
+    some = coefs if every else coefs[-1:]
+    found = certify(problem, spectrum, some.reshape(-1, p), np.repeat(alphas[-len(some):], n_targets))
+    bounds, squares = found.bound.reshape(-1, n_targets), found.squares.reshape(-1, n_targets)[-1]
+    if not every:
+        size, least = np.linalg.norm(coefs, axis=2), smallest(problem, spectrum)
+        damped = problem.unit * alphas[:, None] + least
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bounds = np.where(size > 0, bounds[0] * size / size[-1] * damped[-1] / damped, 0)
+    source = np.full(count, "X" if every else "sums", dtype="<U4")
+    source[-1] = "X"
+    return bounds, source, squares, found.lost
 
 
 def check_alphas(alphas, positive=False):
@@ -242,7 +288,8 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     factor, standardize, accurate, n_threads
         As for fastreg.solvers.spectrum.Problem.
     choose : callable
-        (sums of squared errors (n_targets, n_alphas), predictions or None) -> index of the alpha of each target.
+        (sums of squared errors (n_targets, n_alphas), Scale that each target was divided by, predictions or None) ->
+        index of the alpha of each target.
     keep : {None, 'errors', 'predictions'}
         What to compute of each row, of shape (n_targets, n, n_alphas).
 
@@ -254,20 +301,62 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     kept : ndarray of shape (n_targets, n, n_alphas) or None
         Squared errors times weights, or predictions.
     """
+    unit = Scale.of(Y, each=True)
+    Y = unit.down(Y)
     with single_threaded_blas:
         problem = Problem(X, Y, weight, fit_intercept, n_threads)
-        spectrum = problem.spectrum(factor, standardize, accurate)
-        if spectrum is None:
-            raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: leave-one-out would need "
-                             "an array of one of them squared. Give cv (cv=5, say) for folds instead.")
-        sums, kept = spectrum.leave_one_out(problem, alphas, keep is not None)
-        if keep == "predictions":
-            kept = _predictions(spectrum, X, Y, weight, alphas, kept)
-        at = choose(sums, kept)
-        coef = spectrum.coefs_at(alphas[at])
+        for last in (accurate, True):
+            spectrum = problem.spectrum(alphas, factor, standardize, last)
+            if spectrum is None:
+                raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: leave-one-out would "
+                                 "need an array of one of them squared. Give cv (cv=5, say) for folds instead.")
+            sums, kept, room, lost = _errors_by_rows(problem, spectrum, alphas, keep is not None)
+            if keep == "predictions":
+                kept = np.ldexp(_predictions(spectrum, X, Y, weight, alphas, kept), unit.exponent[:, None, None])
+            at = choose(sums, unit, kept)
+            coef, here = spectrum.coefs_at(alphas[at]), np.arange(len(at))
+            found, right = certify_left_out(problem, spectrum, coef, alphas[at], room, sums[here, at])
+            if (right and not found.lost) or spectrum.accurate:
+                break
+    if found.lost or lost or not right:
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
+    with np.errstate(over="ignore"):
         if keep == "errors":
-            kept **= 2
-        return at, RidgeFit(coef, spectrum.intercepts(coef), spectrum.df(alphas[at])), kept
+            kept = np.ldexp(kept**2, 2 * unit.exponent[:, None, None])
+        fit = RidgeFit(np.ldexp(coef, unit.exponent[:, None]), unit.up(spectrum.intercepts(coef)),
+                       spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
+    return at, fit, kept
+
+
+def _errors_by_rows(problem, spectrum, alphas, keep):
+    """(sums (n_targets, n_alphas) of squared leave-one-out errors, errors or None, room of each row by leverage,
+    whether digits are lost): rows with hardly any room are left out by fits of the others."""
+    sums, errors, room = spectrum.leave_one_out(problem, alphas, keep)
+    full = np.flatnonzero(room < LEAST_ROOM)
+    n, p = problem.X.shape
+    most, lost = max(MOST_REFITS, int(CHEAP_REFITS / (n * p * min(n, p)))), False
+    if len(full) > most:
+        bound = np.partition(room, most)[most]
+        sums, errors, room = spectrum.leave_one_out(problem, alphas, keep, bound)
+        full, lost = np.flatnonzero(room < bound), bool(bound < NO_ROOM)
+    for row in full if problem.rows > 1 else ():
+        found = _error_without(problem, row, alphas)
+        sums += found**2
+        if keep:
+            errors[:, row] = found
+    room = np.where((problem.root > 0) & (room >= LEAST_ROOM), room, np.inf)
+    return sums, errors, room, lost
+
+
+def _error_without(problem, row, alphas):
+    """``sqrt(s) (y - x w - b)`` of a row, of fits of the others: shape (n_targets, n_alphas)."""
+    others = problem.without(row)
+    spectrum = others.spectrum(alphas, scale=problem.scale)
+    X, Y, weight = problem.raw
+    x = X[[row]]
+    x = (x.toarray() if hasattr(x, "toarray") else np.asarray(x, dtype=np.float64))[0] - spectrum.means
+    fits = spectrum.coefs(alphas) @ x + spectrum.y_means
+    return (1.0 if weight is None else np.sqrt(weight[row])) * (Y[row] - fits).T
 
 
 def _predictions(spectrum, X, Y, weight, alphas, errors):
@@ -310,11 +399,13 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
                              ("test", None if weight is None else weight[fold.test])):
             if of_set is not None and not np.any(of_set > 0):
                 raise ValueError(f"sample_weight is zero for the whole {name} set of split {k} of cv.")
+    unit = Scale.of(Y, each=True)
+    Y = unit.down(Y)
     n_jobs, n_threads = jobs_and_threads(None, n_threads, len(folds))
     with single_threaded_blas:
         fits = fold_fits(X, Y, folds, weight=weight, fit_intercept=fit_intercept, factor=factor,
                          standardize=standardize, n_threads=n_threads, n_jobs=n_jobs)
-        score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer)
+        score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer, unit)
         scores = np.stack(in_threads(n_jobs, partial(score, alphas=alphas), len(folds), threading.Event()), axis=1)
         mean, error, best, best_1se = select(alphas[None], scores[None], True)
         path = CrossValidatedRidgePath(alphas, scores, mean[0], error[0], np.full(len(alphas), np.nan), metric,
@@ -323,8 +414,12 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
                       ConvergenceWarning, stacklevel=4)
+    if fit is not None and fit.lost:
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
     if fit is not None:
         path.df = fit.df
+        fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])
+        fit.intercept, fit.residual, fit.bound = map(unit.up, (fit.intercept, fit.residual, fit.bound))
     return path, fit
 
 
@@ -341,10 +436,12 @@ def _r2(fits, f, alphas):
     return np.where(constant, errors == 0, 1 - errors / np.where(constant, 1, spread)).mean(axis=1)
 
 
-def _by_scorer(fits, scorer, f, alphas):
+def _by_scorer(fits, scorer, unit, f, alphas):
     """A scorer's values on test set f at every alpha; some alphas at a time where coefficients are many."""
     step = max(1, 10**7 // (fits.X.shape[1] * fits.Y.shape[1]))
     test, out = fits.folds[f].test, []
     for a in range(0, len(alphas), step):
-        out += [scorer(coef, intercept, test) for coef, intercept in zip(*fits.fit(f, alphas[a:a + step]))]
+        coefs, intercepts = fits.fit(f, alphas[a:a + step])
+        out += [scorer(coef, intercept, test)
+                for coef, intercept in zip(np.ldexp(coefs, unit.exponent[:, None]), unit.up(intercepts))]
     return out

@@ -11,7 +11,8 @@ from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSpl
 
 import fastreg.solvers.ridge_folds
 from fastreg import RidgeClassifierCV, RidgeCV, ridge_path
-from fastreg.solvers.spectrum import PrimalSpectrum, Problem, low_rank
+from fastreg.solvers.decompose import Problem
+from fastreg.solvers.spectrum import PrimalSpectrum, low_rank
 
 ALPHAS = np.logspace(-4, 4, 9)
 SHAPES = {"tall": (50, 8), "wide": (15, 30), "square": (25, 25), "one more row": (26, 25)}
@@ -312,9 +313,9 @@ def test_few_columns_stand_for_many_penalties():
     np.testing.assert_allclose(left @ right, D, rtol=0, atol=5e-14)
     X, Y, _ = problem("tall")
     p = Problem(X, Y, None, True, 1)
-    spectrum = p.spectrum()
+    spectrum = p.spectrum(np.logspace(-3, 3, 200))
     assert isinstance(spectrum, PrimalSpectrum)
-    sums, _ = spectrum.leave_one_out(p, np.logspace(-3, 3, 200))
+    sums, _, room = spectrum.leave_one_out(p, np.logspace(-3, 3, 200))
     alone = [spectrum.leave_one_out(p, np.array([alpha]))[0][:, 0] for alpha in np.logspace(-3, 3, 200)]
     np.testing.assert_allclose(sums.T, alone, rtol=1e-12)
 

@@ -16,7 +16,7 @@ from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge,
 from fastreg.solvers.folds import as_folds
 
 # What a fit with other parameters may not set.
-OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "cv_results_", "coef_", "intercept_", "df_")
+OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "cv_results_", "coef_", "intercept_", "df_", "coef_bound_")
 
 
 class _GivenRegressor(RegressorMixin, BaseEstimator):
@@ -72,6 +72,7 @@ class _RidgeCVBase(BaseEstimator):
             fit.coef, fit.intercept = as_stored(X, fit.coef, fit.intercept)
             self._keep(fit, y)
             self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
+            self.coef_bound_ = float(fit.bound[0]) if len(fit.bound) == 1 else fit.bound
         return self
 
     def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings):
@@ -81,14 +82,17 @@ class _RidgeCVBase(BaseEstimator):
         scorer = None if self.scoring is None else self._scorer()
         each = self.alpha_per_target and Y.shape[1] > 1
 
-        def choose(sums, predictions):
+        def choose(sums, unit, predictions):
             if scorer is None:
-                scores = -sums / len(Y)
-                scores = scores if each else scores.mean(axis=0, keepdims=True)
+                scores, exponent = -sums / len(Y), unit.exponent
+                if not each:                     # in the largest unit of any target
+                    exponent = np.max(unit.exponent, keepdims=True)
+                    scores = np.ldexp(scores, 2 * (unit.exponent - exponent)[:, None]).mean(axis=0, keepdims=True)
             else:
-                scores = self._score_rows(scorer, y, predictions, each, score_params)
+                scores, exponent = self._score_rows(scorer, y, predictions, each, score_params), 0
             best = [_first_best(of_target, alphas) for of_target in scores]
-            found = np.array([of_target[a] for of_target, a in zip(scores, best)])
+            with np.errstate(over="ignore"):
+                found = np.ldexp([of_target[a] for of_target, a in zip(scores, best)], 2 * exponent)
             self.best_score_ = found if each else float(found[0])
             return np.array(best if each else best * Y.shape[1])
 

@@ -252,17 +252,13 @@ FR_LEAF double fr_loo(ptrdiff_t n, const double *y, const double *fit, const dou
     if (out == NULL) {
         FR_PRAGMA(omp simd reduction(+:s))
         for (ptrdiff_t i = 0; i < n; i++) {
-            double room = own[i] - h[i];
-            room = room > 4.5e-16 ? room : 4.5e-16;
-            double e = (y[i] - fit[i]) / room;
+            double e = (y[i] - fit[i]) / (own[i] - h[i]);
             s += e * e;
         }
         return s;
     }
     for (ptrdiff_t i = 0; i < n; i++) {
-        double room = own[i] - h[i];
-        room = room > 4.5e-16 ? room : 4.5e-16;
-        double e = (y[i] - fit[i]) / room;
+        double e = (y[i] - fit[i]) / (own[i] - h[i]);
         out[i * step] = e;
         s += e * e;
     }

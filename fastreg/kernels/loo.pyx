@@ -7,6 +7,7 @@ precision, so that both are products with few columns.
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
+from libc.math cimport INFINITY
 from libc.stdlib cimport free
 
 import numpy as np
@@ -21,18 +22,20 @@ cdef Py_ssize_t LANES = 8               # sums of their own, whatever the number
 
 
 cdef struct Task:
-    Py_ssize_t k, r, A, T, rows, room
+    Py_ssize_t k, r, A, T, rows, size, least
+    double bound
     const double *mean
     const double *V      # k x p, NULL where X holds the rows z themselves
     const double *W      # (1 + T) x r x k: of the leverages, and of each target's fits
     const double *R      # A x r, NULL where r is A
     const double *Y      # T x n
     const double *own
+    double *room         # n
     double *errors       # T x n x A, or NULL
 
 
 def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, const double[:, ::1] Y,
-             const double[::1] own, errors=None):
+             const double[::1] own, Py_ssize_t least, double bound, errors=None):
     """Sums of squared leave-one-out errors for every target and penalty.
 
     Parameters
@@ -51,12 +54,18 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
         Centred targets scaled by sqrt(weight).
     own : ndarray of shape (n,)
         One less the leverage that a row has by the intercept.
+    least : int
+        The smallest penalty, at which leverages are largest.
+    bound : float
+        Rows that leverage leaves less than this there are not summed (their errors are 0): 1 - h has lost its digits.
     errors : ndarray of shape (n_targets, n, n_alphas) or None
         Where to leave the errors, scaled by sqrt(weight).
 
     Returns
     -------
-    ndarray of shape (n_targets, n_alphas)
+    sums : ndarray of shape (n_targets, n_alphas)
+    room : ndarray of shape (n,)
+        `own` less the leverages at the smallest penalty.
     """
     cdef Task u
     cdef const double[:, ::1] V_, R_
@@ -74,26 +83,28 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
     if errors is not None:
         errors_ = errors
         u.errors = &errors_[0, 0, 0]
+    cdef double[::1] room = np.empty(n)
+    u.room, u.least, u.bound = &room[0], least, bound
     u.rows = 128 if d.p <= 128 else (256 if d.p <= 512 else 1024)
-    u.room = u.rows * (d.p + 2 * u.k + u.r + 2 * u.A)
+    u.size = u.rows * (d.p + 2 * u.k + u.r + 2 * u.A + 1)
     cdef int threads = d.threads(<double> n * (d.p + u.A) * u.k)
     cdef double[:, :, ::1] sums = np.zeros((LANES, u.T, u.A))
     cdef double *buffer = NULL
-    grow(<void **> &buffer, (LANES if threads > 1 else 1) * u.room * sizeof(double))
+    grow(<void **> &buffer, (LANES if threads > 1 else 1) * u.size * sizeof(double))
     steps = (n + LANES * u.rows - 1) // (LANES * u.rows)
     try:
         for step in range(steps):
             with nogil:
                 if threads > 1:
                     for lane in prange(LANES, num_threads=threads, schedule="dynamic", chunksize=1):
-                        _rows(d, &u, (step * LANES + lane) * u.rows, buffer + lane * u.room, &sums[lane, 0, 0])
+                        _rows(d, &u, (step * LANES + lane) * u.rows, buffer + lane * u.size, &sums[lane, 0, 0])
                 else:
                     for lane in range(LANES):
                         _rows(d, &u, (step * LANES + lane) * u.rows, buffer, &sums[lane, 0, 0])
             PyErr_CheckSignals()
     finally:
         free(buffer)
-    return sums.base.sum(axis=0)
+    return sums.base.sum(axis=0), room.base
 
 
 cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *sums) noexcept nogil:
@@ -105,6 +116,7 @@ cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *
     cdef double *F = S + m * u.k
     cdef double *H = F + m * u.r
     cdef double *fit = H + m * u.A
+    cdef double *own = fit + m * u.A
     if m <= 0:
         return
     if u.V == NULL:
@@ -119,10 +131,15 @@ cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *
     for i in range(m * u.k):
         S[i] = Z[i] * Z[i]
     _of_alphas(u, m, S, u.W, F, H)
+    for i in range(m):
+        own[i] = u.own[i0 + i]
+        u.room[i0 + i] = own[i] - H[u.least * m + i]
+        if u.room[i0 + i] < u.bound:
+            own[i] = INFINITY
     for t in range(u.T):
         _of_alphas(u, m, Z, u.W + (t + 1) * u.k * u.r, F, fit)
         for a in range(u.A):
-            sums[t * u.A + a] += fr_loo(m, u.Y + t * d.n + i0, fit + a * m, u.own + i0, H + a * m, u.A,
+            sums[t * u.A + a] += fr_loo(m, u.Y + t * d.n + i0, fit + a * m, own, H + a * m, u.A,
                                         NULL if u.errors == NULL else u.errors + (t * d.n + i0) * u.A + a)
 
 

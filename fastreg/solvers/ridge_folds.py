@@ -5,6 +5,7 @@ set (``KnownFolds``). Few rows: one kernel serves all folds, centred for each. O
 of its own or, where X is sparse and has many rows and columns, a Krylov space of its own.
 """
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -14,16 +15,12 @@ from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
+from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
-from fastreg.solvers.spectrum import (
-    DualSpectrum,
-    PrimalSpectrum,
-    Problem,
-    column_scale,
-    prefers_dual,
-)
+from fastreg.solvers.ridge_certificate import certify
+from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
 FEW_COLUMNS = 2000
@@ -35,6 +32,12 @@ STEPS_AT_ONCE, MOST_STEPS = 16, 5000
 KRYLOV_TOL, CG_TOL = 1e-6, 1e-10
 # Alphas that conjugate gradients work on at the same time.
 AT_ONCE = 8
+# Shares of a column's sum of squares that its spread must be, and of the squares of its parts that a squared error must
+# be, for sums over parts of the rows to have the digits.
+LEAST_SPREAD, LEAST_ERROR = 1e-6, 1e-9
+# How far test rows may lie from the training rows, in units of these rows' spread along a column, for coefficients by
+# eigenvectors to predict them; elements of X up to which that is looked at.
+FAR, LOOKED_AT = 100, 1_000_000
 
 
 @dataclass
@@ -44,6 +47,9 @@ class RidgeFit:
     coef: np.ndarray         # (n_targets, p)
     intercept: np.ndarray    # (n_targets,)
     df: np.ndarray
+    residual: np.ndarray     # (n_targets,), norms of half the gradients, from X itself
+    bound: np.ndarray        # (n_targets,), of the distance of coef from the solution
+    lost: bool               # whether digits were lost to rounding
 
 
 class _Folds:
@@ -76,36 +82,64 @@ class _Folds:
 
     def fit(self, f, alphas):
         """Coefficients (n_alphas, n_targets, p) and intercepts (n_alphas, n_targets) of training set f."""
-        spectrum = self.spectrum(f)
+        spectrum = self.spectrum(f, alphas)
         coefs = spectrum.coefs(alphas)
         return coefs, spectrum.intercepts(coefs)
 
+    @cached_property
+    def far(self):
+        """Whether the test rows of each fold lie far from its training rows along some column."""
+        if self.X.size > LOOKED_AT:
+            return np.zeros(len(self.folds), dtype=bool)
+        n = len(self.Y)
+        sets = np.array([c for f in range(len(self.folds)) for c in (
+            self.training_weight(f), np.bincount(self.folds[f].test, minlength=n))], dtype=np.float64)
+        shift = 0.0 if sp.issparse(self.X) or not self.fit_intercept else np.mean(self.X, axis=0)
+        X = self.X - shift if np.ndim(shift) else self.X
+        squares = X.multiply(X) if sp.issparse(X) else X**2
+        sums = np.stack([(squares.T @ sets.T).T, (X.T @ sets.T).T, np.repeat(sets.sum(axis=1)[:, None], X.shape[1], 1)])
+        return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
+
     def errors(self, f, alphas):
         """Mean squared errors on test set f: shape (n_alphas, n_targets)."""
-        return self.errors_of(f, *self.fit(f, alphas))
+        spectrum = _Folds.spectrum(self, f, alphas, bool(self.far[f]))
+        return self.errors_of(f, spectrum.coefs(alphas), spectrum.y_means, spectrum.means)
 
-    def errors_of(self, f, coefs, intercepts):
-        """The same of given coefficients, a block of test rows at a time."""
-        test = self.folds[f].test
-        flat, level = coefs.reshape(-1, coefs.shape[-1]).T, intercepts.ravel()
-        total, of_all = np.zeros(len(level)), 0.0
+    def errors_of(self, f, coefs, levels, means=None):
+        """The same of fits ``levels + (x - means) w``, a block of test rows at a time; means may be None (of zeros)."""
+        test, shape = self.folds[f].test, coefs.shape[:2]
+        flat, total, of_all = coefs.reshape(-1, coefs.shape[-1]).T, np.zeros(shape), 0.0
+        levels = np.broadcast_to(levels, shape)
+        if means is not None and sp.issparse(self.X):
+            levels, means = levels - coefs @ means, None
         for i in range(0, len(test), ROWS_AT_ONCE):
             rows = test[i:i + ROWS_AT_ONCE]
-            error = (self.X[rows] @ flat + level).reshape(len(rows), *intercepts.shape) - self.Y[rows, None]
+            some = self.X[rows] if means is None else self.X[rows] - means
+            error = (some @ flat).reshape(len(rows), *shape) + levels - self.Y[rows, None]
             weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
-            total += weight @ error.reshape(len(rows), -1) ** 2
+            total += (weight @ error.reshape(len(rows), -1) ** 2).reshape(shape)
             of_all += weight.sum()
-        return (total / of_all).reshape(intercepts.shape)
+        return total / of_all
 
     def refit(self, alphas, at):
         """RidgeFit of all rows at alphas[at]; degrees of freedom at all of them."""
-        spectrum = self.spectrum()
-        coef = spectrum.coefs_at(np.full(self.Y.shape[1], alphas[at]))
-        return RidgeFit(coef, spectrum.intercepts(coef), spectrum.df(alphas))
+        problem, here = self.problem(None), np.full(self.Y.shape[1], alphas[at])
+        for accurate in (False, True):
+            spectrum = problem.spectrum(alphas, self.factor, self.standardize, accurate)
+            fit = self.certified(problem, spectrum, spectrum.coefs_at(here), here, spectrum.df(alphas))
+            if not fit.lost or spectrum.accurate:
+                break
+        return fit
 
-    def spectrum(self, f=None):
-        """The Spectrum of training set f, or of all rows."""
-        return self.problem(f).spectrum(self.factor, self.standardize)
+    def certified(self, problem, spectrum, coef, alphas, df):
+        """RidgeFit of these coefficients."""
+        found = certify(problem, spectrum, coef, alphas)
+        return RidgeFit(coef, problem.y_means - coef @ problem.design.means, df, found.residual, found.bound,
+                        found.lost)
+
+    def spectrum(self, f, alphas, accurate=False):
+        """The Spectrum of training set f."""
+        return self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
 
     def problem(self, f):
         """Training set f, or all rows."""
@@ -128,21 +162,52 @@ class _SummedFolds(_Folds):
         squares = np.diag(sums)[:p]
         return bool(np.any((squares - sums[:p, -1] ** 2 / sums[-1, -1] <= HIGH * squares) & (squares > 0)))
 
-    def spectrum(self, f=None):
-        counts = np.ones(len(self.known.train)) if f is None else self.known.train[:, f]
+    def summed(self, counts, alphas):
+        """(Spectrum of a union of parts or None where sums over them cost digits, its Moments, scale of its columns)"""
         moments = self.known.moments(counts)
         check_finite(self.X, moments.norms)
         scale = column_scale(self.factor, moments.norms, len(self.Y), self.standardize)
         weight, y_means = self.known.weight_and_levels(counts)
-        return PrimalSpectrum(moments.gram, moments.xy, np.full(len(y_means), np.nan), scale, moments.means, y_means,
-                              len(self.Y) / weight, self.fit_intercept)
+        unit, p = len(self.Y) / weight, self.X.shape[1]
+        raw = np.einsum("g,gj->j", counts.astype(np.float64), np.einsum("gjj->gj", self.known.sums)[:, :p]) * unit
+        if np.any((np.diag(moments.gram) < LEAST_SPREAD * raw) & (moments.norms > 0)):
+            return None, moments, scale
+        return PrimalSpectrum.of_gram(moments.gram, moments.xy, scale,
+                                      unit * alphas.min(), moments.means, y_means, unit,
+                                      self.fit_intercept), moments, scale
+
+    @cached_property
+    def far(self):
+        p, sums = self.X.shape[1], self.known.sums
+        parts = np.stack([np.einsum("gjj->gj", sums)[:, :p], sums[:, :p, -1],
+                          np.repeat(sums[:, -1, -1:], p, 1)])
+        return lie_far(*(np.einsum("gf,sgj->sfj", of.astype(np.float64), parts)
+                         for of in (self.known.train, self.known.test)), self.fit_intercept)
+
+    def spectrum(self, f, alphas, accurate=False):
+        found = None if accurate or self.far[f] else self.summed(self.known.train[:, f], alphas)[0]
+        return found or super().spectrum(f, alphas, accurate or bool(self.far[f]))
+
+    def refit(self, alphas, at):
+        spectrum, moments, scale = self.summed(np.ones(len(self.known.train)), alphas)
+        if spectrum is None:
+            return super().refit(alphas, at)
+        problem, here = self.problem(None), np.full(self.Y.shape[1], alphas[at])
+        problem.take(moments, scale)
+        fit = self.certified(problem, spectrum, spectrum.coefs_at(here), here, spectrum.df(alphas))
+        return super().refit(alphas, at) if fit.lost else fit
 
     def errors(self, f, alphas):
-        coefs, intercepts = self.fit(f, alphas)
-        of_test = self.known.test[:, f]
-        found = [self.known.target(t).mean_products(of_test, coefs[:, t].T, intercepts[:, t], 1)[0, 0]
-                 for t in range(self.Y.shape[1])]
-        return np.maximum(np.stack(found, axis=1), 0)
+        spectrum, of_test = self.spectrum(f, alphas), self.known.test[:, f]
+        coefs = spectrum.coefs(alphas)
+        intercepts = spectrum.intercepts(coefs)
+        found = np.stack([self.known.target(t).mean_products(of_test, coefs[:, t].T, intercepts[:, t], 1)[0, 0]
+                          for t in range(self.Y.shape[1])], axis=1)
+        squares = np.einsum("g,gjj->j", of_test.astype(np.float64), self.known.sums)
+        shift = np.abs(self.known.shift) + np.sqrt(squares[:len(self.known.shift)] / squares[-1])
+        if spectrum.accurate or np.any(found <= LEAST_ERROR * (np.abs(coefs) @ shift) ** 2):
+            return self.errors_of(f, coefs, spectrum.y_means, spectrum.means)
+        return found
 
 
 class _KernelFolds(_Folds):
@@ -161,8 +226,8 @@ class _KernelFolds(_Folds):
         elif self.kernel is None:
             self.kernel = kernel_of(self.design, None if plain else self.scale**2)
 
-    def _dual(self, f):
-        """(DualSpectrum of training set f, its rows, roots of their weights, kernel of all rows less its mean)."""
+    def _dual(self, f, alphas):
+        """(DualSpectrum of training set f or None, roots of its weights, kernel of all rows less its mean)."""
         weight = self.training_weight(f)
         rows = np.flatnonzero(weight)
         weight, Y = weight[rows], self.Y[rows]
@@ -175,12 +240,15 @@ class _KernelFolds(_Folds):
             of_rows -= of_rows[rows].T @ share
         root = np.sqrt(weight)
         targets = np.ascontiguousarray(((Y - y_means) * root[:, None]).T)
-        spectrum = DualSpectrum(of_rows[rows] * root[:, None] * root, targets, root, None, np.zeros(0), y_means, 1.0,
-                                self.fit_intercept)
-        return spectrum, rows, root, of_rows
+        top = np.diag(self.kernel).max() * weight.max()
+        spectrum = DualSpectrum.of_kernel(of_rows[rows] * root[:, None] * root, len(rows), top, targets, root, None,
+                                          alphas.min(), np.zeros(0), y_means, 1.0, self.fit_intercept)
+        return spectrum, root, of_rows
 
     def errors(self, f, alphas):
-        spectrum, _, root, of_rows = self._dual(f)
+        spectrum, root, of_rows = self._dual(f, alphas)
+        if spectrum is None or self.far[f]:
+            return super().errors(f, alphas)
         test = self.folds[f].test
         dual = spectrum.dual(alphas) * root
         weight = None if self.weight is None else self.weight[test]
@@ -198,7 +266,7 @@ class _KrylovFolds(_Folds):
 
     def errors(self, f, alphas):
         if np.ndim(self.factor) or self.standardize or np.isinf(self.factor):
-            return super().errors(f, alphas)
+            return self.errors_of(f, *self.fit(f, alphas))
         problem = self.problem(f)
         test, shift = self.folds[f].test, problem.unit * self.factor * alphas
         weight = None if self.weight is None else self.weight[test]
@@ -226,8 +294,25 @@ class _KrylovFolds(_Folds):
         return coefs, intercepts
 
     def refit(self, alphas, at):
-        coefs, intercepts = self.fit(None, alphas[at:at + 1])
-        return RidgeFit(coefs[0], intercepts[0], np.full(len(alphas), np.nan))
+        problem = self.problem(None)
+        problem.measure(self.factor, self.standardize)
+        return self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
+                              np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+
+
+def lie_far(train, test, fit_intercept):
+    """Whether some column takes test rows FAR from training rows, and is not constant there: bool (n_folds,).
+
+    Parameters
+    ----------
+    train, test : ndarray of shape (3, n_folds, p)
+        Weighted sums of squares, of values and of weights.
+    fit_intercept : bool
+    """
+    means = train[1] / train[2] if fit_intercept else np.zeros_like(train[1])
+    spread = train[0] - means**2 * train[2]
+    beyond = test[0] - 2 * means * test[1] + means**2 * test[2]
+    return np.any((beyond * train[2] > FAR**2 * spread * test[2]) & (spread > 1e-12 * train[0]), axis=1)
 
 
 def krylov_predictions(design, b, shift, rows):

@@ -1,45 +1,26 @@
-"""One eigendecomposition of ridge regression: every alpha and target, degrees of freedom and leave-one-out errors.
+"""One decomposition of ridge regression: every alpha and target, degrees of freedom and leave-one-out errors.
 
-The primal form decomposes X'X (p x p), the dual one the kernel XX' (n x n); X is centred where an intercept is fitted,
-its rows scaled by sqrt(weight) and its columns by what the penalty asks for, on the fly. Everything about leave-one-out
-is exact: it is the identity ``y_i - x_i w_(-i) = (y_i - x_i w) / (1 - h_i)``.
+A is X centred where an intercept is fitted, its rows scaled by sqrt(weight) and its columns by what the penalty asks
+for, on the fly. The primal form decomposes A'A (p x p), the dual one the kernel AA' (n x n). Leave-one-out is the
+identity ``y_i - x_i w_(-i) = (y_i - x_i w) / (1 - h_i)``.
+
+Rounding in eigenvectors of A'A or AA' is relative to the largest eigenvalue: fits are off by ``EPS max(d) / (min(d) +
+alpha)``. Where that is too much, ``decompose`` asks for Jacobi rotations, whose errors do not depend on the scales of columns: of
+A itself, or of a triangle R with ``R'R = A'A + shift``, shift being the smallest alpha.
 """
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from fastreg.design import as_design, canonical_sparse, effective_threads
-from fastreg.kernels.gram import gram_of, kernel_of
-from fastreg.kernels.krylov import column_moments, correlate
+from fastreg.design import as_design
 from fastreg.kernels.loo import loo_sums
-from fastreg.solvers.grams import EPS, MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
+from fastreg.solvers.graded import graded_svd, jacobi
+from fastreg.solvers.grams import EPS
 
-# Bytes of a block of rows.
-BLOCK = 2**25
-
-
-def column_scale(factor, norms, n, standardize):
-    """What the columns are multiplied by for the penalty to be alpha * ||v||^2; 0 where excluded or constant.
-
-    Parameters
-    ----------
-    factor : float or ndarray of shape (p,)
-    norms : ndarray of shape (p,)
-        Centred and weighted, the weights summing to n.
-    n : int
-    standardize : bool
-
-    Returns
-    -------
-    ndarray of shape (p,)
-    """
-    weight = np.broadcast_to(np.asarray(factor, dtype=np.float64), norms.shape)
-    if np.any(weight == 0):
-        raise ValueError("penalty_factor must be positive here: 0 leaves a feature out of every penalty.")
-    alive = (norms > 0) & np.isfinite(weight)
-    weight = np.where(alive, weight * norms**2 / n if standardize else weight, 1)
-    return np.where(alive, 1 / np.sqrt(weight), 0)
+# Largest ``max(d) / (min(d) + alpha)`` that eigenvectors are trusted with: fits then have 8 digits.
+SPREAD = 1e7
+# Share of a row that its own leverage must leave: below it, the row is left out by a fit of the others.
+LEAST_ROOM = 1e-6
 
 
 def low_rank(D):
@@ -64,97 +45,185 @@ class Spectrum:
     Attributes
     ----------
     values : ndarray of shape (k,)
-        Eigenvalues above rounding: nothing is penalised away along the others, where X has no variance.
+        Eigenvalues d plus `shift`, of the directions in which X has variance.
     scores : ndarray of shape (n_targets, k)
-        Targets in the basis of the left singular vectors.
-    rest : ndarray of shape (n_targets,)
-        Sums of squares of the targets outside it.
+        Targets in the basis of the left singular vectors, times ``sqrt(d / values)``.
     means, y_means : ndarray of shape (p,), (n_targets,)
     unit : float
         What alphas are multiplied by, weights being normalised.
     fit_intercept : bool
+    shift : float
+        At most the smallest alpha (times unit).
     """
 
-    def __init__(self, values, scores, rest, means, y_means, unit, fit_intercept):
-        self.values, self.scores, self.rest = values, scores, rest
+    shift = 0.0
+    accurate = False     # whether what comes after an eigendecomposition was done
+
+    def __init__(self, values, scores, means, y_means, unit, fit_intercept):
+        self.values, self.scores = values, scores
         self.means, self.y_means, self.unit, self.fit_intercept = means, y_means, unit, fit_intercept
 
+    def damped(self, alphas):
+        """d + alpha: shape (k, n_alphas)."""
+        return self.values[:, None] + (self.unit * np.asarray(alphas) - self.shift)
+
     def shrinkage(self, alphas):
-        """Share of each direction that a fit keeps, d / (d + alpha): shape (k, n_alphas)."""
-        d = self.values[:, None]
-        return d / (d + self.unit * np.asarray(alphas))
+        """What scores are multiplied by, ``(d + shift) / (d + alpha)``: shape (k, n_alphas)."""
+        return self.values[:, None] / self.damped(alphas)
+
+    def lost(self, alphas):
+        """Share of each direction that a fit leaves to the residuals, ``alpha / (d + alpha)``: (k, n_alphas)."""
+        return self.unit * np.asarray(alphas) / self.damped(alphas)
 
     def df(self, alphas):
         """Effective degrees of freedom, the trace of the hat matrix, for every alpha."""
-        return self.shrinkage(alphas).sum(axis=0) + self.fit_intercept
+        return ((self.values - self.shift)[:, None] / self.damped(alphas)).sum(axis=0) + self.fit_intercept
 
-    def residuals(self, alphas):
-        """Weighted sums of squared residuals of shape (n_alphas, n_targets)."""
-        lost = (1 - self.shrinkage(alphas)) ** 2
-        return (lost.T @ (self.scores**2).T + self.rest) / self.unit
+    def freedom(self, alphas, rows):
+        """Degrees of freedom that so many rows have left, a sum of positive terms: shape (n_alphas,)."""
+        rows -= self.fit_intercept
+        top = np.sort(self.lost(alphas), axis=0)[:rows]             # other directions are of rounding
+        return max(rows - len(top), 0) + top.sum(axis=0)
+
+    def residuals(self, alphas, last):
+        """Weighted sums of squared residuals of shape (n_alphas, n_targets), a sum of positive terms.
+
+        Parameters
+        ----------
+        alphas : ndarray of shape (n_alphas,)
+            Decreasing.
+        last : ndarray of shape (n_targets,)
+            These sums at the last alpha.
+        """
+        least = alphas[-1:]
+        more = (self.shrinkage(least) / self.damped(alphas) * (self.unit * (alphas - least))
+                * (self.lost(alphas) + self.lost(least)))
+        return more.T @ (self.scores**2).T / self.unit + last
 
     def intercepts(self, coefs):
         """Intercepts that go with coefs of shape (..., n_targets, p)."""
         return self.y_means - coefs @ self.means
+
+    def reach(self, alphas):
+        """Norms of ``A (A'A + alpha)^-1`` or a little more: shape (n_alphas,)."""
+        return (np.sqrt(self.values)[:, None] / self.damped(alphas)).max(axis=0, initial=0.0)
 
     def _in_units(self, sums, errors):
         return sums / self.unit, None if errors is None else errors / np.sqrt(self.unit)
 
     def coefs(self, alphas):
         """Coefficients of shape (n_alphas, n_targets, p)."""
-        share = self.shrinkage(alphas) / np.sqrt(self.values)[:, None]
-        shares = share.T[:, None] * self.scores
-        return self._combine(shares.reshape(-1, len(self.values)) if shares.size else np.zeros(
-            (len(alphas) * len(self.scores), 0))).reshape(len(alphas), len(self.scores), len(self.means))
+        shape = len(alphas), len(self.scores)
+        found = self._combine(np.repeat(self.unit * np.asarray(alphas, dtype=np.float64), shape[1]),
+                              np.tile(np.arange(shape[1]), shape[0]))
+        return found.reshape(*shape, len(self.means))
 
     def coefs_at(self, alphas):
         """Coefficients of shape (n_targets, p), each target at an alpha of its own."""
-        share = self.shrinkage(alphas) / np.sqrt(self.values)[:, None]
-        return self._combine(share.T * self.scores)
+        return self._combine(self.unit * np.asarray(alphas, dtype=np.float64), np.arange(len(self.scores)))
 
 
 class PrimalSpectrum(Spectrum):
-    """From X'X of few columns.
+    """From A'A of few columns.
 
     Parameters
     ----------
-    gram : ndarray of shape (p, p)
-        Centred and weighted; overwritten.
-    xy : ndarray of shape (n_targets, p)
-    squares : ndarray of shape (n_targets,)
-        Sums of squares of the targets.
-    scale : ndarray of shape (p,)
-        From `column_scale`.
-    rest
+    values, scores
+        Of Spectrum.
+    basis : ndarray of shape (p, k)
+        Coefficients are ``basis @ (shrinkage * scores)``.
+    others
         means, y_means, unit, fit_intercept of Spectrum.
     """
 
-    def __init__(self, gram, xy, squares, scale, *rest):
-        gram *= scale[:, None]
-        gram *= scale
-        values, vectors = np.linalg.eigh(gram)
-        seen = values > EPS * (16 + 4 * np.sqrt(len(values))) * values[-1]
-        self._set(values[seen], vectors[:, seen], (xy * scale) @ vectors[:, seen] / np.sqrt(values[seen]), squares,
-                  scale, rest)
+    def __init__(self, values, scores, basis, *others):
+        super().__init__(values, scores, *others)
+        self.basis = basis
 
     @classmethod
-    def of_triangle(cls, triangle, squares, scale, *rest):
-        """From the triangle of a QR decomposition of [X, Y'], its columns scaled: no digits are lost to X'X."""
-        self = cls.__new__(cls)
-        p = len(scale)
-        left, singular, right = np.linalg.svd(triangle[:p, :p])
-        seen = singular > EPS * max(triangle.shape) * singular[0]
-        self._set(singular[seen] ** 2, right[seen].T, triangle[:p, p:].T @ left[:, seen], squares, scale, rest)
+    def of_gram(cls, gram, xy, scale, least, *others):
+        """By eigenvectors.
+
+        Parameters
+        ----------
+        gram : ndarray of shape (p, p)
+            Centred and weighted X'X.
+        xy : ndarray of shape (n_targets, p)
+        scale : ndarray of shape (p,)
+            From `column_scale`.
+        least : float
+            Smallest alpha (times unit).
+        others
+            means, y_means, unit, fit_intercept of Spectrum.
+
+        Returns
+        -------
+        PrimalSpectrum, or None where eigenvectors would cost digits.
+        """
+        lengths = np.diag(gram) * scale**2
+        alive = lengths > 0
+        if np.any(lengths[alive].max(initial=0.0) > SPREAD * (lengths[alive] + least)):
+            return None
+        gram = gram * scale[:, None]
+        gram *= scale
+        values, vectors = np.linalg.eigh(gram)
+        if trusted(values, np.count_nonzero(alive), least):
+            values = np.maximum(values, 0) + least
+            seen = values > 0
+            root, vectors = np.sqrt(values[seen]), vectors[:, seen]
+            self = cls(values[seen], (xy * scale) @ vectors / root, scale[:, None] * vectors / root, *others)
+            self.shift = least
+            return self
+        return None
+
+    @classmethod
+    def of_triangle(cls, triangle, scale, lengths, shift, *others):
+        """By Jacobi rotations of R D, where R'R = D^-1 (A'A + shift) D^-1 and D holds the lengths of the columns.
+
+        Parameters
+        ----------
+        triangle : ndarray of shape (p + n_targets, p + n_targets) or (p, p + n_targets)
+            R, and beside it R^-T D^-1 A'y; of columns with a length.
+        scale, lengths : ndarray of shape (n_features,)
+            0 where a column is left out.
+        shift : float
+        others
+            means, y_means, unit, fit_intercept of Spectrum.
+        """
+        alive = np.flatnonzero(lengths)
+        p, basis = len(alive), None
+        R, of_targets = triangle[:p, :p], triangle[:p, p:]
+        left, singular, right = jacobi(R * lengths[alive])
+        if shift > 0 or np.abs(np.diag(R)).min() > EPS * max(triangle.shape):
+            back = scipy.linalg.solve_triangular(R, left)
+        else:                       # columns depend on each other and nothing is penalised: the least norm
+            seen = singular > EPS * max(triangle.shape) * singular[0]
+            left, singular, right = left[:, seen], singular[seen], right[seen]
+            back = right.T / singular * lengths[alive, None]
+        basis = np.zeros((len(scale), len(singular)))
+        basis[alive] = (scale[alive] / lengths[alive])[:, None] * back
+        self = cls(singular**2, of_targets.T @ left, basis, *others)
+        self.shift, self.accurate = shift, True
         return self
 
-    def _set(self, values, vectors, scores, squares, scale, rest):
-        super().__init__(values, scores, np.maximum(squares - np.einsum("tk,tk->t", scores, scores), 0), *rest)
-        self.basis = scale[:, None] * vectors
+    def _combine(self, alphas, targets):
+        share = self.values / (self.values + (alphas[:, None] - self.shift))
+        return (share * self.scores[targets]) @ self.basis.T
 
-    def _combine(self, shares):
-        return shares @ self.basis.T
+    def hat(self, problem, rows, alpha):
+        """(rows of U-like products Z, hat matrix of these rows without the intercept) at alpha."""
+        Z = problem.rows_of(rows) @ self.basis
+        return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
 
-    def leave_one_out(self, problem, alphas, keep=False):
+    def response(self, rows, Z, alpha, errors):
+        """Coefficients of targets that are `errors` (n_targets, m) on some rows, those of Z, and 0 elsewhere."""
+        return (errors @ Z * self.shrinkage([alpha])[:, 0]) @ self.basis.T
+
+    def fits(self, Z, alpha):
+        """Fits on the rows of Z: shape (n_targets, m)."""
+        return (self.scores * self.shrinkage([alpha])[:, 0]) @ Z.T
+
+    def leave_one_out(self, problem, alphas, keep=False, bound=LEAST_ROOM):
         """Leave-one-out errors ``sqrt(s_i) (y_i - x_i w_(-i) - b_(-i))``.
 
         Parameters
@@ -164,109 +233,139 @@ class PrimalSpectrum(Spectrum):
         alphas : ndarray of shape (n_alphas,)
             Positive.
         keep : bool
+        bound : float
+            Rows of less room are not summed, and their errors are 0.
 
         Returns
         -------
         sums : ndarray of shape (n_targets, n_alphas)
             Of their squares.
         errors : ndarray of shape (n_targets, n, n_alphas), or None without `keep`
+        room : ndarray of shape (n,)
+            What is left of each row by its leverage at the smallest alpha.
         """
         X, design, targets = problem.X, problem.design, problem.targets
         n, n_targets = design.n, len(targets)
-        if len(self.values) == 0:            # X is constant: as if along a direction of no variance
-            none = PrimalSpectrum.__new__(PrimalSpectrum)
-            Spectrum.__init__(none, np.full(1, np.finfo(float).tiny), np.zeros((n_targets, 1)), self.rest, self.means,
-                              self.y_means, self.unit, self.fit_intercept)
-            none.basis = np.zeros((design.p, 1))
-            return none.leave_one_out(problem, alphas, keep)
-        left, right = low_rank(self.shrinkage(alphas))
+        shrinkage = self.shrinkage(alphas)
+        left, right = low_rank(shrinkage)
         W = np.ascontiguousarray([left.T, *(score * left.T for score in self.scores)])
         right = None if right is None else np.ascontiguousarray(right.T)
-        V = np.ascontiguousarray((self.basis / np.sqrt(self.values)).T)
+        V, least = np.ascontiguousarray(self.basis.T), int(np.argmin(alphas))
         own = np.ones(n) - (problem.root**2 / n if self.fit_intercept else 0)
         errors = np.empty((n_targets, n, len(alphas))) if keep else None
         if not sp.issparse(X):
-            return self._in_units(loo_sums(design, design.means, V, W, right, targets, own, errors), errors)
-        sums = np.zeros((n_targets, len(alphas)))
+            sums, room = loo_sums(design, design.means, V, W, right, targets, own, least, bound, errors)
+            return *self._in_units(sums, errors), room
+        sums, room = np.zeros((n_targets, len(alphas))), np.empty(n)
         nothing = np.zeros(len(self.values))
         for rows, Z in problem.row_blocks(V):
             block = as_design(Z, None, False, problem.n_threads)
             here = None if errors is None else np.empty((n_targets, len(Z), len(alphas)))
-            sums += loo_sums(block, nothing, None, W, right, np.ascontiguousarray(targets[:, rows]), own[rows], here)
+            more, room[rows] = loo_sums(block, nothing, None, W, right, np.ascontiguousarray(targets[:, rows]),
+                                        own[rows], least, bound, here)
+            sums += more
             if keep:
                 errors[:, rows] = here
-        return self._in_units(sums, errors)
+        return *self._in_units(sums, errors), room
 
 
 class DualSpectrum(Spectrum):
-    """From the kernel XX' of few rows.
+    """From the kernel AA' of few rows.
 
     Parameters
     ----------
-    kernel : ndarray of shape (n, n)
-        Centred, rows scaled by sqrt(weight); overwritten.
+    values : ndarray of shape (m,)
+        Eigenvalues, not negative.
+    vectors : ndarray of shape (n, m)
+        All eigenvectors but that of the intercept.
+    seen : ndarray of bool, shape (m,)
+        Directions in which A may have variance.
     targets : ndarray of shape (n_targets, n)
         Centred and scaled by sqrt(weight).
-    root : ndarray of shape (n,)
-        sqrt(weight).
     combine : callable
         Dual variables of shape (m, n) -> coefficients of shape (m, p).
-    rest
+    others
         means, y_means, unit, fit_intercept of Spectrum.
     """
 
-    def __init__(self, kernel, targets, root, combine, *rest):
-        vectors, values = self._decompose(kernel, root, rest[-1])
-        null = values <= EPS * (16 + 4 * np.sqrt(len(kernel))) * values.max(initial=0.0)
-        self._set(np.where(null, 0, values), vectors, targets, combine, rest)
-
-    @classmethod
-    def of_triangle(cls, triangle, targets, root, combine, *rest):
-        """From the triangle R of a QR decomposition of X', R'R being the kernel."""
-        self = cls.__new__(cls)
-        if rest[-1]:
-            level = 2 * np.linalg.norm(triangle) + np.finfo(float).tiny
-            triangle = np.vstack([triangle, level * root / np.linalg.norm(root)])
-        _, some, right = np.linalg.svd(triangle)
-        singular = np.zeros(len(right))
-        singular[:len(some)] = some
-        if rest[-1]:
-            singular, right = singular[1:], right[1:]
-        null = singular <= EPS * len(root) * singular.max(initial=0.0)
-        self._set(np.where(null, 0, singular**2), right.T, targets, combine, rest)
-        return self
-
-    @staticmethod
-    def _decompose(kernel, root, fit_intercept):
-        """Eigenvectors but that of the intercept, which centring sends to zero among others that may be there: it is
-        moved above all others, and left out."""
-        if not fit_intercept:
-            return np.linalg.eigh(kernel)[::-1]
-        level = 2 * np.linalg.norm(kernel) + np.finfo(float).tiny
-        kernel += np.outer(level / (root @ root) * root, root)
-        values, vectors = np.linalg.eigh(kernel)
-        return vectors[:, :-1], values[:-1]
-
-    def _set(self, values, vectors, targets, combine, rest):
-        self.all_values, self.all_vectors, self.all_scores = values, vectors, targets @ vectors
-        seen = values > 0
-        scores = self.all_scores
-        super().__init__(values[seen], scores[:, seen], (scores[:, ~seen] ** 2).sum(axis=1), *rest)
+    def __init__(self, values, vectors, seen, targets, combine, *others):
+        self.all_values, self.all_vectors, self.all_scores = np.where(seen, values, 0), vectors, targets @ vectors
+        super().__init__(values[seen], self.all_scores[:, seen], *others)
         self.vectors, self._of_dual = vectors[:, seen], combine
 
+    @classmethod
+    def of_kernel(cls, kernel, rows, level, targets, root, combine, least, *others):
+        """By eigenvectors.
+
+        Parameters
+        ----------
+        kernel : ndarray of shape (n, n)
+            Centred, rows scaled by sqrt(weight); overwritten.
+        rows : int
+            How many have a weight.
+        level : float
+            Of the sums that the kernel was computed from, where centring took from them; else 0.
+        targets : ndarray of shape (n_targets, n)
+        root : ndarray of shape (n,)
+            sqrt(weight).
+        least : float
+            Smallest alpha (times unit).
+        combine, others
+            As for DualSpectrum.
+
+        Returns
+        -------
+        DualSpectrum, or None where eigenvectors would cost digits.
+        """
+        fit_intercept = others[-1]
+        if fit_intercept:       # its direction, which centring empties, is moved above all others and left out
+            top = 2 * np.linalg.norm(kernel) + np.finfo(float).tiny
+            kernel += np.outer(top / (root @ root) * root, root)
+        values, vectors = np.linalg.eigh(kernel)
+        if fit_intercept:
+            values, vectors = values[:-1], vectors[:, :-1]
+        if not trusted(values, rows - fit_intercept, least, level):
+            return None
+        seen = (np.arange(len(values)) >= len(values) - (rows - fit_intercept)) & (values + least > 0)
+        return cls(np.maximum(values, 0), vectors, seen, targets, combine, *others)
+
+    def kept(self, alphas):
+        """Shares of all directions that fits leave to the residuals: shape (m, n_alphas)."""
+        alphas, d = self.unit * np.asarray(alphas), self.all_values[:, None]
+        return np.divide(alphas, d + alphas, out=np.ones((len(d), len(alphas))), where=d + alphas > 0)
+
+    def residuals(self, alphas, last):
+        """As for Spectrum, without `last`: of nearly interpolated targets it is rounding."""
+        return (self.kept(alphas) ** 2).T @ (self.all_scores**2).T / self.unit
+
     def dual(self, alphas):
-        """Dual variables of shape (n_alphas, n_targets, n): coefficients are X' times them."""
-        share = 1 / (self.values + self.unit * np.asarray(alphas)[:, None])
+        """Dual variables of shape (n_alphas, n_targets, n): coefficients are A' times them."""
+        share = 1 / self.damped(alphas).T
         return (share[:, None] * self.scores) @ self.vectors.T
 
-    def _combine(self, shares):
-        return self._of_dual((shares / np.sqrt(self.values)) @ self.vectors.T)
+    def _combine(self, alphas, targets):
+        return self._of_dual((self.scores[targets] / (self.values + alphas[:, None])) @ self.vectors.T)
 
-    def leave_one_out(self, problem, alphas, keep=False):
+    def hat(self, problem, rows, alpha):
         """As for PrimalSpectrum."""
-        kept = self.unit * np.asarray(alphas)
-        kept = kept / (self.all_values[:, None] + kept)
-        room = np.maximum(self.all_vectors**2 @ kept, 2 * EPS)
+        Z = self.vectors[rows]
+        return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
+
+    def response(self, rows, Z, alpha, errors):
+        """As for PrimalSpectrum."""
+        return self._of_dual((errors @ Z / self.damped([alpha])[:, 0]) @ self.vectors.T)
+
+    def fits(self, Z, alpha):
+        """As for PrimalSpectrum."""
+        return (self.scores * self.shrinkage([alpha])[:, 0]) @ Z.T
+
+    def leave_one_out(self, problem, alphas, keep=False, bound=LEAST_ROOM):
+        """As for PrimalSpectrum."""
+        kept = self.kept(alphas)
+        room = self.all_vectors**2 @ kept
+        # of what the freest direction has: where all are nearly interpolated, errors are quotients of small numbers
+        share = (room / kept.max(axis=0, initial=np.finfo(float).tiny)).min(axis=1)
+        room[share < bound] = np.inf
         n_targets = len(self.scores)
         sums, errors = np.empty((n_targets, len(alphas))), np.empty((n_targets * keep, *room.shape))
         for t, score in enumerate(self.all_scores):
@@ -274,130 +373,92 @@ class DualSpectrum(Spectrum):
             sums[t] = np.einsum("ia,ia->a", found, found)
             if keep:
                 errors[t] = found
-        return self._in_units(sums, errors if keep else None)
+        return *self._in_units(sums, errors if keep else None), share
 
 
-class Problem:
-    """X, targets and weights as a decomposition takes them.
+class RefinedSpectrum(DualSpectrum):
+    """From the singular vectors of A or of A turned; coefficients are refined with residuals of A itself.
+
+    Attributes
+    ----------
+    singular, right : ndarray of shape (k,), (k, m)
+        Singular values, and right singular vectors in the coordinates of `spread`.
+    spread : callable
+        Such coordinates as rows -> coefficients.
+    fitted : callable
+        Coefficients as rows -> A times them, as rows.
+    """
+
+    accurate = True
+    steps = 1
+
+    def __init__(self, columns, spread, fitted, targets, root, *others):
+        U, self.singular, self.right = graded_svd(columns, root if others[-1] else None)
+        values = np.zeros(U.shape[1])
+        values[:len(self.singular)] = self.singular**2
+        super().__init__(values, U, values > 0, targets, None, *others)
+        self.spread, self.fitted, self.targets = spread, fitted, targets
+
+    def _combine(self, alphas, targets):
+        out = np.empty((len(alphas), len(self.means)))
+        for k in range(0, len(alphas), 256):
+            here = targets[k:k + 256]
+            out[k:k + 256] = self._solved(alphas[k:k + 256, None], self.targets[here], self.scores[here])
+        return out
+
+    def _solved(self, alphas, targets, scores):
+        """Coefficients of targets (m, n) with these scores, at alphas of shape (m, 1)."""
+        share, lost = self.singular / (self.values + alphas), alphas / (self.values + alphas)
+        found = share * scores
+        coef = self.spread(found @ self.right)
+        for _ in range(self.steps):
+            step = share * ((targets - self.fitted(coef)) @ self.vectors) - lost * found
+            found += step
+            coef += self.spread(step @ self.right)
+        return coef
+
+    def response(self, rows, Z, alpha, errors):
+        """As for PrimalSpectrum."""
+        targets = np.zeros((len(errors), len(self.all_vectors)))
+        targets[:, rows] = errors
+        return self._solved(np.array([[self.unit * alpha]]), targets, errors @ Z)
+
+
+class RotatedSpectrum(RefinedSpectrum):
+    """From the triangle R of a QR decomposition Q R of A': ridge regression on the few columns of R' = A Q.
+
+    Q is not kept: its columns are combinations of some rows of A, by a triangle again.
 
     Parameters
     ----------
-    X : ndarray or scipy sparse, shape (n, p), float32 or float64
-        NaN or infinity raise a ValueError.
-    Y : ndarray of shape (n, n_targets)
-    weight : ndarray of shape (n,) or None
-        Raw sample weights.
-    fit_intercept : bool
-    n_threads : int or None
+    triangle : ndarray of shape (n, n) or with fewer rows
+    combine : callable
+        Dual variables of shape (m, n) -> coefficients of shape (m, p).
+    others
+        fitted, targets, root of RefinedSpectrum, means, y_means, unit, fit_intercept of Spectrum.
     """
 
-    def __init__(self, X, Y, weight, fit_intercept, n_threads):
-        n = len(Y)
-        self.X = canonical_sparse(X) if sp.issparse(X) else X
-        self.fit_intercept, self.n_threads = fit_intercept, effective_threads(n_threads)
-        self.unit = 1.0 if weight is None else n / np.sum(weight)
-        self.rows = n if weight is None else np.count_nonzero(weight)
-        self.weight = normalized_weight(weight, n)
-        self.root = np.ones(n) if self.weight is None else np.sqrt(self.weight)
-        self.targets, self.y_means = centre_targets(Y, self.weight, fit_intercept)
-        self.design = as_design(self.X, self.weight, fit_intercept, self.n_threads)
+    steps = 3            # of coefficients that are rounded as sums over rows
 
-    def spectrum(self, factor=1.0, standardize=False, accurate=False):
-        """The decomposition in the cheaper form, or the one that keeps its digits.
+    def __init__(self, triangle, combine, *others):
+        _, R, order = scipy.linalg.qr(triangle, mode="economic", pivoting=True)
+        pivots, n = np.abs(np.diag(R)), triangle.shape[1]
+        count = int(np.count_nonzero(pivots > EPS * n * pivots.max(initial=0.0)))
+        columns = np.empty((n, count))
+        columns[order] = R[:count].T
 
-        Parameters
-        ----------
-        factor : float or ndarray of shape (p,)
-            Of the penalty, positive; inf excludes.
-        standardize : bool
-        accurate : bool
-            By orthogonal transformations of X (dense), without forming X'X or XX': singular values far below the
-            largest keep their digits.
+        def spread(rotated):
+            dual = np.zeros((len(rotated), n))
+            dual[:, order[:count]] = scipy.linalg.solve_triangular(R[:count, :count], rotated.T).T
+            return combine(dual)
 
-        Returns
-        -------
-        Spectrum, or None where X is sparse and has many rows and many columns.
-        """
-        n, p = self.X.shape
-        dual = prefers_dual(self.rows, n, p)
-        if sp.issparse(self.X):
-            if min(n, p) > MOST_DENSE:
-                return None
-            dual = n <= MOST_DENSE and (dual or p > MOST_DENSE)
-            accurate = False
-        return (self._dual if dual else self._primal)(factor, standardize, accurate)
-
-    def _rest(self):
-        return self.design.means.copy(), self.y_means, self.unit, self.fit_intercept
-
-    def _primal(self, factor, standardize, accurate):
-        n = self.design.n
-        squares = np.einsum("ti,ti->t", self.targets, self.targets)
-        if accurate:
-            column_moments(self.design, self.targets * self.root)
-        elif sp.issparse(self.X):
-            Y = self.targets if self.weight is None else self.targets / np.where(self.root > 0, self.root, 1)
-            gram, xy, means, norms = sparse_gram(self.X, Y, self.weight, self.fit_intercept, self.n_threads)
-            self.design.means[:], self.design.norms[:] = means, norms
-        else:
-            gram, xy = gram_of(self.design, self.targets)
-        check_finite(self.X, self.design.norms)
-        scale = column_scale(factor, self.design.norms, n, standardize)
-        if not accurate:
-            return PrimalSpectrum(gram, xy, squares, scale, *self._rest())
-        step = max(256, 4 * len(scale))
-        blocks = (np.hstack([(self.X[i:i + step] - self.design.means) * self.root[i:i + step, None] * scale,
-                             self.targets[:, i:i + step].T]) for i in range(0, n, step))
-        return PrimalSpectrum.of_triangle(triangle(blocks), squares, scale, *self._rest())
-
-    def _dual(self, factor, standardize, accurate):
-        n, p = self.X.shape
-        column_moments(self.design, self.targets * self.root)
-        check_finite(self.X, self.design.norms)
-        scale = column_scale(factor, self.design.norms, n, standardize)
-        rest = self.targets, self.root, self._combiner(scale), *self._rest()
-        if accurate:
-            step = max(256, 4 * n)
-            blocks = (((self.X[:, j:j + step] - self.design.means[j:j + step]) * scale[j:j + step]).T * self.root
-                      for j in range(0, p, step))
-            return DualSpectrum.of_triangle(triangle(blocks), *rest)
-        if sp.issparse(self.X):
-            kernel = sparse_kernel(self.X, self.design, scale**2, self.weight, self.fit_intercept, self.n_threads)
-        else:
-            kernel, plain = None, bool(np.all(scale == 1))
-            if plain and self.weight is None:
-                kernel, _ = raw_kernel(self.design, self.fit_intercept)
-            if kernel is None:
-                kernel = kernel_of(self.design, None if plain else scale**2)
-        return DualSpectrum(kernel, *rest)
-
-    def _combiner(self, scale):
-        def combine(dual):
-            out = np.empty((len(dual), len(scale)))
-            for k in range(0, len(dual), 16):
-                out[k:k + 16] = correlate(self.design, dual[k:k + 16] * self.root)
-            out *= scale**2
-            return out
-        return combine
-
-    def row_blocks(self, V):
-        """(rows, X[rows] V centred and scaled by sqrt(weight)), some rows at a time."""
-        n, m = self.X.shape[0], max(256, BLOCK // (8 * len(V)))
-        level = V @ self.design.means
-        for i in range(0, n, m):
-            rows = slice(i, min(n, i + m))
-            yield rows, (self.X[rows] @ V.T - level) * self.root[rows, None]
+        super().__init__(columns, spread, *others)
 
 
-def prefers_dual(rows, n, p):
-    """Whether the kernel of n rows, so many of them of positive weight, serves better than X'X: where hardly more rows
-    than columns are left, leverages are too near 1 for what X'X has kept of them."""
-    return rows <= 1.1 * p + 10 and n <= max(2000, 2 * p)
-
-
-def triangle(blocks):
-    """R of the QR decomposition of blocks of rows, one below the other."""
-    R = None
-    for block in blocks:
-        R = np.linalg.qr(block if R is None else np.vstack([R, block]), mode="r")
-    return R
+def trusted(values, count, least, level=0.0):
+    """Whether eigenvectors of a matrix with these eigenvalues, `count` of which belong to its range, keep the digits of
+    ridge regression at alphas not below `least`."""
+    if count <= 0 or values.max(initial=0.0) <= 0:
+        return True
+    smallest = np.sort(values)[-count] if count <= len(values) else 0.0
+    return max(values.max(), level) <= SPREAD * (max(smallest, 0.0) + least)
