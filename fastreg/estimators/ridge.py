@@ -42,7 +42,7 @@ def check_target_alphas(alpha, n_targets):
     return alphas
 
 
-def _warn_of(found, tol, max_iter):
+def warn_of_end(found, tol, max_iter):
     """Say what ended a fit before tol was reached, how far it came, and what can be done."""
     norms = np.linalg.norm(found.coef, axis=1)
     worst = np.max(np.divide(found.bound, norms, out=np.zeros(len(norms)), where=norms > 0))
@@ -79,7 +79,7 @@ class RidgeBase(BaseEstimator):
                             weight=check_weight_values(sample_weight, X.shape[0]), solver=self.solver, tol=tol,
                             max_iter=max_iter, **settings)
         if not found.converged:
-            _warn_of(found, tol, max_iter)
+            warn_of_end(found, tol, max_iter)
         self.solver_ = found.solver
         self.n_iter_ = found.n_iter
         self.coef_bound_ = float(found.bound[0]) if len(found.bound) == 1 else found.bound

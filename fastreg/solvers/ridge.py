@@ -80,8 +80,37 @@ def solve_ridge(X, Y, alphas, penalty=None, *, weight=None, fit_intercept=True, 
     else:
         with nullcontext() if problem.n * problem.p < SMALL else single_threaded_blas:
             found = _solve(problem, solver, tol, max_iter)
-    return replace(found, coef=units.up(found.coef.T).T, intercept=units.up(found.intercept),
-                   residual=of_weight.up(units.up(found.residual)), bound=units.up(found.bound))
+    return _scaled_back(found, units, of_weight)
+
+
+def solve_least_squares(X, Y, *, weight=None, fit_intercept=True, n_threads=None):
+    """Least squares of least norm for every target by orthogonal decompositions of dense X.
+
+    Parameters
+    ----------
+    X, Y, weight, fit_intercept, n_threads
+        As for solve_ridge; X dense.
+
+    Returns
+    -------
+    RidgeSolution
+    rank : int
+        Of the centred and weighted X.
+    singular : ndarray of shape (min(n, p),)
+        Its singular values, decreasing.
+    """
+    problem, units, of_weight = scaled_problem(X, Y, np.zeros(Y.shape[1]), Penalty(), weight, fit_intercept, n_threads)
+    with nullcontext() if problem.n * problem.p < SMALL else single_threaded_blas:
+        found, rank, values = least_squares(problem)
+    singular = np.zeros(min(X.shape))
+    singular[:len(values)] = values * np.sqrt(problem.unit)
+    return _scaled_back(found, units, of_weight), rank, np.sqrt(of_weight.up(1.0)) * singular
+
+
+def _scaled_back(found, units, of_weight):
+    with np.errstate(over="ignore"):
+        return replace(found, coef=units.up(found.coef.T).T, intercept=units.up(found.intercept),
+                       residual=of_weight.up(units.up(found.residual)), bound=units.up(found.bound))
 
 
 # ---- which system ----------------------------------------------------------------------------------------------------
