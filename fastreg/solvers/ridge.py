@@ -108,6 +108,8 @@ def solve_least_squares(X, Y, *, weight=None, fit_intercept=True, n_threads=None
 
 
 def _scaled_back(found, units, of_weight):
+    if not (of_weight.exponent or units.exponent.any()):
+        return found
     with np.errstate(over="ignore"):
         return replace(found, coef=units.up(found.coef.T).T, intercept=units.up(found.intercept),
                        residual=of_weight.up(units.up(found.residual)), bound=units.up(found.bound))
@@ -344,26 +346,26 @@ def _cholesky(M, alphas, F, of_target, right, least_pivot, note):
     """(M + alpha diag(F))^-1 right[t] for every t, alpha = alphas[of_target[t]]; M is overwritten.
 
     None where a pivot is that small against its diagonal entry: digits of the solution would be lost. `note` is given
-    targets, what their solutions leave of `right`, the solutions and the factor."""
+    targets, what their solutions leave of `right`, the solutions, the factor and the matrix's diagonal."""
     diagonal = np.diag(M).copy()
     out = np.empty_like(right)
     for k, alpha in enumerate(alphas):
         A = M if k == len(alphas) - 1 else M.copy()
         shifted = diagonal + alpha * F
-        A[np.diag_indices_from(A)] = shifted
+        np.fill_diagonal(A, shifted)
         factor, failed = dpotrf(A.T, lower=1, clean=0, overwrite_a=1)      # OpenBLAS is faster on this triangle
-        if failed or np.any(np.diag(factor) ** 2 <= least_pivot * shifted):
+        pivots = np.diag(factor).copy()
+        if failed or np.any(pivots**2 <= least_pivot * shifted):
             return None
         here = np.flatnonzero(of_target == k)
         found, failed = dpotrs(factor, np.asfortranarray(right[here].T), lower=1)
         if failed:
             raise RuntimeError(f"LAPACK's dpotrs refused argument {-failed}.")
         out[here] = found.T
-        pivots = np.diag(factor).copy()
-        factor[np.diag_indices_from(factor)] = shifted                     # its other triangle is the matrix still
-        left = right[here] - symmetric_products(factor.T, out[here], lower=0)
-        factor[np.diag_indices_from(factor)] = pivots
-        note(here, left, out[here], factor)
+        np.fill_diagonal(factor, shifted)                                  # its other triangle is the matrix still
+        left = right[here] - symmetric_products(factor.T, found.T, lower=0)
+        np.fill_diagonal(factor, pivots)
+        note(here, left, found.T, factor, shifted)
     return out
 
 

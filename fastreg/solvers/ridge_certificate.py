@@ -5,6 +5,8 @@ sums by the root of their length (Higham and Mary, "A new approach to probabilis
 once where it lies in g, divided by 2 sqrt(alpha F) where it lies in the residuals of the rows, as no more than that
 comes through X'.
 """
+import math
+
 import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dtrtri
@@ -20,12 +22,16 @@ SLACK = 4
 
 def rounding_of_sums(length):
     """Of a sum of so many products, relative to the norms of its factors."""
-    return EPS * (2 + np.sqrt(length))
+    return EPS * (2 + math.sqrt(length))
 
 
 def raw_norms(design):
     """Norms of the columns before they are centred."""
     return np.sqrt(design.norms**2 + design.n * design.means**2)
+
+
+def _norms(rows):
+    return np.sqrt(np.einsum("ti,ti->t", rows, rows))
 
 
 def _divide(a, b):
@@ -97,30 +103,33 @@ class GramProof:
     def __init__(self, problem, norms, means, F):
         self.problem, self.F = problem, F
         self.sizes = np.sqrt(norms**2 + np.minimum(problem.n * means**2, LEVEL * norms**2))
-        self.inverts = len(norms) <= max(64, problem.n // 8)
-        self.residual = np.zeros(len(problem.alphas))
-        self.bound = np.full(len(problem.alphas), np.inf)
+        self.of_targets = _norms(problem.targets)
+        p = len(norms)
+        self.inverts = p <= 64 or (not problem.sparse and 40 * p <= problem.n)
+        self.share = rounding_of_sums(problem.n) + rounding_of_sums(p)
+        self.residual, self.bound = np.zeros(len(problem.alphas)), np.full(len(problem.alphas), np.inf)
 
-    def add(self, here, left, coef, factor=None):
-        """Targets `here`, whose residuals are `left`; a lower Cholesky factor of their matrix, if there is one."""
+    def add(self, here, left, coef, factor=None, diagonal=None):
+        """Targets `here`, whose residuals are `left`; a lower Cholesky factor of their matrix and the diagonal of
+        this, if there is one."""
         alpha = self.problem.alphas[here]
-        size = np.abs(coef) @ self.sizes + np.linalg.norm(self.problem.targets[here], axis=1)
-        share = rounding_of_sums(self.problem.n) + rounding_of_sums(len(self.sizes))
-        rounding = share * np.linalg.norm(self.sizes) * size
-        rounding += 2 * EPS * alpha * np.linalg.norm(self.F * coef, axis=1)
-        residual = np.linalg.norm(left, axis=1) + rounding
+        size = np.abs(coef) @ self.sizes + self.of_targets[here]
+        penalties = self.F * coef
+        residual = _norms(left) + self.share * math.sqrt(self.sizes @ self.sizes) * size
+        residual += 2 * EPS * alpha * _norms(penalties)
+        bound = _divide(residual, alpha * np.min(self.F))
         self.residual[here] = residual * self.problem.unit
-        self.bound[here] = _divide(residual, alpha * np.min(self.F))
-        if factor is None or not self.inverts:
-            return
-        inverse, failed = dtrtri(factor, lower=1)
-        unit = np.sqrt(np.sum(np.tril(factor) ** 2, axis=1))       # roots of the matrix's diagonal
-        trace = np.inf if failed else np.sum((np.tril(inverse) * unit) ** 2)
-        least = 1 / trace - share * np.sqrt(len(unit)) * len(unit)
-        if least > 0:
-            scaled = np.linalg.norm(left / unit, axis=1) + share * np.sqrt(len(unit)) * size
-            scaled += 2 * EPS * alpha * np.linalg.norm(self.F * coef / unit, axis=1)
-            self.bound[here] = np.minimum(self.bound[here], scaled / (least * np.min(unit)))
+        if factor is not None and self.inverts:
+            inverse, failed = dtrtri(factor, lower=1)
+            back = np.triu(inverse.T)                                  # its rows: columns of the inverse
+            root = math.sqrt(len(coef[0]))
+            trace = math.inf if failed else np.einsum("ji,ji->j", back, back) @ diagonal
+            least = 1 / trace - self.share * root**3
+            if least > 0:
+                unit = np.sqrt(diagonal)
+                scaled = _norms(left / unit) + self.share * root * size + 2 * EPS * alpha * _norms(penalties / unit)
+                bound = np.minimum(bound, scaled / (least * np.min(unit)))
+        self.bound[here] = bound
 
     @property
     def proof(self):
