@@ -1,8 +1,8 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
-Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `Ridge`, `RidgeCV`,
-`RidgeClassifier`, `RidgeClassifierCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
-`ridge_path`), dense or sparse X.
+Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
+`Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`), regularisation paths (`regularization_path`,
+`lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.criteria import InformationPath
@@ -12,6 +12,7 @@ from fastreg.estimators import (
     ElasticNetCV,
     Lasso,
     LassoCV,
+    LinearRegression,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -31,6 +32,7 @@ __all__ = [
     "InformationPath",
     "Lasso",
     "LassoCV",
+    "LinearRegression",
     "RegularizationPath",
     "Ridge",
     "RidgeCV",

@@ -23,9 +23,9 @@ from fastreg.selection import plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
-from fastreg.solvers.ridge_certificate import ALL_FITS, certify, certify_left_out, smallest
 from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
 from fastreg.solvers.spectrum import LEAST_ROOM
+from fastreg.solvers.spectrum_certificate import ALL_FITS, certify, certify_left_out, smallest
 
 # Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
 MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9

@@ -1,8 +1,9 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
+from fastreg.estimators.linear_regression import LinearRegression
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
-           "ridge_regression"]
+__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier",
+           "RidgeClassifierCV", "ridge_regression"]

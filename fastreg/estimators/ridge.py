@@ -24,7 +24,8 @@ from fastreg.checks import (
 )
 from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored
 from fastreg.solvers.linear import Penalty
-from fastreg.solvers.ridge import SOLVERS, normal_residual, solve_ridge
+from fastreg.solvers.ridge import SOLVERS, solve_ridge
+from fastreg.solvers.ridge_certificate import normal_residual
 
 
 def check_target_alphas(alpha, n_targets):
@@ -36,6 +37,24 @@ def check_target_alphas(alpha, n_targets):
         raise ValueError(f"Number of targets and number of penalties do not correspond: {len(alphas)} != {n_targets}, "
                          "alpha must be a number or have one for each target.")
     return np.broadcast_to(alphas, n_targets).copy()
+
+
+def warn_of_end(found, tol, max_iter):
+    """Say what ended a fit before tol was reached, how far it came, and what can be done."""
+    norms = np.linalg.norm(found.coef, axis=1)
+    worst = np.max(np.divide(found.bound, norms, out=np.zeros(len(norms)), where=norms > 0))
+    if np.isfinite(worst):
+        known = f"the coefficients are only known to {worst:.1e} times their norm (tol={tol:g})"
+    else:
+        known = f"the residual of the normal equations is above tol={tol:g}"
+    steps = np.max(found.n_iter)
+    if found.stopped == "max_iter":
+        limit = "" if max_iter is None else f"={max_iter}"
+        text = f"max_iter{limit} ended the fit after {steps} steps: {known}. Increase max_iter, tol or alpha."
+    else:
+        text = (f"Rounding ended the fit after {steps} steps: {known}. More iterations cannot help: bring the columns "
+                "to one scale, or increase alpha or tol.")
+    warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
 class RidgeBase(BaseEstimator):
@@ -59,10 +78,10 @@ class RidgeBase(BaseEstimator):
                             weight=check_weight_values(sample_weight, X.shape[0]), solver=self.solver, tol=tol,
                             max_iter=max_iter, **settings)
         if not found.converged:
-            warnings.warn(f"The fit ended after {np.max(found.n_iter)} steps (max_iter={max_iter}) with a residual "
-                          f"above tol={tol:g}. Increase max_iter, tol or alpha.", ConvergenceWarning, stacklevel=3)
+            warn_of_end(found, tol, max_iter)
         self.solver_ = found.solver if self.solver == "auto" else self.solver
         self.n_iter_ = found.n_iter
+        self.coef_bound_ = float(found.bound[0]) if len(found.bound) == 1 else found.bound
         return found
 
     def _settings(self, p):
@@ -77,8 +96,7 @@ class RidgeBase(BaseEstimator):
         """Relative residuals of the normal equations for numeric targets."""
         settings, penalty = self._settings(X.shape[1])
         Y = y if y.ndim == 2 else y[:, None]
-        return normal_residual(X, Y, np.atleast_2d(self.coef_), self.intercept_,
-                               check_target_alphas(self.alpha, Y.shape[1]), penalty,
+        return normal_residual(X, Y, np.atleast_2d(self.coef_), check_target_alphas(self.alpha, Y.shape[1]), penalty,
                                weight=check_weight_values(sample_weight, X.shape[0]), **settings)
 
 
@@ -103,9 +121,10 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     max_iter : int or None, default=None
         Products with X'X at most, where the solver is iterative; None is ``10 n_features + 100``.
     tol : float, default=1e-4
-        Where the solver is iterative, the norm of the residual of the normal equations is at most ``tol * ||X'y||``;
-        on dense X at most 1e-9 times it with ``solver='auto'``, where it replaces a factorisation. Direct solvers are
-        exact to rounding.
+        Where the solver is iterative, `coef_bound_` is at most ``tol * ||coef_||``, unless rounding allows no more;
+        where there is no such bound (alpha = 0, features without a penalty), the norm of the residual of the normal
+        equations is at most ``tol * ||X'y||``. On dense X that residual is at most ``1e-9 * ||X'y||`` with
+        ``solver='auto'``, where the solver replaces a factorisation. Direct solvers are exact to rounding.
     solver : {'auto', 'cholesky', 'svd', 'sparse_cg', 'lsqr', 'sag', 'saga', 'lbfgs'}, default='auto'
         'auto' takes what is fastest; 'cholesky' a factor of the Gram matrix of the features, or of the samples where
         these are fewer; 'svd' orthogonal decompositions; the others conjugate gradients ('lbfgs' only with
@@ -129,6 +148,11 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
     intercept_ : float or ndarray of shape (n_targets,)
+    coef_bound_ : float or ndarray of shape (n_targets,)
+        Proven bound of ``||coef_ - exact coefficients||``, rounding included. In general the norm of
+        ``X'S(y - X coef_ - b) - alpha F coef_`` (without the components that point out of a limit), divided by the
+        smallest ``alpha f_j`` or, where it is known and larger, by the least eigenvalue of ``X'SX + alpha F``; inf
+        where both are zero. It does not know how the solver came to `coef_`: the true error is often far smaller.
     n_iter_ : ndarray of shape (n_targets,)
         Products with X'X of iterative solvers, 1 of direct ones.
     solver_ : str
@@ -201,7 +225,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         Warns
         -----
         ConvergenceWarning
-            Where `max_iter` ended the fit before `tol` was reached.
+            Where `max_iter` ended the fit before `tol` was reached, or rounding did with a residual that is larger
+            than rounding need make it; the message says which.
         """
         X, y = self._check_data(X, y)
         found = self._solve(X, y, sample_weight)
@@ -268,7 +293,7 @@ class RidgeLabelsMixin(ClassifierMixin):
         check_is_fitted(self)
         X = validate_X(self, X)
         scores = X @ self.coef_.T + self.intercept_
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+        return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores
 
     def predict(self, X):
         """Predict labels: of the highest score, or of each positive score where labels are multiple.
@@ -314,9 +339,11 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    coef_ : ndarray of shape (n_features,) for two classes, otherwise (n_classes, n_features)
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
+        0.0 without an intercept.
     classes_ : ndarray of shape (n_classes,)
+    coef_bound_ : float for two classes, otherwise ndarray of shape (n_classes,)
     n_iter_, solver_, n_features_in_, feature_names_in_
         As for Ridge.
 
@@ -378,7 +405,8 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         found = self._solve(X, Y, weight)
-        self.coef_, intercept = as_stored(X, found.coef, found.intercept)
+        coef, intercept = as_stored(X, found.coef, found.intercept)
+        self.coef_ = coef[0] if len(coef) == 1 else coef
         self.intercept_ = intercept if self.fit_intercept else 0.0
         return self
 

@@ -7,6 +7,8 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from libc.math cimport INFINITY, fabs, sqrt
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastreg.kernels.design cimport Design, Moments
@@ -15,8 +17,21 @@ from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_directio
 
 # Rounding of a step, relative to the largest product it may make, and what share of tol it may add up to unseen.
 cdef double ROUNDING = 2.3e-16, UNSEEN = 0.1
+# Square of a column, in units of its penalty, beyond which products with X'X hide the penalty.
+cdef double HIDDEN = 1e12
 # Of wide X, what its columns' squares get added before they precondition, in units of their mean (see _precondition).
 cdef double LEVELLING = 3
+
+
+class Iterations(NamedTuple):
+    """What conjugate gradients did."""
+
+    count: np.ndarray      # (k,) products
+    norms: np.ndarray      # (k,) of the residuals, true ones up to rounding
+    goals: np.ndarray      # (k,) what they were to be at most
+    rows: np.ndarray       # (k,) norms of Y[t] - S^1/2 X W[t], or upper bounds
+    residuals: np.ndarray  # (k, p)
+    spent: bool            # max_iter ended them
 
 
 def column_moments(Design d, const double[:, ::1] V):
@@ -83,11 +98,38 @@ cdef int _product(Design d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, co
 
 cdef double _residual(const double[:, ::1] B, const double[:, ::1] D, const double[:, ::1] W, double[:, ::1] R,
                       Py_ssize_t t) noexcept nogil:
-    """R[t], which holds X'SX W[t], becomes the residual; its norm."""
-    cdef Py_ssize_t j, p = B.shape[1]
+    """R[t], which holds X'SX W[t], less B[t] where B is None, becomes the residual; its norm."""
+    cdef Py_ssize_t j, p = W.shape[1]
     for j in range(p):
-        R[t, j] = B[t, j] - R[t, j] - D[t, j] * W[t, j] if D[t, j] < INFINITY else 0
+        R[t, j] = -R[t, j] - D[t, j] * W[t, j] if D[t, j] < INFINITY else 0
+        if B is not None and D[t, j] < INFINITY:
+            R[t, j] += B[t, j]
     return sqrt(fr_vdot(p, &R[t, 0], &R[t, 0]))
+
+
+cdef double _solution_size(const double[:, ::1] B, const double[:, ::1] D, const double[:, ::1] W,
+                           const double[:, ::1] R, Py_ssize_t t, bint kernel) noexcept nogil:
+    """Norm of the coefficients that W[t], with residual R[t], stands for: of itself, or of a solution with a kernel
+    K, (W'KW)^1/2."""
+    cdef Py_ssize_t p = W.shape[1]
+    cdef double square = fr_vdot(p, &W[t, 0], &W[t, 0])
+    if not kernel:
+        return sqrt(square)
+    return sqrt(max(0., fr_vdot(p, &W[t, 0], &B[t, 0]) - fr_vdot(p, &W[t, 0], &R[t, 0]) - D[t, 0] * square))
+
+
+cdef int _left_by_rows(Design d, const double[:, ::1] Y, const double[:, ::1] W, double[:, ::1] R,
+                       double[::1] rows) except -1:
+    """R = X'S X W - X'S^(1/2) Y by way of the rows, whose residuals' norms go to `rows`.
+
+    What rounding adds lies among the combinations of rows but for a share of the residual of the rows: elsewhere,
+    where nothing but a small D holds W, it would be divided by D."""
+    left = np.asarray(Y) - combine(d, W)
+    rows.base[:] = np.linalg.norm(left, axis=1)
+    if d.root != NULL:
+        left *= np.asarray(d.root_)
+    np.negative(correlate(d, left), out=R.base)
+    return 0
 
 
 cdef double _precondition(Design d, const double *D, const double *scale, const double *beside,
@@ -97,14 +139,17 @@ cdef double _precondition(Design d, const double *D, const double *scale, const 
 
     Wide X has a null space, where the matrix is D alone. Any M but a multiple of D spreads the one eigenvalue there
     over all from D[j] / M[j] on, and columns with few entries make that a wide spread. A multiple of D, as large as
-    the columns' mean square, is added to level it: half the iterations on texts where D is small.
+    the columns' mean square, is added to level it: half the iterations on texts where D is small. Where D is so small
+    that rounding hides it, M is a multiple of its inverse: no step leaves the row space then, nor could one that did
+    be taken back.
     """
     cdef Py_ssize_t j, p = d.p, penalised = 0
-    cdef double top = 0, mean = 0, trace = 0, level, square
+    cdef double top = 0, mean = 0, trace = 0, level, square, largest = 0
     for j in range(p):
         if D[j] > 0 and D[j] < INFINITY:
             penalised += 1
             top = max(top, D[j])
+            largest = max(largest, d.norm[j] * d.norm[j] / D[j])
     for j in range(p if p > d.n else 0):
         if D[j] > 0 and D[j] < INFINITY:
             mean += d.norm[j] * d.norm[j] / (D[j] / top) / penalised
@@ -116,6 +161,8 @@ cdef double _precondition(Design d, const double *D, const double *scale, const 
         M[j] = 0
         if penalised == 0:                           # a preconditioner would change which norm is least
             M[j] = 1 if square > 0 else 0
+        elif D[j] > 0 and D[j] < INFINITY and largest > HIDDEN and scale == NULL and beside == NULL:
+            M[j] = 1 / (largest * D[j])
         elif square + D[j] > 0 and D[j] < INFINITY:
             M[j] = 1 / (square + D[j] * (1 + level))
     return trace + top
@@ -123,7 +170,8 @@ cdef double _precondition(Design d, const double *D, const double *scale, const 
 
 def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
                         Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None,
-                        const double[::1] beside=None, const double[::1] sizes=None):
+                        const double[::1] beside=None, const double[::1] least=None, double within=0,
+                        const double[:, ::1] Y=None):
     """Solve (C (X'SX + diag(beside)) C' + diag(D[t])) W[t] = B[t] for every t, C = (I - unit unit') diag(scale).
 
     Parameters
@@ -142,19 +190,19 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
         Products at most.
     scale, unit, beside : ndarray of shape (p,) or None
         None: of ones, of zeros, of zeros.
-    sizes : ndarray of shape (k,) or None
-        Until the norm of (X'SX + diag(beside))^1/2 C' times the residual is about tol times that, instead: for a
-        kernel, the residual of the coefficients. Each row of D is a constant then, and right-hand sides of size 0 are
-        left alone.
+    least : ndarray of shape (k,) or None
+        And, where it is not zero, until the residual is at most within * least[t] times the norm of the solution: with
+        the least eigenvalue, the error of the solution is at most within times itself then. For a kernel, whose rows
+        of D are constants, what is measured is the norm of (X'SX + diag(beside))^1/2 C' W[t], the coefficients.
+    within : float
+    Y : ndarray of shape (k, n) or None
+        Where B = X'S^1/2 Y: residuals are computed from its rows. None: it is a kernel.
 
     Returns
     -------
-    iterations : ndarray of int of shape (k,)
-    norms : ndarray of shape (k,)
-        Of the residuals, relative to those of B.
-    residuals : ndarray of shape (k, p)
+    Iterations
     """
-    cdef Py_ssize_t k = B.shape[0], p = B.shape[1], t, a, j, m, used = 0
+    cdef Py_ssize_t k = B.shape[0], p = B.shape[1], t, a, j, m, used = 0, already
     cdef double[:, ::1] R = np.zeros((k, p))
     cdef double[:, ::1] P = np.empty((k, p))
     cdef double[:, ::1] Q = np.empty((k, p))
@@ -165,18 +213,19 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef double[::1] rel = np.zeros(k)
     cdef double[::1] before = np.full(k, np.inf)
     cdef double[::1] goal = np.zeros(k)
-    cdef double[::1] bend = np.zeros(k)
+    cdef double[::1] drift = np.zeros(k)
+    cdef double[::1] rows = np.zeros(k) if Y is None else np.linalg.norm(Y, axis=1)
     cdef Py_ssize_t[::1] count = np.zeros(k, dtype=np.intp)
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
     cdef double[::1] reach = np.zeros(k)           # no eigenvalue of a matrix is larger
-    cdef double step, curvature, square, spread, drift
+    cdef double step, curvature
     cdef double sums[2]
-    cdef bint cold = not np.any(W), check, drifted
+    cdef bint cold = not np.any(W), check, drifted, kernel = Y is None
+    cdef const double[:, ::1] right = B if kernel else None
     with nogil:
-        m = k
         for t in range(k):
             size[t] = sqrt(fr_vdot(p, &B[t, 0], &B[t, 0]))
-            goal[t] = tol * size[t] if sizes is None else 0 if sizes[t] > 0 else INFINITY
+            goal[t] = tol * size[t]
             reach[t] = _precondition(d, &D[t, 0], NULL if scale is None else &scale[0],
                                      NULL if beside is None else &beside[0], &M[t, 0])
         if not cold:
@@ -185,16 +234,21 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
             rel[t] = _residual(B, D, W, R, t)
         # rounds: each starts from true residuals, which the recursion leaves by rounding
         while True:
-            m = 0
+            m, already = 0, used
             for t in range(k):
+                if least is not None and least[t] > 0:
+                    goal[t] = min(tol * size[t], within * least[t] * _solution_size(B, D, W, R, t, kernel))
+                    if cold:
+                        goal[t] = 0               # nothing is known of the solution's size
                 if size[t] > 0 and rel[t] > goal[t] and rel[t] < .5 * before[t]:
                     before[t] = rel[t]
                     live[m] = t
-                    rho[t] = bend[t] = 0
+                    rho[t] = 0
                     for j in range(p):
                         P[m, j] = M[t, j] * R[t, j]
                         rho[t] += P[m, j] * R[t, j]
                     m += 1
+            cold = False
             if m == 0 or used >= max_iter:
                 break
             while m > 0 and used < max_iter:
@@ -209,16 +263,14 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     count[t] += 1
                     check = curvature <= 0
                     if not check:
-                        if sizes is not None:
-                            # of z = M r: z'Az by conjugacy, and z = r rho / r'r but for the spread of M
-                            square = rel[t] * rel[t]
-                            spread = (curvature + bend[t]) * (square / rho[t]) ** 2 - D[t, 0] * square
-                            if spread <= (.5 * tol * sizes[t]) ** 2:
-                                goal[t] = 2 * rel[t]
                         step = rho[t] / curvature
                         fr_advance(p, step, &P[a, 0], &Q[a, 0], &M[t, 0], &W[t, 0], &R[t, 0], sums)
                         rel[t] = sqrt(sums[1])
-                        check = rel[t] <= .5 * goal[t]
+                        check = rel[t] <= .5 * tol * size[t]
+                        if check and least is not None and least[t] > 0:
+                            goal[t] = min(tol * size[t],
+                                          within * least[t] * _solution_size(B, D, W, R, t, kernel))
+                            check = rel[t] <= max(.5 * goal[t], ROUNDING * before[t])
                     if check:                     # done: the last takes its place
                         m -= 1
                         if a < m:
@@ -227,22 +279,25 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                             live[a] = live[m]
                         continue
                     fr_direction(p, sums[0] / rho[t], &M[t, 0], &R[t, 0], &P[a, 0])
-                    bend[t] = (sums[0] / rho[t]) ** 2 * curvature
                     rho[t] = sums[0]
                     a += 1
             drifted = m > 0
             for t in range(k):
-                if goal[t] < INFINITY:
-                    drift = ROUNDING * used * reach[t] * sqrt(fr_vdot(p, &W[t, 0], &W[t, 0]))
-                    drifted |= drift > UNSEEN * tol * (size[t] if sizes is None else sizes[t] / sqrt(reach[t]))
+                drift[t] = ROUNDING * (used - already) * reach[t] * sqrt(fr_vdot(p, &W[t, 0], &W[t, 0]))
+                drifted |= drift[t] > UNSEEN * goal[t] or rel[t] > goal[t]
             if not drifted:                       # true residuals differ from the recursion's by nothing that counts
                 break
-            _product(d, W, k, R, scale, unit, beside, work)
+            if kernel:
+                _product(d, W, k, R, scale, unit, beside, work)
+            else:
+                with gil:
+                    _left_by_rows(d, Y, W, R, rows)
             for t in range(k):
-                rel[t] = _residual(B, D, W, R, t)
+                drift[t] = 0
+                rel[t] = _residual(right, D, W, R, t)
         for t in range(k):
-            rel[t] = rel[t] / size[t] if size[t] > 0 else 0
-    return count.base, rel.base, R.base
+            rel[t] += drift[t]
+    return Iterations(count.base, rel.base, goal.base, rows.base, R.base, used >= max_iter)
 
 
 def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None):

@@ -1,139 +1,177 @@
-"""Certificates of ridge regression from X itself: how far coefficients are from solving their normal equations, how far
-that lets them be from the solution, and rows left out as refits leave them."""
-from dataclasses import dataclass
+"""How far ridge coefficients can be from the exact ones.
+
+With g = X'S(y - Xw) - alpha F w (X, y centred), w - exact = -(X'SX + alpha F)^-1 g. Rounding is part of every bound: of
+sums by the root of their length (Higham and Mary, "A new approach to probabilistic rounding error analysis", 2019), at
+once where it lies in g, divided by 2 sqrt(alpha F) where it lies in the residuals of the rows, as no more than that
+comes through X'.
+"""
+import math
 
 import numpy as np
+from scipy.linalg.blas import dsymm
+from scipy.linalg.lapack import dtrtri
 
-from fastreg.kernels.krylov import combine, correlate, normal_products
-from fastreg.solvers.grams import EPS
-from fastreg.solvers.linear import SMALL
+from fastreg.kernels.krylov import combine, correlate
+from fastreg.solvers.ridge_problem import EPS, scaled_problem
 
-# Rounding of a residual, relative to the products that it is made of.
-ROUNDING = 64 * EPS
-# Relative bound of the coefficients, and error of what leave-one-out sums, that need no warning.
-PROMISED, LEFT_OUT = 1e-6, 5e-6
-# Rows that are left out together to check leave-one-out, and targets for which that is done.
-CHECKED_ROWS, CHECKED_TARGETS = 8, 4
-# Work up to which every fit of a path is certified from X.
-ALL_FITS = 2e7
+# What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
+LEVEL = 1e3
+# Residuals that are rounding, in units of what rounding is expected to make them.
+SLACK = 4
 
 
-@dataclass
-class Certified:
-    """What X says of coefficients, for each target."""
-
-    residual: np.ndarray   # norms of half the gradients
-    bound: np.ndarray      # at least ||coef - solution||, but for rounding; inf where nothing is known
-    squares: np.ndarray    # weighted sums of squared errors
-    lost: bool             # whether a bound is above what is promised, and not for rounding of the residual
+def rounding_of_sums(length):
+    """Of a sum of so many products, relative to the norms of its factors."""
+    return EPS * (2 + math.sqrt(length))
 
 
-def gradients(problem, coef):
-    """(X'S(y - Xw), weighted sums of squared errors) of coef (k, p), each for the target of its turn."""
-    count = len(coef) // len(problem.targets)
-    targets = np.tile(problem.targets, (count, 1))
-    coef = np.ascontiguousarray(coef)
-    if problem.X.size <= SMALL or problem.xy is None:
-        left = targets - combine(problem.design, coef)
-        return correlate(problem.design, left * problem.root), np.einsum("ti,ti->t", left, left)
-    products, fits = normal_products(problem.design, coef)
-    left = targets - fits * problem.root
-    return np.tile(problem.xy, (count, 1)) - products, np.einsum("ti,ti->t", left, left)
+def raw_norms(design):
+    """Norms of the columns before they are centred."""
+    return np.sqrt(design.norms**2 + design.n * design.means**2)
 
 
-def judged(problem, coef, alphas, found, squares, least):
-    """Certified, from the gradients of the loss.
+def _norms(rows):
+    return np.sqrt(np.einsum("ti,ti->t", rows, rows))
+
+
+def _divide(a, b):
+    """a / b, inf where b is zero."""
+    return np.divide(a, b, out=np.full(len(a), np.inf), where=b > 0)
+
+
+def least_penalty(problem, F, active):
+    """The smallest alpha F of every target: 0 where a column is free, or where none counts."""
+    F = F if active is None else F[active]
+    return problem.alphas * (np.min(F) if len(F) else 0.0)
+
+
+def proof_of(problem, norms, rows, coef, F, least):
+    """(residual, bound) from the norms of g as computed by rows, and of the residuals of the rows."""
+    raw = raw_norms(problem.design)
+    per_row, per_column = _lengths(problem)
+    of_rows = rounding_of_sums(per_row) * (np.abs(coef) @ raw + rows)
+    penalty = np.where(np.isfinite(F), F, 0)
+    direct = rounding_of_sums(per_column) * np.linalg.norm(raw) * rows
+    direct += EPS * problem.alphas * np.linalg.norm(coef * penalty, axis=1)
+    residual = norms + direct + np.linalg.norm(raw) * of_rows
+    bound = np.minimum(_divide(residual, least), _divide(norms + direct, least) + _divide(of_rows, 2 * np.sqrt(least)))
+    return residual * problem.unit, bound
+
+
+def _lengths(problem):
+    """Entries of a row and of a column."""
+    entries = problem.X.nnz if problem.sparse else problem.n * problem.p
+    return entries / problem.n, entries / problem.p
+
+
+def gradient(problem, coef):
+    """(g as rows, norms of the residuals of the rows) from X itself, read twice. The means must be known."""
+    left = problem.targets - combine(problem.design, np.ascontiguousarray(coef))
+    g = correlate(problem.design, left if problem.root is None else left * problem.root)
+    F, _ = problem.diagonal(problem.design.norms)
+    counts = np.isfinite(F) & (problem.design.norms > 0)
+    g -= problem.alphas[:, None] * np.where(counts, F, 0) * coef
+    g[:, ~counts] = 0
+    return g, np.linalg.norm(left, axis=1)
+
+
+def from_rows(problem, coef, limits=None):
+    """(residual, bound) of coefficients, from X itself: two readings of it. The means must be known.
+
+    `limits` (lower, upper), of shape (p,): components that point out of them do not count."""
+    g, rows = gradient(problem, coef)
+    if limits is not None:
+        g[((coef <= limits[0]) & (g < 0)) | ((coef >= limits[1]) & (g > 0))] = 0
+    F, active = problem.diagonal(problem.design.norms)
+    return proof_of(problem, np.linalg.norm(g, axis=1), rows, coef, F, least_penalty(problem, F, active))
+
+
+def is_rounding(problem, residual, coef):
+    """Whether no arithmetic of this precision could be asked for a smaller residual."""
+    raw = raw_norms(problem.design)
+    level = np.linalg.norm(raw) * (np.abs(coef) @ raw + np.linalg.norm(problem.targets, axis=1))
+    return residual <= SLACK * rounding_of_sums(max(_lengths(problem))) * level * problem.unit
+
+
+class GramProof:
+    """(residual, bound) for the system (G + alpha F) w = Q of Gram matrices, the rounding of their sums added.
+
+    Besides alpha's, the least eigenvalue of the matrix with unit diagonal is bounded by its inverse, where that costs
+    little.
+    """
+
+    def __init__(self, problem, norms, means, F):
+        self.problem, self.F = problem, F
+        self.sizes = np.sqrt(norms**2 + np.minimum(problem.n * means**2, LEVEL * norms**2))
+        self.of_targets = _norms(problem.targets)
+        p = len(norms)
+        self.inverts = p <= 64 or (not problem.sparse and 40 * p <= problem.n)
+        self.share = rounding_of_sums(problem.n) + rounding_of_sums(p)
+        self.residual, self.bound = np.zeros(len(problem.alphas)), np.full(len(problem.alphas), np.inf)
+
+    def add(self, here, left, coef, factor=None, diagonal=None):
+        """Targets `here`, whose residuals are `left`; a lower Cholesky factor of their matrix and the diagonal of
+        this, if there is one."""
+        alpha = self.problem.alphas[here]
+        size = np.abs(coef) @ self.sizes + self.of_targets[here]
+        penalties = self.F * coef
+        residual = _norms(left) + self.share * math.sqrt(self.sizes @ self.sizes) * size
+        residual += 2 * EPS * alpha * _norms(penalties)
+        bound = _divide(residual, alpha * np.min(self.F))
+        self.residual[here] = residual * self.problem.unit
+        if factor is not None and self.inverts:
+            inverse, failed = dtrtri(factor, lower=1)
+            back = np.triu(inverse.T)                                  # its rows: columns of the inverse
+            root = math.sqrt(len(coef[0]))
+            trace = math.inf if failed else np.einsum("ji,ji->j", back, back) @ diagonal
+            least = 1 / trace - self.share * root**3
+            if least > 0:
+                unit = np.sqrt(diagonal)
+                scaled = _norms(left / unit) + self.share * root * size + 2 * EPS * alpha * _norms(penalties / unit)
+                bound = np.minimum(bound, scaled / (least * np.min(unit)))
+        self.bound[here] = bound
+
+    @property
+    def proof(self):
+        return self.residual, self.bound
+
+
+def from_kernel(problem, rows, A, whole, spread, least_factor):
+    """(residual, bound) of w = F^-1 X'a from the norms of ``y - Xw - alpha a``, what rounding adds to them included.
 
     Parameters
     ----------
-    problem : fastreg.solvers.decompose.Problem
-        Whose decomposition is known.
-    coef : ndarray of shape (k, p)
-    alphas : ndarray of shape (k,)
-    found, squares
-        From `gradients`.
-    least : float
-        At most the smallest eigenvalue of A'A.
+    rows : ndarray of shape (n_targets,)
+    A : ndarray of shape (n_targets, n)
+    whole, spread : float
+        Norms of X and X F^-1 before they are centred.
+    least_factor : float
+        The smallest factor of a column that counts.
+    """
+    formed = rounding_of_sums(problem.n) * np.linalg.norm(A, axis=1)     # w as it came out, less F^-1 X'a
+    with np.errstate(over="ignore", invalid="ignore"):
+        bound = _divide(rows, 2 * np.sqrt(problem.alphas * least_factor)) + formed * spread
+        residual = whole * (rows + problem.alphas * formed)
+    return residual * problem.unit, bound
+
+
+def symmetric_products(M, coef, lower):
+    """coef @ M from one triangle of M (C order)."""
+    return dsymm(1.0, M.T, coef.T, side=0, lower=lower).T
+
+
+def normal_residual(X, Y, coef, alphas, penalty, *, weight=None, fit_intercept=True, n_threads=None):
+    """Certificate of a ridge regression: how far its coefficients are from solving their normal equations.
 
     Returns
     -------
-    Certified
+    ndarray of shape (n_targets,)
+        Norm of ``X'S(y - Xw - b) - alpha F w`` (X centred with an intercept), relative to that of ``X'S(y - mean)``,
+        in float64 from X itself.
     """
-    scale = problem.scale
-    alive, alphas = scale > 0, problem.unit * np.asarray(alphas)[:, None]
-    penalty = np.divide(1, scale**2, out=np.zeros(len(scale)), where=alive)
-    found = np.where(alive, found - alphas * penalty * coef, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bound = scale.max(initial=0.0) * np.linalg.norm(found * scale, axis=1) / (alphas[:, 0] + least)
-    bound[np.isnan(bound)] = 0 if least > 0 else np.inf
-    sizes = np.tile(np.linalg.norm(problem.targets, axis=1), len(coef) // len(problem.targets))
-    lost = np.any(np.abs(found) > rounding(problem, coef, sizes), axis=1) & (bound > PROMISED * np.linalg.norm(coef, axis=1))
-    return Certified(np.linalg.norm(found, axis=1) / problem.unit, bound, squares / problem.unit, bool(lost.any()))
-
-
-def rounding(problem, coef, sizes):
-    """What half the gradients (k, p) of coef may be by rounding, where errors have norms of at most `sizes` (k,)."""
-    norms = problem.design.norms
-    raw = np.hypot(norms, np.sqrt(problem.design.n) * np.abs(problem.design.means))
-    return ROUNDING * (norms * (sizes + np.abs(coef) @ raw)[:, None] + raw * sizes[:, None])
-
-
-def smallest(problem, spectrum):
-    """At most the smallest eigenvalue of A'A; 0 where it is not known."""
-    alive = np.count_nonzero(problem.scale)
-    full = spectrum is not None and 0 < alive == len(spectrum.values)
-    return max(float(spectrum.values.min() - spectrum.shift), 0.0) if full else 0.0
-
-
-def certify(problem, spectrum, coef, alphas):
-    """Certified, of coef (k, p), each for the target of its turn, at alphas of shape (k,); spectrum may be None."""
-    return judged(problem, coef, alphas, *gradients(problem, coef), smallest(problem, spectrum))
-
-
-def certify_left_out(problem, spectrum, coef, alphas, room, sums):
-    """Certified, of coef (n_targets, p), and whether leave-one-out is right on the rows of largest leverage.
-
-    Coefficients without these rows, as the decomposition gives them, must solve the normal equations of the other rows.
-
-    Parameters
-    ----------
-    problem, spectrum, coef, alphas
-        As for `certify`.
-    room : ndarray of shape (n,)
-        What leverage leaves of each row; NaN where there is nothing to check.
-    sums : ndarray of shape (n_targets,)
-        Of squared leave-one-out errors.
-
-    Returns
-    -------
-    certified : Certified
-    right : bool
-    """
-    order = np.argsort(room, kind="stable")
-    rows = order[:min(CHECKED_ROWS, np.count_nonzero(room < np.inf), max(problem.rows - 1, 0) // 2)]
-    if len(coef) > CHECKED_TARGETS or len(rows) == 0 or len(spectrum.values) == 0:
-        return certify(problem, spectrum, coef, alphas), True
-    root, without, kept = problem.root[rows], np.empty_like(coef), []
-    for t, alpha in enumerate(alphas):
-        Z, hat = spectrum.hat(problem, rows, alpha)
-        left = np.eye(len(rows)) - hat
-        if problem.fit_intercept:
-            left -= np.outer(root, root) / problem.design.n
-        errors = np.linalg.solve(left, problem.targets[t, rows] - spectrum.fits(Z, alpha)[t])
-        without[t] = coef[t] - spectrum.response(rows, Z, alpha, errors[None])[0]
-        kept.append((left, errors))
-    found, squares = gradients(problem, np.vstack([coef, without]))
-    certified = judged(problem, coef, alphas, found[:len(coef)], squares[:len(coef)], smallest(problem, spectrum))
-    some, right, unit = problem.rows_of(rows), True, problem.unit
-    for t, (alpha, (left, errors)) in enumerate(zip(alphas, kept)):
-        level = -(root @ errors) / problem.design.n if problem.fit_intercept else 0.0
-        seen = problem.targets[t, rows] - some @ without[t] - root * level
-        gradient = (found[len(coef) + t] - seen @ some) * problem.scale
-        gradient -= unit * alpha * np.divide(without[t], problem.scale, out=np.zeros(len(gradient)),
-                                             where=problem.scale > 0)
-        size = np.linalg.norm(problem.targets[t]) + np.linalg.norm(seen)
-        off = np.linalg.norm(seen - errors)
-        if np.any(np.abs(gradient) > problem.scale * rounding(problem, without[t:t + 1], np.array([size]))[0]):
-            off += spectrum.reach([alpha])[0] * np.linalg.norm(gradient) / max(np.linalg.eigvalsh(left)[0], EPS)
-        right &= bool(off <= LEFT_OUT * np.sqrt(sums[t] * unit))
-    return certified, right
+    problem, units, _ = scaled_problem(X, Y, alphas, penalty, weight, fit_intercept, n_threads)
+    size = np.linalg.norm(problem.moments(), axis=1)
+    g, _ = gradient(problem, units.down(np.asarray(coef, dtype=np.float64).T).T)
+    whole = np.linalg.norm(raw_norms(problem.design))                    # what rounding is relative to
+    seen = size > 16 * EPS * np.linalg.norm(problem.targets, axis=1) * whole
+    return np.divide(np.linalg.norm(g, axis=1), size, out=np.zeros(len(size)), where=seen)

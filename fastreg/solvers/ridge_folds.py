@@ -14,13 +14,13 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
-from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
+from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
-from fastreg.solvers.ridge_certificate import certify
 from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum
+from fastreg.solvers.spectrum_certificate import certify
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
 FEW_COLUMNS = 2000
