@@ -24,7 +24,6 @@ LAYERS = {
     "kernels": 0,
     "scale": 1,
     "design": 1,
-    "scale": 1,
     "datafits": 1,
     "penalties": 1,
     "solvers": 2,
