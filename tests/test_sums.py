@@ -127,7 +127,7 @@ def test_a_gram_matrix_that_is_given_is_held_against_x():
     A = X - X.mean(axis=0)
     wrong = A.T @ A
     wrong[3, 7] = wrong[7, 3] = wrong[3, 7] * 1.01 + 1      # the diagonal, which is right, says nothing of it
-    with pytest.raises(ValueError, match="precompute is not the Gram matrix"):
+    with pytest.raises(ValueError, match="precompute: the Gram matrix did not pass"):
         Lasso(0.1, precompute=wrong).fit(X, y)
     rough = (A.T @ A).astype(np.float32).astype(np.float64)
     exact, model = Lasso(0.1, tol=1e-12).fit(X, y), Lasso(0.1, tol=1e-12, precompute=rough).fit(X, y)
