@@ -14,6 +14,7 @@ from fastreg.kernels.leaf cimport fr_axpy, fr_both_columns, fr_both_rows, fr_vdo
 from fastreg.kernels.memory cimport grow
 
 cdef double EPS = 2.220446049250313e-16
+cdef double LEAST = 1e-146           # of the norm of an element: its square has lost digits to underflow beneath it
 
 
 class WrongSums(ArithmeticError):
@@ -81,20 +82,22 @@ cdef void probe_block(Probe *probe, Py_ssize_t lane, bint across, Py_ssize_t m, 
 cdef double probe_excess(Probe *probe, Py_ssize_t lane, const double *S, Py_ssize_t checked,
                          Py_ssize_t additions) noexcept nogil:
     """Largest difference in the first `checked` elements of S v, in units of what rounding may make where so many
-    blocks (or rows) were added up; S by its upper triangle. NaN and infinity count for nothing: they show elsewhere."""
+    blocks (or rows) were added up; S by its upper triangle.
+
+    NaN, infinity and squares that underflow count for nothing: they show elsewhere."""
     cdef Py_ssize_t q = probe.q, k
     cdef const double *sums = probe_sums(probe, lane)
     cdef double *found = probe_sums(probe, lane) + q
-    cdef double size = 0, worst = 0, room, difference
+    cdef double size = 0, worst = 0, room, difference, norm
     memset(found, 0, q * sizeof(double))
     for k in range(q):
         found[k] += fr_vdot(k + 1, S + k * q, probe.v)
         fr_axpy(k, probe.v[k], S + k * q, found)
         size += fabs(probe.v[k]) * sqrt(max(S[k * q + k], 0))
-    size *= EPS * (4096 + additions)
     for k in range(checked):
         difference = fabs(found[k] - sums[k])
-        room = size * sqrt(max(S[k * q + k], 0))
+        norm = sqrt(max(S[k * q + k], 0))
+        room = size * (EPS * (4096 + additions) * norm if norm > LEAST else LEAST)
         if difference > room:
             worst = max(worst, difference / room if room > 0 else INFINITY)
     return worst
