@@ -54,6 +54,8 @@ def triangle(problem):
 
 def _reduced(block, right):
     """(R, Q' right) of the rows that are left; both arguments are overwritten."""
+    if block.size == 0:                          # LAPACK refuses arrays of nothing
+        return block[:0], right[:0]
     found, tau, _, failed = dgeqrf(block, lwork=64 * block.shape[1], overwrite_a=1)
     _succeeded("dgeqrf", failed)
     kept = min(block.shape)
@@ -83,14 +85,14 @@ def minimum_norm(R, C):
     k, p = R.shape
     singular = svdvals(R, check_finite=False) if R.size else np.zeros(min(k, p))
     scale = np.linalg.norm(R, axis=0)
+    used = np.flatnonzero(scale)
+    if len(used) == 0:
+        return LeastSquares(np.zeros((len(C), p)), 0, singular, None)
     if k == p and scale.all():
         back = _inverse(R / scale, scale)
         if back is not None:
             coef = solve_triangular(R, C.T, check_finite=False).T
             return LeastSquares(coef, p, singular, back)
-    used = np.flatnonzero(scale)
-    if len(used) == 0:
-        return LeastSquares(np.zeros((len(C), p)), 0, singular, None)
     q, r, order = qr(R[:, used] / scale[used], mode="economic", pivoting=True, check_finite=False)
     rank = int(np.count_nonzero(np.abs(np.diag(r)) > max(k, p) * EPS * abs(r[0, 0])))
     rows = np.zeros((rank, p))                          # rank equations of full rank say the same
