@@ -1,7 +1,6 @@
 """From what a user passes to what the engine streams: storage, dtype and weights, without copying X."""
 import os
 import threading
-from copy import copy
 
 import numpy as np
 import scipy.sparse as sp
@@ -66,7 +65,7 @@ def readable(X):
     unaligned or byte-swapped arrays and other strides (a field of a structured array). Sparse X is left to
     `canonical_sparse`.
     """
-    if sp.issparse(X) or (X.flags.aligned and X.dtype.isnative and not any(s % X.itemsize for s in X.strides)):
+    if sp.issparse(X) or (X.dtype.isnative and not any(at % X.itemsize for at in (_address(X), *X.strides))):
         return X
     return np.array(X, dtype=X.dtype.newbyteorder("="), order="K", copy=True)
 
@@ -135,7 +134,8 @@ def as_canonical(X, ordered=True):
 
 
 def _shallow(X, data, indices, indptr):
-    out = copy(X)
+    out = X.__class__.__new__(X.__class__)
+    out.__dict__.update(X.__dict__)
     out.data, out.indices, out.indptr = data, indices, indptr
     return out
 

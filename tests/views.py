@@ -28,8 +28,8 @@ def _unaligned(X):
 
 
 def _field(X):
-    """Fields of packed records: the strides are no multiples of the item size."""
-    out = np.zeros(X.shape, dtype=[("flag", "i1"), ("x", X.dtype)])["x"]
+    """Fields of packed records: aligned, but at strides that are no multiples of the item size."""
+    out = np.zeros(X.shape, dtype=[("x", X.dtype), ("flag", "i1")])["x"]
     out[...] = X
     return out
 

@@ -169,8 +169,8 @@ def check_finite(X, norms):
     """NaN, infinity and columns whose squares have no digits show in the norms of the columns, so that X is not read
     once more only to be checked."""
     check_values(X, norms)
-    small = np.flatnonzero(norms < LEAST_NORM * np.sqrt(X.shape[0]))
-    if small.size and _too_small(X, small):
+    least = LEAST_NORM * np.sqrt(X.shape[0])
+    if norms.min(initial=least) < least and _too_small(X, np.flatnonzero(norms < least)):
         raise ValueError("X holds columns whose squares underflow, to zero or to a few digits: scale it up.")
 
 
