@@ -109,7 +109,7 @@ MUTANTS = [
     Mutant(REFERENCES, "references_fit", "for _ in range(2)", "for _ in range(1)",
            "tests/test_references.py -k parallel"),
     Mutant(REFERENCES, "references_fit", "if s > 1e-28", "if s > 1e-20", "tests/test_references.py -k rounding"),
-    Mutant(REFERENCES, "_solve_small_system", "1e-14 * A", "0 * A", "tests/test_references.py -k dependent"),
+    Mutant(REFERENCES, "_solve_small_system", "1e-14 * A", "1e-6 * A", "tests/test_references.py -k parallel"),
     Mutant(REFERENCES, "references_keep", "f.first and b > 0", "f.first", "tests/test_references.py -k oldest"),
     # ---- the working block
     Mutant(BLOCK, "_level", "fit.w[j] * fit.of.mean[j]", "0", "tests/test_block.py -k pieces"),
