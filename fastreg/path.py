@@ -138,7 +138,7 @@ class RegularizationPath:
         lo = np.floor(at).astype(int)
         hi = np.minimum(lo + 1, len(self.alphas) - 1)
         share = at - lo
-        coefs = self.coefs[:, lo] @ sp.diags_array(1 - share) + self.coefs[:, hi] @ sp.diags_array(share)
+        coefs = self.coefs[:, lo].multiply(1 - share) + self.coefs[:, hi].multiply(share)
         return sp.csc_array(coefs), (1 - share) * self.intercepts[lo] + share * self.intercepts[hi]
 
     def predict(self, X, alpha=None, exact=False):

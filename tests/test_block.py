@@ -140,3 +140,26 @@ def test_rows_grow_and_are_repacked(rng):
         assert room >= len(row)
         taken[start : start + room] += 1
     assert taken.max() == 1
+
+
+@pytest.mark.parametrize("storage", STORED)
+def test_threads_change_no_bit(storage, rng):
+    """Enough rows and columns that threads are started."""
+    X, weight = some_data(n=6000, p=200)
+    X[:, 1] -= 300
+    stored, parts = STORED[storage](X), weightings(3, weight, rng)
+    Y, W = rng.standard_normal((5, 6000)), rng.standard_normal((5, 200))
+    found = []
+    for n_threads in (1, 3):
+        block = WorkingBlock(design(stored, weight, n_threads=n_threads))
+        block.append(np.arange(200, dtype=np.intc))
+        one = block.residuals(Y[:1], W[:1])
+        found.append([block.gram(), *one[:2], *block.residuals(Y, W)[:2], block.correlate(Y[0])])
+        if storage in ("csc", "csr"):
+            designs = [design(stored, w, n_threads=n_threads) for w in parts[1]]
+            folds = WorkingBlock(design(stored, weight, n_threads=n_threads), designs, parts[0])
+            folds.append(np.arange(200, dtype=np.intc))
+            found[-1] += [folds.gram(2), *folds.residuals(Y[:3], W[:3], of=range(3))[:2]]
+    for a, b in zip(*found):
+        np.testing.assert_array_equal(a, b)
+    close(found[0][3], Y - W @ view(X, weight).T, 10)

@@ -164,9 +164,9 @@ cdef class Cholesky:
         factor_remove(&self.f, &pos[0], pos.shape[0])
 
     def solve(self, b):
-        cdef double[::1] x = np.array(b, dtype=np.float64)
+        cdef double[::1] x = np.append(b, 0.)
         factor_solve(&self.f, &x[0])
-        return x.base
+        return x.base[:-1]
 
     @property
     def order(self):
