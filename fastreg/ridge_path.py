@@ -15,14 +15,16 @@ from fastreg.selection import plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
-from fastreg.solvers.ridge_certificate import ALL_FITS, certify, certify_left_out, smallest
 from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
+from fastreg.solvers.spectral_certificate import certify, certify_left_out, smallest
 from fastreg.solvers.spectrum import LEAST_ROOM
 
 # Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
 MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9
-LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too far "
-        "apart for these alphas. Leave the smallest alphas out, or standardize X.")
+# Work up to which every fit of a path is certified from X.
+ALL_FITS = 2e7
+LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
+        "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
 
 
 @dataclass
@@ -182,7 +184,8 @@ def _certified_path(problem, spectrum, coefs, alphas):
         size, least = np.linalg.norm(coefs, axis=2), smallest(problem, spectrum)
         damped = problem.unit * alphas[:, None] + least
         with np.errstate(divide="ignore", invalid="ignore"):
-            bounds = np.where(size > 0, bounds[0] * size / size[-1] * damped[-1] / damped, 0)
+            others = np.where(size > 0, found.reach * size / size[-1] / damped, 0)
+        bounds = np.vstack([others[:-1], bounds])
     source = np.full(count, "X" if every else "sums", dtype="<U4")
     source[-1] = "X"
     return bounds, source, squares, found.lost
@@ -314,8 +317,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
             if keep == "predictions":
                 kept = np.ldexp(_predictions(spectrum, X, Y, weight, alphas, kept), unit.exponent[:, None, None])
             at = choose(sums, unit, kept)
-            coef, here = spectrum.coefs_at(alphas[at]), np.arange(len(at))
-            found, right = certify_left_out(problem, spectrum, coef, alphas[at], room, sums[here, at])
+            coef, found, right = certify_left_out(problem, spectrum, alphas[at], room, sums[np.arange(len(at)), at])
             if (right and not found.lost) or spectrum.accurate:
                 break
     if found.lost or lost or not right:
@@ -414,7 +416,7 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
                       ConvergenceWarning, stacklevel=4)
-    if fit is not None and fit.lost:
+    if fits.doubtful or (fit is not None and fit.lost):
         warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
     if fit is not None:
         path.df = fit.df

@@ -6,9 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastreg.checks import check_flag, check_threads, check_weight_values
+from fastreg.checks import FLOATS, FORMATS, check_flag, check_threads, check_weight_values
 from fastreg.estimators.elastic_net import LinearRegressorMixin
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
@@ -101,6 +103,13 @@ class _RidgeCVBase(BaseEstimator):
         if self.store_cv_results:
             self.cv_results_ = kept[0] if y.ndim == 1 and not is_classifier(self) else kept.transpose(1, 0, 2).copy()
         return fit
+
+    def _residual(self, X, Y, weight):
+        """Relative residuals of the normal equations of numeric targets, as Ridge has them."""
+        model = Ridge(self.alpha_, fit_intercept=self.fit_intercept, penalty_factor=self.penalty_factor,
+                      standardize=self.standardize, n_threads=self.n_threads)
+        model.coef_, model.intercept_ = self.coef_, self.intercept_
+        return model._residual(X, Y, weight)
 
     def _score_rows(self, scorer, y, predictions, each, score_params):
         """Scores of leave-one-out predictions: shape (n_targets or 1, n_alphas)."""
@@ -241,6 +250,9 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         The mean score there.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
     intercept_ : float or ndarray of shape (n_targets,)
+    coef_bound_ : float or ndarray of shape (n_targets,)
+        At least the norm of ``coef_`` less the exact solution: that of half the gradient, computed from X itself, by
+        ``alpha_ * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known).
     df_ : float or ndarray of shape (n_targets,)
         Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X
         is sparse and too large to tell.
@@ -321,10 +333,35 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         ValueError, TypeError
             Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
             and 5000 columns; the message says which.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where digits of the answer are lost to rounding, as `coef_bound_` or a check of leave-one-out shows.
         """
         X, y = self._check_data(X, y)
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         return self._choose(X, y, Y, check_weight_values(sample_weight, len(y)), params)
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+        """
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=True,
+                             reset=False)
+        residual = self._residual(X, y, sample_weight)
+        return residual if y.ndim == 2 else float(residual[0])
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
@@ -377,7 +414,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     classes_ : ndarray of shape (n_classes,)
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
-    df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
+    coef_bound_, df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
         As for RidgeCV.
 
     See Also
@@ -441,6 +478,31 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norms of the residuals of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+            A float where there is one target (two classes).
+        """
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, accept_sparse=FORMATS, dtype=FLOATS, multi_output=True, y_numeric=False,
+                             reset=False)
+        weight = check_weight_values(sample_weight, X.shape[0])
+        if self.class_weight is not None:
+            of_class = compute_sample_weight(self.class_weight, y)
+            weight = of_class if weight is None else weight * of_class
+        residual = self._residual(X, self.label_binarizer_.transform(y).astype(np.float64), weight)
+        return float(residual[0]) if len(residual) == 1 else residual
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef

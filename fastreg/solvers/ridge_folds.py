@@ -14,12 +14,12 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
-from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
+from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
-from fastreg.solvers.ridge_certificate import certify
+from fastreg.solvers.spectral_certificate import certify
 from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
@@ -73,7 +73,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
-        self.converged = True
+        self.converged, self.doubtful = True, False
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -139,7 +139,9 @@ class _Folds:
 
     def spectrum(self, f, alphas, accurate=False):
         """The Spectrum of training set f."""
-        return self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
+        spectrum = self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
+        self.doubtful |= spectrum.doubtful
+        return spectrum
 
     def problem(self, f):
         """Training set f, or all rows."""
