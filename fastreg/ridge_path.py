@@ -21,7 +21,7 @@ from fastreg.solvers.spectrum import LEAST_ROOM
 
 # Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
 MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9
-# Work up to which every fit of a path is certified from X.
+# Work up to which every fit of a hard path is certified from X.
 ALL_FITS = 2e7
 LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
         "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
@@ -173,10 +173,10 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
 def _certified_path(problem, spectrum, coefs, alphas):
     """(bounds (n_alphas, n_targets), where they come from, squared errors at the last alpha, whether digits are lost)
 
-    The last alpha, the smallest, is certified from X, others too where that costs little. Otherwise they are off by
-    no larger a perturbation of X'X than the last."""
+    The last alpha, the smallest, is certified from X, and of hard problems the others too where that costs little.
+    Otherwise they are off by no larger a perturbation of X'X than the last."""
     count, n_targets, p = coefs.shape
-    every = problem.X.size * count * n_targets <= ALL_FITS
+    every = spectrum.accurate and problem.X.size * count * n_targets <= ALL_FITS
     some = coefs if every else coefs[-1:]
     found = certify(problem, spectrum, some.reshape(-1, p), np.repeat(alphas[-len(some):], n_targets))
     bounds, squares = found.bound.reshape(-1, n_targets), found.squares.reshape(-1, n_targets)[-1]

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "fastreg"
 LAYERS = {
     "kernels": 0,
     "design": 1,
+    "scale": 1,
     "datafits": 1,
     "penalties": 1,
     "solvers": 2,

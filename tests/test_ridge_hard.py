@@ -318,12 +318,16 @@ def test_certificates_of_the_estimators(monkeypatch):
             assert np.all(np.asarray(model.coef_bound_) <= 1e-12)
     alphas = np.logspace(2, -2, 5)
     path = ridge_path(X, Y, alphas)
-    assert path.coef_bounds.shape == (5, 2) and path.certified_from.tolist() == ["X"] * 5
-    monkeypatch.setattr(sys.modules["fastreg.ridge_path"], "ALL_FITS", 0)     # fastreg.ridge_path is the function
-    last = ridge_path(X, Y[:, 0], alphas)
-    assert last.coef_bounds.shape == (5,) and last.certified_from.tolist() == ["sums"] * 4 + ["X"]
-    assert np.all(last.coef_bounds <= 1e-12)
+    assert path.coef_bounds.shape == (5, 2) and path.certified_from.tolist() == ["sums"] * 4 + ["X"]
+    assert np.all(path.coef_bounds <= 1e-12)
     assert np.isinf(ridge_path(X[:4], Y[:4, 0], [0.0]).coef_bounds[0])      # rank 3 of 6 columns: nothing is known
+    scaled = X * np.logspace(0, 6, 6)
+    path = ridge_path(scaled, Y[:, 0], alphas)
+    assert path.coef_bounds.shape == (5,) and path.certified_from.tolist() == ["X"] * 5
+    monkeypatch.setattr(sys.modules["fastreg.ridge_path"], "ALL_FITS", 0)     # fastreg.ridge_path is the function
+    last = ridge_path(scaled, Y[:, 0], alphas)
+    assert last.certified_from.tolist() == ["sums"] * 4 + ["X"]
+    np.testing.assert_allclose(last.coef_bounds[-1], path.coef_bounds[-1])
 
 
 def test_lost_digits_are_said(monkeypatch):

@@ -94,10 +94,14 @@ class _Folds:
         n = len(self.Y)
         sets = np.array([c for f in range(len(self.folds)) for c in (
             self.training_weight(f), np.bincount(self.folds[f].test, minlength=n))], dtype=np.float64)
-        shift = 0.0 if sp.issparse(self.X) or not self.fit_intercept else np.mean(self.X, axis=0)
-        X = self.X - shift if np.ndim(shift) else self.X
-        squares = X.multiply(X) if sp.issparse(X) else X**2
-        sums = np.stack([(squares.T @ sets.T).T, (X.T @ sets.T).T, np.repeat(sets.sum(axis=1)[:, None], X.shape[1], 1)])
+        p, step = self.X.shape[1], max(1, 2**15 // n)
+        sums = np.repeat(sets.sum(axis=1)[:, None], p, 1) * np.ones((3, 1, 1))
+        if sp.issparse(self.X):
+            sums[0], sums[1] = (self.X.multiply(self.X).T @ sets.T).T, (self.X.T @ sets.T).T
+        for j in range(0, 0 if sp.issparse(self.X) else p, step):        # dense: blocks that stay in the cache
+            some = self.X[:, j:j + step] - (np.mean(self.X[:, j:j + step], axis=0) if self.fit_intercept else 0)
+            sums[1, :, j:j + step] = sets @ some
+            sums[0, :, j:j + step] = sets @ np.square(some, out=some)
         return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
 
     def errors(self, f, alphas):

@@ -5,8 +5,8 @@ for, on the fly. The primal form decomposes A'A (p x p), the dual one the kernel
 identity ``y_i - x_i w_(-i) = (y_i - x_i w) / (1 - h_i)``.
 
 Rounding in eigenvectors of A'A or AA' is relative to the largest eigenvalue: fits are off by ``EPS max(d) / (min(d) +
-alpha)``. Where that is too much, ``decompose`` asks for Jacobi rotations, whose errors do not depend on the scales of columns:
-of A itself, or of a triangle R with ``R'R = A'A + shift``, shift being the smallest alpha.
+alpha)``. Where that is too much, ``decompose`` asks for Jacobi rotations, whose errors do not depend on the scales of
+columns: of A itself, or of a triangle R with ``R'R = A'A + shift``, shift being the smallest alpha.
 """
 import numpy as np
 import scipy.linalg
