@@ -20,7 +20,7 @@ from fastreg.solvers.spectral_certificate import certify, certify_left_out, smal
 from fastreg.solvers.spectrum import LEAST_ROOM
 
 # Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
-MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9
+MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
 # Work up to which every fit of a hard path is certified from X.
 ALL_FITS = 2e7
 LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
@@ -86,13 +86,15 @@ class RidgePath:
 
 def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
                n_threads=None):
-    """Ridge regression at every alpha, from one eigendecomposition.
+    """Ridge regression at every alpha, from one decomposition.
 
     For every alpha and every column of y, minimises over w and b::
 
         sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
 
-    s are sample weights, f penalty factors. X'X or the kernel XX', whichever is smaller, is decomposed once.
+    s are sample weights, f penalty factors. X'X or the kernel XX', whichever is smaller, is decomposed once; where the
+    scales of columns or their dependence would cost digits at the smallest alpha, X itself, by orthogonal
+    transformations.
 
     Parameters
     ----------
@@ -116,13 +118,18 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     Returns
     -------
     RidgePath
-        alphas (decreasing), coefs, intercepts, df, gcv; plot.
+        alphas (decreasing), coefs, intercepts, df, gcv, coef_bounds, certified_from; plot.
 
     Raises
     ------
     ValueError, TypeError
         Where an argument is not as described, or where X is sparse with more than 5000 rows and 5000 columns; the
         message says which.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where digits of the coefficients are lost to rounding, as `coef_bounds` shows.
 
     References
     ----------
@@ -415,9 +422,9 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
         fit = fits.refit(alphas, path.chosen) if refit else None
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
-                      ConvergenceWarning, stacklevel=4)
+                      ConvergenceWarning, stacklevel=5)
     if fits.doubtful or (fit is not None and fit.lost):
-        warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
         path.df = fit.df
         fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])

@@ -207,7 +207,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
 
         sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
 
-    s are sample weights, f penalty factors (1 by default). One eigendecomposition serves every alpha and every target,
+    s are sample weights, f penalty factors (1 by default). One decomposition serves every alpha and every target,
     and leave-one-out; folds are sums over parts of one reading of X, or parts of one kernel.
 
     Parameters
@@ -224,8 +224,8 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         repeat rows.
     gcv_mode : {'auto', 'svd', 'eigen'} or None
         How leave-one-out decomposes X: 'auto', 'eigen' and None by the eigenvectors of X'X or of XX', as has fewer
-        rows; 'svd' by orthogonal transformations of dense X alone, blocks of rows at a time, which keeps the digits of
-        directions of little variance (sparse X: as 'eigen').
+        rows, or by orthogonal transformations of X where columns of different scales or columns that depend on each
+        other would cost digits; 'svd' by orthogonal transformations in any case.
     store_cv_results : bool, default=False
         Keep `cv_results_`; with leave-one-out alone.
     alpha_per_target : bool, default=False

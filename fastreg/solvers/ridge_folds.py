@@ -303,8 +303,10 @@ class _KrylovFolds(_Folds):
     def refit(self, alphas, at):
         problem = self.problem(None)
         problem.measure(self.factor, self.standardize)
-        return self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
-                              np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+        fit = self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
+                             np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+        fit.lost = False                  # conjugate gradients say themselves whether they converged
+        return fit
 
 
 def lie_far(train, test, fit_intercept):
