@@ -24,13 +24,15 @@ from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
 from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
+from fastreg.solvers.spectral_certificate import certify, certify_left_out, smallest
 from fastreg.solvers.spectrum import LEAST_ROOM
-from fastreg.solvers.spectrum_certificate import ALL_FITS, certify, certify_left_out, smallest
 
 # Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
-MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 2e9, 1e-9
-LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too far "
-        "apart for these alphas. Leave the smallest alphas out, or standardize X.")
+MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
+# Work up to which every fit of a hard path is certified from X.
+ALL_FITS = 2e7
+LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
+        "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
 
 
 @dataclass
@@ -92,13 +94,15 @@ class RidgePath:
 
 def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
                n_threads=None):
-    """Ridge regression at every alpha, from one eigendecomposition.
+    """Ridge regression at every alpha, from one decomposition.
 
     For every alpha and every column of y, minimises over w and b::
 
         sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
 
-    s are sample weights, f penalty factors. X'X or the kernel XX', whichever is smaller, is decomposed once.
+    s are sample weights, f penalty factors. X'X or the kernel XX', whichever is smaller, is decomposed once; where the
+    scales of columns or their dependence would cost digits at the smallest alpha, X itself, by orthogonal
+    transformations.
 
     Parameters
     ----------
@@ -122,13 +126,18 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     Returns
     -------
     RidgePath
-        alphas (decreasing), coefs, intercepts, df, gcv; plot.
+        alphas (decreasing), coefs, intercepts, df, gcv, coef_bounds, certified_from; plot.
 
     Raises
     ------
     ValueError, TypeError
         Where an argument is not as described, or where X is sparse with more than 5000 rows and 5000 columns; the
         message says which.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where digits of the coefficients are lost to rounding, as `coef_bounds` shows.
 
     References
     ----------
@@ -179,10 +188,10 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
 def _certified_path(problem, spectrum, coefs, alphas):
     """(bounds (n_alphas, n_targets), where they come from, squared errors at the last alpha, whether digits are lost)
 
-    The last alpha, the smallest, is certified from X, others too where that costs little. Otherwise they are off by
-    no larger a perturbation of X'X than the last."""
+    The last alpha, the smallest, is certified from X, and of hard problems the others too where that costs little.
+    Otherwise they are off by no larger a perturbation of X'X than the last."""
     count, n_targets, p = coefs.shape
-    every = problem.X.size * count * n_targets <= ALL_FITS
+    every = spectrum.accurate and problem.X.size * count * n_targets <= ALL_FITS
     some = coefs if every else coefs[-1:]
     found = certify(problem, spectrum, some.reshape(-1, p), np.repeat(alphas[-len(some):], n_targets))
     bounds, squares = found.bound.reshape(-1, n_targets), found.squares.reshape(-1, n_targets)[-1]
@@ -190,7 +199,8 @@ def _certified_path(problem, spectrum, coefs, alphas):
         size, least = np.linalg.norm(coefs, axis=2), smallest(problem, spectrum)
         damped = problem.unit * alphas[:, None] + least
         with np.errstate(divide="ignore", invalid="ignore"):
-            bounds = np.where(size > 0, bounds[0] * size / size[-1] * damped[-1] / damped, 0)
+            others = np.where(size > 0, found.reach * size / size[-1] / damped, 0)
+        bounds = np.vstack([others[:-1], bounds])
     source = np.full(count, "X" if every else "sums", dtype="<U4")
     source[-1] = "X"
     return bounds, source, squares, found.lost
@@ -314,8 +324,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
             if keep == "predictions":
                 kept = np.ldexp(_predictions(spectrum, X, Y, weight, alphas, kept), unit.exponent[:, None, None])
             at = choose(sums, unit, kept)
-            coef, here = spectrum.coefs_at(alphas[at]), np.arange(len(at))
-            found, right = certify_left_out(problem, spectrum, coef, alphas[at], room, sums[here, at])
+            coef, found, right = certify_left_out(problem, spectrum, alphas[at], room, sums[np.arange(len(at)), at])
             if (right and not found.lost) or spectrum.accurate:
                 break
     if found.lost or lost or not right:
@@ -413,9 +422,9 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
         fit = fits.refit(alphas, path.chosen) if refit else None
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
-                      ConvergenceWarning, stacklevel=4)
-    if fit is not None and fit.lost:
-        warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
+                      ConvergenceWarning, stacklevel=5)
+    if fits.doubtful or (fit is not None and fit.lost):
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
         path.df = fit.df
         fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])

@@ -315,7 +315,7 @@ def test_few_columns_stand_for_many_penalties():
     p = Problem(X, Y, None, True, 1)
     spectrum = p.spectrum(np.logspace(-3, 3, 200))
     assert isinstance(spectrum, PrimalSpectrum)
-    sums, _, room = spectrum.leave_one_out(p, np.logspace(-3, 3, 200))
+    sums, _, _ = spectrum.leave_one_out(p, np.logspace(-3, 3, 200))
     alone = [spectrum.leave_one_out(p, np.array([alpha]))[0][:, 0] for alpha in np.logspace(-3, 3, 200)]
     np.testing.assert_allclose(sums.T, alone, rtol=1e-12)
 

@@ -7,9 +7,11 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted
 
-from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values
+from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
 from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored, score_by
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
@@ -106,6 +108,13 @@ class _RidgeCVBase(BaseEstimator):
         if self.store_cv_results:
             self.cv_results_ = kept[0] if y.ndim == 1 and not is_classifier(self) else kept.transpose(1, 0, 2).copy()
         return fit
+
+    def _residual(self, X, Y, weight):
+        """Relative residuals of the normal equations of numeric targets, as Ridge has them."""
+        model = Ridge(self.alpha_, fit_intercept=self.fit_intercept, penalty_factor=self.penalty_factor,
+                      standardize=self.standardize, n_threads=self.n_threads)
+        model.coef_, model.intercept_ = self.coef_, self.intercept_
+        return model._residual(X, Y, weight)
 
     def _score_rows(self, scorer, y, predictions, each, score_params):
         """Scores of leave-one-out predictions: shape (n_targets or 1, n_alphas)."""
@@ -207,7 +216,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
 
         sum_i s_i (y_i - x_i w - b)^2 + alpha * sum_j f_j w_j^2
 
-    s are sample weights, f penalty factors (1 by default). One eigendecomposition serves every alpha and every target,
+    s are sample weights, f penalty factors (1 by default). One decomposition serves every alpha and every target,
     and leave-one-out; folds are sums over parts of one reading of X, or parts of one kernel.
 
     Parameters
@@ -224,8 +233,8 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         repeat rows.
     gcv_mode : {'auto', 'svd', 'eigen'} or None
         How leave-one-out decomposes X: 'auto', 'eigen' and None by the eigenvectors of X'X or of XX', as has fewer
-        rows; 'svd' by orthogonal transformations of dense X alone, blocks of rows at a time, which keeps the digits of
-        directions of little variance (sparse X: as 'eigen').
+        rows, or by orthogonal transformations of X where columns of different scales or columns that depend on each
+        other would cost digits; 'svd' by orthogonal transformations in any case.
     store_cv_results : bool, default=False
         Keep `cv_results_`; with leave-one-out alone.
     alpha_per_target : bool, default=False
@@ -250,6 +259,9 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         The mean score there.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
     intercept_ : float or ndarray of shape (n_targets,)
+    coef_bound_ : float or ndarray of shape (n_targets,)
+        At least the norm of ``coef_`` less the exact solution: that of half the gradient, computed from X itself, by
+        ``alpha_ * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known).
     df_ : float or ndarray of shape (n_targets,)
         Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X
         is sparse and too large to tell.
@@ -330,10 +342,34 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         ValueError, TypeError
             Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
             and 5000 columns; the message says which.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where digits of the answer are lost to rounding, as `coef_bound_` or a check of leave-one-out shows.
         """
         X, y = self._check_data(X, y)
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         return self._choose(X, y, Y, check_weight_values(sample_weight, len(y)), params)
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+        """
+        check_is_fitted(self)
+        X, y = validate_X_y(self, X, y, reset=False)
+        residual = self._residual(X, y, sample_weight)
+        return residual if y.ndim == 2 else float(residual[0])
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
@@ -384,7 +420,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     classes_ : ndarray of shape (n_classes,)
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
-    df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
+    coef_bound_, df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
         As for RidgeCV.
 
     See Also
@@ -448,6 +484,30 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norms of the residuals of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+            A float where there is one target (two classes).
+        """
+        check_is_fitted(self)
+        X, y = validate_X_y(self, X, y, labels=True, reset=False)
+        weight = check_weight_values(sample_weight, X.shape[0])
+        if self.class_weight is not None:
+            of_class = compute_sample_weight(self.class_weight, y)
+            weight = of_class if weight is None else weight * of_class
+        residual = self._residual(X, self.label_binarizer_.transform(y).astype(np.float64), weight)
+        return float(residual[0]) if len(residual) == 1 else residual
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef

@@ -109,7 +109,7 @@ class Problem:
         if self._small():
             return self._exact(factor, standardize, scale)
         if dual and self.rows <= p:
-            return self._wide(factor, standardize, scale)
+            return self._wide(factor, standardize, scale, least)
         return self._tall(factor, standardize, scale, least)
 
     def measure(self, factor, standardize, scale=None):
@@ -235,7 +235,7 @@ class Problem:
             R = np.vstack([R, np.zeros((len(alive) - len(R), R.shape[1]))])
         return R
 
-    def _wide(self, factor, standardize, scale):
+    def _wide(self, factor, standardize, scale, least):
         p, step = self.design.p, max(256, 4 * self.design.n)
         scale = self._scale(factor, standardize, scale)
 
@@ -245,8 +245,8 @@ class Problem:
                 some = some.toarray() if sp.issparse(some) else some
                 yield ((some - self.design.means[j:j + step]) * scale[j:j + step]).T * self.root
 
-        return RotatedSpectrum(triangle(blocks()), self._combiner(scale), partial(combine, self.design), self.targets,
-                               self.root, *self._rest())
+        return RotatedSpectrum(triangle(blocks()), least, self._combiner(scale), partial(combine, self.design),
+                               self.targets, self.root, *self._rest())
 
     def _combiner(self, scale):
         def of_dual(dual):

@@ -19,8 +19,8 @@ from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
+from fastreg.solvers.spectral_certificate import certify
 from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum
-from fastreg.solvers.spectrum_certificate import certify
 
 # Columns of sparse X up to which sums of products of all its columns pay in a cross-validation.
 FEW_COLUMNS = 2000
@@ -37,7 +37,7 @@ AT_ONCE = 8
 LEAST_SPREAD, LEAST_ERROR = 1e-6, 1e-9
 # How far test rows may lie from the training rows, in units of these rows' spread along a column, for coefficients by
 # eigenvectors to predict them; elements of X up to which that is looked at.
-FAR, LOOKED_AT = 100, 1_000_000
+FAR, LOOKED_AT = 100, 200_000
 
 
 @dataclass
@@ -73,7 +73,7 @@ class _Folds:
         self.X, self.Y, self.folds, self.weight = X, Y, folds, weight
         self.fit_intercept, self.factor, self.standardize, self.n_threads = (
             fit_intercept, factor, standardize, n_threads)
-        self.converged = True
+        self.converged, self.doubtful = True, False
 
     def training_weight(self, f):
         """Raw weights of the rows of training set f; None as f is all rows."""
@@ -94,11 +94,16 @@ class _Folds:
         n = len(self.Y)
         sets = np.array([c for f in range(len(self.folds)) for c in (
             self.training_weight(f), np.bincount(self.folds[f].test, minlength=n))], dtype=np.float64)
-        shift = 0.0 if sp.issparse(self.X) or not self.fit_intercept else np.mean(self.X, axis=0)
-        X = self.X - shift if np.ndim(shift) else self.X
-        squares = X.multiply(X) if sp.issparse(X) else X**2
-        sums = np.stack([(squares.T @ sets.T).T, (X.T @ sets.T).T, np.repeat(sets.sum(axis=1)[:, None], X.shape[1], 1)])
-        return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
+        p, step = self.X.shape[1], max(1, 2**15 // n)
+        sums = np.repeat(sets.sum(axis=1)[:, None], p, 1) * np.ones((3, 1, 1))
+        if sp.issparse(self.X):
+            sums[0], sums[1] = (self.X.multiply(self.X).T @ sets.T).T, (self.X.T @ sets.T).T
+        with np.errstate(invalid="ignore", over="ignore"):               # decompositions look for NaN and infinity
+            for j in range(0, 0 if sp.issparse(self.X) else p, step):    # dense: blocks that stay in the cache
+                some = self.X[:, j:j + step] - (np.mean(self.X[:, j:j + step], axis=0) if self.fit_intercept else 0)
+                sums[1, :, j:j + step] = sets @ some
+                sums[0, :, j:j + step] = sets @ np.square(some, out=some)
+            return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
 
     def errors(self, f, alphas):
         """Mean squared errors on test set f: shape (n_alphas, n_targets)."""
@@ -139,7 +144,9 @@ class _Folds:
 
     def spectrum(self, f, alphas, accurate=False):
         """The Spectrum of training set f."""
-        return self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
+        spectrum = self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
+        self.doubtful |= spectrum.doubtful
+        return spectrum
 
     def problem(self, f):
         """Training set f, or all rows."""
@@ -296,8 +303,10 @@ class _KrylovFolds(_Folds):
     def refit(self, alphas, at):
         problem = self.problem(None)
         problem.measure(self.factor, self.standardize)
-        return self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
-                              np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+        fit = self.certified(problem, None, self.fit(None, alphas[at:at + 1])[0][0],
+                             np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
+        fit.lost = False                  # conjugate gradients say themselves whether they converged
+        return fit
 
 
 def lie_far(train, test, fit_intercept):

@@ -5,8 +5,8 @@ for, on the fly. The primal form decomposes A'A (p x p), the dual one the kernel
 identity ``y_i - x_i w_(-i) = (y_i - x_i w) / (1 - h_i)``.
 
 Rounding in eigenvectors of A'A or AA' is relative to the largest eigenvalue: fits are off by ``EPS max(d) / (min(d) +
-alpha)``. Where that is too much, ``decompose`` asks for Jacobi rotations, whose errors do not depend on the scales of columns: of
-A itself, or of a triangle R with ``R'R = A'A + shift``, shift being the smallest alpha.
+alpha)``. Where that is too much, ``decompose`` asks for Jacobi rotations, whose errors do not depend on the scales of
+columns: of A itself, or of a triangle R with ``R'R = A'A + shift``, shift being the smallest alpha.
 """
 import numpy as np
 import scipy.linalg
@@ -21,6 +21,8 @@ from fastreg.solvers.grams import EPS
 SPREAD = 1e7
 # Share of a row that its own leverage must leave: below it, the row is left out by a fit of the others.
 LEAST_ROOM = 1e-6
+# Factor that a step of refinement must take from the error of coefficients for three of them to be enough.
+LEAST_GAIN = 1e-3
 
 
 def low_rank(D):
@@ -58,6 +60,7 @@ class Spectrum:
 
     shift = 0.0
     accurate = False     # whether what comes after an eigendecomposition was done
+    doubtful = False     # whether even that has not the digits
 
     def __init__(self, values, scores, means, y_means, unit, fit_intercept):
         self.values, self.scores = values, scores
@@ -121,6 +124,19 @@ class Spectrum:
     def coefs_at(self, alphas):
         """Coefficients of shape (n_targets, p), each target at an alpha of its own."""
         return self._combine(self.unit * np.asarray(alphas, dtype=np.float64), np.arange(len(self.scores)))
+
+    def coefs_without(self, alphas, parts):
+        """(coefs_at(alphas), the same of fits without some rows), both (n_targets, p).
+
+        Parameters
+        ----------
+        alphas : ndarray of shape (n_targets,)
+        parts : list of tuple
+            For each target, the rows to leave out, Z of `hat` and the errors of the fit without them.
+        """
+        coef = self.coefs_at(alphas)
+        return coef, coef - np.vstack([self.response(rows, Z, alpha, errors)
+                                       for alpha, (rows, Z, errors) in zip(alphas, parts)])
 
 
 class PrimalSpectrum(Spectrum):
@@ -216,7 +232,7 @@ class PrimalSpectrum(Spectrum):
         return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
 
     def response(self, rows, Z, alpha, errors):
-        """Coefficients of targets that are `errors` (n_targets, m) on some rows, those of Z, and 0 elsewhere."""
+        """Coefficients of a target that is `errors` on some rows, those of Z, and 0 elsewhere."""
         return (errors @ Z * self.shrinkage([alpha])[:, 0]) @ self.basis.T
 
     def fits(self, Z, alpha):
@@ -351,9 +367,12 @@ class DualSpectrum(Spectrum):
         Z = self.vectors[rows]
         return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
 
-    def response(self, rows, Z, alpha, errors):
-        """As for PrimalSpectrum."""
-        return self._of_dual((errors @ Z / self.damped([alpha])[:, 0]) @ self.vectors.T)
+    def coefs_without(self, alphas, parts):
+        """As for Spectrum; X is read once for both."""
+        damped = self.values + self.unit * np.asarray(alphas)[:, None]
+        out = np.stack([errors @ Z for _, Z, errors in parts])
+        both = self._of_dual(np.vstack([self.scores, self.scores - out]) / np.tile(damped, (2, 1)) @ self.vectors.T)
+        return both[:len(alphas)], both[len(alphas):]
 
     def fits(self, Z, alpha):
         """As for PrimalSpectrum."""
@@ -417,11 +436,13 @@ class RefinedSpectrum(DualSpectrum):
             coef += self.spread(step @ self.right)
         return coef
 
+    coefs_without = Spectrum.coefs_without
+
     def response(self, rows, Z, alpha, errors):
         """As for PrimalSpectrum."""
-        targets = np.zeros((len(errors), len(self.all_vectors)))
+        targets = np.zeros((1, len(self.all_vectors)))
         targets[:, rows] = errors
-        return self._solved(np.array([[self.unit * alpha]]), targets, errors @ Z)
+        return self._solved(np.array([[self.unit * alpha]]), targets, (errors @ Z)[None])
 
 
 class RotatedSpectrum(RefinedSpectrum):
@@ -432,6 +453,8 @@ class RotatedSpectrum(RefinedSpectrum):
     Parameters
     ----------
     triangle : ndarray of shape (n, n) or with fewer rows
+    least : float
+        Smallest alpha (times unit).
     combine : callable
         Dual variables of shape (m, n) -> coefficients of shape (m, p).
     others
@@ -440,7 +463,7 @@ class RotatedSpectrum(RefinedSpectrum):
 
     steps = 3            # of coefficients that are rounded as sums over rows
 
-    def __init__(self, triangle, combine, *others):
+    def __init__(self, triangle, least, combine, *others):
         _, R, order = scipy.linalg.qr(triangle, mode="economic", pivoting=True)
         pivots, n = np.abs(np.diag(R)), triangle.shape[1]
         count = int(np.count_nonzero(pivots > EPS * n * pivots.max(initial=0.0)))
@@ -453,6 +476,9 @@ class RotatedSpectrum(RefinedSpectrum):
             return combine(dual)
 
         super().__init__(columns, spread, *others)
+        # singular values are right against the largest: refinement makes good for that up to a point
+        smallest = np.sqrt(self.values.min(initial=np.inf) + least)
+        self.doubtful = bool(EPS * self.singular.max(initial=0.0) > LEAST_GAIN * smallest)
 
 
 def trusted(values, count, least, level=0.0):

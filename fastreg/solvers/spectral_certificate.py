@@ -14,8 +14,6 @@ ROUNDING = 64 * EPS
 PROMISED, LEFT_OUT = 1e-6, 5e-6
 # Rows that are left out together to check leave-one-out, and targets for which that is done.
 CHECKED_ROWS, CHECKED_TARGETS = 8, 4
-# Work up to which every fit of a path is certified from X.
-ALL_FITS = 2e7
 
 
 @dataclass
@@ -23,6 +21,7 @@ class Certified:
     """What X says of coefficients, for each target."""
 
     residual: np.ndarray   # norms of half the gradients
+    reach: np.ndarray      # what the bound is times alpha + least
     bound: np.ndarray      # at least ||coef - solution||, but for rounding; inf where nothing is known
     squares: np.ndarray    # weighted sums of squared errors
     lost: bool             # whether a bound is above what is promised, and not for rounding of the residual
@@ -64,11 +63,13 @@ def judged(problem, coef, alphas, found, squares, least):
     penalty = np.divide(1, scale**2, out=np.zeros(len(scale)), where=alive)
     found = np.where(alive, found - alphas * penalty * coef, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        bound = scale.max(initial=0.0) * np.linalg.norm(found * scale, axis=1) / (alphas[:, 0] + least)
-    bound[np.isnan(bound)] = 0 if least > 0 else np.inf
+        reach = scale.max(initial=0.0) * np.linalg.norm(found * scale, axis=1)
+        bound = np.where(alphas[:, 0] + least > 0, reach / (alphas[:, 0] + least), np.inf)
     sizes = np.tile(np.linalg.norm(problem.targets, axis=1), len(coef) // len(problem.targets))
-    lost = np.any(np.abs(found) > rounding(problem, coef, sizes), axis=1) & (bound > PROMISED * np.linalg.norm(coef, axis=1))
-    return Certified(np.linalg.norm(found, axis=1) / problem.unit, bound, squares / problem.unit, bool(lost.any()))
+    lost = np.any(np.abs(found) > rounding(problem, coef, sizes), axis=1)
+    lost &= bound > PROMISED * np.linalg.norm(coef, axis=1)
+    return Certified(np.linalg.norm(found, axis=1) / problem.unit, reach, bound, squares / problem.unit,
+                     bool(lost.any()))
 
 
 def rounding(problem, coef, sizes):
@@ -90,50 +91,52 @@ def certify(problem, spectrum, coef, alphas):
     return judged(problem, coef, alphas, *gradients(problem, coef), smallest(problem, spectrum))
 
 
-def certify_left_out(problem, spectrum, coef, alphas, room, sums):
-    """Certified, of coef (n_targets, p), and whether leave-one-out is right on the rows of largest leverage.
+def certify_left_out(problem, spectrum, alphas, room, sums):
+    """(coef (n_targets, p), Certified, whether leave-one-out is right on the rows of largest leverage).
 
     Coefficients without these rows, as the decomposition gives them, must solve the normal equations of the other rows.
 
     Parameters
     ----------
-    problem, spectrum, coef, alphas
+    problem, spectrum
         As for `certify`.
+    alphas : ndarray of shape (n_targets,)
     room : ndarray of shape (n,)
-        What leverage leaves of each row; NaN where there is nothing to check.
+        What leverage leaves of each row; infinite where there is nothing to check.
     sums : ndarray of shape (n_targets,)
         Of squared leave-one-out errors.
-
-    Returns
-    -------
-    certified : Certified
-    right : bool
     """
-    order = np.argsort(room, kind="stable")
+    T, order = len(alphas), np.argsort(room, kind="stable")
     rows = order[:min(CHECKED_ROWS, np.count_nonzero(room < np.inf), max(problem.rows - 1, 0) // 2)]
-    if len(coef) > CHECKED_TARGETS or len(rows) == 0 or len(spectrum.values) == 0:
-        return certify(problem, spectrum, coef, alphas), True
-    root, without, kept = problem.root[rows], np.empty_like(coef), []
+    if T > CHECKED_TARGETS or len(rows) == 0 or len(spectrum.values) == 0:
+        coef = spectrum.coefs_at(alphas)
+        return coef, certify(problem, spectrum, coef, alphas), True
+    root, parts, lefts = problem.root[rows], [], []
     for t, alpha in enumerate(alphas):
         Z, hat = spectrum.hat(problem, rows, alpha)
         left = np.eye(len(rows)) - hat
         if problem.fit_intercept:
             left -= np.outer(root, root) / problem.design.n
-        errors = np.linalg.solve(left, problem.targets[t, rows] - spectrum.fits(Z, alpha)[t])
-        without[t] = coef[t] - spectrum.response(rows, Z, alpha, errors[None])[0]
-        kept.append((left, errors))
+        parts.append((rows, Z, np.linalg.solve(left, problem.targets[t, rows] - spectrum.fits(Z, alpha)[t])))
+        lefts.append(left)
+    coef, without = spectrum.coefs_without(alphas, parts)
     found, squares = gradients(problem, np.vstack([coef, without]))
-    certified = judged(problem, coef, alphas, found[:len(coef)], squares[:len(coef)], smallest(problem, spectrum))
-    some, right, unit = problem.rows_of(rows), True, problem.unit
-    for t, (alpha, (left, errors)) in enumerate(zip(alphas, kept)):
-        level = -(root @ errors) / problem.design.n if problem.fit_intercept else 0.0
-        seen = problem.targets[t, rows] - some @ without[t] - root * level
-        gradient = (found[len(coef) + t] - seen @ some) * problem.scale
-        gradient -= unit * alpha * np.divide(without[t], problem.scale, out=np.zeros(len(gradient)),
-                                             where=problem.scale > 0)
-        size = np.linalg.norm(problem.targets[t]) + np.linalg.norm(seen)
-        off = np.linalg.norm(seen - errors)
-        if np.any(np.abs(gradient) > problem.scale * rounding(problem, without[t:t + 1], np.array([size]))[0]):
-            off += spectrum.reach([alpha])[0] * np.linalg.norm(gradient) / max(np.linalg.eigvalsh(left)[0], EPS)
-        right &= bool(off <= LEFT_OUT * np.sqrt(sums[t] * unit))
-    return certified, right
+    certified = judged(problem, coef, alphas, found[:T], squares[:T], smallest(problem, spectrum))
+    some = problem.rows_of(rows)
+    off = [_off(problem, spectrum, t, alphas[t], without[t], found[T + t], some, rows, parts[t][2], lefts[t])
+           for t in range(T)]
+    return coef, certified, bool(np.all(off <= LEFT_OUT * np.sqrt(sums * problem.unit)))
+
+
+def _off(problem, spectrum, t, alpha, without, found, some, rows, errors, left):
+    """By how much errors on left-out rows may be off: as a norm."""
+    scale, root = problem.scale, problem.root[rows]
+    level = -(root @ errors) / problem.design.n if problem.fit_intercept else 0.0
+    seen = problem.targets[t, rows] - some @ without - root * level
+    gradient = (found - seen @ some) * scale
+    gradient -= problem.unit * alpha * np.divide(without, scale, out=np.zeros(len(scale)), where=scale > 0)
+    size = np.linalg.norm(problem.targets[t]) + np.linalg.norm(seen)
+    off = np.linalg.norm(seen - errors)
+    if np.any(np.abs(gradient) > scale * rounding(problem, without[None], np.array([size]))[0]):
+        off += spectrum.reach([alpha])[0] * np.linalg.norm(gradient) / max(np.linalg.eigvalsh(left)[0], EPS)
+    return off

@@ -1,0 +1,352 @@
+"""Ridge regression where rounding bites, against fractions: scales of columns and of y, leverage, interpolation, level.
+
+tools/exact_ridge.py does the same with hundreds of larger problems, in 400 bits."""
+
+import sys
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold
+
+import fastreg.solvers.decompose as decompose
+import fastreg.solvers.spectral_certificate as certificate
+import fastreg.solvers.spectrum as spectrum
+from fastreg import RidgeClassifierCV, RidgeCV, ridge_path
+
+FITS, SCORES = 1e-6, 1e-5
+STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
+
+
+def fractions(values):
+    return [[Fraction(float(v)) for v in row] for row in np.atleast_2d(values)]
+
+
+def solved(M, b):
+    """M^-1 b by elimination."""
+    M = [[*row, of_row] for row, of_row in zip(M, b)]
+    n = len(M)
+    for k in range(n):
+        pivot = next(i for i in range(k, n) if M[i][k] != 0)
+        M[k], M[pivot] = M[pivot], M[k]
+        for i in range(k + 1, n):
+            ratio = M[i][k] / M[k][k]
+            M[i] = [a - ratio * b for a, b in zip(M[i], M[k])]
+    out = [Fraction(0)] * n
+    for k in reversed(range(n)):
+        out[k] = (M[k][n] - sum(M[k][j] * out[j] for j in range(k + 1, n))) / M[k][k]
+    return out
+
+
+class Exact:
+    """Ridge regression of one target, as fractions."""
+
+    def __init__(self, X, y, alpha, weight=None, factor=None, fit_intercept=True):
+        n, p = X.shape
+        s = [Fraction(float(v)) for v in (np.ones(n) if weight is None else weight)]
+        f = [Fraction(float(v)) for v in (np.ones(p) if factor is None else factor)]
+        X, y, total = fractions(X), fractions(y)[0], sum(s)
+        self.means = [sum(s[i] * X[i][j] for i in range(n)) / total * fit_intercept for j in range(p)]
+        self.level = sum(s[i] * y[i] for i in range(n)) / total * fit_intercept
+        A = [[x - m for x, m in zip(row, self.means)] for row in X]
+        b = [v - self.level for v in y]
+        M = [[sum(s[i] * A[i][j] * A[i][k] for i in range(n)) + (Fraction(float(alpha)) * f[j] if j == k else 0)
+              for k in range(p)] for j in range(p)]
+        self.coef = solved(M, [sum(s[i] * A[i][j] * b[i] for i in range(n)) for j in range(p)])
+        self.df = fit_intercept + sum(  # trace of M^-1 A'SA
+            solved(M, [sum(s[i] * A[i][j] * A[i][k] for i in range(n)) for j in range(p)])[k] for k in range(p))
+
+    def predict(self, X):
+        return [self.level + sum((x - m) * w for x, m, w in zip(row, self.means, self.coef)) for row in fractions(X)]
+
+
+def without_each_row(X, y, alpha, weight=None, **options):
+    """s_i e_i^2 of the fits without row i."""
+    weight, out = np.ones(len(y)) if weight is None else weight, []
+    for i in range(len(y)):
+        others = np.arange(len(y)) != i
+        fit = Exact(X[others], y[others], alpha, weight[others], **options).predict(X[[i]])[0]
+        out.append(float(Fraction(float(weight[i])) * (Fraction(float(y[i])) - fit) ** 2))
+    return np.array(out)
+
+
+def off_fits(X, y, coef, intercept, right):
+    """Norm of the error of fitted values against that of the centred target."""
+    found = [sum(x * w for x, w in zip(row, fractions(coef)[0])) + Fraction(float(intercept)) for row in fractions(X)]
+    return float(sum((a - b) ** 2 for a, b in zip(found, right.predict(X)))) ** 0.5 / np.linalg.norm(y - y.mean())
+
+
+def hard(seed):
+    """(X, y, weight, factor, fit_intercept, alphas): 6 <= n <= 9, p <= 5, one hardship each, or all."""
+    rng = np.random.default_rng(seed)
+    kind = seed % 6
+    n, p = int(rng.integers(6, 10)), int(rng.integers(2, 6))
+    X = rng.standard_normal((n, p))
+    if kind in (0, 5):
+        X[:, 0] = X[:, 1] + 10.0 ** rng.integers(-8, -3) * rng.standard_normal(n)
+    if kind in (1, 5):
+        X[:, -1] *= rng.integers(2)
+        X[rng.integers(n), -1] = 10.0 ** rng.integers(3, 8)
+    if kind in (2, 5):
+        X *= 10.0 ** rng.uniform(-4, 4, p)
+    if kind in (3, 5):
+        X += 10.0 ** rng.uniform(2, 6, p) * np.abs(X).max(axis=0, initial=0)
+    weight = 10.0 ** rng.uniform(-2, 2, n) if kind == 4 else None
+    factor = 10.0 ** rng.uniform(-2, 2, p) if rng.random() < 0.3 else None
+    return X, rng.standard_normal(n) + 2, weight, factor, bool(rng.random() < 0.7), 10.0 ** np.sort(
+        rng.uniform(-8, 4, 3))[::-1]
+
+
+@pytest.fixture(params=["exact", "blocks", "certificate"])
+def route(request, monkeypatch):
+    """All of A at once; what is done where it is too large; and eigenvectors that are trusted until X says no."""
+    if request.param == "blocks":
+        monkeypatch.setattr(decompose, "MOST_ROWS", 0)
+    if request.param == "certificate":
+        monkeypatch.setattr(spectrum, "SPREAD", 1e13)
+        monkeypatch.setattr(decompose, "SPREAD", 1e13)
+    return request.param
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_right_or_said_not_to_be(seed, route):
+    X, y, weight, factor, fit_intercept, alphas = hard(seed)
+    options = {"weight": weight, "factor": factor, "fit_intercept": fit_intercept}
+    settings = {"penalty_factor": factor, "fit_intercept": fit_intercept}
+    right = [Exact(X, y, alpha, **options) for alpha in alphas]
+    store = list(STORES.values())[seed % 4]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        path = ridge_path(store(X), y, alphas, sample_weight=weight, **settings)
+    silent = not said
+    assert silent or route != "exact"
+    if silent:
+        for a, exact in enumerate(right):
+            assert off_fits(X, y, path.coefs[a], path.intercepts[a], exact) <= FITS
+            np.testing.assert_allclose(path.df[a], float(exact.df), rtol=SCORES)
+            rss = sum(Fraction(float(s)) * (Fraction(float(v)) - f) ** 2 for s, v, f in zip(
+                np.ones(len(y)) if weight is None else weight, y, exact.predict(X)))
+            np.testing.assert_allclose(path.gcv[a], float(len(y) * rss / (len(y) - exact.df) ** 2), rtol=SCORES)
+    if route == "certificate":
+        return                               # below, only what is chosen is certified
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = RidgeCV(alphas, store_cv_results=True, **settings).fit(store(X), y, sample_weight=weight)
+        folds = list(KFold(3).split(X))
+        by_folds = RidgeCV(alphas, cv=folds, **settings).fit(store(X), y, sample_weight=weight)
+    if said:
+        assert route == "blocks"
+        return
+    for a, alpha in enumerate(alphas):
+        errors = without_each_row(X, y, alpha, **options)
+        np.testing.assert_allclose(model.cv_results_[:, a].mean(), errors.mean(), rtol=SCORES)
+    chosen = right[list(alphas).index(model.alpha_)]
+    assert off_fits(X, y, model.coef_, model.intercept_, chosen) <= FITS
+    for f, (train, test) in enumerate(folds):
+        s = np.ones(len(y)) if weight is None else weight
+        level = np.average(y[test], weights=s[test])
+        for a, alpha in enumerate(alphas):
+            fit = Exact(X[train], y[train], alpha, s[train], factor, fit_intercept).predict(X[test])
+            errors = np.array([float(Fraction(float(v)) - w) for v, w in zip(y[test], fit)])
+            lost = (s[test] @ errors**2) / (s[test] @ (y[test] - level) ** 2)
+            np.testing.assert_allclose(1 - by_folds.cv_path_.fold_scores[a, f], lost, rtol=SCORES)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("make", [
+    lambda X, y: RidgeCV([1.0]).fit(X, y).coef_,
+    lambda X, y: RidgeCV([1.0], gcv_mode="svd").fit(X, y).coef_,
+    lambda X, y: RidgeCV([1.0], cv=2).fit(X, y).coef_,
+    lambda X, y: ridge_path(X, y, [1.0]).coefs[0],
+], ids=["rows", "svd", "folds", "path"])
+def test_a_column_a_billion_times_another(store, make):
+    X = np.array([[0.0, 1e9], [1, 0], [2, 2e9], [3, 1e9], [4, 3e9]])
+    y = np.array([0.0, 1, 2, 3, 4])
+    np.testing.assert_allclose(make(STORES[store](X), y), [float(w) for w in Exact(X, y, 1.0).coef], rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+@pytest.mark.parametrize("cv", [None, 5])
+@pytest.mark.parametrize("n", [300, 3000])
+def test_a_time_stamp_beside_a_score(unit, cv, n):
+    rng = np.random.default_rng(0)
+    z, times = rng.standard_normal(n), (1.6e9 + np.round(rng.uniform(0, 2 * 365 * 86400, n))) * unit
+    X, y = np.c_[times, z], 5 * z + rng.standard_normal(n)
+    # the stamp counts for nothing beside alpha: what is left is the other column
+    slope = (z - z.mean()) @ (y - y.mean()) / ((z - z.mean()) @ (z - z.mean()) + 1.0)
+    model = RidgeCV([1.0], cv=cv).fit(X, y)
+    np.testing.assert_allclose(model.coef_[1], slope, rtol=0.01)
+    assert model.score(X, y) > 0.95
+    assert RidgeClassifierCV([1.0], cv=cv).fit(X, z > 0).score(X, z > 0) > 0.95
+
+
+def test_leave_one_out_of_interpolating_fits():
+    X = 1e8 * np.array([[1.0, 0, 2], [0, 1, 1], [1, 1, 0]])
+    y = np.array([1.0, 2, 4])
+    for alpha in (1e-3, 0.1, 10.0, 1000.0):
+        for mode in ("eigen", "svd"):
+            model = RidgeCV([alpha], gcv_mode=mode).fit(X, y)
+            np.testing.assert_allclose(-model.best_score_, without_each_row(X, y, alpha).mean(), rtol=1e-9)
+    np.testing.assert_allclose(ridge_path(X, y, [0.1]).gcv, 1.68, rtol=1e-9)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 200)), rng.standard_normal(20)
+    alphas = np.logspace(-16, 2, 19)
+    model = RidgeCV(alphas, store_cv_results=True).fit(X, y)
+    # as alpha falls, the errors tend to those of the interpolating fit of least norm
+    A = X - X.mean(axis=0)
+    inverse = np.linalg.pinv(A @ A.T)
+    limit = (inverse @ (y - y.mean()) / np.diag(inverse)) ** 2
+    np.testing.assert_allclose(model.cv_results_[:, 0], limit, rtol=1e-9)
+    np.testing.assert_allclose(model.cv_results_.mean(axis=0)[:10], limit.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("mode", ["eigen", "svd"])
+@pytest.mark.parametrize("many", [1, 60])
+def test_a_row_of_full_leverage(store, mode, many, monkeypatch):
+    i = np.arange(40 * many)
+    X = np.c_[np.sin(i), np.cos(3 * i), np.where(i == 7, 1e6, 0.0)]
+    y = np.sin(i) + np.cos(i * i)
+    alphas = [0.1, 1.0, 10.0, 1e4]
+    model = RidgeCV(alphas, gcv_mode=mode, store_cv_results=True).fit(STORES[store](X), y)
+    others = i != 7
+    for a, alpha in enumerate(alphas):                   # the row alone sees its column
+        A, b = X[others, :2] - X[others, :2].mean(axis=0), y[others] - y[others].mean()
+        w = np.linalg.solve(A.T @ A + alpha * np.eye(2), A.T @ b)
+        e = y[7] - y[others].mean() - (X[7, :2] - X[others, :2].mean(axis=0)) @ w
+        np.testing.assert_allclose(model.cv_results_[7, a], e**2, rtol=1e-9)
+    if many == 1:
+        right = [without_each_row(X, y, alpha).mean() for alpha in alphas]
+        np.testing.assert_allclose(model.cv_results_.mean(axis=0), right, rtol=1e-9)
+        assert model.alpha_ == 1
+        predicted = RidgeCV(alphas, gcv_mode=mode, scoring="neg_mean_squared_error").fit(STORES[store](X), y)
+        np.testing.assert_allclose(predicted.best_score_, model.best_score_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-200])
+@pytest.mark.parametrize("options", [{}, {"cv": 3}, {"alpha_per_target": True}, {"scoring": "r2"}], ids=str)
+def test_targets_of_any_scale(scale, options):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 4))
+    Y = X @ rng.standard_normal((4, 2)) + rng.standard_normal((30, 2))
+    scale = 2.0 ** np.round(np.log2(scale))
+    plain = RidgeCV([0.1, 1, 10], **options).fit(X, Y)
+    unit = scale if "scoring" not in options else np.clip(scale, 1e-100, 1e100)      # scikit-learn squares errors
+    unit = 2.0 ** np.round(np.log2(unit))
+    found = RidgeCV([0.1, 1, 10], **options).fit(X, Y * unit)
+    np.testing.assert_array_equal(found.alpha_, plain.alpha_)
+    np.testing.assert_array_equal(found.coef_ / unit, plain.coef_)
+    np.testing.assert_array_equal(found.intercept_ / unit, plain.intercept_)
+    np.testing.assert_array_equal(found.coef_bound_ / unit, plain.coef_bound_)
+    if not options:
+        assert found.best_score_ == (-np.inf if scale > 1 else 0)
+    mixed = RidgeCV([0.1, 1, 10], alpha_per_target=True).fit(X, Y * [scale, 1])
+    np.testing.assert_array_equal(mixed.alpha_, RidgeCV([0.1, 1, 10], alpha_per_target=True).fit(X, Y).alpha_)
+    path = ridge_path(X, Y * scale, [1.0, 0.1])
+    np.testing.assert_array_equal(path.coefs / scale, ridge_path(X, Y, [1.0, 0.1]).coefs)
+    small = 2.0**300
+    np.testing.assert_array_equal(RidgeCV([0.1, 1], store_cv_results=True).fit(X, Y * small).cv_results_ / small**2,
+                                  RidgeCV([0.1, 1], store_cv_results=True).fit(X, Y).cv_results_)
+
+
+@pytest.mark.parametrize("shape", [(60, 5), (12, 30)])
+def test_bounds_hold_and_certificates_see_planted_errors(shape):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape) * np.logspace(0, 2, shape[1])
+    Y = rng.standard_normal((shape[0], 2))
+    weight, factor = rng.uniform(0.5, 2, shape[0]), np.logspace(-1, 1, shape[1])
+    problem = decompose.Problem(X, Y, weight, True, 1)
+    alphas = np.array([0.1, 10.0])
+    found = problem.spectrum(alphas, factor)
+    coef = found.coefs_at(alphas)
+    good = certificate.certify(problem, found, coef, alphas)
+    assert not good.lost and np.all(good.bound <= 1e-8 * np.linalg.norm(coef, axis=1))
+    mean = np.average(X, axis=0, weights=weight)
+    A, B = X - mean, Y - np.average(Y, axis=0, weights=weight)
+    for planted in (1e-5, 1e-3):
+        error = planted * rng.standard_normal(coef.shape) * np.linalg.norm(coef, axis=1)[:, None]
+        bad = certificate.certify(problem, found, coef + error, alphas)
+        assert bad.lost
+        assert np.all(bad.bound >= np.linalg.norm(error, axis=1) * (1 - 1e-6))
+        for t, alpha in enumerate(alphas):
+            w = coef[t] + error[t]
+            gradient = A.T @ (weight * (B[:, t] - A @ w)) - alpha * factor * w
+            np.testing.assert_allclose(bad.residual[t], np.linalg.norm(gradient), rtol=1e-9)
+            np.testing.assert_allclose(bad.squares[t], weight @ (B[:, t] - A @ w) ** 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(60, 5), (12, 30), (12, 30000)])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_leave_one_out_is_checked_on_rows(shape, fit_intercept):
+    rng = np.random.default_rng(0)
+    X, Y, alphas = rng.standard_normal(shape), rng.standard_normal((shape[0], 1)), np.array([1.0])
+    problem = decompose.Problem(X, Y, None, fit_intercept, 1)
+    found = problem.spectrum(alphas)
+    sums, _, room = found.leave_one_out(problem, alphas)
+    coef, certified, right = certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])
+    assert right and not certified.lost
+    np.testing.assert_allclose(coef, found.coefs_at(alphas), rtol=1e-8, atol=1e-15)
+    exact = found.hat
+
+    def wrong(problem, rows, alpha):                 # leverages a little too small
+        Z, hat = exact(problem, rows, alpha)
+        return Z, hat * (1 - 1e-4)
+
+    found.hat = wrong
+    assert not certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])[2]
+
+
+def test_certificates_of_the_estimators(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 6))
+    Y = X @ rng.standard_normal((6, 2)) + rng.standard_normal((50, 2))
+    weight, labels = rng.uniform(0.5, 2, 50), np.where(Y[:, 0] > 0, "a", "b")
+    for cv in (None, 4):
+        for y in (Y, Y[:, 0]):
+            model = RidgeCV(cv=cv, penalty_factor=np.arange(1, 7)).fit(X, y, sample_weight=weight)
+            assert np.shape(model.coef_bound_) == np.shape(model.intercept_)
+            assert np.all(model.coef_bound_ <= 1e-12) and np.all(model.coef_bound_ > 0)
+            assert np.all(model.normal_residual(X, y, sample_weight=weight) <= 1e-13)
+            model.coef_ = model.coef_ * (1 + 1e-6)
+            assert np.all(model.normal_residual(X, y, sample_weight=weight) > 1e-9)
+        for of in (labels, Y.argmax(axis=1) + 2 * (Y[:, 0] > 1)):
+            model = RidgeClassifierCV(cv=cv, class_weight="balanced").fit(X, of, sample_weight=weight)
+            assert np.all(model.normal_residual(X, of, sample_weight=weight) <= 1e-13)
+            assert np.all(np.asarray(model.coef_bound_) <= 1e-12)
+    alphas = np.logspace(2, -2, 5)
+    path = ridge_path(X, Y, alphas)
+    assert path.coef_bounds.shape == (5, 2) and path.certified_from.tolist() == ["sums"] * 4 + ["X"]
+    assert np.all(path.coef_bounds <= 1e-12)
+    assert np.isinf(ridge_path(X[:4], Y[:4, 0], [0.0]).coef_bounds[0])      # rank 3 of 6 columns: nothing is known
+    scaled = X * np.logspace(0, 6, 6)
+    path = ridge_path(scaled, Y[:, 0], alphas)
+    assert path.coef_bounds.shape == (5,) and path.certified_from.tolist() == ["X"] * 5
+    monkeypatch.setattr(sys.modules["fastreg.ridge_path"], "ALL_FITS", 0)     # fastreg.ridge_path is the function
+    last = ridge_path(scaled, Y[:, 0], alphas)
+    assert last.certified_from.tolist() == ["sums"] * 4 + ["X"]
+    np.testing.assert_allclose(last.coef_bounds[-1], path.coef_bounds[-1])
+
+
+def test_lost_digits_are_said(monkeypatch):
+    """Were eigenvectors the only way, the certificate would say that they do not serve."""
+    X = np.array([[0.0, 1e9], [1, 0], [2, 2e9], [3, 1e9], [4, 3e9]])
+    y = np.array([0.0, 1, 2, 3, 4])
+    monkeypatch.setattr(spectrum, "SPREAD", np.inf)
+    monkeypatch.setattr(spectrum.Spectrum, "accurate", True)
+    for fit in (lambda: ridge_path(X, y, [1.0]), lambda: RidgeCV([1.0]).fit(X, y),
+                lambda: RidgeCV([1.0], cv=2).fit(X, y)):
+        with pytest.warns(ConvergenceWarning, match="digits"):
+            fit()
+
+
+def test_powers_of_a_column():
+    x = np.linspace(0, 1, 40)
+    X, y = x[:, None] ** np.arange(1, 13), np.sin(6 * x)
+    right = Exact(X, y, 1e-10)
+    coef = np.array([float(w) for w in right.coef])
+    for found in (RidgeCV([1e-10]).fit(X, y).coef_, RidgeCV([1e-10], cv=4).fit(X, y).coef_,
+                  ridge_path(X, y, [1e-10]).coefs[0]):
+        assert np.linalg.norm(found - coef) <= 1e-9 * np.linalg.norm(coef)
