@@ -209,6 +209,24 @@ def _wide(problem):
     return solution, int(rank), singular
 
 
+def bounded(problem, t, lower, upper):
+    """Coefficients of target t within limits, by orthogonal decompositions of the columns between theirs."""
+    from scipy.optimize import lsq_linear            # rarely needed, and slow to import
+
+    F, _ = problem.diagonal(problem.design.norms)
+    moves = np.flatnonzero(np.isfinite(F) & (problem.design.norms > 0) & (lower < upper))
+    coef = np.zeros(problem.p)
+    if moves.size:
+        damping = np.sqrt(problem.alphas[t] * F[moves])
+        rows = np.vstack([centred_rows(problem)[:, moves], np.diag(damping)])
+        scale = np.linalg.norm(rows, axis=0)         # digits are lost to dependence alone, not to units
+        right = np.concatenate([problem.targets[t], np.zeros(len(moves))])
+        found = lsq_linear(rows / scale, right, (lower[moves] * scale, upper[moves] * scale), method="bvls", tol=EPS,
+                           max_iter=10 * len(moves) + 100)
+        coef[moves] = np.clip(found.x / scale, lower[moves], upper[moves])
+    return coef
+
+
 def eigen_primal(problem, G, Q, F, active, means):
     """Solutions of small norm of (G + alpha F) w = Q."""
     coef = np.zeros_like(Q)
