@@ -127,7 +127,8 @@ def test_units_of_targets_and_weights_do_not_matter(make, options):
     stored = np.ascontiguousarray(X) if make is np.asarray else make(X)
     y = y[:stored.shape[0]]
     plain = Ridge(0.5, **options).fit(stored, y)
-    for unit, weight in itertools.product(2.0 ** np.array([0, 531, -664, 1000, -1000]), 2.0 ** np.array([0, 1000, -990])):
+    units, weights = 2.0 ** np.array([0, 531, -664, 1000, -1000]), 2.0 ** np.array([0, 1000, -990])
+    for unit, weight in itertools.product(units, weights):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model = Ridge(0.5 * weight, **options).fit(stored, y * unit, np.full(len(y), weight))

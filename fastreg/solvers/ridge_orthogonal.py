@@ -89,16 +89,23 @@ def minimum_norm(R, C):
             coef = solve_triangular(R, C.T, check_finite=False).T
             return LeastSquares(coef, p, singular, back)
     used = np.flatnonzero(scale)
+    coef = np.zeros((len(C), p))
     if len(used) == 0:
-        return LeastSquares(np.zeros((len(C), p)), 0, singular, None)
-    q, r, order = qr(R[:, used] / scale[used], mode="economic", pivoting=True, check_finite=False)
+        return LeastSquares(coef, 0, singular, None)
+    scale = scale[used]
+    q, r, order = qr(R[:, used] / scale, mode="economic", pivoting=True, check_finite=False)
     rank = int(np.count_nonzero(np.abs(np.diag(r)) > max(k, p) * EPS * abs(r[0, 0])))
-    rows = np.zeros((rank, p))                          # rank equations of full rank say the same
-    rows[:, used[order]] = r[:rank] * scale[used[order]]
-    size = np.linalg.norm(rows, axis=1)
-    Q, T = qr((rows / size[:, None]).T, mode="economic", check_finite=False)
-    right = (C @ q[:, :rank] / size).T
-    coef = (Q @ solve_triangular(T, right, trans=1, check_finite=False)).T
+    first, rest = order[:rank], order[rank:]
+    found = np.zeros((len(used), len(C)))
+    found[first] = solve_triangular(r[:rank, :rank], (C @ q[:, :rank]).T) / scale[first, None]
+    if rest.size:                                       # less what lies in the null space, in the units of X
+        null = np.zeros((len(used), len(rest)))
+        null[first] = -solve_triangular(r[:rank, :rank], r[:rank, rank:]) / scale[first, None]
+        null[rest] = np.diag(1 / scale[rest])
+        basis = qr(null / np.linalg.norm(null, axis=0), mode="economic", check_finite=False)[0]
+        for _ in range(2):
+            found -= basis @ (basis.T @ found)
+    coef[:, used] = found.T
     return LeastSquares(coef, rank, singular, None)
 
 
@@ -211,7 +218,7 @@ def _wide(problem):
 
 def bounded(problem, t, lower, upper):
     """Coefficients of target t within limits, by orthogonal decompositions of the columns between theirs."""
-    from scipy.optimize import lsq_linear            # rarely needed, and slow to import
+    from scipy.optimize import lsq_linear  # rarely needed, and slow to import
 
     F, _ = problem.diagonal(problem.design.norms)
     moves = np.flatnonzero(np.isfinite(F) & (problem.design.norms > 0) & (lower < upper))
