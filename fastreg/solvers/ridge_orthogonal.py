@@ -158,7 +158,7 @@ def _refined(problem, coef, columns, F, found):
     """One step of refinement on X itself, where its factor has full rank; (residual, bound) of what coef is then."""
     raw = raw_norms(problem.design)
     counted, penalty = raw[columns], F[columns]
-    g, rows = gradient(problem, coef)
+    g, rows = _gradient(problem, coef, penalty, columns)
     norms, bound = np.linalg.norm(g, axis=1), np.full(len(coef), np.inf)
     for alpha, least in found.items():
         here, back = np.flatnonzero(problem.alphas == alpha), least.back
@@ -178,6 +178,17 @@ def _refined(problem, coef, columns, F, found):
         bound[here] = np.linalg.norm(back) * (share * size + lost) / (1 - share)
     residual, by_penalty = proof_of(problem, norms, rows, coef, F, least_penalty(problem, F, columns))
     return residual, np.minimum(bound, by_penalty)
+
+
+def _gradient(problem, coef, penalty, columns):
+    """``gradient``, from a dense copy of sparse X, small as it is here: its level costs no digits then."""
+    if not problem.sparse:
+        return gradient(problem, coef)
+    A = centred_rows(problem)
+    left = problem.targets - coef @ A.T
+    g = np.zeros_like(coef)
+    g[:, columns] = left @ A[:, columns] - problem.alphas[:, None] * penalty * coef[:, columns]
+    return g, np.linalg.norm(left, axis=1)
 
 
 def _wide(problem):
