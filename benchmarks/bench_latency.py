@@ -28,7 +28,7 @@ class TinyFit(common.Case):
         return getattr(common.LIBRARIES[solver], self.estimator)().fit(self.X, self.target)
 
     def gap(self, answer):
-        if "Ridge" in self.estimator:
+        if self.estimator.startswith(("Ridge", "Linear")):
             targets = common.indicators(self.target) if "Classifier" in self.estimator else self.y
             return common.ridge_residual(self.X, targets, common.fitted(answer))
         return common.elastic_net_gap(self.X, self.y, common.fitted(answer))

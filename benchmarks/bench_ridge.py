@@ -16,6 +16,15 @@ class RidgeFit(common.RidgeCase):
         return common.fitted(common.LIBRARIES[solver].Ridge(tol=common.RIDGE_TOL).fit(self.X, self.y))
 
 
+class LeastSquares(common.RidgeCase):
+    """One LinearRegression fit."""
+
+    data = ("wide F float64", "tall C float64", "tall F float64")
+
+    def run(self, solver):
+        return common.fitted(common.LIBRARIES[solver].LinearRegression().fit(self.X, self.y))
+
+
 class RidgeFunction(common.RidgeCase):
     """ridge_regression, which fits no intercept, on centred data."""
 

@@ -81,9 +81,9 @@ class Answer(NamedTuple):
 
 
 def fitted(model):
-    """The answer of an estimator; those of the lasso and of ridge may have no l1_ratio."""
+    """The answer of an estimator; those of the lasso and of ridge may have no l1_ratio, least squares no alpha."""
     coefs, intercepts = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
-    alpha = model.alpha_ if hasattr(model, "alpha_") else model.alpha
+    alpha = model.alpha_ if hasattr(model, "alpha_") else getattr(model, "alpha", 0.0)
     l1_ratio = getattr(model, "l1_ratio_", getattr(model, "l1_ratio", 1.0))
     return Answer(coefs, intercepts, np.full(len(intercepts), alpha), l1_ratio)
 

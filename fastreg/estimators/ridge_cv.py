@@ -510,7 +510,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         return float(residual[0]) if len(residual) == 1 else residual
 
     def _keep(self, fit, y):
-        self.coef_ = fit.coef
+        self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
         self.intercept_ = fit.intercept if self.fit_intercept else 0.0
 
     def _given(self, n_targets):

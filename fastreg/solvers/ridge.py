@@ -27,7 +27,7 @@ from fastreg.solvers.ridge_certificate import (
     symmetric_products,
 )
 from fastreg.solvers.ridge_krylov import iterate, scout, stop
-from fastreg.solvers.ridge_orthogonal import Free, eigen_dual, eigen_primal, least_squares
+from fastreg.solvers.ridge_orthogonal import Free, bounded, eigen_dual, eigen_primal, least_squares
 from fastreg.solvers.ridge_problem import EPS, scaled_problem
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
@@ -370,7 +370,9 @@ def _cholesky(M, alphas, F, of_target, right, least_pivot, note):
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
 def _limited(problem, units, tol, max_iter):
-    """The elastic net's engine, one alpha and one scale of targets at a time, until rounding allows no more."""
+    """The elastic net's engine, one alpha and one scale of targets at a time, until rounding allows no more.
+
+    What its sums of products lose where columns have a high level in common is got back from X itself, if small."""
     total = problem.n if problem.raw_weight is None else np.sum(problem.raw_weight)
     n_targets = len(problem.alphas)
     coef = np.empty((n_targets, problem.p))
@@ -389,8 +391,21 @@ def _limited(problem, units, tol, max_iter):
                            fit_intercept=problem.fit_intercept, tol=0.0, max_iter=max_iter or 1000,
                            n_threads=problem.n_threads)
         coef[here], rounds[here] = found.dense(), found.n_iters[0]
-    residual, bound = from_rows(problem, coef, (lower, upper))
-    norms = np.linalg.norm(coef, axis=1)
-    done = (bound <= tol * norms) | is_rounding(problem, residual, coef)
+    proof = from_rows(problem, coef, (lower, upper))
+    done = _reached(problem, coef, proof, tol)
+    if not done.all() and problem.n * problem.p <= EXACT:
+        polished = coef.copy()
+        for t in np.flatnonzero(~done):
+            polished[t] = bounded(problem, t, lower[t], upper[t])
+        again = from_rows(problem, polished, (lower, upper))
+        better = again[0] < proof[0]
+        coef[better], proof = polished[better], tuple(np.where(better, new, old) for new, old in zip(again, proof))
+        done = _reached(problem, coef, proof, tol)
     stopped = "" if done.all() else "max_iter" if np.max(rounds) >= (max_iter or 1000) else "rounding"
-    return problem.solution(coef, None, problem.design.means, "active_set", (residual, bound), rounds, stopped)
+    return problem.solution(coef, None, problem.design.means, "active_set", proof, rounds, stopped)
+
+
+def _reached(problem, coef, proof, tol):
+    """Whether a bound is what tol promises, or the residual what rounding makes it."""
+    residual, bound = proof
+    return (bound <= tol * np.linalg.norm(coef, axis=1)) | is_rounding(problem, residual, coef)

@@ -93,14 +93,20 @@ def minimum_norm(R, C):
         if back is not None:
             coef = solve_triangular(R, C.T, check_finite=False).T
             return LeastSquares(coef, p, singular, back)
-    q, r, order = qr(R[:, used] / scale[used], mode="economic", pivoting=True, check_finite=False)
+    coef, scale = np.zeros((len(C), p)), scale[used]
+    q, r, order = qr(R[:, used] / scale, mode="economic", pivoting=True, check_finite=False)
     rank = int(np.count_nonzero(np.abs(np.diag(r)) > max(k, p) * EPS * abs(r[0, 0])))
-    rows = np.zeros((rank, p))                          # rank equations of full rank say the same
-    rows[:, used[order]] = r[:rank] * scale[used[order]]
-    size = np.linalg.norm(rows, axis=1)
-    Q, T = qr((rows / size[:, None]).T, mode="economic", check_finite=False)
-    right = (C @ q[:, :rank] / size).T
-    coef = (Q @ solve_triangular(T, right, trans=1, check_finite=False)).T
+    first, rest = order[:rank], order[rank:]
+    found = np.zeros((len(used), len(C)))
+    found[first] = solve_triangular(r[:rank, :rank], (C @ q[:, :rank]).T) / scale[first, None]
+    if rest.size:                                       # less what lies in the null space, in the units of X
+        null = np.zeros((len(used), len(rest)))
+        null[first] = -solve_triangular(r[:rank, :rank], r[:rank, rank:]) / scale[first, None]
+        null[rest] = np.diag(1 / scale[rest])
+        basis = qr(null / np.linalg.norm(null, axis=0), mode="economic", check_finite=False)[0]
+        for _ in range(2):
+            found -= basis @ (basis.T @ found)
+    coef[:, used] = found.T
     return LeastSquares(coef, rank, singular, None)
 
 
@@ -153,7 +159,7 @@ def _refined(problem, coef, columns, F, found):
     """One step of refinement on X itself, where its factor has full rank; (residual, bound) of what coef is then."""
     raw = raw_norms(problem.design)
     counted, penalty = raw[columns], F[columns]
-    g, rows = gradient(problem, coef)
+    g, rows = _gradient(problem, coef, penalty, columns)
     norms, bound = np.linalg.norm(g, axis=1), np.full(len(coef), np.inf)
     for alpha, least in found.items():
         here, back = np.flatnonzero(problem.alphas == alpha), least.back
@@ -173,6 +179,17 @@ def _refined(problem, coef, columns, F, found):
         bound[here] = np.linalg.norm(back) * (share * size + lost) / (1 - share)
     residual, by_penalty = proof_of(problem, norms, rows, coef, F, least_penalty(problem, F, columns))
     return residual, np.minimum(bound, by_penalty)
+
+
+def _gradient(problem, coef, penalty, columns):
+    """``gradient``, from a dense copy of sparse X, small as it is here: its level costs no digits then."""
+    if not problem.sparse:
+        return gradient(problem, coef)
+    A = centred_rows(problem)
+    left = problem.targets - coef @ A.T
+    g = np.zeros_like(coef)
+    g[:, columns] = left @ A[:, columns] - problem.alphas[:, None] * penalty * coef[:, columns]
+    return g, np.linalg.norm(left, axis=1)
 
 
 def _wide(problem):
@@ -209,6 +226,24 @@ def _wide(problem):
     whole[:, columns] = coef
     solution = problem.solution(whole, None, problem.design.means, "svd", from_rows(problem, whole))
     return solution, int(rank), singular
+
+
+def bounded(problem, t, lower, upper):
+    """Coefficients of target t within limits, by orthogonal decompositions of the columns between theirs."""
+    from scipy.optimize import lsq_linear  # rarely needed, and slow to import
+
+    F, _ = problem.diagonal(problem.design.norms)
+    moves = np.flatnonzero(np.isfinite(F) & (problem.design.norms > 0) & (lower < upper))
+    coef = np.zeros(problem.p)
+    if moves.size:
+        damping = np.sqrt(problem.alphas[t] * F[moves])
+        rows = np.vstack([centred_rows(problem)[:, moves], np.diag(damping)])
+        scale = np.linalg.norm(rows, axis=0)         # digits are lost to dependence alone, not to units
+        right = np.concatenate([problem.targets[t], np.zeros(len(moves))])
+        found = lsq_linear(rows / scale, right, (lower[moves] * scale, upper[moves] * scale), method="bvls", tol=EPS,
+                           max_iter=10 * len(moves) + 100)
+        coef[moves] = np.clip(found.x / scale, lower[moves], upper[moves])
+    return coef
 
 
 def eigen_primal(problem, G, Q, F, active, means):
