@@ -10,7 +10,6 @@ from fastreg.design import readable, valid
 from fastreg.inputs import as_floats, locating, refuse
 
 FORMATS = ("csc", "csr")
-LARGEST = float(np.finfo(np.float64).max)
 FLOATS = [np.float64, np.float32]
 
 
@@ -31,12 +30,16 @@ def check_number(value, name, low=None, high=None, kind=Real, low_open=False):
         exact = isinstance(value, (Real, Decimal)) and not isinstance(value, bool) and kind is Real
         hint = ": convert it by float()" if exact else ""
         raise TypeError(f"{name} must be {what}, got {value!r} of type {type(value).__name__}{hint}.")
-    if not abs(value) <= LARGEST or (low is not None and (value < low or (low_open and value == low))) or (
-            high is not None and value > high):
+    try:
+        number = float(value)
+    except OverflowError:            # an int
+        number = np.inf
+    if not np.isfinite(number) or (low is not None and (number < low or (low_open and number == low))) or (
+            high is not None and number > high):
         bounds = [] if low is None else [f"{'> ' if low_open else '>= '}{low}"]
         bounds += [] if high is None else [f"<= {high}"]
         raise ValueError(f"{name} must be {' and '.join(['finite', *bounds])}, got {value!r}.")
-    return int(value) if kind is Integral else float(value)
+    return int(value) if kind is Integral else number
 
 
 def check_flag(value, name):

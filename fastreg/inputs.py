@@ -4,7 +4,8 @@ from contextlib import contextmanager
 import numpy as np
 import scipy.sparse as sp
 
-HINT = "encode categories as numbers first, by OneHotEncoder, OrdinalEncoder or ColumnTransformer"
+CATEGORIES = "encode categories as numbers first, by OneHotEncoder, OrdinalEncoder or ColumnTransformer"
+OBJECTS = "convert such objects to numbers first, dates to days since the first of them, say"
 
 
 def refuse(value, name, sparse=False, times=False):
@@ -89,29 +90,28 @@ def locating(value, name):
 
 def _located(error, value, name):
     """The same error with the place of the first entry of which float() makes nothing; None where all are numbers."""
-    place = _first_not_a_number(value)
+    found = _first_not_a_number(value)
+    if found is None:
+        return None
+    one, place = found
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return None if place is None else kind(f"{name} holds a value that is no number, {place}: {error}; {HINT}.")
+    hint = CATEGORIES if isinstance(one, (str, bytes)) else OBJECTS
+    return kind(f"{name} holds a value that is no number, {one!r} in {place}: {error}; {hint}.")
 
 
 def _first_not_a_number(value):
-    """Where the first entry stands of which float() makes nothing, or None."""
-    if hasattr(value, "columns") and hasattr(value, "dtypes"):
-        columns = ((f"column {name!r}", value[name]) for name in value.columns)
-    elif sp.issparse(value):
+    """(the first entry of which float() makes nothing, where it stands), or None."""
+    try:
+        array = np.asarray(value, dtype=object)
+    except ValueError:               # rows of several lengths
         return None
-    else:
-        try:
-            array = np.asarray(value, dtype=object)
-        except ValueError:
-            return None
-        if array.ndim not in (1, 2):
-            return None
-        columns = [("", array)] if array.ndim == 1 else ((f"column {j}", column) for j, column in enumerate(array.T))
-    for where, column in columns:
-        for i, one in enumerate(np.asarray(column, dtype=object)):
+    if sp.issparse(value) or array.ndim not in (1, 2):
+        return None
+    names = list(value.columns) if hasattr(value, "columns") else range(array.shape[-1])
+    for j, column in enumerate(array.T if array.ndim == 2 else [array]):
+        for i, one in enumerate(column):
             if not _is_number(one):
-                return f"{one!r} in {where + ', ' if where else ''}row {i}"
+                return one, f"column {names[j]!r}, row {i}" if array.ndim == 2 else f"row {i}"
     return None
 
 
