@@ -181,8 +181,8 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
             done = (t * len(l1_ratios) + k) * count
             solver = PathSolver(
                 X, Y[:, t:t + 1], penalty(ratio).scaled(scale), count, fit_intercept=fit_intercept, tol=tol,
-                n_threads=n_threads, weight=normalized_weight(weight, n), gram=gram_mode(X, alphas, gram), known=moments,
-                report=None if report is None else lambda more, done=done: report(done + more))
+                n_threads=n_threads, weight=normalized_weight(weight, n), gram=gram_mode(X, alphas, gram),
+                known=moments, report=None if report is None else lambda more, done=done: report(done + more))
             grid = alpha_grid(solver.largest_alpha(), alphas, eps) if isinstance(alphas, int) else alphas
             solutions = solver.advance(grid, max_iter)
             with nullcontext() if solver.small else single_threaded_blas:
@@ -197,6 +197,6 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
         curves = InformationPath(np.asarray(l1_ratios, dtype=np.float64), grids, values, np.stack(degrees), criterion,
                                  noise_variance, best_of(values, grids))
         k, a = curves.best
-        choices.append(Choice(curves, fit_at(found[k], a) if refit else None,
-                              path_of([found[k]]) if keep_paths else None, None, first_unconverged(*found)))
+        path = path_of([found[k]], penalty(l1_ratios[k]), fit_intercept, tol) if keep_paths else None
+        choices.append(Choice(curves, fit_at(found[k], a) if refit else None, path, None, first_unconverged(*found)))
     return choices

@@ -70,6 +70,9 @@ class RegularizationPath:
         Number of non-zero coefficients.
     n_iters : ndarray of shape (n_alphas,)
         Rounds of working set and certificate.
+    params : dict
+        What was asked for, by the names of arguments: l1_ratio, fit_intercept, penalty_factor, lower_limits,
+        upper_limits, standardize, tol. `fastreg.certify` reads it.
     """
 
     alphas: np.ndarray
@@ -78,6 +81,7 @@ class RegularizationPath:
     dual_gaps: np.ndarray
     df: np.ndarray
     n_iters: np.ndarray
+    params: dict = field(default_factory=dict, repr=False, compare=False)
     _solve: object = field(default=None, repr=False, compare=False)
 
     def __getstate__(self):
@@ -172,12 +176,15 @@ class RegularizationPath:
         return ax
 
 
-def path_of(pieces, solve=None):
+def path_of(pieces, penalty, fit_intercept, tol, solve=None):
     """RegularizationPath of the Solutions of one target, which may come in pieces."""
     coefs = sp.csc_array(sp.hstack([s.sparse() for s in pieces], format="csc"))
     alphas, intercepts, gaps, n_iters = (np.concatenate(parts) for parts in zip(*(
         (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0]) for s in pieces)))
-    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, solve)
+    params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
+              "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
+              "tol": tol}
+    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, params, solve)
 
 
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
@@ -283,7 +290,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return path_of([found], solve)
+    return path_of([found], penalty, settings["fit_intercept"], tol, solve)
 
 
 def check_per_product(Xy, p, n_targets):

@@ -1,7 +1,7 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -32,6 +32,9 @@ class RidgePath:
     gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Generalised cross-validation score ``n RSS / (n - df)^2``, n being the number of rows of positive weight and
         RSS weighted; infinite where no degree of freedom is left.
+    params : dict
+        What was asked for, by the names of arguments: fit_intercept, penalty_factor, standardize. `fastreg.certify`
+        reads it.
     """
 
     alphas: np.ndarray
@@ -39,6 +42,7 @@ class RidgePath:
     intercepts: np.ndarray
     df: np.ndarray
     gcv: np.ndarray
+    params: dict = field(default_factory=dict, repr=False, compare=False)
 
     def plot(self, ax=None):
         """Draw the coefficients against alpha, the effective degrees of freedom along the top.
@@ -139,7 +143,8 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     intercepts = spectrum.intercepts(coefs)
     if y.ndim == 1:
         coefs, intercepts, gcv = coefs[:, 0], intercepts[:, 0], gcv[:, 0]
-    return RidgePath(alphas, coefs, intercepts, df, gcv)
+    return RidgePath(alphas, coefs, intercepts, df, gcv, {
+        "fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize})
 
 
 def check_alphas(alphas, positive=False):
