@@ -242,7 +242,8 @@ def test_against_fractions():
     gap = sum(g * g for g in gradients) / Fraction(alpha) + 6 * mean**2
     spread = X - X.mean(axis=0)
     # the larger of what duality bounds at once and what is left after least squares
-    assert float(gap) * (1 + 1e-12) >= found.gap >= found.objective - certify(X, y, Ridge(alpha).fit(X, y)).objective > 0
+    least = certify(X, y, Ridge(alpha).fit(X, y)).objective
+    assert float(gap) * (1 + 1e-12) >= found.gap >= found.objective - least > 0
     size = np.sqrt(np.sum((y - y.mean()) ** 2))
     norms = np.sqrt(np.sum(spread**2, axis=0))
     slopes = [abs(float(g)) / (n * size) for g, n in zip(gradients, norms)]
@@ -317,7 +318,7 @@ def test_what_cannot_be_certified(data):
         certify(X, y, LassoCV(alphas=5, refit=False).fit(X, y))
     with pytest.raises(ValueError, match="features"):
         certify(X[:, :3], y, scores)
-    with pytest.raises(ValueError, match="1 targets|2 targets"):
+    with pytest.raises(ValueError, match=r"2 targets, the model"):
         certify(X, np.c_[y, y], scores)
     with pytest.raises(ValueError, match="sample_weight"):
         certify(X, y, scores, sample_weight=-np.ones(len(y)))
@@ -359,7 +360,8 @@ import numpy as np, scipy.sparse as sp
 from fastreg import Lasso, Ridge, certify
 rng = np.random.default_rng(0)
 if "{kind}" == "sparse":
-    X = sp.random(5_000, 10_000, 4e-2, format="{order}", random_state=0, dtype=np.{dtype})
+    at = rng.integers(0, 5_000, 2_000_000), rng.integers(0, 10_000, 2_000_000)
+    X = sp.coo_array((rng.standard_normal(2_000_000, dtype=np.{dtype}), at), shape=(5_000, 10_000)).to{order}()
     size = X.data.nbytes + X.indices.nbytes
 else:
     X = np.empty((100_000, 50), dtype=np.{dtype}, order="{order}")

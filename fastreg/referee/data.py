@@ -2,7 +2,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-# Elements of a block in float64; entries of sparse X, which come with indices and what is made of both, count four times.
+# Elements of a block in float64; entries of sparse X count four times, for their indices and what is made of both.
 BLOCK = 1 << 18
 EPS = np.finfo(float).eps
 
