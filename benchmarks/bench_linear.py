@@ -7,6 +7,7 @@ import fastreg
 from fastreg.cli.compare import scikit_learn_path
 
 from . import common
+from .workloads import alpha_max
 
 
 class RegularizationPath(common.ElasticNetCase):
@@ -92,3 +93,22 @@ class ElasticNetFit(LassoFit):
     def estimator(self, library):
         alpha = self.ratio * self.alpha_max
         return library.ElasticNet(alpha, l1_ratio=self.l1_ratio, tol=common.TOL, max_iter=common.MAX_ITER)
+
+
+class CertifyLasso(common.Case):
+    """The referee itself, on a Lasso that each library has fitted."""
+
+    data = ("wide F float64", "tall C float64", "text csc float64", "text csr float64")
+    bound = 1e-6
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        alpha = 0.1 * alpha_max(self.X, self.y, 1.0)
+        self.models = {name: library.Lasso(alpha, tol=common.TOL, max_iter=common.MAX_ITER).fit(self.X, self.y)
+                       for name, library in common.LIBRARIES.items()}
+
+    def run(self, solver):
+        return fastreg.certify(self.X, self.y, self.models[solver])
+
+    def gap(self, certificate):
+        return 2 * certificate.gap / np.var(self.y)

@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import label_binarize
 
 import fastreg
-from fastreg.cli.referee import Referee  # plain NumPy: it recomputes the gap and asks no solver
+from fastreg.referee import Referee  # plain NumPy: it recomputes the gap and asks no solver
 
 from .workloads import alpha_max, correlated, text_like
 

@@ -20,11 +20,13 @@ from fastreg.estimators import (
     ridge_regression,
 )
 from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
+from fastreg.referee import Certificate, certify
 from fastreg.ridge_path import CrossValidatedRidgePath, RidgePath, ridge_path
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Certificate",
     "CrossValidatedPath",
     "CrossValidatedRidgePath",
     "ElasticNet",
@@ -39,6 +41,7 @@ __all__ = [
     "RidgeClassifier",
     "RidgeClassifierCV",
     "RidgePath",
+    "certify",
     "enet_path",
     "lasso_path",
     "regularization_path",

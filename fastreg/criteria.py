@@ -206,6 +206,6 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
             solver = solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]).scaled(scale))
             found[k] = solver.certify(found[k], a)
         found = [solutions.scaled_up(scale) for solutions in found]
-        choices.append(Choice(curves, fit_at(found[k], a) if refit else None,
-                              path_of([found[k]]) if keep_paths else None, None, first_unconverged(*found)))
+        path = path_of([found[k]], penalty(l1_ratios[k]), fit_intercept, tol) if keep_paths else None
+        choices.append(Choice(curves, fit_at(found[k], a) if refit else None, path, None, first_unconverged(*found)))
     return choices

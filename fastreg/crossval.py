@@ -202,7 +202,8 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
                 X, y, of_ratio[k], grids[k], a, found[k].n_solved, scale=scale, keep_path=keep_paths, gram=gram,
                 tol=tol, max_iter=max_iter, gamma=None if gammas is None else curves.gammas[c],
                 solved=None if keep_paths else paths.refit(k, grids[k][a]), **whole)
-        choices.append(Choice(curves, fit, path, [f.paths(scale) for f in found] if keep_paths else None,
+        of_folds = [f.paths(scale, asked, fit_intercept, tol) for f, asked in zip(found, of_ratio)]
+        choices.append(Choice(curves, fit, path, of_folds if keep_paths else None,
                               first_unconverged(*(f.unconverged for f in found), last)))
     return choices
 
@@ -218,9 +219,9 @@ class _Scored:
     pieces: list            # of the Solutions of every fold
     unconverged: object
 
-    def paths(self, scale):
+    def paths(self, scale, *asked):
         """RegularizationPath of every fold, for the target as it was before `scale` brought it down."""
-        return [path_of([s.scaled_up(scale) for s in of_fold]) for of_fold in zip(*self.pieces)]
+        return [path_of([s.scaled_up(scale) for s in of_fold], *asked) for of_fold in zip(*self.pieces)]
 
 
 def _scored_by(scorer, scale, coef, intercept, X_test, y_test, weight_test):

@@ -78,6 +78,9 @@ class RegularizationPath:
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features: `predict` wants the same ones in the same order.
+    params : dict
+        What was asked for, by the names of arguments: l1_ratio, fit_intercept, penalty_factor, lower_limits,
+        upper_limits, standardize, tol. `fastreg.certify` reads it.
     """
 
     alphas: np.ndarray
@@ -87,6 +90,7 @@ class RegularizationPath:
     df: np.ndarray
     n_iters: np.ndarray
     certified_from: np.ndarray
+    params: dict = field(default_factory=dict, repr=False, compare=False)
     _solve: object = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
@@ -200,13 +204,16 @@ def name_features(path, owner):
     return path
 
 
-def path_of(pieces, solve=None):
+def path_of(pieces, penalty, fit_intercept, tol, solve=None):
     """RegularizationPath of the Solutions of one target, which may come in pieces."""
     coefs = sp.csc_array(sp.hstack([s.sparse() for s in pieces], format="csc"))
     alphas, intercepts, gaps, n_iters, sources = (np.concatenate(parts) for parts in zip(*(
         (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0], np.where(s.from_x, "X", "sums"))
         for s in pieces)))
-    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, sources, solve)
+    params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
+              "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
+              "tol": tol}
+    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, sources, params, solve)
 
 
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
@@ -313,7 +320,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         return solutions
 
     found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return name_features(path_of([found], solve), features)
+    return name_features(path_of([found], penalty, settings["fit_intercept"], tol, solve), features)
 
 
 def check_per_product(Xy, p, n_targets):

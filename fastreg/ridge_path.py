@@ -1,7 +1,7 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -57,6 +57,9 @@ class RidgePath:
     certified_from : ndarray of str, shape (n_alphas,)
         'X' where the gradient was computed from X itself; 'sums' where it rests on the decomposition, which the
         smallest alpha has proved.
+    params : dict
+        What was asked for, by the names of arguments: fit_intercept, penalty_factor, standardize. `fastreg.certify`
+        reads it.
     """
 
     alphas: np.ndarray
@@ -66,6 +69,7 @@ class RidgePath:
     gcv: np.ndarray
     coef_bounds: np.ndarray
     certified_from: np.ndarray
+    params: dict = field(default_factory=dict, repr=False, compare=False)
 
     def plot(self, ax=None):
         """Draw the coefficients against alpha, the effective degrees of freedom along the top.
@@ -182,7 +186,8 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
         bounds = unit.up(bounds)
     found = np.ldexp(coefs, unit.exponent[:, None]), unit.up(spectrum.intercepts(coefs)), gcv, bounds
     coefs, intercepts, gcv, bounds = (a[:, 0] for a in found) if y.ndim == 1 else found
-    return RidgePath(alphas, coefs, intercepts, spectrum.df(alphas), gcv, bounds, source)
+    return RidgePath(alphas, coefs, intercepts, spectrum.df(alphas), gcv, bounds, source, {
+        "fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize})
 
 
 def _certified_path(problem, spectrum, coefs, alphas):

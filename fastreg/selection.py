@@ -42,8 +42,8 @@ def best_of(loss, alphas, gammas=None):
     return int(curve[first]), int(at[first])
 
 
-def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, gamma=None, gram=None, max_iter=1000,
-                 solved=None, **options):
+def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, fit_intercept, tol, gamma=None, gram=None,
+                 max_iter=1000, solved=None, **options):
     """Fit all rows at grid[at]; with keep_path, as a point of the path of the first n_solved alphas.
 
     `solved` is that fit, as (solver, Solutions), where the folds led to it already. `scale` brought y down: what is
@@ -57,7 +57,8 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, gamma=N
     """
     alphas, at = (grid[:n_solved], at) if keep_path else (grid[at:at + 1], 0)
     if solved is None:
-        solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram), **options)
+        solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram),
+                            fit_intercept=fit_intercept, tol=tol, **options)
         solved = solver, solver.advance(alphas, max_iter)
     solver, of_scaled = solved
     of_scaled = solver.certify(of_scaled, at)
@@ -67,7 +68,7 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, gamma=N
         refit = fit_at(least_squares_on_supports(solver, of_scaled).scaled_up(scale), at)
         fit.coef = gamma * fit.coef + (1 - gamma) * refit.coef
         fit.intercept = gamma * fit.intercept + (1 - gamma) * refit.intercept
-    return fit, path_of([solutions]) if keep_path else None, solutions
+    return fit, path_of([solutions], penalty, fit_intercept, tol) if keep_path else None, solutions
 
 
 def fit_at(solutions, at):

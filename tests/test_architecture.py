@@ -36,6 +36,7 @@ LAYERS = {
     "crossval": 3,
     "estimators": 4,
     "_versions": 4,
+    "referee": 3,
     "cli": 5,
     "__main__": 6,
     "adapter": 7,  # the tests' door to the kernels: nothing imports it
@@ -164,6 +165,13 @@ def test_scikit_learn_only_on_top_and_only_public_names(path):
         if module.split(".")[0] == "sklearn":
             assert own >= SCIKIT_LEARN_FROM, f"imports {module}"
             assert not any(part.startswith("_") for part in [*module.split("."), name or ""]), f"{module}: {name}"
+
+
+def test_the_referee_asks_nobody():
+    """It judges the engine, so it imports nothing of it, nor of the rest of the package."""
+    for path in (PACKAGE / "referee").glob("*.py"):
+        found = {module for module, _ in imports(path) if module.split(".")[0] == "fastreg"}
+        assert all(module.startswith("fastreg.referee") for module in found), f"{path.name} imports {found}"
 
 
 def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):

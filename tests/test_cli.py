@@ -17,8 +17,8 @@ import fastreg
 from fastreg.cli import main
 from fastreg.cli.compare import PeerResult, run_scikit_learn, time_limit
 from fastreg.cli.data import Data, load_bundled
-from fastreg.cli.referee import Referee
 from fastreg.cli.report import Progress, comparison_lines
+from fastreg.referee import Referee
 
 SHORT = ["--no-compare", "--n-alphas", "3"]
 
@@ -250,6 +250,15 @@ def test_referee_knows_right_from_wrong(problem, l1_ratio, convert):
     assert right.r2 == pytest.approx(model.score(X + 5, y))
     assert referee.judge(model.coef_ + 1e-3, model.intercept_ - 5e-3 * 6, 0.1).gap > 1e-8
     assert referee.judge(model.coef_, model.intercept_ + 1e-2, 0.1).gap > 1e-6
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_a_target_of_any_size(problem, size, tmp_path, capsys):
+    X, y = problem
+    np.savez(tmp_path / "big.npz", X=X, y=y * size)
+    assert main([str(tmp_path / "big.npz"), "--n-alphas", "5", "--no-compare"]) == 0
+    out, err = capsys.readouterr()
+    assert "nan" not in out and "inf" not in out and not err
 
 
 class Terminal(io.StringIO):

@@ -16,7 +16,7 @@ import fastreg
 from fastreg.cli import main
 from fastreg.cli.data import load_file
 from fastreg.cli.errors import DataError
-from fastreg.cli.referee import Verdict
+from fastreg.referee import Verdict
 
 SHORT = ["--no-compare", "--n-alphas", "3"]
 X = np.random.default_rng(0).standard_normal((8, 3)).round(3)

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 
 import fastreg
-from fastreg.cli.referee import Referee
+from fastreg.referee import Referee
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"

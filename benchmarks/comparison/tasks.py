@@ -7,7 +7,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.model_selection import KFold
 
-from fastreg.cli.referee import Referee
+from fastreg.referee import Referee
 
 from ..workloads import alpha_max, load
 
@@ -164,9 +164,7 @@ class Problem:
 
 
 class PathJudge(Referee):
-    """The worst relative duality gap of an answer, many columns at a time."""
-
-    COLUMNS = 16
+    """The worst relative duality gap of an answer."""
 
     def __init__(self, problem):
         super().__init__(problem.X, problem.y, problem.l1_ratio)
@@ -191,17 +189,8 @@ class PathJudge(Referee):
         shapes = coefs.shape == (self.X.shape[1], len(alphas)) and intercepts.shape == alphas.shape
         if not (shapes and self.asked(alphas)):
             return np.inf
-        blocks = (slice(start, start + self.COLUMNS) for start in range(0, len(alphas), self.COLUMNS))
-        worst = max(gap for block in blocks for gap in self._gaps(coefs[:, block], intercepts[block], alphas[block]))
+        worst = max(verdict.gap for verdict in self.judge_path(coefs, intercepts, alphas))
         return float(worst) if np.isfinite(worst) else np.inf
-
-    def _gaps(self, coefs, intercepts, alphas):
-        coefs = coefs.toarray() if sparse.issparse(coefs) else coefs
-        residuals = (self.y + self.y_mean)[:, None] - intercepts - self.X @ coefs
-        centred = residuals - residuals.mean(axis=0)
-        gradients = np.abs(self.X.T @ centred - np.outer(self.x_mean, centred.sum(axis=0))) / len(self.y)
-        for coef, residual, r, gradient, alpha in zip(coefs.T, residuals.T, centred.T, gradients.T, alphas):
-            yield self._gap(coef, residual, r, gradient, alpha)
 
 
 class RidgeJudge:

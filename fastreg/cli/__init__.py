@@ -13,8 +13,8 @@ import fastreg
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
 from fastreg.cli.data import load_bundled, load_file
 from fastreg.cli.errors import DataError, shown
-from fastreg.cli.referee import Referee
 from fastreg.cli.report import Progress, comparison_lines, header_lines, path_lines
+from fastreg.referee import Referee
 
 __all__ = ["main"]
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.linear_model import enet_path
 from threadpoolctl import threadpool_limits
 
-from fastreg.cli.referee import Referee
+from fastreg.referee import Referee
 
 TOLS = tuple(10.0**-k for k in range(3, 13))
 START_SECONDS = 60.0

@@ -415,7 +415,8 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     ----------
     alpha_, best_score_ : float
         The chosen penalty (where means are equal, the larger one) and the mean score there.
-    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
+        One row for each class; one in all for two classes.
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
     classes_ : ndarray of shape (n_classes,)
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
