@@ -164,6 +164,7 @@ BROKEN = {
     "indptr_does_not_start_at_0": _broken("indptr", 0, 1),
     "indptr_beyond_its_arrays": _broken("indptr", -1, 1 << 20),
     "indptr_negative": _broken("indptr", 1, -5),
+    "indptr_right_but_for_its_upper_half": lambda X: _broken("indptr", 1, int(X.indptr[1]) - 2**32)(X),
     "indptr_too_short": lambda X: views.with_parts(X, indptr=X.indptr[:-2]),
     "data_too_short": lambda X: views.with_parts(X, data=X.data[:-3]),
     "indices_too_short": lambda X: views.with_parts(X, indices=X.indices[:-3]),
