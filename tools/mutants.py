@@ -141,8 +141,9 @@ MUTANTS = [
     Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
     Mutant(ENGINE, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
     Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_linear.py -k alpha_max"),
-    Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0", "tests/test_capacity.py -k beyond"),
-    Mutant(FREE, "free_correlate", "(1 if d.root == NULL else d.root[i])", "1", "tests/test_capacity.py -k beyond"),
+    Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0",
+           "tests/test_quadratic.py -k products"),
+    Mutant(FREE, "free_correlate", "(1 if d.root == NULL else d.root[i])", "1", "tests/test_quadratic.py -k products"),
     # ---- moments, Gram matrices, sums
     Mutant(GRAM, "_centre_gram", " - mi * mj", "", "tests/test_part_sums.py -k gram"),
     Mutant(GRAM, "_high_level", "return True", "return False", "tests/test_part_sums.py -k gram"),
