@@ -140,7 +140,7 @@ MUTANTS = [
     Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
     Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
     Mutant(ENGINE, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
-    Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_linear.py -k alpha_max"),
+    Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_counts.py -k largest"),
     Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0",
            "tests/test_quadratic.py -k products"),
     Mutant(FREE, "free_correlate", "(1 if d.root == NULL else d.root[i])", "1", "tests/test_quadratic.py -k products"),
@@ -170,7 +170,7 @@ MUTANTS = [
     Mutant("solvers/ridge*.py", None, "F *= norms**2 / self.n", "F *= norms**2",
            "tests/test_ridge.py -k standardize"),
     Mutant("solvers/spectrum.py", "column_scale", "norms**2 / n if", "norms**2 if",
-           "tests/test_ridge_cv.py -k whole_range"),
+           "tests/test_ridge_cv.py -k penalty_factors"),
     Mutant("selection.py", "best_of", "-alphas[curve, at]", "alphas[curve, at]", "tests/test_selection.py -k ties"),
 ]
 
