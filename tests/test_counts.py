@@ -65,3 +65,14 @@ def test_a_path_reads_what_its_bounds_do_not_clear(storage, seed):
     used = np.count_nonzero((path.dense() != 0).any(axis=0))
     assert used <= path.gathered <= 1.05 * used
     assert 100 <= path.n_iters.sum() <= 120                 # what enters is foreseen, nearly always
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_alpha_is_of_what_may_move(storage, sign, rng):
+    """Correlations with the wrong sign for one-sided coefficients do not count, however large."""
+    X = rng.standard_normal((50, 8))
+    y = -2 * X[:, 0] + X[:, 1]
+    one_sided = Penalty(lower=0.0) if sign > 0 else Penalty(upper=0.0)
+    path = solve_path(STORED[storage](X), sign * y[:, None], 3, one_sided)
+    assert path.alphas[0] == pytest.approx(np.max(view(X).T @ (y - y.mean())) / 50, rel=1e-12)

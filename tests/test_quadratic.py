@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from fastreg.adapter.engine import SmallProblem
+from fastreg.adapter.engine import SmallProblem, solve_by_products
 from referee import BoxLasso
-from twins import close
+from twins import STORED, close, design, some_data, view
 
 FREE = 1
 
@@ -203,3 +203,24 @@ def test_what_is_not_solved_is_not_settled():
     w[small.support[0]] *= 1 + 1e-6
     small.start(w)
     assert not small.settled
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_by_products_with_X(storage, weighted, kind, rng):
+    """Without a Gram matrix: some columns of X, centred and weighted on the fly, limits and bends as above."""
+    X, weight = some_data(n=60, p=50)
+    X[:, 1] -= 300
+    weight = weight if weighted else None
+    cols = rng.permutation(50).astype(np.intc)[:30]
+    A, root = view(X, weight)[:, cols], np.ones(60) if weight is None else np.sqrt(weight)
+    t = A[:, :8] @ rng.standard_normal(8) + rng.standard_normal(60) * root
+    t -= root * (root @ t) / (root @ root)
+    options = dict(KINDS[kind])
+    problem = Problem(A, t, options.pop("share", 0.05) * np.abs(A.T @ t).max(), **options)
+    d = design(STORED[storage](X), weight)
+    w, r, solved = solve_by_products(d, cols, t, problem.l1, problem.l2, problem.lo, problem.hi)
+    assert solved and problem.referee.kkt(w) <= 1e-9
+    assert ((w >= problem.lo) & (w <= problem.hi)).all()
+    close(r, t - A @ w, 11)

@@ -16,6 +16,7 @@ from fastreg.kernels.references cimport (
     MAX_REFERENCES, References, references_fit, references_free, references_init, references_keep)
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
 from fastreg.solvers.certificate cimport duality_gap
+from fastreg.solvers.matrix_free cimport free_settled, free_solve
 from fastreg.solvers.problem cimport EXCLUDED, Problem, Terms, excluded, weigh
 from fastreg.solvers.screening cimport Screening
 
@@ -250,6 +251,23 @@ cdef class SmallProblem:
     @property
     def states(self):
         return [self.Q.st[j] for j in range(self.Q.m)]
+
+
+def solve_by_products(Design d, const int[::1] cols, const double[::1] y, l1, l2, lo, hi, double slack=1e-10):
+    """free_solve on these columns, from zero: the solution, its residual, and whether it is solved."""
+    cdef Quad Q
+    cdef Py_ssize_t j, m = cols.shape[0]
+    cdef double[::1] r = np.array(y)
+    quad_init(&Q)
+    try:
+        quad_reserve(&Q, m)
+        Q.slack, Q.noise, Q.loose = slack, 5e-15 * np.linalg.norm(y), 0
+        for j in range(m):
+            quad_add(&Q, l1[j], l2[j], lo[j], hi[j], 0)
+        solved = free_solve(&Q, d, &cols[0], &r[0]) == 1
+        return _copy(Q.w, m), r.base, solved and free_settled(&Q, d, &cols[0])
+    finally:
+        quad_free(&Q)
 
 
 cdef class KnownResiduals:
