@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
-from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
+from fastreg.solvers.decompose import Problem, column_scale, of_sums, prefers_dual
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
@@ -179,9 +179,11 @@ class _SummedFolds(_Folds):
         raw = np.einsum("g,gj->j", counts.astype(np.float64), np.einsum("gjj->gj", self.known.sums)[:, :p]) * unit
         if np.any((np.diag(moments.gram) < LEAST_SPREAD * raw) & (moments.norms > 0)):
             return None, moments, scale
-        return PrimalSpectrum.of_gram(moments.gram, moments.xy, scale,
-                                      unit * alphas.min(), moments.means, y_means, unit,
-                                      self.fit_intercept), moments, scale
+        least, rest = unit * alphas.min(), (moments.means, y_means, unit, self.fit_intercept)
+        found = PrimalSpectrum.of_gram(moments.gram, moments.xy, scale, least, *rest)
+        if found is None:
+            found = of_sums(moments.gram, moments.xy, moments.norms, scale, least, *rest)
+        return found, moments, scale
 
     @cached_property
     def far(self):
