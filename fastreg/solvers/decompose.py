@@ -192,43 +192,28 @@ class Problem:
         """From A'A + least as far as its columns, brought to one length, do not depend on each other; otherwise from
         blocks of rows of A, and rows for the penalty."""
         scale = self._scale(factor, standardize, scale)
-        norms, p = self.design.norms * scale, len(scale)
-        lengths = np.where(norms > 0, np.hypot(norms, np.sqrt(least)), 0)
-        inverse = np.divide(scale, lengths, out=np.zeros(p), where=lengths > 0)
-        alive = np.flatnonzero(lengths)
+        alive, lengths = damped_lengths(self.design.norms * scale, least)
         if len(alive) == 0:
             none = np.zeros((len(self.targets), 1))     # as if along a direction of no variance
-            return PrimalSpectrum(np.full(1, np.finfo(float).tiny), none, np.zeros((p, 1)), *self._rest())
-        R = None
-        if self.gram is not None:
-            R = self._triangle_of_gram(alive, inverse, np.sqrt(least) / lengths[alive])
-        if R is None:
-            R = self._triangle_of_rows(alive, inverse, np.sqrt(least) / lengths[alive])
+            return PrimalSpectrum(np.full(1, np.finfo(float).tiny), none, np.zeros((len(scale), 1)), *self._rest())
+        found = None if self.gram is None else of_sums(self.gram, self.xy, self.design.norms, scale, least,
+                                                       *self._rest())
         self.gram = None
-        return PrimalSpectrum.of_triangle(R, scale, lengths, least, *self._rest())
-
-    def _triangle_of_gram(self, alive, inverse, damping):
-        """R and R^-T A'y, or None where columns depend on each other."""
-        gram = self.gram[np.ix_(alive, alive)]
-        gram *= inverse[alive]
-        gram *= inverse[alive, None]
-        gram[np.diag_indices_from(gram)] = 1
-        R, failed = scipy.linalg.lapack.dpotrf(gram, lower=0, clean=1)
-        if failed or np.diag(R).min() ** 2 < 1 / SPREAD:
-            return None
-        of_targets = scipy.linalg.solve_triangular(R, (self.xy[:, alive] * inverse[alive]).T, trans="T")
-        return np.hstack([R, of_targets])
+        if found is None:
+            R = self._triangle_of_rows(alive, scale[alive] / lengths[alive], np.sqrt(least) / lengths[alive])
+            found = PrimalSpectrum.of_triangle(R, scale, lengths, least, *self._rest())
+        return found
 
     def _triangle_of_rows(self, alive, inverse, damping):
         """The same of rows of A, one of the penalty for each column below them."""
-        n, T, step = self.design.n, len(self.targets), max(256, 4 * len(inverse))
+        n, T, step = self.design.n, len(self.targets), max(256, 4 * self.design.p)
 
         def blocks():
             if damping.any():
                 yield np.hstack([np.diag(damping), np.zeros((len(alive), T))])
             for i in range(0, n, step):
                 rows = np.arange(i, min(n, i + step))
-                yield np.hstack([(self.rows_of(rows) * inverse)[:, alive], self.targets[:, rows].T])
+                yield np.hstack([self.rows_of(rows)[:, alive] * inverse, self.targets[:, rows].T])
 
         R = triangle(blocks())
         if len(R) < len(alive):                    # fewer rows than columns
@@ -270,6 +255,45 @@ def prefers_dual(rows, n, p):
     """Whether the kernel of n rows, so many of them of positive weight, serves better than X'X: where hardly more rows
     than columns are left, leverages are too near 1 for what X'X has kept of them."""
     return rows <= 1.1 * p + 10 and n <= max(2000, 2 * p)
+
+
+def damped_lengths(norms, least):
+    """(columns with a length, lengths of all with rows for the penalty `least` below them; 0 where there is none)."""
+    lengths = np.where(norms > 0, np.hypot(norms, np.sqrt(least)), 0)
+    return np.flatnonzero(lengths), lengths
+
+
+def of_sums(gram, xy, norms, scale, least, *others):
+    """PrimalSpectrum by rotations of a Cholesky factor, which knows of no scales of columns.
+
+    Parameters
+    ----------
+    gram, xy : ndarray of shape (p, p), (n_targets, p)
+        Centred and weighted X'X and X'Y as rows.
+    norms, scale : ndarray of shape (p,)
+        Of the columns of X, and what they are multiplied by.
+    least : float
+        Smallest alpha (times unit).
+    others
+        means, y_means, unit, fit_intercept of Spectrum.
+
+    Returns
+    -------
+    PrimalSpectrum, or None where columns depend on each other too much for X'X.
+    """
+    alive, lengths = damped_lengths(norms * scale, least)
+    if len(alive) == 0:
+        return None
+    inverse = scale[alive] / lengths[alive]
+    scaled = gram[np.ix_(alive, alive)]
+    scaled *= inverse
+    scaled *= inverse[:, None]
+    scaled[np.diag_indices_from(scaled)] = 1
+    R, failed = scipy.linalg.lapack.dpotrf(scaled, lower=0, clean=1)
+    if failed or np.diag(R).min() ** 2 < 1 / SPREAD:
+        return None
+    of_targets = scipy.linalg.solve_triangular(R, (xy[:, alive] * inverse).T, trans="T")
+    return PrimalSpectrum.of_triangle(np.hstack([R, of_targets]), scale, lengths, least, *others)
 
 
 def triangle(blocks):

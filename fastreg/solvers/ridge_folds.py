@@ -5,7 +5,6 @@ set (``KnownFolds``). Few rows: one kernel serves all folds, centred for each. O
 of its own or, where X is sparse and has many rows and columns, a Krylov space of its own.
 """
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -14,7 +13,7 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
-from fastreg.solvers.decompose import Problem, column_scale, prefers_dual
+from fastreg.solvers.decompose import Problem, column_scale, of_sums, prefers_dual
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.linear import Penalty, check_finite
@@ -35,9 +34,6 @@ AT_ONCE = 8
 # Shares of a column's sum of squares that its spread must be, and of the squares of its parts that a squared error must
 # be, for sums over parts of the rows to have the digits.
 LEAST_SPREAD, LEAST_ERROR = 1e-6, 1e-9
-# How far test rows may lie from the training rows, in units of these rows' spread along a column, for coefficients by
-# eigenvectors to predict them; elements of X up to which that is looked at.
-FAR, LOOKED_AT = 100, 200_000
 
 
 @dataclass
@@ -86,28 +82,9 @@ class _Folds:
         coefs = spectrum.coefs(alphas)
         return coefs, spectrum.intercepts(coefs)
 
-    @cached_property
-    def far(self):
-        """Whether the test rows of each fold lie far from its training rows along some column."""
-        if self.X.size > LOOKED_AT:
-            return np.zeros(len(self.folds), dtype=bool)
-        n = len(self.Y)
-        sets = np.array([c for f in range(len(self.folds)) for c in (
-            self.training_weight(f), np.bincount(self.folds[f].test, minlength=n))], dtype=np.float64)
-        p, step = self.X.shape[1], max(1, 2**15 // n)
-        sums = np.repeat(sets.sum(axis=1)[:, None], p, 1) * np.ones((3, 1, 1))
-        if sp.issparse(self.X):
-            sums[0], sums[1] = (self.X.multiply(self.X).T @ sets.T).T, (self.X.T @ sets.T).T
-        with np.errstate(invalid="ignore", over="ignore"):               # decompositions look for NaN and infinity
-            for j in range(0, 0 if sp.issparse(self.X) else p, step):    # dense: blocks that stay in the cache
-                some = self.X[:, j:j + step] - (np.mean(self.X[:, j:j + step], axis=0) if self.fit_intercept else 0)
-                sums[1, :, j:j + step] = sets @ some
-                sums[0, :, j:j + step] = sets @ np.square(some, out=some)
-            return lie_far(sums[:, ::2], sums[:, 1::2], self.fit_intercept)
-
     def errors(self, f, alphas):
         """Mean squared errors on test set f: shape (n_alphas, n_targets)."""
-        spectrum = _Folds.spectrum(self, f, alphas, bool(self.far[f]))
+        spectrum = _Folds.spectrum(self, f, alphas)
         return self.errors_of(f, spectrum.coefs(alphas), spectrum.y_means, spectrum.means)
 
     def errors_of(self, f, coefs, levels, means=None):
@@ -142,9 +119,9 @@ class _Folds:
         return RidgeFit(coef, problem.y_means - coef @ problem.design.means, df, found.residual, found.bound,
                         found.lost)
 
-    def spectrum(self, f, alphas, accurate=False):
+    def spectrum(self, f, alphas):
         """The Spectrum of training set f."""
-        spectrum = self.problem(f).spectrum(alphas, self.factor, self.standardize, accurate)
+        spectrum = self.problem(f).spectrum(alphas, self.factor, self.standardize)
         self.doubtful |= spectrum.doubtful
         return spectrum
 
@@ -179,21 +156,14 @@ class _SummedFolds(_Folds):
         raw = np.einsum("g,gj->j", counts.astype(np.float64), np.einsum("gjj->gj", self.known.sums)[:, :p]) * unit
         if np.any((np.diag(moments.gram) < LEAST_SPREAD * raw) & (moments.norms > 0)):
             return None, moments, scale
-        return PrimalSpectrum.of_gram(moments.gram, moments.xy, scale,
-                                      unit * alphas.min(), moments.means, y_means, unit,
-                                      self.fit_intercept), moments, scale
+        least, rest = unit * alphas.min(), (moments.means, y_means, unit, self.fit_intercept)
+        found = PrimalSpectrum.of_gram(moments.gram, moments.xy, scale, least, *rest)
+        if found is None:
+            found = of_sums(moments.gram, moments.xy, moments.norms, scale, least, *rest)
+        return found, moments, scale
 
-    @cached_property
-    def far(self):
-        p, sums = self.X.shape[1], self.known.sums
-        parts = np.stack([np.einsum("gjj->gj", sums)[:, :p], sums[:, :p, -1],
-                          np.repeat(sums[:, -1, -1:], p, 1)])
-        return lie_far(*(np.einsum("gf,sgj->sfj", of.astype(np.float64), parts)
-                         for of in (self.known.train, self.known.test)), self.fit_intercept)
-
-    def spectrum(self, f, alphas, accurate=False):
-        found = None if accurate or self.far[f] else self.summed(self.known.train[:, f], alphas)[0]
-        return found or super().spectrum(f, alphas, accurate or bool(self.far[f]))
+    def spectrum(self, f, alphas):
+        return self.summed(self.known.train[:, f], alphas)[0] or super().spectrum(f, alphas)
 
     def refit(self, alphas, at):
         spectrum, moments, scale = self.summed(np.ones(len(self.known.train)), alphas)
@@ -254,7 +224,7 @@ class _KernelFolds(_Folds):
 
     def errors(self, f, alphas):
         spectrum, root, of_rows = self._dual(f, alphas)
-        if spectrum is None or self.far[f]:
+        if spectrum is None:
             return super().errors(f, alphas)
         test = self.folds[f].test
         dual = spectrum.dual(alphas) * root
@@ -307,21 +277,6 @@ class _KrylovFolds(_Folds):
                              np.full(self.Y.shape[1], alphas[at]), np.full(len(alphas), np.nan))
         fit.lost = False                  # conjugate gradients say themselves whether they converged
         return fit
-
-
-def lie_far(train, test, fit_intercept):
-    """Whether some column takes test rows FAR from training rows, and is not constant there: bool (n_folds,).
-
-    Parameters
-    ----------
-    train, test : ndarray of shape (3, n_folds, p)
-        Weighted sums of squares, of values and of weights.
-    fit_intercept : bool
-    """
-    means = train[1] / train[2] if fit_intercept else np.zeros_like(train[1])
-    spread = train[0] - means**2 * train[2]
-    beyond = test[0] - 2 * means * test[1] + means**2 * test[2]
-    return np.any((beyond * train[2] > FAR**2 * spread * test[2]) & (spread > 1e-12 * train[0]), axis=1)
 
 
 def krylov_predictions(design, b, shift, rows):

@@ -342,7 +342,9 @@ class DualSpectrum(Spectrum):
             values, vectors = values[:-1], vectors[:, :-1]
         if not trusted(values, rows - fit_intercept, least, level):
             return None
-        seen = (np.arange(len(values)) >= len(values) - (rows - fit_intercept)) & (values + least > 0)
+        # with a penalty, directions without variance may be mixtures with those of rows without weight: all count
+        seen = np.arange(len(values)) >= (0 if least > 0 else len(values) - (rows - fit_intercept))
+        seen &= values + least > 0
         return cls(np.maximum(values, 0), vectors, seen, targets, combine, *others)
 
     def kept(self, alphas):
