@@ -212,7 +212,7 @@ def _primal(problem):
     proof = GramProof(problem, norms, means if active is None else means[active], F)
     if G.size == 0:
         return problem.solution(np.zeros((len(Q), 0)), active, means, "cholesky", proof.proof)
-    distinct, of_target = np.unique(problem.alphas, return_inverse=True)
+    distinct, of_target = problem.distinct_alphas()
     if len(distinct) < MANY_ALPHAS or not np.all(F > 0):
         coef = _cholesky(G, distinct, F, of_target, Q, _least_pivot(problem), proof.add)
         return None if coef is None else problem.solution(coef, active, means, "cholesky", proof.proof)
@@ -301,7 +301,7 @@ def _with_pivot(problem, K):
 def _solve_kernel(problem, K, targets, sizes, least_factor):
     """(solutions of (K + alpha) a = y, (residual, bound) of their coefficients, solver); None where that is singular
     to rounding. `sizes`: norms of X, X F^-1/2 and X F^-1 before they are centred."""
-    distinct, of_target = np.unique(problem.alphas, return_inverse=True)
+    distinct, of_target = problem.distinct_alphas()
     rows = np.zeros(len(targets))
 
     def note(here, left, *_):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 from scipy.linalg.blas import dsymm
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dpotri
 
 from fastreg.kernels.krylov import combine, correlate
 from fastreg.solvers.ridge_problem import EPS, scaled_problem
@@ -102,8 +102,7 @@ class GramProof:
 
     def __init__(self, problem, norms, means, F):
         self.problem, self.F = problem, F
-        self.sizes = np.sqrt(norms**2 + np.minimum(problem.n * means**2, LEVEL * norms**2))
-        self.of_targets = _norms(problem.targets)
+        self.squares = norms**2 + np.minimum(problem.n * means**2, LEVEL * norms**2)
         p = len(norms)
         self.inverts = p <= 64 or (not problem.sparse and 40 * p <= problem.n)
         self.share = rounding_of_sums(problem.n) + rounding_of_sums(p)
@@ -113,23 +112,19 @@ class GramProof:
         """Targets `here`, whose residuals are `left`; a lower Cholesky factor of their matrix and the diagonal of
         this, if there is one."""
         alpha = self.problem.alphas[here]
-        size = np.abs(coef) @ self.sizes + self.of_targets[here]
-        penalties = self.F * coef
-        residual = _norms(left) + self.share * math.sqrt(self.sizes @ self.sizes) * size
-        residual += 2 * EPS * alpha * _norms(penalties)
-        bound = _divide(residual, alpha * np.min(self.F))
-        self.residual[here] = residual * self.problem.unit
+        whole = np.sqrt(self.squares + alpha[:, None] * self.F)
+        size = np.einsum("tj,tj->t", np.abs(coef), whole) + _norms(self.problem.targets[here])
+        residual = _norms(left) + self.share * _norms(whole) * size
+        bound = _divide(residual, alpha * self.F.min())
         if factor is not None and self.inverts:
-            inverse, failed = dtrtri(factor, lower=1)
-            back = np.triu(inverse.T)                                  # its rows: columns of the inverse
-            root = math.sqrt(len(coef[0]))
-            trace = math.inf if failed else np.einsum("ji,ji->j", back, back) @ diagonal
-            least = 1 / trace - self.share * root**3
+            inverse, failed = dpotri(factor, lower=1)
+            root = math.sqrt(len(diagonal))
+            least = 0 if failed else 1 / (inverse.diagonal() @ diagonal) - self.share * root**3
             if least > 0:
                 unit = np.sqrt(diagonal)
-                scaled = _norms(left / unit) + self.share * root * size + 2 * EPS * alpha * _norms(penalties / unit)
-                bound = np.minimum(bound, scaled / (least * np.min(unit)))
-        self.bound[here] = bound
+                scaled = _norms(left / unit) + self.share * root * size
+                bound = np.minimum(bound, scaled / (least * unit.min()))
+        self.residual[here], self.bound[here] = residual * self.problem.unit, bound
 
     @property
     def proof(self):

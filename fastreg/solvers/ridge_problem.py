@@ -92,6 +92,12 @@ class RidgeProblem:
         np.divide(1, F, out=inverse, where=(norms > 0) & np.isfinite(F) & (F > 0))
         return F, active, inverse
 
+    def distinct_alphas(self):
+        """(increasing alphas, the index of every target's)."""
+        if np.all(self.alphas == self.alphas[0]):       # as a rule, and `unique` takes its time
+            return self.alphas[:1], np.zeros(len(self.alphas), dtype=int)
+        return np.unique(self.alphas, return_inverse=True)
+
     def uneven(self):
         """The columns that are free or excluded."""
         return (self.factor == 0) | np.isinf(self.factor)
