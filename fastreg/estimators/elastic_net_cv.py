@@ -156,6 +156,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     fold_paths_ : list of list of RegularizationPath
         The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     intercept_ : float
     dual_gap_ : float
         Duality gap of the (penalised) fit on all rows, in units of the objective.
@@ -525,6 +526,7 @@ class LassoCV(ElasticNetCV):
     fold_paths_ : list of list of RegularizationPath
         The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     intercept_ : float
     dual_gap_ : float
         Duality gap of the (penalised) fit on all rows, in units of the objective.

@@ -128,6 +128,7 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`; computed in float64.
     intercept_ : float or ndarray of shape (n_targets,)
     n_iter_ : ndarray of shape (n_targets,)
         Products with X'X of iterative solvers, 1 of direct ones.

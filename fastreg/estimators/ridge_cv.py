@@ -214,14 +214,15 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         Fit b, which is not penalised, for dense and sparse X alike.
     scoring : str, callable or None
         A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the error
-        of the fit without row i; with `cv` the mean of R2 over folds.
+        of the fit without row i; with `cv` the mean of R2 over folds, or, with a warning, the negative mean squared
+        error where a test set has but one row.
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. Otherwise as in scikit-learn; training and test sets may overlap, differ in size and
         repeat rows.
     gcv_mode : {'auto', 'svd', 'eigen'} or None
         How leave-one-out decomposes X: 'auto', 'eigen' and None by the eigenvectors of X'X or of XX', as has fewer
         rows; 'svd' by orthogonal transformations of dense X alone, blocks of rows at a time, which keeps the digits of
-        directions of little variance (sparse X: as 'eigen').
+        directions of little variance (sparse X: as 'eigen', with a FutureWarning, as in scikit-learn).
     store_cv_results : bool, default=False
         Keep `cv_results_`; with leave-one-out alone.
     alpha_per_target : bool, default=False
@@ -245,6 +246,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
     best_score_ : float or ndarray of shape (n_targets,)
         The mean score there.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`; computed in float64.
     intercept_ : float or ndarray of shape (n_targets,)
     df_ : float or ndarray of shape (n_targets,)
         Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X
