@@ -167,9 +167,11 @@ def validate_X_y(estimator, X, y, *, labels=False, **how):
 def check_weight(sample_weight, n):
     """Sample weights as a float64 array of shape (n,), or None; a number weighs all samples alike."""
     refuse(sample_weight, "sample_weight")
-    if np.ndim(sample_weight) == 0 and not isinstance(sample_weight, str):
-        if sample_weight is not None:
-            check_number(sample_weight, "sample_weight", 0, low_open=True)
+    number = as_scalar(sample_weight)
+    if number is None:
+        return None
+    if np.isscalar(number) and not isinstance(number, (str, bytes)):
+        check_number(number, "sample_weight", 0, low_open=True)
         return None
     weight = np.asarray(as_floats(sample_weight, "sample_weight"), dtype=np.float64)
     if weight.shape != (n,):

@@ -53,9 +53,15 @@ def test_leave_one_out(order, k, fit_intercept, weighted, form, rng):
     errors = np.empty((k, n, len(ALPHAS)))
     d = design(np.array(X, order=order), s if weighted else None, fit_intercept)
     given = None if form == "own rows" else V
-    sums = leave_one_out(d, mean, given, np.ascontiguousarray(W), R, targets, own, errors)
+    sums, room = leave_one_out(d, mean, given, np.ascontiguousarray(W), R, targets, own, errors)
+    Z = (X - mean) * root[:, None] @ vectors
+    close(room, own - Z**2 @ share[0], 10)
     for a, alpha in enumerate(ALPHAS):
         right = refitted(X, Y, s, alpha, fit_intercept)
         close(errors[:, :, a], right, 10)
         close(sums[:, a], (right**2).sum(axis=1), 10)
-    close(leave_one_out(d, mean, given, np.ascontiguousarray(W), R, targets, own), sums, 13)
+    close(leave_one_out(d, mean, given, np.ascontiguousarray(W), R, targets, own)[0], sums, 13)
+    bound = np.median(room)                                 # rows of larger leverage are left to others
+    some, _ = leave_one_out(d, mean, given, np.ascontiguousarray(W), R, targets, own, errors, bound=bound)
+    assert np.all(errors[:, room < bound] == 0) and np.all(errors[:, room >= bound] != 0)
+    close(some, (errors**2).sum(axis=1), 12)

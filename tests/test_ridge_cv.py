@@ -199,7 +199,7 @@ def test_labels_agree_with_scikit_learn(kind, options, class_weight):
         same = ours.alpha_ == theirs.alpha_
         assert same or ("cv" in options and ours.alpha_ > theirs.alpha_)
         if same:
-            np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-9)
             np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
         if "store_cv_results" in options:
             np.testing.assert_allclose(ours.cv_results_, theirs.cv_results_, rtol=1e-7, atol=1e-9)

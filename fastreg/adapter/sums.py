@@ -27,6 +27,7 @@ def solve_normal(d, B, D, *, start=None, tol=1e-10, max_iter=1000, **rest):
     return W, conjugate_gradients(d, B, D, W, tol, max_iter, **rest)[0]
 
 
-def leave_one_out(d, mean, V, W, R, Y, own, errors=None):
-    """Sums of squared leave-one-out errors, every row by its leverage."""
-    return loo_sums(d, mean, V, W, R, Y, own, errors)
+def leave_one_out(d, mean, V, W, R, Y, own, errors=None, *, least=0, bound=0.0):
+    """Sums of squared leave-one-out errors by leverage, of rows that it leaves at least `bound` at penalty `least`; and
+    what it leaves them there."""
+    return loo_sums(d, mean, V, W, R, Y, own, least, bound, errors)

@@ -21,13 +21,15 @@ from fastreg.checks import (
 )
 from fastreg.design import readable
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path
+from fastreg.solvers.linear import Penalty, in_single, normalized_weight, single, solve_path
 
 
-def as_stored(X, *arrays):
-    """Arrays in float32 where X is stored so, as scikit-learn gives them, unless a target of extreme scale makes them
-    too large or too small for it; as they are otherwise."""
-    return [array.astype(np.float32) for array in arrays] if X.dtype == np.float32 and single(*arrays) else arrays
+def as_stored(X, coef, intercept, lower=-np.inf, upper=np.inf):
+    """Coefficients and intercept in float32 where X is stored so, as scikit-learn gives them, unless a target of
+    extreme scale makes them too large or too small for it; as they are otherwise."""
+    if X.dtype == np.float32 and single(coef, intercept):
+        return in_single(coef, lower, upper), intercept.astype(np.float32)
+    return coef, intercept
 
 
 def score_by(owner, scorer, model, X, y, **params):
@@ -104,7 +106,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         The fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when no
         optimality condition is violated beyond rounding.
     warm_start : bool, default=False
-        Start from the coefficients of the last fit.
+        Start from the coefficients of the last fit; where their gap is within `tol` they are kept, in no round.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -124,13 +126,14 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features)
         `coef_` in sparse form.
     intercept_ : float or ndarray of shape (n_targets,)
     n_iter_ : int or list of int
         Rounds of working set and certificate, for each target.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Duality gap of the fit, in units of the objective.
+        Duality gap of the fit, in units of the objective, taken at the coefficients as they are stored.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features.
@@ -273,7 +276,7 @@ class Lasso(ElasticNet):
         The fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when no
         optimality condition is violated beyond rounding.
     warm_start : bool, default=False
-        Start from the coefficients of the last fit.
+        Start from the coefficients of the last fit; where their gap is within `tol` they are kept, in no round.
     positive : bool, default=False
         Same as ``lower_limits=0``.
     random_state : int, RandomState or None
@@ -292,13 +295,14 @@ class Lasso(ElasticNet):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features)
         `coef_` in sparse form.
     intercept_ : float or ndarray of shape (n_targets,)
     n_iter_ : int or list of int
         Rounds of working set and certificate, for each target.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Duality gap of the fit, in units of the objective.
+        Duality gap of the fit, in units of the objective, taken at the coefficients as they are stored.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features.

@@ -156,6 +156,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     fold_paths_ : list of list of RegularizationPath
         The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     intercept_ : float
     dual_gap_ : float
         Duality gap of the (penalised) fit on all rows, in units of the objective.
@@ -300,7 +301,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
                     fit_intercept=settings["fit_intercept"])
                 found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
                 fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap
-            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
+            penalty = settings["penalty"](curves.l1_ratios[0])
+            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept), penalty.lower, penalty.upper)
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
@@ -525,6 +527,7 @@ class LassoCV(ElasticNetCV):
     fold_paths_ : list of list of RegularizationPath
         The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
+        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
     intercept_ : float
     dual_gap_ : float
         Duality gap of the (penalised) fit on all rows, in units of the objective.

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import check_flag, check_number, check_weight_values, validate_X_y
-from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored
-from fastreg.estimators.ridge import warn_of_end
+from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.estimators.ridge import stored, warn_of_end
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import solve_least_squares, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
@@ -128,12 +128,12 @@ class LinearRegression(LinearRegressorMixin, BaseEstimator):
         else:
             found, self.rank_, self.singular_ = solve_least_squares(X, Y, **settings)
         single = y.ndim == 1
-        coef, intercept = as_stored(X, found.coef, found.intercept)
-        self.coef_ = coef[0] if single else coef
+        found = stored(X, found, 0.0 if positive else -np.inf)
+        self.coef_ = found.coef[0] if single else found.coef
         self.coef_bound_ = float(found.bound[0]) if single else found.bound
         self.intercept_ = 0.0
         if self.fit_intercept:
-            self.intercept_ = intercept[0] if single else intercept
+            self.intercept_ = found.intercept[0] if single else found.intercept
         return self
 
     def normal_residual(self, X, y, sample_weight=None):

@@ -1,5 +1,6 @@
 """Ridge, ridge_regression and RidgeClassifier."""
 import warnings
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -57,6 +58,15 @@ def warn_of_end(found, tol, max_iter):
     warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
+def stored(X, found, lower=-np.inf, upper=np.inf):
+    """A solution with its coefficients in float32 where X is, and the bound that they have then."""
+    coef, intercept = as_stored(X, found.coef, found.intercept, lower, upper)
+    if coef is found.coef:
+        return found
+    return replace(found, coef=coef, intercept=intercept,
+                   bound=found.bound + np.linalg.norm(coef - found.coef, axis=1))
+
+
 class RidgeBase(BaseEstimator):
     """What Ridge and RidgeClassifier share: parameters, and the fit of numeric targets."""
 
@@ -79,6 +89,7 @@ class RidgeBase(BaseEstimator):
                             max_iter=max_iter, **settings)
         if not found.converged:
             warn_of_end(found, tol, max_iter)
+        found = stored(X, found, penalty.lower, penalty.upper)
         self.solver_ = found.solver if self.solver == "auto" else self.solver
         self.n_iter_ = found.n_iter
         self.coef_bound_ = float(found.bound[0]) if len(found.bound) == 1 else found.bound
@@ -147,6 +158,7 @@ class Ridge(LinearRegressorMixin, RidgeBase):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`; computed in float64.
     intercept_ : float or ndarray of shape (n_targets,)
     coef_bound_ : float or ndarray of shape (n_targets,)
         Proven bound of ``||coef_ - exact coefficients||``, rounding included. In general the norm of
@@ -230,9 +242,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         """
         X, y = self._check_data(X, y)
         found = self._solve(X, y, sample_weight)
-        coef, intercept = as_stored(X, found.coef, found.intercept)
-        self.coef_ = coef[0] if len(coef) == 1 else coef
-        self.intercept_ = (intercept if y.ndim == 2 else intercept[0]) if self.fit_intercept else 0.0
+        self.coef_ = found.coef[0] if len(found.coef) == 1 else found.coef
+        self.intercept_ = (found.intercept if y.ndim == 2 else found.intercept[0]) if self.fit_intercept else 0.0
         return self
 
     def normal_residual(self, X, y, sample_weight=None):
@@ -405,9 +416,8 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         found = self._solve(X, Y, weight)
-        coef, intercept = as_stored(X, found.coef, found.intercept)
-        self.coef_ = coef[0] if len(coef) == 1 else coef
-        self.intercept_ = intercept if self.fit_intercept else 0.0
+        self.coef_ = found.coef[0] if len(found.coef) == 1 else found.coef
+        self.intercept_ = found.intercept if self.fit_intercept else 0.0
         return self
 
 

@@ -12,8 +12,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
-from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored, score_by
-from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin
+from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
+from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin, stored
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
 from fastreg.solvers.folds import as_folds
 
@@ -71,7 +71,7 @@ class _RidgeCVBase(BaseEstimator):
             folds = as_folds(self._splitter(y).split(X, y, **split_params), len(y))
             fit = self._choose_by_folds(X, y, Y, np.sort(alphas)[::-1], folds, weight, score_params, settings)
         if self.refit:
-            fit.coef, fit.intercept = as_stored(X, fit.coef, fit.intercept)
+            fit = stored(X, fit)
             self._keep(fit, y)
             self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
             self.coef_bound_ = float(fit.bound[0]) if len(fit.bound) == 1 else fit.bound
@@ -227,14 +227,16 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         Fit b, which is not penalised, for dense and sparse X alike.
     scoring : str, callable or None
         A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the error
-        of the fit without row i; with `cv` the mean of R2 over folds.
+        of the fit without row i; with `cv` the mean of R2 over folds, or, with a warning, the negative mean squared
+        error where a test set has but one row.
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. Otherwise as in scikit-learn; training and test sets may overlap, differ in size and
         repeat rows.
     gcv_mode : {'auto', 'svd', 'eigen'} or None
         How leave-one-out decomposes X: 'auto', 'eigen' and None by the eigenvectors of X'X or of XX', as has fewer
         rows, or by orthogonal transformations of X where columns of different scales or columns that depend on each
-        other would cost digits; 'svd' by orthogonal transformations in any case.
+        other would cost digits; 'svd' by orthogonal transformations in any case (sparse X: as 'eigen', with a
+        FutureWarning, as in scikit-learn).
     store_cv_results : bool, default=False
         Keep `cv_results_`; with leave-one-out alone.
     alpha_per_target : bool, default=False
@@ -258,6 +260,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
     best_score_ : float or ndarray of shape (n_targets,)
         The mean score there.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        In float32 where X is, as `intercept_`; computed in float64.
     intercept_ : float or ndarray of shape (n_targets,)
     coef_bound_ : float or ndarray of shape (n_targets,)
         At least the norm of ``coef_`` less the exact solution: that of half the gradient, computed from X itself, by

@@ -47,7 +47,7 @@ class Certificate:
     ok : bool
         Whether `gap` is at most `tol` times the (weighted) sum of squares of y about its mean, or their mean where the
         objective averages, plus `rounding`, of which at most 1e-9 times the same counts where it is not of second
-        order. `tol` is the model's, or 1e-12 where a direct solver promised to be exact.
+        order and the coefficients are not stored in float32. `tol` is the model's, or 1e-12 where a direct solver promised to be exact.
     """
 
     objective: float
@@ -267,7 +267,8 @@ def _certificate(X, Y, answer, weight):
              for field in fields(Certificate)}
     for (a, t), case, b in zip(np.ndindex(shape), cases, judge(data, cases)):
         square = case.target.squares * (1 if mean else 0.5)               # tol times it is promised, in P's units
-        found["ok"][a, t] = b.gap <= answer.tol * square + b.rounding + min(b.blur, EXCUSE * square)
+        excuse = np.inf if case.coef.dtype == np.float32 else EXCUSE * square
+        found["ok"][a, t] = b.gap <= answer.tol * square + b.rounding + min(b.blur, excuse)
         for name, value, power in (("objective", b.objective * unit, 2), ("gap", b.gap * unit, 2),
                                    ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", b.distance, 1),
                                    ("stationarity", b.stationarity, 0)):

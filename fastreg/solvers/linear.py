@@ -205,6 +205,12 @@ def single(*arrays):
     return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
 
 
+def in_single(coefs, lower=-np.inf, upper=np.inf):
+    """Coefficients of shape (n_targets, p) in float32, on this side of their limits."""
+    rounded = coefs.astype(np.float32)
+    return np.where((rounded > upper) | (rounded < lower), np.nextafter(rounded, np.float32(0)), rounded)
+
+
 def _has_norms(gram, norms):
     """Whether the diagonal of a Gram matrix is that of columns of these norms."""
     scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
@@ -402,7 +408,7 @@ class PathSolver:
         The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
         residuals sum to zero at the best one.
         """
-        self.start(coefs.astype(np.float32))
+        self.start(in_single(coefs, self.penalty.lower, self.penalty.upper))
         found = self.advance(np.array([alpha]), 0)
         intercepts = found.intercepts.astype(np.float32).astype(np.float64)
         return replace(found, intercepts=intercepts,
