@@ -102,7 +102,7 @@ def test_the_lasso_family_against_long_double(data, options, convert, weighted):
     assert found.objective == pytest.approx(referee.objective(w, b), rel=1e-10)
     above = referee.objective(w, b) - referee.objective(referee.solve())
     assert found.gap >= above - found.rounding - 1e-14 * referee.p0
-    assert found.gap <= 1e-9 * referee.p0
+    assert found.gap <= 1e-9 * referee.p0 + (found.rounding if convert is np.float32 else 0)
     if np.isfinite(found.coef_bound):
         assert np.linalg.norm(w - referee.solve()) <= found.coef_bound + 1e-9 * np.linalg.norm(w)
 

@@ -47,7 +47,8 @@ class Certificate:
     ok : bool
         Whether `gap` is at most `tol` times the (weighted) sum of squares of y about its mean, or their mean where the
         objective averages, plus `rounding`, of which at most 1e-9 times the same counts where it is not of second
-        order and the coefficients are not stored in float32. `tol` is the model's, or 1e-12 where a direct solver promised to be exact.
+        order and the coefficients are not stored in float32. `tol` is the model's, or 1e-12 where a direct solver
+        promised to be exact.
     """
 
     objective: float
