@@ -78,6 +78,21 @@ def test_conjugate_gradients_stay_in_the_row_space(alpha, make):
         assert np.linalg.norm(outside) <= 1e-8 * np.linalg.norm(w)
 
 
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("alpha", [1e-13, 1e-16, 1e-20])
+@pytest.mark.parametrize("shape", [(50, 100), (80, 60)])
+def test_a_penalty_that_rounding_hides_is_the_limit_of_small_ones(shape, alpha, make):
+    """Dependent columns, wide and tall: least norm in the metric of the penalty."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal(shape) * (rng.random(shape) < 0.2)
+        X[:, 1], X[:, 2] = X[:, 0], X[:, 3] - 2 * X[:, 4]
+        y, root = rng.standard_normal(shape[0]), np.sqrt(2.0 ** rng.integers(-1, 2, shape[1]))
+        w = np.linalg.pinv(X / root, rcond=1e-10) @ y / root
+        model = Ridge(alpha, solver="sparse_cg", tol=1e-10, fit_intercept=False, penalty_factor=root**2)
+        assert np.linalg.norm(model.fit(make(X), y).coef_ - w) <= 1e-11 * np.linalg.norm(w)
+
+
 def _solve(A, b):
     """Gaussian elimination in long double."""
     M = np.column_stack([A, b]).astype(np.longdouble)

@@ -218,6 +218,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     cdef Py_ssize_t[::1] count = np.zeros(k, dtype=np.intp)
     cdef Py_ssize_t[::1] live = np.arange(k)       # right-hand sides still worked on, in the first rows of P
     cdef double[::1] reach = np.zeros(k)           # no eigenvalue of a matrix is larger
+    cdef double[::1] hazy = np.zeros(k)            # rounding of X' times the residuals of the rows: in no row space
     cdef double step, curvature
     cdef double sums[2]
     cdef bint cold = not np.any(W), check, drifted, kernel = Y is None
@@ -232,6 +233,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
             _product(d, W, k, R, scale, unit, beside, work)
         for t in range(k):
             rel[t] = _residual(B, D, W, R, t)
+            hazy[t] = 2 * ROUNDING * sqrt(reach[t]) * rows[t]
         # rounds: each starts from true residuals, which the recursion leaves by rounding
         while True:
             m, already = 0, used
@@ -240,7 +242,9 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                     goal[t] = min(tol * size[t], within * least[t] * _solution_size(B, D, W, R, t, kernel))
                     if cold:
                         goal[t] = 0               # nothing is known of the solution's size
-                if size[t] > 0 and rel[t] > goal[t] and rel[t] < .5 * before[t]:
+                # a residual no better known than the goal is not worked on twice: it leaves the row space
+                if size[t] > 0 and rel[t] > goal[t] and rel[t] < .5 * before[t] and (
+                        before[t] == INFINITY or hazy[t] <= goal[t]):
                     before[t] = rel[t]
                     live[m] = t
                     rho[t] = 0
@@ -270,7 +274,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
                         if check and least is not None and least[t] > 0:
                             goal[t] = min(tol * size[t],
                                           within * least[t] * _solution_size(B, D, W, R, t, kernel))
-                            check = rel[t] <= max(.5 * goal[t], ROUNDING * before[t])
+                            check = rel[t] <= max(max(.5 * goal[t], hazy[t]), ROUNDING * before[t])
                     if check:                     # done: the last takes its place
                         m -= 1
                         if a < m:
@@ -295,6 +299,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
             for t in range(k):
                 drift[t] = 0
                 rel[t] = _residual(right, D, W, R, t)
+                hazy[t] = 2 * ROUNDING * sqrt(reach[t]) * rows[t]
         for t in range(k):
             rel[t] += drift[t]
     return Iterations(count.base, rel.base, goal.base, rows.base, R.base, used >= max_iter)
