@@ -244,16 +244,19 @@ def test_the_conjugate_against_a_grid(l1, l2):
             assert terms.young(np.array([w]), np.array([u]))[0] == pytest.approx(right, abs=1e-6)
 
 
-def test_constant_columns_and_targets(data):
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, sp.csc_array], ids=lambda f: f.__name__)
+def test_constant_columns_and_targets(data, convert):
     X, y, weights = data
     X = np.c_[X, np.full(len(y), 0.1), np.full(len(y), 1e9 / 3)]
+    level, X = X[0, -1], convert(X)
+    np.testing.assert_array_equal(Data(X, weights, True).norms[-2:], 0)
     for model in (Lasso(1e-3), Ridge(1e-3), Ridge(0.0), Lasso(0.0)):
         for target in (y, np.full(len(y), 0.1), np.full(len(y), 1e9 / 3), 0 * y):
             found = certify(X, target, model.fit(X, target, weights), sample_weight=weights)
             assert found.ok and found.stationarity < 1e-6
     model = Ridge(1.0).fit(X, y)
     model.coef_[-1] = 1e-3  # it pays the penalty and explains nothing: the intercept takes it back
-    model.intercept_ -= 1e-3 * X[0, -1]
+    model.intercept_ -= 1e-3 * level
     found = certify(X, y, model)
     assert not found.ok and found.gap == pytest.approx(1e-6, rel=1e-3)
 
