@@ -27,6 +27,7 @@ from fastreg import (
     ridge_path,
 )
 from fastreg.referee.data import Data
+from fastreg.referee.problem import Terms
 
 P = 25
 FACTOR = np.r_[0.0, 0.0, np.inf, np.full(P - 3, 0.7)]
@@ -219,11 +220,45 @@ def test_planted_errors_are_seen(data, model, convert):
 def test_a_broken_limit_is_infinitely_wrong(data):
     X, y, _ = data
     for options, value in (({"positive": True}, -1e-6), ({"upper_limits": 0.1}, 0.1 + 1e-6),
-                           ({"penalty_factor": FACTOR}, 1e-6)):  # fmt: skip
+                           ({"penalty_factor": FACTOR}, 1e-6), ({"penalty_factor": FACTOR}, -1e-6)):  # fmt: skip
         model = lasso(options).fit(X, y)
         model.coef_[2] = value
         found = certify(X, y, model)
         assert not found.ok and found.gap == np.inf and found.objective == np.inf
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.7])
+@pytest.mark.parametrize("l1", [0.0, 0.5])
+def test_the_conjugate_against_a_grid(l1, l2):
+    """Penalty plus its conjugate less the product, where the supremum over the limits is looked for point by point."""
+    lower, upper = -1.5, 0.75
+    points = np.linspace(lower, upper, 9001)
+    terms = Terms(*(np.array([v]) for v in (l1, l2, lower, upper)))
+
+    def penalty(x):
+        return l1 * np.abs(x) + 0.5 * l2 * x**2
+
+    for w in (lower, -0.4, 0.0, 0.25, upper):
+        for u in (-3.0, -0.6, -0.2, 0.0, 0.3, 0.9, 4.0):
+            right = penalty(w) + np.max(points * u - penalty(points)) - w * u
+            assert terms.young(np.array([w]), np.array([u]))[0] == pytest.approx(right, abs=1e-6)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, sp.csc_array], ids=lambda f: f.__name__)
+def test_constant_columns_and_targets(data, convert):
+    X, y, weights = data
+    X = np.c_[X, np.full(len(y), 0.1), np.full(len(y), 1e9 / 3)]
+    level, X = X[0, -1], convert(X)
+    np.testing.assert_array_equal(Data(X, weights, True).norms[-2:], 0)
+    for model in (Lasso(1e-3), Ridge(1e-3), Ridge(0.0), Lasso(0.0)):
+        for target in (y, np.full(len(y), 0.1), np.full(len(y), 1e9 / 3), 0 * y):
+            found = certify(X, target, model.fit(X, target, weights), sample_weight=weights)
+            assert found.ok and found.stationarity < 1e-6
+    model = Ridge(1.0).fit(X, y)
+    model.coef_[-1] = 1e-3  # it pays the penalty and explains nothing: the intercept takes it back
+    model.intercept_ -= 1e-3 * level
+    found = certify(X, y, model)
+    assert not found.ok and found.gap == pytest.approx(1e-6, rel=1e-3)
 
 
 def test_against_fractions():

@@ -92,7 +92,7 @@ class Target:
     exponent : int
         Of the power of two that y was divided by.
     values : ndarray of shape (n,)
-        What is left of y; 0 where that is rounding alone.
+        What is left of y.
     squares : float
         Weighted sum of their squares.
     """
@@ -106,8 +106,6 @@ class Target:
         self.exponent = int(np.clip(np.frexp(np.max(np.abs(y)))[1], -self.REACH, self.REACH))
         values, mean = data.centre(np.ldexp(y, -self.exponent)[:, None])
         self.values, self.mean = values[:, 0], float(mean[0])
-        if np.max(np.abs(self.values)) <= 8 * EPS * abs(self.mean):
-            self.values = np.zeros(data.n)
         self.squares = _square(data.root * self.values)
 
     def shift(self, w, intercept):
