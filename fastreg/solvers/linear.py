@@ -208,7 +208,8 @@ def single(*arrays):
 def in_single(coefs, lower=-np.inf, upper=np.inf):
     """Coefficients of shape (n_targets, p) in float32, on this side of their limits."""
     rounded = coefs.astype(np.float32)
-    return np.where((rounded > upper) | (rounded < lower), np.nextafter(rounded, np.float32(0)), rounded)
+    whole = rounded.astype(np.float64)                      # NumPy would round a limit that is a number
+    return np.where((whole > upper) | (whole < lower), np.nextafter(rounded, np.float32(0)), rounded)
 
 
 def _has_norms(gram, norms):
