@@ -409,7 +409,7 @@ class PathSolver:
         The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
         residuals sum to zero at the best one.
         """
-        self.start(in_single(coefs, self.penalty.lower, self.penalty.upper))
+        self.start(in_single(coefs, *self.penalty.arrays(self.design.norms, self.n)[2:]))
         found = self.advance(np.array([alpha]), 0)
         intercepts = found.intercepts.astype(np.float32).astype(np.float64)
         return replace(found, intercepts=intercepts,
