@@ -135,7 +135,8 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         Where the solver is iterative, `coef_bound_` is at most ``tol * ||coef_||``, unless rounding allows no more;
         where there is no such bound (alpha = 0, features without a penalty), the norm of the residual of the normal
         equations is at most ``tol * ||X'y||``. On dense X that residual is at most ``1e-9 * ||X'y||`` with
-        ``solver='auto'``, where the solver replaces a factorisation. Direct solvers are exact to rounding.
+        ``solver='auto'``, where the solver replaces a factorisation. Direct solvers and fits with limits go on to
+        rounding whatever it is.
     solver : {'auto', 'cholesky', 'svd', 'sparse_cg', 'lsqr', 'sag', 'saga', 'lbfgs'}, default='auto'
         'auto' takes what is fastest; 'cholesky' a factor of the Gram matrix of the features, or of the samples where
         these are fewer; 'svd' orthogonal decompositions; the others conjugate gradients ('lbfgs' only with

@@ -135,7 +135,7 @@ cdef int _left_by_rows(Design d, const double[:, ::1] Y, const double[:, ::1] W,
 cdef double _precondition(Design d, const double *D, const double *scale, const double *beside,
                           double *M) noexcept nogil:
     """M becomes the inverse of what stands for C (X'SX + diag(beside)) C' + diag(D): its diagonal for tall X.
-    Returns a bound of the eigenvalues.
+    Returns a bound of the eigenvalues, and of what rounding is relative to.
 
     Wide X has a null space, where the matrix is D alone. Any M but a multiple of D spreads the one eigenvalue there
     over all from D[j] / M[j] on, and columns with few entries make that a wide spread. A multiple of D, as large as
@@ -157,7 +157,7 @@ cdef double _precondition(Design d, const double *D, const double *scale, const 
     for j in range(p):
         square = d.norm[j] * d.norm[j] + (0 if beside == NULL else beside[j])
         square = square * (1 if scale == NULL else scale[j] * scale[j])
-        trace += square
+        trace += square + d.weight_sum * d.mean[j] * d.mean[j]        # rounding comes before centring
         M[j] = 0
         if penalised == 0:                           # a preconditioner would change which norm is least
             M[j] = 1 if square > 0 else 0
