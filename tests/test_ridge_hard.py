@@ -289,13 +289,13 @@ def test_leave_one_out_is_checked_on_rows(shape, fit_intercept):
     coef, certified, right = certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])
     assert right and not certified.lost
     np.testing.assert_allclose(coef, found.coefs_at(alphas), rtol=1e-8, atol=1e-15)
-    exact = found.hat
+    exact = found.left_over
 
     def wrong(problem, rows, alpha):                 # leverages a little too small
-        Z, hat = exact(problem, rows, alpha)
-        return Z, hat * (1 - 1e-4)
+        Z, left, residuals = exact(problem, rows, alpha)
+        return Z, left + 1e-4 * (np.eye(len(rows)) - left), residuals
 
-    found.hat = wrong
+    found.left_over = wrong
     assert not certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])[2]
 
 

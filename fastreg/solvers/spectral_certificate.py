@@ -111,13 +111,14 @@ def certify_left_out(problem, spectrum, alphas, room, sums):
     if T > CHECKED_TARGETS or len(rows) == 0 or len(spectrum.values) == 0:
         coef = spectrum.coefs_at(alphas)
         return coef, certify(problem, spectrum, coef, alphas), True
-    root, parts, lefts = problem.root[rows], [], []
+    parts, lefts = [], []
     for t, alpha in enumerate(alphas):
-        Z, hat = spectrum.hat(problem, rows, alpha)
-        left = np.eye(len(rows)) - hat
-        if problem.fit_intercept:
-            left -= np.outer(root, root) / problem.design.n
-        parts.append((rows, Z, np.linalg.solve(left, problem.targets[t, rows] - spectrum.fits(Z, alpha)[t])))
+        Z, left, residuals = spectrum.left_over(problem, rows, alpha)
+        try:
+            parts.append((rows, Z, np.linalg.solve(left, residuals[t])))
+        except np.linalg.LinAlgError:             # nothing is left to these rows together
+            coef = spectrum.coefs_at(alphas)
+            return coef, certify(problem, spectrum, coef, alphas), False
         lefts.append(left)
     coef, without = spectrum.coefs_without(alphas, parts)
     found, squares = gradients(problem, np.vstack([coef, without]))

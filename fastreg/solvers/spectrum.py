@@ -132,7 +132,7 @@ class Spectrum:
         ----------
         alphas : ndarray of shape (n_targets,)
         parts : list of tuple
-            For each target, the rows to leave out, Z of `hat` and the errors of the fit without them.
+            For each target, the rows to leave out, Z of `left_over` and the errors of the fit without them.
         """
         coef = self.coefs_at(alphas)
         return coef, coef - np.vstack([self.response(rows, Z, alpha, errors)
@@ -226,18 +226,18 @@ class PrimalSpectrum(Spectrum):
         share = self.values / (self.values + (alphas[:, None] - self.shift))
         return (share * self.scores[targets]) @ self.basis.T
 
-    def hat(self, problem, rows, alpha):
-        """(rows of U-like products Z, hat matrix of these rows without the intercept) at alpha."""
-        Z = problem.rows_of(rows) @ self.basis
-        return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
+    def left_over(self, problem, rows, alpha):
+        """(Z, identity less the hat matrix of some rows, residuals (n_targets, m) of these rows) at alpha."""
+        Z, root = problem.rows_of(rows) @ self.basis, problem.root[rows]
+        shrinkage = self.shrinkage([alpha])[:, 0]
+        left = np.eye(len(rows)) - (Z * shrinkage) @ Z.T
+        if self.fit_intercept:
+            left -= np.outer(root, root) / problem.design.n
+        return Z, left, problem.targets[:, rows] - (self.scores * shrinkage) @ Z.T
 
     def response(self, rows, Z, alpha, errors):
         """Coefficients of a target that is `errors` on some rows, those of Z, and 0 elsewhere."""
         return (errors @ Z * self.shrinkage([alpha])[:, 0]) @ self.basis.T
-
-    def fits(self, Z, alpha):
-        """Fits on the rows of Z: shape (n_targets, m)."""
-        return (self.scores * self.shrinkage([alpha])[:, 0]) @ Z.T
 
     def leave_one_out(self, problem, alphas, keep=False, bound=LEAST_ROOM):
         """Leave-one-out errors ``sqrt(s_i) (y_i - x_i w_(-i) - b_(-i))``.
@@ -364,10 +364,10 @@ class DualSpectrum(Spectrum):
     def _combine(self, alphas, targets):
         return self._of_dual((self.scores[targets] / (self.values + alphas[:, None])) @ self.vectors.T)
 
-    def hat(self, problem, rows, alpha):
-        """As for PrimalSpectrum."""
-        Z = self.vectors[rows]
-        return Z, (Z * self.shrinkage([alpha])[:, 0]) @ Z.T
+    def left_over(self, problem, rows, alpha):
+        """As for PrimalSpectrum, a sum of positive terms."""
+        kept, every = self.kept([alpha])[:, 0], self.all_vectors[rows]
+        return self.vectors[rows], (every * kept) @ every.T, (self.all_scores * kept) @ every.T
 
     def coefs_without(self, alphas, parts):
         """As for Spectrum; X is read once for both."""
@@ -375,10 +375,6 @@ class DualSpectrum(Spectrum):
         out = np.stack([errors @ Z for _, Z, errors in parts])
         both = self._of_dual(np.vstack([self.scores, self.scores - out]) / np.tile(damped, (2, 1)) @ self.vectors.T)
         return both[:len(alphas)], both[len(alphas):]
-
-    def fits(self, Z, alpha):
-        """As for PrimalSpectrum."""
-        return (self.scores * self.shrinkage([alpha])[:, 0]) @ Z.T
 
     def leave_one_out(self, problem, alphas, keep=False, bound=LEAST_ROOM):
         """As for PrimalSpectrum."""
