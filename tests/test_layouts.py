@@ -273,3 +273,13 @@ def test_columns_that_are_small_or_empty_are_not(make):
     X[:, 5] *= 10 * LEAST_NORM / np.abs(X[:, 5]).min()
     Ridge(1e-3).fit(make(X), y)
     assert np.isfinite(Lasso(0.1).fit(make(X), y).coef_).all()
+
+
+def test_rows_without_entries_are_not_columns():
+    """What a kernel says of its rows is not asked of the columns: the wide system needs no squares of theirs."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((6, 20)), rng.standard_normal(6)
+    X[0], X[:, 0] = 0, X[:, 0] * 1e-200
+    found = Ridge(1.0, fit_intercept=False).fit(X, y).coef_
+    assert np.allclose(found[1:], Ridge(1.0, fit_intercept=False).fit(X[:, 1:], y).coef_, rtol=1e-12)
+    assert found[0] != 0
