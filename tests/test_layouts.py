@@ -242,7 +242,7 @@ def test_what_index_arrays_say(index):
     assert ask([2, 0, 1, 3], [0, 2, 4]) == storage.UNSORTED
     assert ask([3, 0, 2, 0], [0, 3, 4]) == storage.UNSORTED  # 0 again, in the next row
     assert ask([3, 0, 3, 0], [0, 3, 4]) == storage.DUPLICATES
-    assert ask([1, 1], [0, 2, 2]) == storage.DUPLICATES
+    assert ask([1, 1], [0, 2, 2]) == ask([3, 0, 1, 1], [0, 2, 4]) == storage.DUPLICATES  # in any row
     assert ask([0, 4], [0, 2]) == ask([-1, 0], [0, 2]) == storage.OUTSIDE
     assert ask([1, 4, 0], [0, 3]) == ask([1, -1, 0], [0, 3]) == storage.OUTSIDE  # neither first nor last
     assert ask([0, 1], [0, 2, 1]) == ask([0, 1], [1, 2]) == storage.FALLING
