@@ -20,13 +20,15 @@ from fastreg.checks import (
     validate_X_y,
 )
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path
+from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path, toward_zero
 
 
-def as_stored(X, *arrays):
-    """Arrays in float32 where X is stored so, as scikit-learn gives them, unless a target of extreme scale makes them
-    too large or too small for it; as they are otherwise."""
-    return [array.astype(np.float32) for array in arrays] if X.dtype == np.float32 and single(*arrays) else arrays
+def as_stored(X, coef, intercept):
+    """Coefficients and intercepts in float32 where X is stored so, as scikit-learn gives them, unless a target of
+    extreme scale makes them too large or too small for it; as they are otherwise."""
+    if X.dtype == np.float32 and single(coef, intercept):
+        return toward_zero(coef), intercept.astype(np.float32)
+    return coef, intercept
 
 
 def score_by(owner, scorer, model, X, y, **params):

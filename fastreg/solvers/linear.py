@@ -151,6 +151,12 @@ def single(*arrays):
     return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
 
 
+def toward_zero(array):
+    """An array in float32, each entry at most as large: limits bracket zero, and must not be passed by rounding."""
+    found = array.astype(np.float32)
+    return np.where(np.abs(found) > np.abs(array), np.nextafter(found, np.float32(0)), found)
+
+
 def _agrees(gram, norms):
     """Whether the diagonal of a Gram matrix is that of columns of these norms."""
     scale = np.max(norms, initial=0.0) + np.finfo(float).tiny
@@ -288,7 +294,7 @@ class PathSolver:
         The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
         residuals sum to zero at the best one.
         """
-        self.start(coefs.astype(np.float32))
+        self.start(toward_zero(coefs))
         found = self.advance(np.array([alpha]), 0)
         intercepts = found.intercepts.astype(np.float32).astype(np.float64)
         return replace(found, intercepts=intercepts,
