@@ -154,6 +154,15 @@ def value(model, X, y, weight=None, of=None):
     return fit + model.alpha * np.sum(factor * (model.l1_ratio * np.abs(w) + (1 - model.l1_ratio) / 2 * w**2))
 
 
+@pytest.mark.parametrize("model", [Lasso(1e-3), ElasticNetCV(alphas=[1e-3], cv=3), Ridge()], ids=repr)
+def test_rounding_passes_no_limit(model):
+    """0.1 in float32 is more than 0.1."""
+    X, y, _ = make_data(7, 60, 5)
+    model = clone(model).set_params(lower_limits=-0.1, upper_limits=0.1).fit(X.astype(np.float32), 10 * y)
+    assert model.coef_.dtype == np.float32 and np.abs(model.coef_).max() > 0.09
+    assert np.all(np.abs(model.coef_.astype(np.float64)) <= 0.1)
+
+
 # ---- warm starts ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("make", [np.asarray, sp.csc_array])
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])

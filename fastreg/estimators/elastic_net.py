@@ -21,14 +21,14 @@ from fastreg.checks import (
 )
 from fastreg.design import readable
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, in_single, normalized_weight, single, solve_path
+from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path, toward_zero
 
 
-def as_stored(X, coef, intercept, lower=-np.inf, upper=np.inf):
-    """Coefficients and intercept in float32 where X is stored so, as scikit-learn gives them, unless a target of
+def as_stored(X, coef, intercept):
+    """Coefficients and intercepts in float32 where X is stored so, as scikit-learn gives them, unless a target of
     extreme scale makes them too large or too small for it; as they are otherwise."""
     if X.dtype == np.float32 and single(coef, intercept):
-        return in_single(coef, lower, upper), intercept.astype(np.float32)
+        return toward_zero(coef), intercept.astype(np.float32)
     return coef, intercept
 
 

@@ -301,8 +301,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
                     fit_intercept=settings["fit_intercept"])
                 found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
                 fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap
-            penalty = settings["penalty"](curves.l1_ratios[0])
-            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept), penalty.lower, penalty.upper)
+            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""

@@ -128,7 +128,7 @@ class LinearRegression(LinearRegressorMixin, BaseEstimator):
         else:
             found, self.rank_, self.singular_ = solve_least_squares(X, Y, **settings)
         single = y.ndim == 1
-        found = stored(X, found, 0.0 if positive else -np.inf)
+        found = stored(X, found)
         self.coef_ = found.coef[0] if single else found.coef
         self.coef_bound_ = float(found.bound[0]) if single else found.bound
         self.intercept_ = 0.0

@@ -58,9 +58,9 @@ def warn_of_end(found, tol, max_iter):
     warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
-def stored(X, found, lower=-np.inf, upper=np.inf):
+def stored(X, found):
     """A solution with its coefficients in float32 where X is, and the bound that they have then."""
-    coef, intercept = as_stored(X, found.coef, found.intercept, lower, upper)
+    coef, intercept = as_stored(X, found.coef, found.intercept)
     if coef is found.coef:
         return found
     return replace(found, coef=coef, intercept=intercept,
@@ -89,7 +89,7 @@ class RidgeBase(BaseEstimator):
                             max_iter=max_iter, **settings)
         if not found.converged:
             warn_of_end(found, tol, max_iter)
-        found = stored(X, found, penalty.lower, penalty.upper)
+        found = stored(X, found)
         self.solver_ = found.solver if self.solver == "auto" else self.solver
         self.n_iter_ = found.n_iter
         self.coef_bound_ = float(found.bound[0]) if len(found.bound) == 1 else found.bound

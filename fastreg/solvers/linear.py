@@ -205,11 +205,10 @@ def single(*arrays):
     return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
 
 
-def in_single(coefs, lower=-np.inf, upper=np.inf):
-    """Coefficients of shape (n_targets, p) in float32, on this side of their limits."""
-    rounded = coefs.astype(np.float32)
-    whole = rounded.astype(np.float64)                      # NumPy would round a limit that is a number
-    return np.where((whole > upper) | (whole < lower), np.nextafter(rounded, np.float32(0)), rounded)
+def toward_zero(array):
+    """An array in float32, each entry at most as large: limits bracket zero, and must not be passed by rounding."""
+    found = array.astype(np.float32)
+    return np.where(np.abs(found) > np.abs(array), np.nextafter(found, np.float32(0)), found)
 
 
 def _has_norms(gram, norms):
@@ -409,7 +408,7 @@ class PathSolver:
         The intercept that goes with the rounded coefficients is rounded in its turn: what that costs is exact, as the
         residuals sum to zero at the best one.
         """
-        self.start(in_single(coefs, *self.penalty.arrays(self.design.norms, self.n)[2:]))
+        self.start(toward_zero(coefs))
         found = self.advance(np.array([alpha]), 0)
         intercepts = found.intercepts.astype(np.float32).astype(np.float64)
         return replace(found, intercepts=intercepts,
