@@ -34,7 +34,7 @@ class Scale:
         Scale
         """
         axis = 0 if each else None
-        top = np.maximum(np.max(Y, axis=axis, initial=0.0), -np.min(Y, axis=axis, initial=0.0))
+        top = np.maximum(np.maximum.reduce(Y, axis=axis, initial=0.0), -np.minimum.reduce(Y, axis=axis, initial=0.0))
         exponent = np.frexp(top)[1]
         return cls(exponent if each else int(exponent))
 

@@ -258,9 +258,10 @@ def alpha_grid(alpha_max, n_alphas, eps):
 
 def target_scales(Y):
     """Pairs (columns of Y, the Scale to bring them down by): one, unless squares of the smallest would be lost."""
-    exponent = np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH)
-    if exponent.max() - exponent.min() <= SPREAD:
-        return [(slice(None), Scale(int(exponent.max())))]
+    whole = min(max(Scale.of(Y).exponent, -REACH), REACH)
+    exponent = np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH) if Y.shape[1] > 1 else None
+    if exponent is None or whole - exponent.min() <= SPREAD:
+        return [(slice(None), Scale(whole))]
     groups = {}
     for t in np.argsort(exponent, kind="stable"):
         least = next((e for e in groups if exponent[t] - e <= SPREAD), exponent[t])
