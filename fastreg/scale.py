@@ -3,6 +3,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Exponents of targets that are left as they are: their squares, times those of X, are far from the ends of float64.
+MODERATE = 64
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -21,7 +24,9 @@ class Scale:
 
     @classmethod
     def of(cls, Y, each=False):
-        """The scale at which the largest |Y| (of each column, with `each`) lies in [1/2, 1); 0 where Y is zero.
+        """The scale at which the largest |Y| (of each column, with `each`) lies in [1/2, 1).
+
+        1 where Y is zero, and where its largest entry is of moderate size as it is.
 
         Parameters
         ----------
@@ -36,6 +41,7 @@ class Scale:
         axis = 0 if each else None
         top = np.maximum(np.maximum.reduce(Y, axis=axis, initial=0.0), -np.minimum.reduce(Y, axis=axis, initial=0.0))
         exponent = np.frexp(top)[1]
+        exponent = np.where(np.abs(exponent) > MODERATE, exponent, 0)
         return cls(exponent if each else int(exponent))
 
     def down(self, values, power=1):
@@ -44,5 +50,7 @@ class Scale:
 
     def up(self, values, power=1):
         """Values multiplied by ``2**(power * exponent)``; 0 or infinite only where these are beyond float64."""
+        if not np.any(self.exponent):
+            return values
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(values, power * self.exponent)

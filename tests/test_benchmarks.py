@@ -39,7 +39,9 @@ def benchmark_package():
 
 
 MODULES = benchmark_package()
-common, LATENCY, RIDGE = (MODULES[name] for name in ("common", "bench_latency", "bench_ridge"))
+common, LATENCY, LINEAR, RIDGE = (
+    MODULES[name] for name in ("common", "bench_latency", "bench_linear", "bench_ridge"))
+FIT_BOTH = LATENCY.TinyPredict, LINEAR.CertifyLasso          # in their set-up
 
 
 def benchmark_classes():
@@ -125,7 +127,7 @@ def test_every_public_name_is_measured(called):
 
 def test_the_peer_is_never_fastreg(called):
     for case in CASES:
-        if case is not LATENCY.TinyPredict:  # its set-up fits both
+        if case not in FIT_BOTH:
             data = case.params[1][0]
             prepared(case, "scikit-learn", data).time_run("scikit-learn", data)
     assert not called

@@ -49,7 +49,7 @@ class Penalty:
 
     def scaled(self, scale):
         """The same for targets brought down by `scale`, the alphas staying those of the user."""
-        return replace(self, exponent=scale.exponent)
+        return replace(self, exponent=scale.exponent) if scale.exponent != self.exponent else self
 
     def arrays(self, design_norm, n):
         """What the engine takes: factors of alpha for its summed (not averaged) objective, and limits."""
@@ -61,12 +61,13 @@ class Penalty:
         excluded = np.broadcast_to(np.isinf(factor), pen1.shape)
         pen1[excluded] = np.inf
         pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
-        return tuple(map(np.ascontiguousarray, (np.ldexp(pen1, -self.exponent), pen2, *self.limits())))
+        pen1 = Scale(self.exponent).down(pen1)
+        return tuple(map(np.ascontiguousarray, (pen1, pen2, *self.limits())))
 
     def limits(self):
         """Lower and upper limits for the targets as they are scaled, of shape (1,) or (n_features,)."""
-        return tuple(np.ldexp(np.atleast_1d(np.asarray(v, dtype=np.float64)), -self.exponent)
-                     for v in (self.lower, self.upper))
+        scale = Scale(self.exponent)
+        return tuple(scale.down(np.atleast_1d(np.asarray(v, dtype=np.float64))) for v in (self.lower, self.upper))
 
 
 @dataclass
@@ -95,6 +96,8 @@ class Solutions:
 
     def scaled_up(self, scale):
         """The same for the targets that were brought down by `scale`: all but the test errors."""
+        if scale.exponent == 0:
+            return self
         return replace(self, values=scale.up(self.values), intercepts=scale.up(self.intercepts),
                        dual_gaps=scale.up(self.dual_gaps, 2))
 

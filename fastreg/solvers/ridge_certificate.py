@@ -16,6 +16,8 @@ from fastreg.solvers.ridge_problem import EPS, scaled_problem
 
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
 LEVEL = 1e3
+# A bound, relative to the coefficients, that need not be improved.
+GOOD = 1e-9
 # Residuals that are rounding, in units of what rounding is expected to make them.
 SLACK = 4
 
@@ -97,7 +99,7 @@ class GramProof:
     """(residual, bound) for the system (G + alpha F) w = Q of Gram matrices, the rounding of their sums added.
 
     Besides alpha's, the least eigenvalue of the matrix with unit diagonal is bounded by its inverse, where that costs
-    little.
+    little and alpha alone does not make a good bound.
     """
 
     def __init__(self, problem, norms, means, F):
@@ -116,7 +118,7 @@ class GramProof:
         size = np.einsum("tj,tj->t", np.abs(coef), whole) + _norms(self.problem.targets[here])
         residual = _norms(left) + self.share * _norms(whole) * size
         bound = _divide(residual, alpha * self.F.min())
-        if factor is not None and self.inverts:
+        if factor is not None and self.inverts and np.any(bound > GOOD * _norms(coef)):
             inverse, failed = dpotri(factor, lower=1)
             root = math.sqrt(len(diagonal))
             least = 0 if failed else 1 / (inverse.diagonal() @ diagonal) - self.share * root**3

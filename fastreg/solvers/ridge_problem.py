@@ -12,8 +12,6 @@ from fastreg.solvers.linear import centre_targets, check_finite, normalized_weig
 EPS = np.finfo(float).eps
 # Of an alpha, which other numbers are added to.
 LARGEST = np.finfo(float).max / 2
-# Exponents of two of targets that are left as they are.
-MODERATE = 64
 
 
 @dataclass
@@ -118,7 +116,6 @@ def scaled_problem(X, Y, alphas, penalty, weight, fit_intercept, n_threads):
     Powers of two: no digit changes, no square overflows. Coefficients, intercepts and bounds are those of the targets
     scaled alike; residuals are products of all three."""
     units, of_weight = Scale.of(Y, each=True), Scale(0)
-    units = Scale(np.where(np.abs(units.exponent) > MODERATE, units.exponent, 0))
     if units.exponent.any():
         Y = units.down(np.asarray(Y, dtype=np.float64))
     if weight is not None:
