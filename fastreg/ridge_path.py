@@ -240,8 +240,8 @@ class CrossValidatedRidgePath:
     metric : str
         What the scores are; the greater the better.
     best, best_1se : int
-        Indices of the best mean, ties going to the larger alpha, and of the largest alpha within one standard error
-        of it.
+        Indices of the best mean (where several are equal, of the alpha that was given first), and of the largest
+        alpha within one standard error of it.
     selection_rule : {'min', '1se'}
         Which of them is chosen.
     """
@@ -385,7 +385,7 @@ def _predictions(spectrum, X, Y, weight, alphas, errors):
     return found
 
 
-def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, standardize, n_threads,
+def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, factor, standardize, n_threads,
                          selection_rule="min", scorer=None, metric="R2", refit=True):
     """Solve and score every fold at every alpha, choose, and solve on all rows.
 
@@ -396,6 +396,8 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
     folds : list of fastreg.solvers.folds.Fold
     alphas : ndarray of shape (n_alphas,)
         Decreasing.
+    place : ndarray of int, shape (n_alphas,)
+        Where the user has put each: of those that score the same the first is chosen.
     weight : ndarray of shape (n,) or None
         Raw sample weights, of the training rows and of the test rows in R2.
     scorer : callable or None
@@ -421,9 +423,10 @@ def cross_validate_ridge(X, Y, folds, alphas, *, weight, fit_intercept, factor, 
                          standardize=standardize, n_threads=n_threads, n_jobs=n_jobs)
         score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer, unit)
         scores = np.stack(in_threads(n_jobs, partial(score, alphas=alphas), len(folds), threading.Event()), axis=1)
-        mean, error, best, best_1se = select(alphas[None], scores[None], True)
-        path = CrossValidatedRidgePath(alphas, scores, mean[0], error[0], np.full(len(alphas), np.nan), metric,
-                                       best[1], best_1se[1], selection_rule)
+        (mean,), (error,), (_, best), (_, best_1se) = select(alphas[None], scores[None], True)
+        same = np.flatnonzero(mean == mean[best])
+        path = CrossValidatedRidgePath(alphas, scores, mean, error, np.full(len(alphas), np.nan), metric,
+                                       int(same[np.argmin(place[same])]), best_1se, selection_rule)
         fit = fits.refit(alphas, path.chosen) if refit else None
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",

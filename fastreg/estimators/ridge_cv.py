@@ -69,7 +69,7 @@ class _RidgeCVBase(BaseEstimator):
             fit = self._choose_by_rows(X, y, Y, alphas, weight, score_params, settings)
         else:
             folds = as_folds(self._splitter(y).split(X, y, **split_params), len(y))
-            fit = self._choose_by_folds(X, y, Y, np.sort(alphas)[::-1], folds, weight, score_params, settings)
+            fit = self._choose_by_folds(X, y, Y, alphas, folds, weight, score_params, settings)
         if self.refit:
             fit = stored(X, fit)
             self._keep(fit, y)
@@ -92,7 +92,7 @@ class _RidgeCVBase(BaseEstimator):
                     scores = np.ldexp(scores, 2 * (unit.exponent - exponent)[:, None]).mean(axis=0, keepdims=True)
             else:
                 scores, exponent = self._score_rows(scorer, y, predictions, each, score_params), 0
-            best = [_first_best(of_target, alphas) for of_target in scores]
+            best = [_first_best(of_target) for of_target in scores]
             with np.errstate(over="ignore"):
                 found = np.ldexp([of_target[a] for of_target, a in zip(scores, best)], 2 * exponent)
             self.best_score_ = found if each else float(found[0])
@@ -141,8 +141,10 @@ class _RidgeCVBase(BaseEstimator):
                 here = {name: _rows_of(value, test, len(y)) for name, value in score_params.items()}
                 return score_by(self, scorer, model, X[test], y[test], **here)
 
+        place = np.argsort(-alphas, kind="stable")
+        alphas = alphas[place]
         path, fit = cross_validate_ridge(
-            X, Y, folds, alphas, weight=weight, selection_rule=self.selection_rule, scorer=score,
+            X, Y, folds, alphas, place, weight=weight, selection_rule=self.selection_rule, scorer=score,
             metric=metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
         self.cv_path_ = path
         self.alpha_, self.alpha_1se_ = float(alphas[path.chosen]), float(alphas[path.best_1se])
@@ -256,7 +258,7 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
     Attributes
     ----------
     alpha_ : float or ndarray of shape (n_targets,)
-        The chosen penalty; where means are equal, the larger one.
+        The chosen penalty; where scores are equal, the first in `alphas`.
     best_score_ : float or ndarray of shape (n_targets,)
         The mean score there.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
@@ -417,7 +419,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     Attributes
     ----------
     alpha_, best_score_ : float
-        The chosen penalty (where means are equal, the larger one) and the mean score there.
+        As for RidgeCV.
     coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
         One row for each class; one in all for two classes.
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
@@ -527,13 +529,11 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         return model
 
 
-def _first_best(scores, alphas):
-    """Index of the largest score, ties going to the larger alpha; NaN is none."""
-    scores = np.asarray(scores, dtype=np.float64)
+def _first_best(scores):
+    """Index of the largest score, the first where several are equal; NaN is none."""
     if np.isnan(scores).all():
         raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
-    best = np.flatnonzero(scores == np.nanmax(scores))
-    return int(best[np.argmax(alphas[best])])
+    return int(np.nanargmax(scores))
 
 
 def _takes_weights(scorer):
