@@ -19,9 +19,11 @@ from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_ke
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
 from fastreg.solvers.ridge_certificate import (
     GramProof,
+    cheap_to_invert,
     from_kernel,
     from_rows,
     is_rounding,
+    least_eigenvalue,
     raw_norms,
     rounding_of_sums,
     symmetric_products,
@@ -37,6 +39,8 @@ FLOPS, DENSE_RATE, SPARSE_RATE, OUTER_RATE = 4e10, 1.2e9, 3e8, 8e8
 EXPECTED_PRODUCTS = 60
 # Residual, relative to X'y, of conjugate gradients on dense X, where they stand in for a factorisation.
 AS_GOOD_AS_DIRECT = 1e-9
+# Bound of the coefficients' error, against their norm, from which X itself is asked where it is small.
+VAGUE = 1e-6
 # Share of a factorisation's cost that finding out whether conjugate gradients are cheaper may add.
 SCOUTING = 1 / 12
 # Targets from which a matrix product pays, and alphas from which a decomposition costs less than a factor for each.
@@ -131,8 +135,23 @@ def _solve(problem, solver, tol, max_iter):
     if solver == "auto" and not problem.sparse:
         found = _scout(problem, tol, max_iter)
     if found is None:
-        found = _direct(problem) or _orthogonal(problem)
+        found = _direct(problem)
+        if found is None or (_vague(found) and problem.n * problem.p <= EXACT):
+            found = _better(found, _orthogonal(problem))
     return found or _as_good_as_direct(problem, tol, max_iter)
+
+
+def _vague(found):
+    """Whether sums have lost too many digits for the coefficients to be known well: those of columns far apart in
+    scale, say."""
+    return np.any((found.bound > VAGUE * np.linalg.norm(found.coef, axis=1)) & np.isfinite(found.bound))
+
+
+def _better(found, other):
+    """The one of two solutions that is the better known; either may be None."""
+    if found is None or other is None:
+        return other or found
+    return other if np.max(other.bound / found.bound) <= 1 else found
 
 
 def _as_good_as_direct(problem, tol, max_iter):
@@ -302,10 +321,18 @@ def _solve_kernel(problem, K, targets, sizes, least_factor):
     """(solutions of (K + alpha) a = y, (residual, bound) of their coefficients, solver); None where that is singular
     to rounding. `sizes`: norms of X, X F^-1/2 and X F^-1 before they are centred."""
     distinct, of_target = problem.distinct_alphas()
-    rows = np.zeros(len(targets))
+    whole, size, spread = sizes
+    share = rounding_of_sums(problem.p) + rounding_of_sums(problem.n)
+    rows, least = np.zeros(len(targets)), np.zeros(len(targets))
+    inverts = cheap_to_invert(problem, problem.n)
 
-    def note(here, left, *_):
-        rows[here] = np.linalg.norm(left, axis=1)
+    def note(here, left, A, factor=None, _=None):
+        alpha = problem.alphas[here]
+        with np.errstate(over="ignore"):
+            rows[here] = np.linalg.norm(left, axis=1) + share * (size**2 + alpha) * np.linalg.norm(A, axis=1)
+        if factor is not None and inverts:
+            lost = share * np.sqrt(problem.n) * (size**2 + alpha)
+            least[here] = np.maximum(least_eigenvalue(factor) - lost - alpha, 0)
 
     if len(distinct) >= MANY_ALPHAS:
         solver = "eigh"
@@ -313,17 +340,13 @@ def _solve_kernel(problem, K, targets, sizes, least_factor):
         if values[0] + distinct[0] <= _least_pivot(problem) * values[-1]:
             return None
         A = (targets @ vectors / (values + problem.alphas[:, None])) @ vectors.T
-        note(slice(None), targets - A @ K - problem.alphas[:, None] * A)
+        note(slice(None), targets - A @ K - problem.alphas[:, None] * A, A)
     else:
         solver = "cholesky_kernel"
         A = _cholesky(K, distinct, 1.0, of_target, targets, _least_pivot(problem), note)
         if A is None:
             return None
-    whole, size, spread = sizes
-    share = rounding_of_sums(problem.p) + rounding_of_sums(problem.n)
-    with np.errstate(over="ignore"):
-        rows += share * (size**2 + problem.alphas) * np.linalg.norm(A, axis=1)
-    return A, from_kernel(problem, rows, A, whole, spread, least_factor), solver
+    return A, from_kernel(problem, rows, A, whole, spread, least_factor, least), solver
 
 
 def _columns(problem, which):

@@ -12,6 +12,7 @@ from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotri
 
 from fastreg.kernels.krylov import combine, correlate
+from fastreg.solvers.linear import EXACT
 from fastreg.solvers.ridge_problem import EPS, scaled_problem
 
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
@@ -106,7 +107,7 @@ class GramProof:
         self.problem, self.F = problem, F
         self.squares = norms**2 + np.minimum(problem.n * means**2, LEVEL * norms**2)
         p = len(norms)
-        self.inverts = p <= 64 or (not problem.sparse and 40 * p <= problem.n)
+        self.inverts = cheap_to_invert(problem, p)
         self.share = rounding_of_sums(problem.n) + rounding_of_sums(p)
         self.residual, self.bound = np.zeros(len(problem.alphas)), np.full(len(problem.alphas), np.inf)
 
@@ -119,9 +120,8 @@ class GramProof:
         residual = _norms(left) + self.share * _norms(whole) * size
         bound = _divide(residual, alpha * self.F.min())
         if factor is not None and self.inverts and np.any(bound > GOOD * _norms(coef)):
-            inverse, failed = dpotri(factor, lower=1)
             root = math.sqrt(len(diagonal))
-            least = 0 if failed else 1 / (inverse.diagonal() @ diagonal) - self.share * root**3
+            least = least_eigenvalue(factor, diagonal) - self.share * root**3
             if least > 0:
                 unit = np.sqrt(diagonal)
                 scaled = _norms(left / unit) + self.share * root * size
@@ -133,7 +133,21 @@ class GramProof:
         return self.residual, self.bound
 
 
-def from_kernel(problem, rows, A, whole, spread, least_factor):
+def cheap_to_invert(problem, side):
+    """Whether the inverse of a matrix of so many rows costs little beside its sums or beside orthogonal transformations
+    of X."""
+    n, p = problem.n, problem.p
+    return side <= 64 or n * p <= EXACT or (not problem.sparse and 40 * side <= max(n, p))
+
+
+def least_eigenvalue(factor, diagonal=1.0):
+    """At most the smallest eigenvalue of a matrix with this lower Cholesky factor, its rows and columns divided by the
+    roots of `diagonal`: the inverse of the trace of its inverse."""
+    inverse, failed = dpotri(factor, lower=1)
+    return 0.0 if failed else 1 / np.sum(inverse.diagonal() * diagonal)
+
+
+def from_kernel(problem, rows, A, whole, spread, least_factor, least=0.0):
     """(residual, bound) of w = F^-1 X'a from the norms of ``y - Xw - alpha a``, what rounding adds to them included.
 
     Parameters
@@ -144,10 +158,16 @@ def from_kernel(problem, rows, A, whole, spread, least_factor):
         Norms of X and X F^-1 before they are centred.
     least_factor : float
         The smallest factor of a column that counts.
+    least : float or ndarray of shape (n_targets,)
+        At most the smallest eigenvalue of X F^-1 X'.
     """
+    # of the roots of all eigenvalues, sqrt(d) / (d + alpha) is largest at d = alpha, or at the least
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(least >= problem.alphas, np.sqrt(least) / (least + problem.alphas),
+                         1 / (2 * np.sqrt(problem.alphas)))
     formed = rounding_of_sums(problem.n) * np.linalg.norm(A, axis=1)     # w as it came out, less F^-1 X'a
     with np.errstate(over="ignore", invalid="ignore"):
-        bound = _divide(rows, 2 * np.sqrt(problem.alphas * least_factor)) + formed * spread
+        bound = rows * reach / np.sqrt(least_factor) + formed * spread
         residual = whole * (rows + problem.alphas * formed)
     return residual * problem.unit, bound
 

@@ -2,10 +2,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh, lstsq, qr, solve_triangular, svd, svdvals
+from scipy.linalg import eigh, lstsq, qr, solve_triangular, svdvals
 from scipy.linalg.lapack import dgeqrf, dormqr, dtrcon, dtrtri
 
 from fastreg.kernels.krylov import column_moments, correlate
+from fastreg.solvers.graded import graded_svd
 from fastreg.solvers.ridge_certificate import (
     from_rows,
     gradient,
@@ -211,8 +212,8 @@ def _wide(problem):
         if of_free is None:
             return None
         B = A[:, penalised] / np.sqrt(F[penalised])
-        u, values, v = svd(of_free.without(B.T).T, full_matrices=False, check_finite=False)
-        values[values <= A.shape[1] * EPS * values[0]] = 0
+        u, values, v = graded_svd(of_free.without(B.T).T)
+        u = u[:, :len(values)]
         for t in np.flatnonzero(positive):
             found = (problem.targets[t] @ u * (values / (values**2 + problem.alphas[t]))) @ v
             coef[t, ~penalised] = of_free.coefficients((problem.targets[t] - B @ found)[None])[0]
