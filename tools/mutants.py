@@ -80,8 +80,17 @@ QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
 ENGINE, FREE, LINEAR = "solvers/working_set.pyx", "solvers/matrix_free.pyx", "solvers/linear.py"
 GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
 DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
+PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 
 MUTANTS = [
+    # ---- sums held against X
+    Mutant(PROBE, "probe_excess", "if difference > room", "if False", "tests/test_sums.py -k probe"),
+    Mutant(PROBE, "probe_excess", "EPS * (4096 + additions)", "1e-3", "tests/test_sums.py -k probe"),
+    Mutant(PROBE, "probe_block", "memset(here, 0, p * sizeof(double))", "pass", "tests/test_sums.py -k probe"),
+    Mutant(RESIDUAL, "residual_pass", "-of_mean", "0 * of_mean", "tests/test_sums.py -k residuals"),
+    Mutant(RESIDUAL, "_reads_in_place", "fabs(d.mean[j])", "0 * fabs(d.mean[j])", "tests/test_sums.py -k residuals"),
+    Mutant(ENGINE, "_certify_from_x", "quad_solve(&P.q, 4)", "pass", "tests/test_sums.py -k mended"),
+    Mutant(ENGINE, "_read_x", "P.gap = duality_gap(P, alpha)", "pass", "tests/test_sums.py -k truth"),
     # ---- the certificate
     Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ free_", "tests/test_certificate.py -k unread"),
     Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ P.loss", "tests/test_certificate.py -k free"),
@@ -135,7 +144,7 @@ MUTANTS = [
     Mutant(QUADRATIC, "_append", "q.l2f[js[k]] = q.l2[js[k]]", "q.l2f[js[k]] = 0", "tests/test_quadratic.py -k path"),
     Mutant(QUADRATIC, "quad_polish", "q.d[i]) <= 1", "q.d[i]) < 0", "tests/test_quadratic.py -k polish"),
     # ---- the engine
-    Mutant(ENGINE, "solve", "max(self.tol, 1e-9) * P.yy", "1e300",
+    Mutant(ENGINE, "_good", "max(self.tol, LEAST_TOL) * P.yy", "1e300",
            "tests/test_certificate.py -k rounds"),
     Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
     Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),

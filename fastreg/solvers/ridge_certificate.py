@@ -163,11 +163,11 @@ def from_kernel(problem, rows, A, whole, spread, least_factor, least=0.0):
     """
     # of the roots of all eigenvalues, sqrt(d) / (d + alpha) is largest at d = alpha, or at the least
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(least >= problem.alphas, np.sqrt(least) / (least + problem.alphas),
-                         1 / (2 * np.sqrt(problem.alphas)))
+        damped = np.where(least >= problem.alphas, (least + problem.alphas) / np.sqrt(least),
+                          2 * np.sqrt(problem.alphas))
     formed = rounding_of_sums(problem.n) * np.linalg.norm(A, axis=1)     # w as it came out, less F^-1 X'a
     with np.errstate(over="ignore", invalid="ignore"):
-        bound = rows * reach / np.sqrt(least_factor) + formed * spread
+        bound = _divide(rows, damped * np.sqrt(least_factor)) + formed * spread
         residual = whole * (rows + problem.alphas * formed)
     return residual * problem.unit, bound
 
