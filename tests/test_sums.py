@@ -58,7 +58,7 @@ def test_residuals_and_correlations_in_one_reading(layout, level, weighted, cent
     means = np.average(exact, axis=0, weights=root**2) if centred else 0
     Z = (exact - means) * root[:, None]
     Y, W = rng.standard_normal((2, n)), rng.standard_normal((2, p)) * (rng.random((2, p)) < 0.3)
-    if centred:
+    if centred and level == 1e6:                            # else the error of the means would count
         Y -= np.outer(Y @ root, root) / n
     R, G = residuals(prepare(as_design(X, weight, centred, 1)), Y, W)
     right = Y - W @ Z.T
