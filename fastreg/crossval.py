@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from fastreg.design import canonical_sparse
 from fastreg.path import path_of
+from fastreg.scale import Scale
 from fastreg.selection import Choice, best_of, first_unconverged, fit_all_rows, plot_curves
 from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
 from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode, normalized_weight
@@ -107,7 +108,10 @@ def select(alphas, fold_scores, greater_is_better, gammas=None):
     if np.isnan(mean).all():
         raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
     folds = fold_scores.shape[2]
-    error = fold_scores.std(axis=2, ddof=1) / np.sqrt(folds) if folds > 1 else np.zeros_like(mean)
+    unit = Scale.of(np.where(np.isfinite(fold_scores), fold_scores, 0))          # squares of scores may overflow
+    error = np.zeros_like(mean)
+    if folds > 1:
+        error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
     loss = -mean if greater_is_better else mean
     best = best_of(loss, alphas, gammas)
     near = np.flatnonzero(loss[best[0]] <= loss[best] + error[best])
@@ -204,7 +208,8 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
                 solved=None if keep_paths else paths.refit(k, grids[k][a]), **whole)
         of_folds = [f.paths(scale, asked, fit_intercept, tol) for f, asked in zip(found, of_ratio)]
         choices.append(Choice(curves, fit, path, of_folds if keep_paths else None,
-                              first_unconverged(*(f.unconverged for f in found), last)))
+                              first_unconverged(*(f.unconverged and f.unconverged.scaled_up(scale) for f in found),
+                                                last)))
     return choices
 
 

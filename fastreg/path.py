@@ -74,7 +74,7 @@ class RegularizationPath:
         Rounds of working set and certificate.
     certified_from : ndarray of str, shape (n_alphas,)
         What the gap was computed from: 'X', or 'sums', the matrix X'X, which was held against X by a random
-        combination of its columns as it was formed. The last solution's always comes from X.
+        combination of its columns as it was formed. The last solution's comes from X, but for the paths of folds.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features: `predict` wants the same ones in the same order.

@@ -14,7 +14,7 @@ import sklearn.linear_model as theirs
 from problems import make_data
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, KFold, LeaveOneOut, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -379,3 +379,16 @@ def test_weights_by_metadata_routing():
         search = GridSearchCV(pipe, {"lasso__alpha": [0.01, 0.1]}, cv=3).fit(df, y, sample_weight=weight)
     expected = Lasso(search.best_params_["lasso__alpha"]).fit(StandardScaler().fit_transform(df), y, weight)
     np.testing.assert_allclose(search.best_estimator_[-1].coef_, expected.coef_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_float32_coefficients_at_limits_are_those_of_float64(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((20, 60)).astype(np.float32)
+    y = X[:, :3].sum(axis=1) + rng.standard_normal(20).astype(np.float32)
+    model = Lasso(1e-4, lower_limits=-0.1, upper_limits=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found, whole = model.fit(X, y).coef_.copy(), model.fit(X.astype(float), y.astype(float)).coef_
+    np.testing.assert_allclose(found, whole, rtol=2e-7)
+    assert np.all(np.abs(found.astype(float)) <= 0.1)

@@ -301,3 +301,27 @@ def test_least_squares_of_large_dense_data_keep_their_digits():
     w = scipy.linalg.lstsq(X - X.mean(axis=0), y - y.mean(), cond=1e-15)[0]
     assert np.linalg.norm(found.coef[0] - w) <= 1e-8 * np.linalg.norm(w)
     assert np.linalg.norm(found.coef[0] - w) <= found.bound[0]
+
+
+def test_a_constant_target_costs_others_nothing():
+    t = np.linspace(0, 1, 40)
+    V, y = np.vander(t, 10)[:, :-1], np.sin(5 * t)
+    both, alone = (Ridge(1e-9).fit(V, Y) for Y in (np.c_[y, np.ones(40)], y))
+    np.testing.assert_allclose(both.coef_[0], alone.coef_, rtol=1e-9)
+    assert both.coef_bound_[1] == 0 == Ridge().fit(np.ones((5, 2)), np.arange(5.0)).coef_bound_
+
+
+def test_dependent_columns_of_large_scale():
+    x, t = np.array([0.0, 1, 2, 3, 5]), np.array([0, 1.0, 3, 2, 4])
+    X = 1e9 * np.c_[x, 3 * x]
+    w, _ = exact.ridge(X, t, 1.0)
+    assert exact.distance(Ridge().fit(X, t).coef_, w)[0] < 1e-9
+
+
+def test_conjugate_gradients_say_where_one_column_hides_the_others():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((9, 29))
+    X[:, :2] += 1e8
+    y = X[:, 2] + rng.standard_normal(9)
+    with pytest.warns(ConvergenceWarning, match="Rounding ended"):
+        Ridge(1e-9, solver="sparse_cg", tol=1e-9).fit(sp.csr_array(X), y)

@@ -1,6 +1,7 @@
 """Sums of products against the rows that they sum, and what is certified from X whatever the sums say."""
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from fastreg.adapter.engine import prepare
 from fastreg.adapter.probe import excess, residuals
 from fastreg.kernels.probe import WrongSums
@@ -149,3 +150,14 @@ def test_another_route_where_blas_is_wrong(monkeypatch):
 
     monkeypatch.setattr(grams, "kernel_of", wrong)
     assert grams.raw_kernel(design, True) == (None, None)
+
+
+@pytest.mark.parametrize("convert", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("off", [0, 1e-7])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_a_gram_matrix_of_sparse_features_is_checked_alone(convert, off, fit_intercept):
+    X, y = correlated(60, 8, 0.3, k=5)
+    A = X - X.mean(axis=0) * fit_intercept
+    options = {"tol": TOL, "fit_intercept": fit_intercept}
+    model = Lasso(0.05, precompute=A.T @ A * (1 + off), **options).fit(convert(X), y)
+    np.testing.assert_allclose(model.coef_, Lasso(0.05, **options).fit(X, y).coef_, rtol=1e-6, atol=1e-9)

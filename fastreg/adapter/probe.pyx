@@ -30,6 +30,7 @@ def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
     cdef double[:, ::1] R = np.empty((T, d.n))
     cdef double[:, ::1] G = np.empty((T, d.p))
     cdef Target targets[8]
+    assert T <= 8
     for t in range(T):
         targets[t].y, targets[t].w, targets[t].r, targets[t].g = &Y[t, 0], &W[t, 0], &R[t, 0], &G[t, 0]
     with nogil:

@@ -124,7 +124,7 @@ class LinearRegression(LinearRegressorMixin, BaseEstimator):
             penalty = Penalty(0.0, lower=0.0 if positive else -np.inf)
             found = solve_ridge(X, Y, np.zeros(Y.shape[1]), penalty, tol=tol, **settings)
             if not found.converged:
-                warn_of_end(found, tol, None)
+                warn_of_end(found, tol, None, remedies="tol", stacklevel=3)
         else:
             found, self.rank_, self.singular_ = solve_least_squares(X, Y, **settings)
         single = y.ndim == 1

@@ -40,7 +40,7 @@ def check_target_alphas(alpha, n_targets):
     return np.broadcast_to(alphas, n_targets).copy()
 
 
-def warn_of_end(found, tol, max_iter):
+def warn_of_end(found, tol, max_iter, remedies="max_iter, tol or alpha", stacklevel=4):
     """Say what ended a fit before tol was reached, how far it came, and what can be done."""
     norms = np.linalg.norm(found.coef, axis=1)
     worst = np.max(np.divide(found.bound, norms, out=np.zeros(len(norms)), where=norms > 0))
@@ -51,11 +51,11 @@ def warn_of_end(found, tol, max_iter):
     steps = np.max(found.n_iter)
     if found.stopped == "max_iter":
         limit = "" if max_iter is None else f"={max_iter}"
-        text = f"max_iter{limit} ended the fit after {steps} steps: {known}. Increase max_iter, tol or alpha."
+        text = f"max_iter{limit} ended the fit after {steps} steps: {known}. Increase {remedies}."
     else:
         text = (f"Rounding ended the fit after {steps} steps: {known}. More iterations cannot help: bring the columns "
-                "to one scale, or increase alpha or tol.")
-    warnings.warn(text, ConvergenceWarning, stacklevel=4)
+                f"to one scale, or increase {remedies.removeprefix('max_iter, ')}.")
+    warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def stored(X, found):

@@ -421,7 +421,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     alpha_, best_score_ : float
         As for RidgeCV.
     coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
-        One row for each class; one in all for two classes.
+        One row for each class; for two classes of shape (n_features,).
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
     classes_ : ndarray of shape (n_classes,)
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)

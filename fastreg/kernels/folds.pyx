@@ -158,10 +158,10 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     cdef double *probed              # sums of the probe
     cdef double s, u
     memset(&rows, 0, sizeof(SparseRows))
-    grow(<void **> &y, (T + 1) * sizeof(double))
-    grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
-    memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
     try:
+        grow(<void **> &y, (T + 1) * sizeof(double))
+        grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
+        memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
         while i0 < d.n and not stop[0]:
             with gil:
                 try:
@@ -215,11 +215,12 @@ cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, c
     """Add the rows of part a that come next and lie before row `upto`."""
     cdef Py_ssize_t m = 0, T = Y.shape[0]
     cdef double *B = NULL
+    if at[0] < end and order[at[0]] < upto:
+        grow(<void **> &B, min(probe.rows, end - at[0]) * (d.p + T + 1) * sizeof(double))
     while at[0] < end and order[at[0]] < upto:
         m = 0
         while m < probe.rows and at[0] + m < end and order[at[0] + m] < upto:
             m += 1
-        grow(<void **> &B, m * (d.p + T + 1) * sizeof(double))
         add_rows(d, &Y[0, 0], T, False, 0, &order[at[0]], m, &shift[0], B, &sums[a, 0, 0], probe, a)
         at[0] += m
     free(B)

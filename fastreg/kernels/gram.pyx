@@ -94,11 +94,13 @@ cdef int _column_sizes(Design d, const int[::1] cols, const double[::1] scale, P
     cdef Py_ssize_t i, j, m = min(d.p, SEEN)
     cdef double *seen = NULL
     grow(<void **> &seen, m * d.n * sizeof(double))
-    d.gather(&cols[0], m, seen)
-    for j in range(m):
-        for i in range(d.n):
-            probe.v[i] += seen[j * d.n + i] * seen[j * d.n + i] * (1 if scale is None else scale[j])
-    free(seen)
+    try:
+        d.gather(&cols[0], m, seen)
+        for j in range(m):
+            for i in range(d.n):
+                probe.v[i] += seen[j * d.n + i] * seen[j * d.n + i] * (1 if scale is None else scale[j])
+    finally:
+        free(seen)
     probe_sizes(probe)
     return 0
 

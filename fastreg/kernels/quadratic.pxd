@@ -49,7 +49,7 @@ cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g
 cdef double quad_breakpoint(const Quad *q, Py_ssize_t j, double d) noexcept nogil
 cdef void quad_freeze(Quad *q, Py_ssize_t j, double d) noexcept nogil
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil
-cdef int quad_place(Quad *q) except -1 nogil
+cdef int quad_place(Quad *q, bint slide=*) except -1 nogil
 cdef bint quad_settled(const Quad *q) noexcept nogil
 cdef int quad_set_l2(Quad *q) except -1 nogil
 cdef int quad_solve(Quad *q, int rounds) except -1 nogil

@@ -145,8 +145,11 @@ cdef int _drop(Quad *q) except -1 nogil:
     return factor_remove(&q.f, q.order, d)
 
 
-cdef int quad_place(Quad *q) except -1 nogil:
-    """Bring states, signs and the factor in line with w and the present penalties."""
+cdef int quad_place(Quad *q, bint slide=True) except -1 nogil:
+    """Bring states, signs and the factor in line with w and the present penalties.
+
+    Coordinates that depend on the support slide until they have left or belong to it; unless w is to be judged as it
+    is."""
     cdef Py_ssize_t j, n = 0
     for j in range(q.m):
         if q.w[j] == q.hi[j] or q.w[j] == q.lo[j] or (q.w[j] == 0 and (q.st[j] != FREE or q.l1[j] > 0)):
@@ -156,7 +159,7 @@ cdef int quad_place(Quad *q) except -1 nogil:
             n += 1
         q.sg[j] = 0 if q.l1[j] == 0 else (q.w[j] > 0) - (q.w[j] < 0)
     _drop(q)
-    return _enter(q, q.list_, n)
+    return _enter(q, q.list_, n) if slide else _append(q, q.list_, n)
 
 
 cdef bint quad_settled(const Quad *q) noexcept nogil:

@@ -51,9 +51,11 @@ class Terms:
         return (0.5 * self.l2 * (w - sign * steepest) ** 2 + (self.l1 - slope * np.sign(w) * sign) * np.abs(w)
                 + held * np.maximum(steepest - sign * w, 0))
 
-    def violation(self, w, slope):
-        """Distance of the slope Z'r - l2 w from the subdifferential of the l1 penalty and the limits at w."""
-        near = 1 - 1e-12                                   # a limit met but for rounding is met
+    def violation(self, w, slope, eps):
+        """Distance of the slope Z'r - l2 w from the subdifferential of the l1 penalty and the limits at w.
+
+        A limit that is met but for rounding, eps relative to it, is met."""
+        near = 1 - max(1e-12, 4 * eps)
         above = np.where(w >= near * self.upper, np.inf, np.where(w < 0, -self.l1, self.l1))
         below = np.where(w <= near * self.lower, -np.inf, np.where(w > 0, self.l1, -self.l1))
         return np.maximum(np.maximum(slope - above, below - slope), 0)
@@ -167,12 +169,13 @@ def _bounds(data, case, w, r, g):
     shift, level = target.shift(w, case.intercept)
     size = float(np.sqrt(target.squares))
     unit = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p)))
-    of_coef = max(unit, np.finfo(case.coef.dtype).eps if case.coef.dtype.kind == "f" else 0)
+    stored = np.finfo(case.coef.dtype).eps if case.coef.dtype.kind == "f" else EPS
+    of_coef = max(unit, stored)
     noise = unit * size + of_coef * float(data.sizes @ np.abs(w))       # of r, and of w
     penalty = terms.value(w)
     off = 0.5 * data.total * shift**2
     loss = 0.5 * _square(data.root * r) + off
-    stationarity = _stationarity(data, terms, w, g, shift, size)
+    stationarity = _stationarity(data, terms, w, g, shift, size, stored)
     if not np.isfinite(penalty + off):
         return Bounds(loss + penalty, loss, np.inf, stationarity, np.inf, 0.0, 0.0)
     gap = _gap(data, terms, w, r, g, unit, noise)
@@ -181,17 +184,18 @@ def _bounds(data, case, w, r, g):
     convexity = np.min(terms.l2[terms.upper > terms.lower], initial=np.inf)
     distance = 0.0 if np.isinf(convexity) else np.inf if convexity == 0 else float(np.sqrt(2 * gap / convexity))
     return Bounds(loss + penalty, loss, gap + off, stationarity, distance,
-                  0.5 * noise**2 + 0.5 * data.total * (of_coef * level) ** 2,
-                  _blur(data, terms, w, g, unit * float(np.linalg.norm(data.root * r)) + noise))
+                  0.5 * noise**2 + 0.5 * data.total * (of_coef * level) ** 2 + _hidden(
+                      data, terms, w, g, unit * float(np.linalg.norm(data.root * r)) + noise, of_coef),
+                  _blur(data, terms, w, g, unit * float(np.linalg.norm(data.root * r)) + noise, of_coef))
 
 
 def _square(v):
     return float(v @ v)
 
 
-def _stationarity(data, terms, w, g, shift, size):
+def _stationarity(data, terms, w, g, shift, size, eps):
     """Largest violation over the norms of column and target; that of the intercept is the mean of the residual."""
-    slope = terms.violation(w, g - terms.l2 * w)[data.norms > 0] / data.norms[data.norms > 0]
+    slope = terms.violation(w, g - terms.l2 * w, eps)[data.norms > 0] / data.norms[data.norms > 0]
     worst = max(np.max(slope, initial=0.0), np.sqrt(data.total) * abs(shift))
     return float(worst / size) if size > 0 else np.inf if worst > 0 else 0.0
 
@@ -218,11 +222,24 @@ def _gap(data, terms, w, r, g, unit, noise):
     return min(found)
 
 
-def _blur(data, terms, w, g, noise):
-    """First-order effect of errors of the slopes: on the columns in use, and on the multiple that they allow."""
+def _hidden(data, terms, w, g, noise, of_coef):
+    """What slopes that are rounding make of the gap, on columns whose only penalty is the l2 one."""
+    on = (terms.l1 == 0) & (terms.l2 > 0)
+    slope = np.abs(g - terms.l2 * w)
+    of_sums = np.where(data.norms > 0, data.sizes * noise, 0)
+    slope = np.minimum(slope, of_sums + of_coef * terms.l2 * np.abs(w))[on]
+    return float(slope**2 @ (0.5 / terms.l2[on]))
+
+
+def _blur(data, terms, w, g, noise, of_coef):
+    """First-order effect of errors of the slopes, on the columns in use and on the multiple that they allow, and of
+    limits that coefficients miss by rounding."""
     error, on = data.sizes * noise, (terms.l1 > 0) & (w != 0)
     relative = np.max(error[on] / terms.l1[on], initial=0.0)
-    return float(error[on] @ np.abs(w[on]) + relative * (terms.l1[on] @ np.abs(w[on])))
+    lost = of_coef * np.abs(w)
+    held = (w >= terms.upper - lost) | (w <= terms.lower + lost)
+    return float(error[on] @ np.abs(w[on]) + relative * (terms.l1[on] @ np.abs(w[on]))
+                 + np.abs(g - terms.l2 * w)[held] @ lost[held])
 
 
 def _improved_gap(data, terms, w, r, g, unit, noise, aim):
@@ -274,7 +291,7 @@ def _newton(data, terms, on, scale, w, r, most):
 
     A = LinearOperator((data.n + len(on), len(on)), forth, rmatvec=back, dtype=float)
     target = np.concatenate([data.root * r, -np.sqrt(terms.l2[on]) * w[on]])
-    found, _, taken = lsmr(A, target, atol=1e-12, btol=0, conlim=0, maxiter=min(4 * len(on) + 10, most))[:3]
+    found, _, taken = lsmr(A, target, atol=EPS, btol=0, conlim=0, maxiter=min(4 * len(on) + 10, most))[:3]
     d = np.zeros(data.p)
     d[on] = scale * found
     return d, taken

@@ -346,17 +346,19 @@ class PathSolver:
                 scout.prepare()
                 check_finite(X, self.design.norms)
                 raw = np.hypot(self.design.norms, np.sqrt(self.n) * self.design.means)
-                gram = True                      # what agrees but roughly serves no certificate: it is formed anew
+                gram = not sp.issparse(X)        # what agrees but roughly serves no certificate: it is formed anew
                 if fit_intercept and _has_norms(given, raw) and not _has_norms(given, self.design.norms):
                     warnings.warn("Gram matrix was provided but X was centered to fit intercept: recomputing Gram "
                                   "matrix.", UserWarning, stacklevel=4)
-                elif _agrees(given, self.design):
+                elif _agrees(given, self.design) and gram:
                     known = Moments(given, scout.correlations, self.design.means.copy(), self.design.norms.copy())
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, known is not None or gram, tol,
                                  capacity(X, targets, 1 if targets == 1 else 1 + targets), report)
             if known is not None:
-                self.engine.prepare_known(known.gram, known.xy, known.means, known.norms)
+                # a target that is constant but for rounding has been emptied, of which the sums do not know
+                products = np.where(self.targets.any(axis=1)[:, None], known.xy, 0)
+                self.engine.prepare_known(known.gram, products, known.means, known.norms)
             else:
                 self.engine.prepare()
             check_finite(X, self.design.norms)

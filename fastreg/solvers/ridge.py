@@ -15,6 +15,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from fastreg.kernels.gram import gram_of, kernel_of, products_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.decompose import Problem as Rows
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
 from fastreg.solvers.ridge_certificate import (
@@ -125,7 +126,7 @@ def _solve(problem, solver, tol, max_iter):
     if solver in ITERATIVE:
         return iterate(problem, end)
     if solver == "svd" and not _dominated(problem):
-        return _orthogonal(problem) or _as_good_as_direct(problem, tol, max_iter)
+        return _rotated(problem, _orthogonal(problem)) or _as_good_as_direct(problem, tol, max_iter)
     if solver == "cholesky" and problem.sparse and min(problem.n, problem.p) > MOST_DENSE:
         raise ValueError("solver='cholesky' would make a dense matrix of "
                          f"{min(problem.n, problem.p)} rows of sparse X: use 'auto' or 'sparse_cg'.")
@@ -137,7 +138,7 @@ def _solve(problem, solver, tol, max_iter):
     if found is None:
         found = _direct(problem)
         if found is None or (_vague(found) and problem.n * problem.p <= EXACT):
-            found = _better(found, _orthogonal(problem))
+            found = _rotated(problem, _better(found, _orthogonal(problem)))
     return found or _as_good_as_direct(problem, tol, max_iter)
 
 
@@ -147,11 +148,24 @@ def _vague(found):
     return np.any((found.bound > VAGUE * np.linalg.norm(found.coef, axis=1)) & np.isfinite(found.bound))
 
 
+def _rotated(problem, found):
+    """The same, or the solution by rotations that keep columns of any scale, where X is small, all of its columns are
+    penalised, and coefficients would not be known well."""
+    if found is None or problem.n * problem.p > EXACT or not _vague(found) or np.min(problem.alphas) == 0:
+        return found
+    if np.any(problem.factor == 0):
+        return found
+    rows = Rows(problem.X, problem.Y, problem.raw_weight, problem.fit_intercept, problem.n_threads)
+    spectrum = rows.spectrum(problem.raw_alphas, problem.factor, problem.penalty.standardize, accurate=True)
+    coef = spectrum.coefs_at(problem.raw_alphas)
+    return problem.solution(coef, None, rows.design.means, "svd", from_rows(problem, coef))
+
+
 def _better(found, other):
     """The one of two solutions that is the better known; either may be None."""
     if found is None or other is None:
         return other or found
-    return other if np.max(other.bound / found.bound) <= 1 else found
+    return other if np.all(other.bound <= found.bound) else found
 
 
 def _as_good_as_direct(problem, tol, max_iter):
@@ -230,7 +244,8 @@ def _primal(problem):
     norms = np.sqrt(np.maximum(np.diag(G), 0))
     proof = GramProof(problem, norms, means if active is None else means[active], F)
     if G.size == 0:
-        return problem.solution(np.zeros((len(Q), 0)), active, means, "cholesky", proof.proof)
+        nothing = np.zeros(len(Q))
+        return problem.solution(np.zeros((len(Q), 0)), active, means, "cholesky", (nothing, nothing))
     distinct, of_target = problem.distinct_alphas()
     if len(distinct) < MANY_ALPHAS or not np.all(F > 0):
         coef = _cholesky(G, distinct, F, of_target, Q, _least_pivot(problem), proof.add)
@@ -415,7 +430,7 @@ def _limited(problem, units, tol, max_iter):
                            n_threads=problem.n_threads)
         coef[here], rounds[here] = found.dense(), found.n_iters[0]
     proof = from_rows(problem, coef, (lower, upper))
-    done = _reached(problem, coef, proof, tol)
+    done = _reached(problem, coef, proof[1], tol, (lower, upper))
     if not done.all() and problem.n * problem.p <= EXACT:
         polished = coef.copy()
         for t in np.flatnonzero(~done):
@@ -423,12 +438,13 @@ def _limited(problem, units, tol, max_iter):
         again = from_rows(problem, polished, (lower, upper))
         better = again[0] < proof[0]
         coef[better], proof = polished[better], tuple(np.where(better, new, old) for new, old in zip(again, proof))
-        done = _reached(problem, coef, proof, tol)
+        done = _reached(problem, coef, proof[1], tol, (lower, upper))
     stopped = "" if done.all() else "max_iter" if np.max(rounds) >= (max_iter or 1000) else "rounding"
     return problem.solution(coef, None, problem.design.means, "active_set", proof, rounds, stopped)
 
 
-def _reached(problem, coef, proof, tol):
-    """Whether a bound is what tol promises, or the residual what rounding makes it."""
-    residual, bound = proof
-    return (bound <= tol * np.linalg.norm(coef, axis=1)) | is_rounding(problem, residual, coef)
+def _reached(problem, coef, bound, tol, limits):
+    """Whether a bound is what tol promises, or says something and the gradient is what rounding makes it."""
+    norms = np.linalg.norm(coef, axis=1)
+    done = bound <= tol * norms
+    return done if done.all() else done | ((bound <= norms) & is_rounding(problem, coef, limits))

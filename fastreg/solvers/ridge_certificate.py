@@ -78,22 +78,31 @@ def gradient(problem, coef):
     return g, np.linalg.norm(left, axis=1)
 
 
+def _inward(problem, coef, limits):
+    """``gradient``, without components that point out of limits (lower, upper), if there are any."""
+    g, rows = gradient(problem, coef)
+    if limits is not None:
+        g[((coef <= limits[0]) & (g < 0)) | ((coef >= limits[1]) & (g > 0))] = 0
+    return g, rows
+
+
 def from_rows(problem, coef, limits=None):
     """(residual, bound) of coefficients, from X itself: two readings of it. The means must be known.
 
     `limits` (lower, upper), of shape (p,): components that point out of them do not count."""
-    g, rows = gradient(problem, coef)
-    if limits is not None:
-        g[((coef <= limits[0]) & (g < 0)) | ((coef >= limits[1]) & (g > 0))] = 0
+    g, rows = _inward(problem, coef, limits)
     F, active = problem.diagonal(problem.design.norms)
     return proof_of(problem, np.linalg.norm(g, axis=1), rows, coef, F, least_penalty(problem, F, active))
 
 
-def is_rounding(problem, residual, coef):
-    """Whether no arithmetic of this precision could be asked for a smaller residual."""
+def is_rounding(problem, coef, limits=None):
+    """Whether no arithmetic of this precision could be asked for a smaller gradient of any column: column by column,
+    as one of large scale is no excuse for the others. Two readings of X; `limits` as for `from_rows`."""
     raw = raw_norms(problem.design)
-    level = np.linalg.norm(raw) * (np.abs(coef) @ raw + np.linalg.norm(problem.targets, axis=1))
-    return residual <= SLACK * rounding_of_sums(max(_lengths(problem))) * level * problem.unit
+    g, _ = _inward(problem, coef, limits)
+    level = np.abs(coef) @ raw + np.linalg.norm(problem.targets, axis=1)
+    room = SLACK * rounding_of_sums(max(_lengths(problem))) * np.multiply.outer(level, raw)
+    return np.all(np.abs(g) <= room, axis=1)
 
 
 class GramProof:

@@ -94,7 +94,10 @@ class System:
         problem = self.problem
         found = self.run(end, end.max_iter - np.max(spent))
         proof = proof_of(problem, found.norms, found.rows, self.W, self.F, self.least)
-        done = (found.norms <= found.goals) | is_rounding(problem, found.norms * problem.unit, self.W)
+        done = found.norms <= found.goals
+        if not done.all():
+            known = ~(proof[1] > np.linalg.norm(self.W, axis=1)) | np.isinf(proof[1])
+            done |= known & is_rounding(problem, self.W)
         stopped = "" if done.all() else "max_iter" if found.spent else "rounding"
         return problem.solution(self.W, None, problem.design.means, "sparse_cg", proof, found.count + spent, stopped)
 

@@ -151,6 +151,8 @@ cdef class Engine:
     def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
                   report=None, designs=None, parts=None, test=None):
         cdef Py_ssize_t t, p = design.p
+        if full and design.sparse():
+            raise ValueError("full Gram mode reads dense X")
         self.capacity = max(capacity, 2)
         # combining references costs as much as a pass where columns hold but a few entries
         self.max_refs = MAX_REFERENCES if design.nnz > 24 * p else 2
@@ -642,10 +644,10 @@ cdef class Engine:
             pending += not P.asleep
         if threads > 1:
             for t in prange(self.n_targets, num_threads=threads, schedule="dynamic", chunksize=1):
-                self._begin(&self.problems[t], alpha)
+                self._begin(&self.problems[t], alpha, max_rounds > 0)
         else:
             for t in range(self.n_targets):
-                self._begin(&self.problems[t], alpha)
+                self._begin(&self.problems[t], alpha, max_rounds > 0)
         if self.started:
             self.started = False
             pending = self._try_start(alpha, max_rounds)
@@ -688,7 +690,7 @@ cdef class Engine:
         for t in range(self.n_targets):
             self.warm(t, coefs[t])
             with nogil:
-                self._set_alpha(&self.problems[t], alpha)
+                self._set_alpha(&self.problems[t], alpha, False)
             self.problems[t].done = False
         with nogil:
             self._read_x(alpha)
@@ -774,10 +776,10 @@ cdef class Engine:
             work += 8 * s * s + 8 * self.outside.n_live + self.n
         return self.d.threads(work / 3)
 
-    cdef int _begin(self, Problem *P, double alpha) except -1 nogil:
+    cdef int _begin(self, Problem *P, double alpha, bint slide) except -1 nogil:
         if P.asleep:
             return 0
-        self._set_alpha(P, alpha)
+        self._set_alpha(P, alpha, slide)
         if not self.full:
             self.outside.predict(P, alpha)
         self._tick()
@@ -800,7 +802,7 @@ cdef class Engine:
             P.gap = duality_gap(P, alpha)
         return 0
 
-    cdef int _set_alpha(self, Problem *P, double alpha) except -1 nogil:
+    cdef int _set_alpha(self, Problem *P, double alpha, bint slide) except -1 nogil:
         cdef Py_ssize_t j, c
         cdef bint ridge = False
         cdef double l2
@@ -814,7 +816,7 @@ cdef class Engine:
             P.q.l2[j] = l2
         P.q.noise = 5e-15 * sqrt(P.yy)
         if not self.large:
-            quad_place(&P.q)
+            quad_place(&P.q, slide)
             if ridge:
                 quad_set_l2(&P.q)
         return 0
