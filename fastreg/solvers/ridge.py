@@ -20,10 +20,10 @@ from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_ke
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
 from fastreg.solvers.ridge_certificate import (
     GramProof,
+    at_rounding,
     cheap_to_invert,
     from_kernel,
     from_rows,
-    is_rounding,
     least_eigenvalue,
     raw_norms,
     rounding_of_sums,
@@ -444,7 +444,6 @@ def _limited(problem, units, tol, max_iter):
 
 
 def _reached(problem, coef, bound, tol, limits):
-    """Whether a bound is what tol promises, or says something and the gradient is what rounding makes it."""
-    norms = np.linalg.norm(coef, axis=1)
-    done = bound <= tol * norms
-    return done if done.all() else done | ((bound <= norms) & is_rounding(problem, coef, limits))
+    """Whether a bound is what tol promises, or rounding keeps it from that."""
+    done = bound <= tol * np.linalg.norm(coef, axis=1)
+    return done if done.all() else done | at_rounding(problem, coef, bound, limits)

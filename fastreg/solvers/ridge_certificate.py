@@ -95,14 +95,16 @@ def from_rows(problem, coef, limits=None):
     return proof_of(problem, np.linalg.norm(g, axis=1), rows, coef, F, least_penalty(problem, F, active))
 
 
-def is_rounding(problem, coef, limits=None):
+def at_rounding(problem, coef, bound, limits=None):
     """Whether no arithmetic of this precision could be asked for a smaller gradient of any column: column by column,
-    as one of large scale is no excuse for the others. Two readings of X; `limits` as for `from_rows`."""
+    as one of large scale is no excuse for the others. No excuse either where the bound is larger than the coefficients,
+    which are not known at all then. Two readings of X; `limits` as for `from_rows`."""
     raw = raw_norms(problem.design)
     g, _ = _inward(problem, coef, limits)
     level = np.abs(coef) @ raw + np.linalg.norm(problem.targets, axis=1)
     room = SLACK * rounding_of_sums(max(_lengths(problem))) * np.multiply.outer(level, raw)
-    return np.all(np.abs(g) <= room, axis=1)
+    unknown = (bound > np.linalg.norm(coef, axis=1)) & np.isfinite(bound)
+    return np.all(np.abs(g) <= room, axis=1) & ~unknown
 
 
 class GramProof:

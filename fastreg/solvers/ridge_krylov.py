@@ -9,8 +9,8 @@ from fastreg.kernels.krylov import column_moments, conjugate_gradients, normal_p
 from fastreg.kernels.merged import merge, spread
 from fastreg.solvers.linear import check_values
 from fastreg.solvers.ridge_certificate import (
+    at_rounding,
     from_kernel,
-    is_rounding,
     least_penalty,
     proof_of,
     rounding_of_sums,
@@ -96,8 +96,7 @@ class System:
         proof = proof_of(problem, found.norms, found.rows, self.W, self.F, self.least)
         done = found.norms <= found.goals
         if not done.all():
-            known = ~(proof[1] > np.linalg.norm(self.W, axis=1)) | np.isinf(proof[1])
-            done |= known & is_rounding(problem, self.W)
+            done |= at_rounding(problem, self.W, proof[1])
         stopped = "" if done.all() else "max_iter" if found.spent else "rounding"
         return problem.solution(self.W, None, problem.design.means, "sparse_cg", proof, found.count + spent, stopped)
 
