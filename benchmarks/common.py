@@ -13,7 +13,6 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import label_binarize
 
 import fastreg
-from fastreg.referee import Referee  # plain NumPy: it recomputes the gap and asks no solver
 
 from .workloads import alpha_max, correlated, text_like
 
@@ -90,7 +89,7 @@ def fitted(model):
 
 def elastic_net_gap(X, y, answer):
     """Worst duality gap of a path, relative to the objective at zero coefficients."""
-    # here: a commit that the gate compares with may keep its referee elsewhere, or have none
+    # plain NumPy: it recomputes the gap and asks no solver; here, because the gate times commits that have none
 
     verdicts = Referee(X, y, answer.l1_ratio).judge_path(answer.coefs, answer.intercepts, answer.alphas)
     return max(verdict.gap for verdict in verdicts)
