@@ -90,6 +90,7 @@ def fitted(model):
 def elastic_net_gap(X, y, answer):
     """Worst duality gap of a path, relative to the objective at zero coefficients."""
     # plain NumPy: it recomputes the gap and asks no solver; here, because the gate times commits that have none
+    from fastreg.referee import Referee
 
     verdicts = Referee(X, y, answer.l1_ratio).judge_path(answer.coefs, answer.intercepts, answer.alphas)
     return max(verdict.gap for verdict in verdicts)
