@@ -19,6 +19,7 @@ from fastreg.solvers.decompose import Problem as Rows
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
 from fastreg.solvers.ridge_certificate import (
+    GOOD,
     GramProof,
     at_rounding,
     cheap_to_invert,
@@ -40,8 +41,6 @@ FLOPS, DENSE_RATE, SPARSE_RATE, OUTER_RATE = 4e10, 1.2e9, 3e8, 8e8
 EXPECTED_PRODUCTS = 60
 # Residual, relative to X'y, of conjugate gradients on dense X, where they stand in for a factorisation.
 AS_GOOD_AS_DIRECT = 1e-9
-# Bound of the coefficients' error, against their norm, from which X itself is asked where it is small.
-VAGUE = 1e-6
 # Share of a factorisation's cost that finding out whether conjugate gradients are cheaper may add.
 SCOUTING = 1 / 12
 # Targets from which a matrix product pays, and alphas from which a decomposition costs less than a factor for each.
@@ -145,7 +144,7 @@ def _solve(problem, solver, tol, max_iter):
 def _vague(found):
     """Whether sums have lost too many digits for the coefficients to be known well: those of columns far apart in
     scale, say."""
-    return np.any((found.bound > VAGUE * np.linalg.norm(found.coef, axis=1)) & np.isfinite(found.bound))
+    return np.any((found.bound > GOOD * np.linalg.norm(found.coef, axis=1)) & np.isfinite(found.bound))
 
 
 def _rotated(problem, found):
@@ -345,7 +344,9 @@ def _solve_kernel(problem, K, targets, sizes, least_factor):
         alpha = problem.alphas[here]
         with np.errstate(over="ignore"):
             rows[here] = np.linalg.norm(left, axis=1) + share * (size**2 + alpha) * np.linalg.norm(A, axis=1)
-        if factor is not None and inverts:
+            squares = np.einsum("ti,ti->t", A, targets[here] - alpha[:, None] * A)      # of F^1/2 w
+            enough = GOOD * 2 * np.sqrt(alpha * np.maximum(squares, 0))
+        if factor is not None and inverts and np.any(rows[here] > enough):
             lost = share * np.sqrt(problem.n) * (size**2 + alpha)
             least[here] = np.maximum(least_eigenvalue(factor) - lost - alpha, 0)
 

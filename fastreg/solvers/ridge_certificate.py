@@ -18,7 +18,7 @@ from fastreg.solvers.ridge_problem import EPS, scaled_problem
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
 LEVEL = 1e3
 # A bound, relative to the coefficients, that need not be improved.
-GOOD = 1e-9
+GOOD = 1e-6
 # Residuals that are rounding, in units of what rounding is expected to make them.
 SLACK = 4
 
