@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import sklearn.linear_model
 from problems import STORAGES, make_data, parts
 from sklearn import config_context
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSplit
 
@@ -417,3 +418,9 @@ def test_sparse_labels(options):
     Y = (X[:, :3] + np.random.default_rng(1).standard_normal((60, 3)) > 0).astype(int)
     dense, sparse = (fastreg.RidgeClassifierCV([0.1, 1.0, 10.0], **options).fit(X, of) for of in (Y, sp.csr_matrix(Y)))
     np.testing.assert_array_equal(dense.coef_, sparse.coef_)
+
+
+def test_no_certificate_without_a_fit():
+    X, Y, _ = problem("tall")
+    with pytest.raises(NotFittedError):
+        RidgeCV(cv=3, refit=False).fit(X, Y[:, 0]).normal_residual(X, Y[:, 0])

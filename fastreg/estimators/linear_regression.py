@@ -4,17 +4,16 @@ from numbers import Integral
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from fastreg.checks import check_flag, check_number, check_weight_values, validate_X_y
+from fastreg.checks import check_flag, check_number, check_weight_values
 from fastreg.estimators.elastic_net import LinearRegressorMixin
-from fastreg.estimators.ridge import stored, warn_of_end
+from fastreg.estimators.ridge import NormalResidualMixin, stored, warn_of_end
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import solve_least_squares, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
 
 
-class LinearRegression(LinearRegressorMixin, BaseEstimator):
+class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator):
     """Least squares, solved exactly; of least norm where the features depend on each other.
 
     Minimises over w and b::
@@ -136,27 +135,12 @@ class LinearRegression(LinearRegressorMixin, BaseEstimator):
             self.intercept_ = found.intercept[0] if single else found.intercept
         return self
 
-    def normal_residual(self, X, y, sample_weight=None):
-        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
-
-        Computed in float64 from X itself (two readings of it); limits are not taken into account.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            What the model was fitted to.
-
-        Returns
-        -------
-        float or ndarray of shape (n_targets,)
-        """
-        check_is_fitted(self)
-        X, y = validate_X_y(self, X, y, reset=False)
+    def _residual(self, X, y, sample_weight):
+        """Relative residuals of the normal equations."""
         Y = y if y.ndim == 2 else y[:, None]
         settings, _ = self._settings()
-        residual = normal_residual(X, Y, np.atleast_2d(self.coef_), np.zeros(Y.shape[1]), Penalty(),
-                                   weight=check_weight_values(sample_weight, X.shape[0]), **settings)
-        return residual if y.ndim == 2 else float(residual[0])
+        return normal_residual(X, Y, np.atleast_2d(self.coef_), np.zeros(Y.shape[1]), Penalty(),
+                               weight=check_weight_values(sample_weight, X.shape[0]), **settings)
 
     def _settings(self):
         check_flag(self.copy_X, "copy_X")

@@ -111,7 +111,30 @@ class RidgeBase(BaseEstimator):
                                weight=check_weight_values(sample_weight, X.shape[0]), **settings)
 
 
-class Ridge(LinearRegressorMixin, RidgeBase):
+class NormalResidualMixin:
+    """The certificate of a least-squares regression, of whose numeric targets `_residual` knows the residuals."""
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it); limits are not taken into account.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+        """
+        check_is_fitted(self, "coef_")
+        X, y = validate_X_y(self, X, y, reset=False)
+        residual = self._residual(X, y, sample_weight)
+        return residual if y.ndim == 2 else float(residual[0])
+
+
+class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     """Linear least squares with an L2 penalty, solved exactly.
 
     Minimises over w and b::
@@ -246,25 +269,6 @@ class Ridge(LinearRegressorMixin, RidgeBase):
         self.coef_ = found.coef[0] if len(found.coef) == 1 else found.coef
         self.intercept_ = (found.intercept if y.ndim == 2 else found.intercept[0]) if self.fit_intercept else 0.0
         return self
-
-    def normal_residual(self, X, y, sample_weight=None):
-        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
-
-        Computed in float64 from X itself (two readings of it); limits are not taken into account.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            What the model was fitted to.
-
-        Returns
-        -------
-        float or ndarray of shape (n_targets,)
-        """
-        check_is_fitted(self)
-        X, y = validate_X_y(self, X, y, reset=False)
-        residual = self._residual(X, y, sample_weight)
-        return residual if y.ndim == 2 else float(residual[0])
 
 
 class RidgeLabelsMixin(ClassifierMixin):

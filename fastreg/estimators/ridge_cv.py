@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
 from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
-from fastreg.estimators.ridge import Ridge, RidgeClassifier, RidgeLabelsMixin, stored
+from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
 from fastreg.solvers.folds import as_folds
 
@@ -211,7 +211,7 @@ class _RidgeCVBase(BaseEstimator):
         }
 
 
-class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
+class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     """Ridge regression with alpha chosen by exact leave-one-out or by folds.
 
     For every alpha, minimises over w and b::
@@ -357,25 +357,6 @@ class RidgeCV(LinearRegressorMixin, _RidgeCVBase):
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         return self._choose(X, y, Y, check_weight_values(sample_weight, len(y)), params)
 
-    def normal_residual(self, X, y, sample_weight=None):
-        """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
-
-        Computed in float64 from X itself (two readings of it).
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            What the model was fitted to.
-
-        Returns
-        -------
-        float or ndarray of shape (n_targets,)
-        """
-        check_is_fitted(self)
-        X, y = validate_X_y(self, X, y, reset=False)
-        residual = self._residual(X, y, sample_weight)
-        return residual if y.ndim == 2 else float(residual[0])
-
     def _keep(self, fit, y):
         self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef
         self.intercept_ = (fit.intercept if y.ndim == 2 else fit.intercept[0]) if self.fit_intercept else 0.0
@@ -506,7 +487,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         float or ndarray of shape (n_targets,)
             A float where there is one target (two classes).
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "coef_")
         X, y = validate_X_y(self, X, y, labels=True, reset=False)
         weight = check_weight_values(sample_weight, X.shape[0])
         if self.class_weight is not None:
