@@ -41,7 +41,7 @@ class Scale:
         axis = 0 if each else None
         top = np.maximum(np.maximum.reduce(Y, axis=axis, initial=0.0), -np.minimum.reduce(Y, axis=axis, initial=0.0))
         exponent = np.frexp(top)[1]
-        exponent = np.where(np.abs(exponent) > MODERATE, exponent, 0)
+        exponent *= np.abs(exponent) > MODERATE
         return cls(exponent if each else int(exponent))
 
     def down(self, values, power=1):
@@ -50,7 +50,7 @@ class Scale:
 
     def up(self, values, power=1):
         """Values multiplied by ``2**(power * exponent)``; 0 or infinite only where these are beyond float64."""
-        if not np.any(self.exponent):
+        if not (self.exponent if isinstance(self.exponent, int) else self.exponent.any()):
             return values
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(values, power * self.exponent)

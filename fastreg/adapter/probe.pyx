@@ -1,9 +1,5 @@
-"""Sums held against the rows that they sum, and residuals of dense X in one reading."""
-import numpy as np
-
-from fastreg.kernels.design cimport Design
+"""Sums held against the rows that they sum."""
 from fastreg.kernels.probe cimport Probe, probe_block, probe_excess, probe_free, probe_init, probe_sizes
-from fastreg.kernels.residual cimport Target, residual_pass
 
 
 def excess(const double[:, ::1] Z, const double[:, ::1] S, bint across=True, Py_ssize_t block=16, Py_ssize_t seen=8):
@@ -22,17 +18,3 @@ def excess(const double[:, ::1] Z, const double[:, ::1] S, bint across=True, Py_
         return probe_excess(&probe, 0, &S[0, 0], q, n // block)
     finally:
         probe_free(&probe)
-
-
-def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
-    """``R[t] = Y[t] - Z W[t]`` and ``Z'R[t]``, Z being X centred and times sqrt(s); the moments must be known."""
-    cdef Py_ssize_t t, T = Y.shape[0]
-    cdef double[:, ::1] R = np.empty((T, d.n))
-    cdef double[:, ::1] G = np.empty((T, d.p))
-    cdef Target targets[8]
-    assert T <= 8
-    for t in range(T):
-        targets[t].y, targets[t].w, targets[t].r, targets[t].g = &Y[t, 0], &W[t, 0], &R[t, 0], &G[t, 0]
-    with nogil:
-        residual_pass(d, targets, T)
-    return R.base, G.base

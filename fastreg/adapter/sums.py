@@ -7,6 +7,7 @@ from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, conjugate_gradients, lanczos
 from fastreg.kernels.loo import loo_sums
 from fastreg.kernels.merged import merge, spread
+from fastreg.kernels.residual import residuals
 
 __all__ = [
     "column_moments",
@@ -16,6 +17,7 @@ __all__ = [
     "leave_one_out",
     "merge",
     "part_sums",
+    "residuals",
     "solve_normal",
     "spread",
 ]

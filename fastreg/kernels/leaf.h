@@ -276,59 +276,30 @@ FR_LEAF void fr_dotsum4(ptrdiff_t n, const double *x, ptrdiff_t ld, const double
     dots[0] += d0; dots[1] += d1; dots[2] += d2; dots[3] += d3;
     sums[0] += s0; sums[1] += s1; sums[2] += s2; sums[3] += s3;
 }
-/* u_i += z_i'v and out += sum_i u_i z_i, z_i = z + i ld of length p: four rows at a time, while they are in cache */
-FR_LEAF void fr_both_rows(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u,
-                          double *out) {
+/* Of m vectors z_i = z + i ld of length p: u_i += z_i'v (one at a time, as memory likes it) */
+FR_LEAF void fr_dots(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u) {
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const double *zi = z + i * ld;
+        double s = 0;
+        FR_PRAGMA(omp simd reduction(+:s))
+        for (ptrdiff_t k = 0; k < p; k++) s += zi[k] * v[k];
+        u[i] += s;
+    }
+}
+/* out += sum_i u_i z_i */
+FR_LEAF void fr_sums(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *u, double *out) {
     ptrdiff_t i = 0;
     for (; i + 4 <= m; i += 4) {
         const double *z0 = z + i * ld, *z1 = z0 + ld, *z2 = z1 + ld, *z3 = z2 + ld;
-        double s0 = u[i], s1 = u[i + 1], s2 = u[i + 2], s3 = u[i + 3];
-        FR_PRAGMA(omp simd reduction(+:s0, s1, s2, s3))
-        for (ptrdiff_t k = 0; k < p; k++) {
-            s0 += z0[k] * v[k]; s1 += z1[k] * v[k]; s2 += z2[k] * v[k]; s3 += z3[k] * v[k];
-        }
-        u[i] = s0; u[i + 1] = s1; u[i + 2] = s2; u[i + 3] = s3;
+        double u0 = u[i], u1 = u[i + 1], u2 = u[i + 2], u3 = u[i + 3];
         FR_PRAGMA(omp simd)
-        for (ptrdiff_t k = 0; k < p; k++) out[k] += s0 * z0[k] + s1 * z1[k] + s2 * z2[k] + s3 * z3[k];
+        for (ptrdiff_t k = 0; k < p; k++) out[k] += u0 * z0[k] + u1 * z1[k] + u2 * z2[k] + u3 * z3[k];
     }
     for (; i < m; i++) {
         const double *zi = z + i * ld;
-        double s = u[i];
-        FR_PRAGMA(omp simd reduction(+:s))
-        for (ptrdiff_t k = 0; k < p; k++) s += zi[k] * v[k];
-        u[i] = s;
+        double ui = u[i];
         FR_PRAGMA(omp simd)
-        for (ptrdiff_t k = 0; k < p; k++) out[k] += s * zi[k];
-    }
-}
-/* The same, element k of z_i at z + k ld + i */
-FR_LEAF void fr_both_columns(ptrdiff_t m, ptrdiff_t p, const double *z, ptrdiff_t ld, const double *v, double *u,
-                             double *out) {
-    ptrdiff_t k = 0;
-    for (; k + 4 <= p; k += 4) {
-        const double *z0 = z + k * ld, *z1 = z0 + ld, *z2 = z1 + ld, *z3 = z2 + ld;
-        double v0 = v[k], v1 = v[k + 1], v2 = v[k + 2], v3 = v[k + 3];
-        FR_PRAGMA(omp simd)
-        for (ptrdiff_t i = 0; i < m; i++) u[i] += v0 * z0[i] + v1 * z1[i] + v2 * z2[i] + v3 * z3[i];
-    }
-    for (; k < p; k++) {
-        FR_PRAGMA(omp simd)
-        for (ptrdiff_t i = 0; i < m; i++) u[i] += v[k] * z[k * ld + i];
-    }
-    for (k = 0; k + 4 <= p; k += 4) {
-        const double *z0 = z + k * ld, *z1 = z0 + ld, *z2 = z1 + ld, *z3 = z2 + ld;
-        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        FR_PRAGMA(omp simd reduction(+:s0, s1, s2, s3))
-        for (ptrdiff_t i = 0; i < m; i++) {
-            s0 += z0[i] * u[i]; s1 += z1[i] * u[i]; s2 += z2[i] * u[i]; s3 += z3[i] * u[i];
-        }
-        out[k] += s0; out[k + 1] += s1; out[k + 2] += s2; out[k + 3] += s3;
-    }
-    for (; k < p; k++) {
-        double s = 0;
-        FR_PRAGMA(omp simd reduction(+:s))
-        for (ptrdiff_t i = 0; i < m; i++) s += z[k * ld + i] * u[i];
-        out[k] += s;
+        for (ptrdiff_t k = 0; k < p; k++) out[k] += ui * zi[k];
     }
 }
 FR_LEAF double fr_maxabs(ptrdiff_t n, const double *x) {

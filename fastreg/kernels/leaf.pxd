@@ -69,10 +69,8 @@ cdef extern from "leaf.h" nogil:
                   Py_ssize_t step, double *out) noexcept
     void fr_dotsum4(Py_ssize_t n, const double *x, Py_ssize_t ld, const double *v, double *dots,
                     double *sums) noexcept
-    void fr_both_rows(Py_ssize_t m, Py_ssize_t p, const double *z, Py_ssize_t ld, const double *v, double *u,
-                      double *out) noexcept
-    void fr_both_columns(Py_ssize_t m, Py_ssize_t p, const double *z, Py_ssize_t ld, const double *v, double *u,
-                         double *out) noexcept
+    void fr_dots(Py_ssize_t m, Py_ssize_t p, const double *z, Py_ssize_t ld, const double *v, double *u) noexcept
+    void fr_sums(Py_ssize_t m, Py_ssize_t p, const double *z, Py_ssize_t ld, const double *u, double *out) noexcept
     double fr_maxabs(Py_ssize_t n, const double *x) noexcept
     void fr_rotate(Py_ssize_t n, double c, double s, double *l, double *v) noexcept
     void fr_bound(Py_ssize_t m, int k, const double *c, const double *const *g, const double *n2, double e2,

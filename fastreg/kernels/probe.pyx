@@ -10,7 +10,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from fastreg.kernels.leaf cimport fr_axpy, fr_both_columns, fr_both_rows, fr_vdot
+from fastreg.kernels.leaf cimport fr_axpy, fr_dots, fr_sums, fr_vdot
 from fastreg.kernels.memory cimport grow
 
 cdef double EPS = 2.220446049250313e-16
@@ -72,9 +72,11 @@ cdef void probe_block(Probe *probe, Py_ssize_t lane, bint across, Py_ssize_t m, 
     cdef double *u = here + probe.q
     memset(here, 0, p * sizeof(double))
     if across:
-        fr_both_rows(m, p, B, ld, probe.v, u, here)
+        fr_dots(m, p, B, ld, probe.v, u)
+        fr_sums(m, p, B, ld, u, here)
     else:
-        fr_both_columns(m, p, B, ld, probe.v, u, here)
+        fr_sums(p, m, B, ld, probe.v, u)
+        fr_dots(p, m, B, ld, u, here)
     fr_axpy(p, 1, here, sums)
     memset(u, 0, m * sizeof(double))
 

@@ -1,4 +1,4 @@
-"""Residuals y - Xw of dense X and their correlations X'(y - Xw) with every column, in one reading of X.
+"""Residuals y - Xw and their correlations X'(y - Xw) with every column: of dense X in one reading.
 
 A block of rows gives its residuals and takes part in the correlations while it is in cache. The moments of the columns
 must be known. Rows are dealt to a fixed number of lanes with sums of their own, so that results do not depend on the
@@ -11,23 +11,54 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+import numpy as np
+
 from fastreg.kernels.design cimport DENSE_ROWS, Design
-from fastreg.kernels.leaf cimport fr_axpy, fr_both_columns, fr_both_rows, fr_vdot
+from fastreg.kernels.leaf cimport fr_axpy, fr_dots, fr_sums, fr_vdot
 from fastreg.kernels.memory cimport grow
 
 cdef Py_ssize_t LANES = 8
-cdef Py_ssize_t CACHED = 1 << 15     # elements of a block of rows
+cdef Py_ssize_t CACHED = 1 << 16     # elements of a block of rows
 cdef double HIGH = 30                # a level so many deviations from zero is subtracted from each element
 
 
 cdef struct Pass:
     Py_ssize_t T, lanes, rows
-    bint direct              # X is read where it lies, and centred afterwards
+    bint direct              # X is read where it lies, centred and weighted afterwards
     const Target *targets
     double *v                # -w of each target
     double *lift             # what the means make of it
-    double *sums             # of each lane: correlations of each target (p), and those of a block
+    double *sums             # of each lane: correlations of each target (p), those of a block, and its rows' shares
     double *block            # of each lane: rows that had to be loaded
+
+
+def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
+    """``R[t] = Y[t] - Z W[t]`` and ``Z'R[t]``, Z being X centred and times sqrt(s), dense or sparse."""
+    cdef Py_ssize_t t, i, T = Y.shape[0]
+    cdef double[:, ::1] R = np.empty((T, d.n))
+    cdef double[:, ::1] G = np.empty((T, d.p))
+    cdef double[:, ::1] share
+    cdef int[::1] columns
+    cdef Target *targets = NULL
+    if d.sparse():
+        share, columns = np.empty((T, d.n)), np.arange(d.p, dtype=np.intc)
+        with nogil:
+            for t in range(T):
+                d.apply(&columns[0], d.p, &W[t, 0], &R[t, 0])
+                for i in range(d.n):
+                    R[t, i] = Y[t, i] - R[t, i]
+                    share[t, i] = R[t, i] * (1 if d.root == NULL else d.root[i])
+            d.stream(NULL, d.p, &share[0, 0], T, &G[0, 0], d.p)
+        return R.base, G.base
+    grow(<void **> &targets, T * sizeof(Target))
+    for t in range(T):
+        targets[t].y, targets[t].w, targets[t].r, targets[t].g = &Y[t, 0], &W[t, 0], &R[t, 0], &G[t, 0]
+    try:
+        with nogil:
+            residual_pass(d, targets, T)
+    finally:
+        free(targets)
+    return R.base, G.base
 
 
 cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 nogil:
@@ -37,16 +68,16 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
     cdef double of_mean
     u.T, u.targets = T, targets
     u.v = u.lift = u.sums = u.block = NULL
-    u.rows = min(d.n, max(64, min(1024, CACHED // p)))
+    u.rows = min(d.n, max(64, min(4096, CACHED // p)))
     u.lanes = min(LANES, max(1, d.n // (4 * u.rows)))
     u.direct = _reads_in_place(d)
     per = (d.n + u.lanes - 1) // u.lanes
     try:
         grow(<void **> &u.v, T * p * sizeof(double))
         grow(<void **> &u.lift, T * sizeof(double))
-        grow(<void **> &u.sums, u.lanes * (T + 1) * p * sizeof(double))
+        grow(<void **> &u.sums, u.lanes * ((T + 1) * p + u.rows) * sizeof(double))
         grow(<void **> &u.block, (0 if u.direct else u.lanes * u.rows * p) * sizeof(double))
-        memset(u.sums, 0, u.lanes * (T + 1) * p * sizeof(double))
+        memset(u.sums, 0, u.lanes * ((T + 1) * p + u.rows) * sizeof(double))
         for t in range(T):
             for j in range(p):
                 u.v[t * p + j] = -targets[t].w[j]
@@ -60,11 +91,11 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
         for t in range(T):
             memset(targets[t].g, 0, p * sizeof(double))
             for lane in range(u.lanes):
-                fr_axpy(p, 1, u.sums + (lane * (T + 1) + t) * p, targets[t].g)
+                fr_axpy(p, 1, u.sums + lane * ((T + 1) * p + u.rows) + t * p, targets[t].g)
             if u.direct and d.centred:
                 of_mean = 0
                 for j in range(d.n):
-                    of_mean += targets[t].r[j]
+                    of_mean += targets[t].r[j] * (1 if d.root == NULL else d.root[j])
                 fr_axpy(p, -of_mean, d.mean, targets[t].g)
     finally:
         free(u.v)
@@ -75,9 +106,9 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
 
 
 cdef bint _reads_in_place(Design d) noexcept nogil:
-    """Whether rows need not be loaded first: float64 without weights, and no mean that costs digits."""
+    """Whether rows need not be loaded first: float64, and no mean that costs digits."""
     cdef Py_ssize_t j
-    if d.single or d.root != NULL or not (d.kind == DENSE_ROWS or d.step == 1):
+    if d.single or not (d.kind == DENSE_ROWS or d.step == 1):
         return False
     for j in range(d.p):
         if d.norm[j] > 0 and fabs(d.mean[j]) * sqrt(d.weight_sum) > HIGH * d.norm[j]:
@@ -89,11 +120,14 @@ cdef int _lane(Design d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi)
     """Rows [lo, hi)."""
     cdef Py_ssize_t i0 = lo, i, t, m, ld, p = d.p
     cdef bint across = d.kind == DENSE_ROWS
-    cdef double *sums = u.sums + lane * (u.T + 1) * p
+    cdef double *sums = u.sums + lane * ((u.T + 1) * p + u.rows)
     cdef double *here = sums + u.T * p
+    cdef double *share = here + p
     cdef double *block = u.block + (0 if u.direct else lane * u.rows * p)
     cdef const double *X
+    cdef const double *y
     cdef double *r
+    cdef double root
     while i0 < hi:
         with gil:
             PyErr_CheckSignals()
@@ -108,13 +142,22 @@ cdef int _lane(Design d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi)
             X, ld = block, m
         for t in range(u.T):
             r = u.targets[t].r + i0
+            y = u.targets[t].y + i0
             for i in range(m):
-                r[i] = u.targets[t].y[i0 + i] + u.lift[t]
+                r[i] = u.lift[t]
+            if across:
+                fr_dots(m, p, X, ld, u.v + t * p, r)
+            else:
+                fr_sums(p, m, X, ld, u.v + t * p, r)
+            for i in range(m):
+                root = d.root[i0 + i] if u.direct and d.root != NULL else 1
+                r[i] = y[i] + root * r[i]
+                share[i] = root * r[i]
             memset(here, 0, p * sizeof(double))
             if across:
-                fr_both_rows(m, p, X, ld, u.v + t * p, r, here)
+                fr_sums(m, p, X, ld, share, here)
             else:
-                fr_both_columns(m, p, X, ld, u.v + t * p, r, here)
+                fr_dots(p, m, X, ld, share, here)
             fr_axpy(p, 1, here, sums + t * p)
         i0 += m
     return 0

@@ -57,7 +57,7 @@ class Problem:
 
     def __init__(self, X, Y, weight, fit_intercept, n_threads):
         n = len(Y)
-        self.raw, self.gram, self.xy, self.scale = (X, Y, weight), None, None, None
+        self.raw, self.sums, self.scale = (X, Y, weight), None, None      # sums: X'X and X'Y, while they are of use
         self.X = canonical_sparse(X) if sp.issparse(X) else X
         self.fit_intercept, self.n_threads = fit_intercept, effective_threads(n_threads)
         self.unit = 1.0 if weight is None else n / np.sum(weight)
@@ -114,14 +114,14 @@ class Problem:
 
     def measure(self, factor, standardize, scale=None):
         """The moments of the columns, from a reading of X, and what the penalty multiplies them by."""
-        self.xy = column_moments(self.design, self.targets * self.root)
+        column_moments(self.design, np.empty((0, self.design.n)))
         check_finite(self.X, self.design.norms)
         return self._scale(factor, standardize, scale)
 
     def take(self, moments, scale):
         """The same, where they are known."""
         self.design.means[:], self.design.norms[:] = moments.means, moments.norms
-        self.xy, self.scale = moments.xy, scale
+        self.scale = scale
 
     def _rest(self):
         return self.design.means.copy(), self.y_means, self.unit, self.fit_intercept
@@ -148,11 +148,11 @@ class Problem:
         return gram, xy
 
     def _primal(self, factor, standardize, scale, least):
-        self.gram, self.xy = self._gram()
+        self.sums = self._gram()
         scale = self._scale(factor, standardize, scale)
-        found = PrimalSpectrum.of_gram(self.gram, self.xy, scale, least, *self._rest())
+        found = PrimalSpectrum.of_gram(*self.sums, scale, least, *self._rest())
         if found is not None:
-            self.gram = None
+            self.sums = None
         return found
 
     def _dual(self, factor, standardize, scale, least):
@@ -196,9 +196,8 @@ class Problem:
         if len(alive) == 0:
             none = np.zeros((len(self.targets), 1))     # as if along a direction of no variance
             return PrimalSpectrum(np.full(1, np.finfo(float).tiny), none, np.zeros((len(scale), 1)), *self._rest())
-        found = None if self.gram is None else of_sums(self.gram, self.xy, self.design.norms, scale, least,
-                                                       *self._rest())
-        self.gram = None
+        found = None if self.sums is None else of_sums(*self.sums, self.design.norms, scale, least, *self._rest())
+        self.sums = None
         if found is None:
             R = self._triangle_of_rows(alive, scale[alive] / lengths[alive], np.sqrt(least) / lengths[alive])
             found = PrimalSpectrum.of_triangle(R, scale, lengths, least, *self._rest())

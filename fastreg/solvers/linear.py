@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_design, canonical_sparse, effective_threads, readable
+from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
 from fastreg.scale import Scale
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.grams import EPS
 from fastreg.solvers.working_set import Engine
 
 # Elements of X above which BLAS could start threads of its own.
@@ -58,9 +59,10 @@ class Penalty:
         with np.errstate(invalid="ignore"):
             pen1, pen2 = n * self.l1_ratio * factor * scale, n * (1 - self.l1_ratio) * factor * scale**2
         # an excluded column (factor inf) is excluded whatever its scale and whatever the l1_ratio
-        excluded = np.broadcast_to(np.isinf(factor), pen1.shape)
-        pen1[excluded] = np.inf
-        pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
+        excluded = np.isinf(factor)
+        if excluded.any():
+            pen1[np.broadcast_to(excluded, pen1.shape)] = np.inf
+            pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
         pen1 = Scale(self.exponent).down(pen1)
         return tuple(map(np.ascontiguousarray, (pen1, pen2, *self.limits())))
 
@@ -126,15 +128,21 @@ def normalized_weight(sample_weight, n):
 def centre_targets(Y, weight, fit_intercept):
     """(targets as rows, centred and scaled by sqrt(weight), C order; their means). Y has shape (n, T)."""
     Y = np.asarray(Y, dtype=np.float64)
-    mean = np.average(Y, axis=0, weights=weight) if fit_intercept else np.zeros(Y.shape[1])
+    if not fit_intercept:
+        mean = np.zeros(Y.shape[1])
+    elif weight is None:
+        mean = np.add.reduce(Y, axis=0) / len(Y)
+    else:
+        mean = np.average(Y, axis=0, weights=weight)
     centred = np.empty(Y.shape[::-1])
     rows = 512 if Y.shape[1] > 1 else len(Y)         # blocks: to transpose all at once takes twice as long
     for start in range(0, len(Y), rows):
         centred[:, start:start + rows] = (Y[start:start + rows] - mean).T
     if fit_intercept:
         # a constant target less its rounded mean is rounding, not signal
-        constant = np.maximum(centred.max(axis=1), -centred.min(axis=1)) <= 8 * np.finfo(float).eps * np.abs(mean)
-        centred[constant] = 0
+        constant = np.maximum(centred.max(axis=1), -centred.min(axis=1)) <= 8 * EPS * np.abs(mean)
+        if constant.any():
+            centred[constant] = 0
     if weight is not None:
         centred *= np.sqrt(weight)
     return centred, mean
@@ -331,7 +339,7 @@ class PathSolver:
     def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weight=None, tol=1e-4, n_threads=None,
                  gram=None, xy=None, known=None, report=None):
         self.n, self.p = X.shape
-        X = canonical_sparse(X) if sp.issparse(X) else readable(X)
+        X = canonical_sparse(X) if sp.issparse(X) else X
         self.tol, self.penalty = tol, penalty
         self.targets, self.y_mean = centre_targets(Y, weight, fit_intercept)
         self.design = as_design(X, weight, fit_intercept, effective_threads(n_threads))

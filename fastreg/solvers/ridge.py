@@ -16,7 +16,7 @@ from fastreg.kernels.gram import gram_of, kernel_of, products_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem as Rows
-from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
+from fastreg.solvers.grams import EPS, MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
 from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
 from fastreg.solvers.ridge_certificate import (
     GOOD,
@@ -32,7 +32,7 @@ from fastreg.solvers.ridge_certificate import (
 )
 from fastreg.solvers.ridge_krylov import iterate, scout, stop
 from fastreg.solvers.ridge_orthogonal import Free, bounded, eigen_dual, eigen_primal, least_squares
-from fastreg.solvers.ridge_problem import EPS, scaled_problem
+from fastreg.solvers.ridge_problem import scaled_problem
 
 # Multiply-adds a second of a Cholesky factorisation or rank-k update, entries a second of a product with X'X (dense
 # and sparse), and updates a second of a Gram matrix by outer products of sparse rows: only their ratios matter.

@@ -11,9 +11,10 @@ import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotri
 
-from fastreg.kernels.krylov import combine, correlate
+from fastreg.kernels.residual import residuals
+from fastreg.solvers.grams import EPS
 from fastreg.solvers.linear import EXACT
-from fastreg.solvers.ridge_problem import EPS, scaled_problem
+from fastreg.solvers.ridge_problem import scaled_problem
 
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
 LEVEL = 1e3
@@ -68,9 +69,8 @@ def _lengths(problem):
 
 
 def gradient(problem, coef):
-    """(g as rows, norms of the residuals of the rows) from X itself, read twice. The means must be known."""
-    left = problem.targets - combine(problem.design, np.ascontiguousarray(coef))
-    g = correlate(problem.design, left if problem.root is None else left * problem.root)
+    """(g as rows, norms of the residuals of the rows) from X itself. The moments must be known."""
+    left, g = residuals(problem.design, problem.targets, np.ascontiguousarray(coef))
     F, _ = problem.diagonal(problem.design.norms)
     counts = np.isfinite(F) & (problem.design.norms > 0)
     g -= problem.alphas[:, None] * np.where(counts, F, 0) * coef
@@ -87,7 +87,7 @@ def _inward(problem, coef, limits):
 
 
 def from_rows(problem, coef, limits=None):
-    """(residual, bound) of coefficients, from X itself: two readings of it. The means must be known.
+    """(residual, bound) of coefficients, from X itself. The moments must be known.
 
     `limits` (lower, upper), of shape (p,): components that point out of them do not count."""
     g, rows = _inward(problem, coef, limits)
@@ -98,7 +98,7 @@ def from_rows(problem, coef, limits=None):
 def at_rounding(problem, coef, bound, limits=None):
     """Whether no arithmetic of this precision could be asked for a smaller gradient of any column: column by column,
     as one of large scale is no excuse for the others. No excuse either where the bound is larger than the coefficients,
-    which are not known at all then. Two readings of X; `limits` as for `from_rows`."""
+    which are not known at all then. `limits` as for `from_rows`."""
     raw = raw_norms(problem.design)
     g, _ = _inward(problem, coef, limits)
     level = np.abs(coef) @ raw + np.linalg.norm(problem.targets, axis=1)

@@ -7,6 +7,7 @@ from scipy.linalg.lapack import dgeqrf, dormqr, dtrtri
 
 from fastreg.kernels.krylov import column_moments, correlate
 from fastreg.solvers.graded import graded_svd
+from fastreg.solvers.grams import EPS
 from fastreg.solvers.ridge_certificate import (
     from_rows,
     gradient,
@@ -15,7 +16,6 @@ from fastreg.solvers.ridge_certificate import (
     raw_norms,
     rounding_of_sums,
 )
-from fastreg.solvers.ridge_problem import EPS
 
 # Elements of a block of rows that one decomposition takes at once.
 BLOCK = 1 << 22

@@ -9,7 +9,6 @@ from fastreg.kernels.krylov import column_moments
 from fastreg.scale import Scale
 from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
 
-EPS = np.finfo(float).eps
 # Of an alpha, which other numbers are added to.
 LARGEST = np.finfo(float).max / 2
 
@@ -72,11 +71,11 @@ class RidgeProblem:
 
     def diagonal(self, norms):
         """(factors of alpha for every column, the columns that count or None for all)."""
-        F = np.broadcast_to(self.factor, (self.p,)).copy()
+        F = np.full(self.p, self.factor)
         if self.penalty.standardize:
             with np.errstate(invalid="ignore"):
                 F *= norms**2 / self.n
-        counts = (norms > 0) & np.isfinite(np.broadcast_to(self.factor, (self.p,)))
+        counts = (norms > 0) & np.isfinite(self.factor)
         return F, None if counts.all() else np.flatnonzero(counts)
 
     def inverse(self):

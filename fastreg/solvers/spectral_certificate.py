@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastreg.kernels.krylov import combine, correlate, normal_products
+from fastreg.kernels.residual import residuals
 from fastreg.solvers.grams import EPS
-from fastreg.solvers.linear import SMALL
 
 # Rounding of a residual, relative to the products that it is made of.
 ROUNDING = 64 * EPS
@@ -28,16 +27,10 @@ class Certified:
 
 
 def gradients(problem, coef):
-    """(X'S(y - Xw), weighted sums of squared errors) of coef (k, p), each for the target of its turn."""
-    count = len(coef) // len(problem.targets)
-    targets = np.tile(problem.targets, (count, 1))
-    coef = np.ascontiguousarray(coef)
-    if problem.X.size <= SMALL or problem.xy is None:
-        left = targets - combine(problem.design, coef)
-        return correlate(problem.design, left * problem.root), np.einsum("ti,ti->t", left, left)
-    products, fits = normal_products(problem.design, coef)
-    left = targets - fits * problem.root
-    return np.tile(problem.xy, (count, 1)) - products, np.einsum("ti,ti->t", left, left)
+    """(X'S(y - Xw), weighted sums of squared errors) of coef (k, p), each for the target of its turn, from X itself."""
+    targets = np.tile(problem.targets, (len(coef) // len(problem.targets), 1))
+    left, products = residuals(problem.design, targets, np.ascontiguousarray(coef))
+    return products, np.einsum("ti,ti->t", left, left)
 
 
 def judged(problem, coef, alphas, found, squares, least):
@@ -106,8 +99,8 @@ def certify_left_out(problem, spectrum, alphas, room, sums):
     sums : ndarray of shape (n_targets,)
         Of squared leave-one-out errors.
     """
-    T, order = len(alphas), np.argsort(room, kind="stable")
-    rows = order[:min(CHECKED_ROWS, np.count_nonzero(room < np.inf), max(problem.rows - 1, 0) // 2)]
+    T, count = len(alphas), min(CHECKED_ROWS, np.count_nonzero(room < np.inf), max(problem.rows - 1, 0) // 2)
+    rows = np.argpartition(room, count)[:count]
     if T > CHECKED_TARGETS or len(rows) == 0 or len(spectrum.values) == 0:
         coef = spectrum.coefs_at(alphas)
         return coef, certify(problem, spectrum, coef, alphas), True
