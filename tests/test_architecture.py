@@ -23,6 +23,7 @@ PACKAGE = ROOT / "fastreg"
 LAYERS = {
     "kernels": 0,
     "scale": 1,
+    "weights": 1,
     "design": 1,
     "datafits": 1,
     "penalties": 1,

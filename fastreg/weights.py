@@ -1,0 +1,99 @@
+"""What the rows weigh: the one place where weights are brought to a sum of n, and their roots are taken."""
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+EPS = np.finfo(float).eps
+# Rows of several targets that are turned round at a time: all at once takes twice as long.
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of n rows.
+
+    Attributes
+    ----------
+    raw : ndarray of shape (n,) or None
+        As they were given, not negative; None where all are 1.
+    n : int
+    """
+
+    raw: np.ndarray | None
+    n: int
+
+    @cached_property
+    def total(self):
+        """The sum of all weights as given."""
+        return float(self.n if self.raw is None else np.sum(self.raw))
+
+    @cached_property
+    def normalised(self):
+        """The same with a sum of n, float64 in C order; None where all are alike."""
+        if self.raw is None or np.all(self.raw == self.raw[0]):
+            return None
+        return np.ascontiguousarray(self.raw * (self.n / np.sum(self.raw)), dtype=np.float64)
+
+    @cached_property
+    def root(self):
+        """Square roots of `normalised`; None where all are 1."""
+        return None if self.normalised is None else np.sqrt(self.normalised)
+
+    @cached_property
+    def rows(self):
+        """How many rows count: those of positive weight."""
+        return self.n if self.raw is None else int(np.count_nonzero(self.raw))
+
+    def times(self, counts):
+        """Weights of a fold: each as often as its row is in it."""
+        return Weights(counts if self.raw is None else self.raw * counts, self.n)
+
+    def without(self, row):
+        """The same with one row less."""
+        raw = np.ones(self.n) if self.raw is None else self.raw.astype(np.float64)
+        raw[row] = 0
+        return Weights(raw, self.n)
+
+    def of(self, rows):
+        """Weights as given of some rows; None where all are 1."""
+        return None if self.raw is None else self.raw[rows]
+
+    def rooted(self, rows):
+        """Vectors over the rows, as the last axis, times the roots."""
+        return rows if self.root is None else rows * self.root
+
+    def centred(self, Y, fit_intercept):
+        """Targets as solvers take them.
+
+        Parameters
+        ----------
+        Y : ndarray of shape (n, n_targets)
+        fit_intercept : bool
+            Whether their means are subtracted. A target that is constant but for the rounding of its mean is 0 then.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_targets, n)
+            Times the roots, in C order.
+        means : ndarray of shape (n_targets,)
+            Weighted; 0 without intercept.
+        """
+        Y = np.asarray(Y, dtype=np.float64)
+        if not fit_intercept:
+            means = np.zeros(Y.shape[1])
+        elif self.normalised is None:
+            means = np.add.reduce(Y, axis=0) / self.n
+        else:
+            means = np.average(Y, axis=0, weights=self.normalised)
+        targets = np.empty(Y.shape[::-1])
+        step = ROWS_AT_ONCE if Y.shape[1] > 1 else self.n
+        for start in range(0, self.n, step):
+            targets[:, start:start + step] = (Y[start:start + step] - means).T
+        if fit_intercept:
+            constant = np.maximum(targets.max(axis=1), -targets.min(axis=1)) <= 8 * EPS * np.abs(means)
+            if constant.any():
+                targets[constant] = 0
+        if self.root is not None:
+            targets *= self.root
+        return targets, means
