@@ -14,7 +14,8 @@ from fastreg.path import path_of
 from fastreg.selection import Choice, best_of, first_unconverged, fit_at, plot_curves
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import Fold, know_folds
-from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode, normalized_weight
+from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
+from fastreg.weights import Weights
 
 # A column of norm one of which less than this is left beside the others depends on them (the solver's own threshold).
 DEPENDENT = 1e-11
@@ -182,7 +183,7 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
         moments = None if known is None else known.target(t).moments(np.ones(len(known.train)))
         found, values, degrees = [], [], []
         solver_of = partial(PathSolver, X, Y[:, t:t + 1], n_alphas=count, fit_intercept=fit_intercept, tol=tol,
-                            n_threads=n_threads, weight=normalized_weight(weight, n),
+                            n_threads=n_threads, weights=Weights(weight, n),
                             gram=gram_mode(X, alphas, gram), known=moments)
         for k, ratio in enumerate(l1_ratios):
             done = (t * len(l1_ratios) + k) * count

@@ -10,8 +10,9 @@ from fastreg.path import path_of
 from fastreg.scale import Scale
 from fastreg.selection import Choice, best_of, first_unconverged, fit_all_rows, plot_curves
 from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
-from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode, normalized_weight
+from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
+from fastreg.weights import Weights
 
 # A path that may end early is solved in pieces of at least so many alphas.
 LEAST_PIECE = 5
@@ -173,7 +174,7 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
         y, of_target = np.ascontiguousarray(Y[:, t]), None if known is None else known.target(t)
         of_ratio = [penalty(ratio).scaled(scale) for ratio in l1_ratios]
         in_units = None if scorer is None else partial(_scored_by, scorer, scale)
-        whole = {"fit_intercept": fit_intercept, "weight": normalized_weight(weight, n), "n_threads": n_threads,
+        whole = {"fit_intercept": fit_intercept, "weights": Weights(weight, n), "n_threads": n_threads,
                  "known": None if known is None else of_target.moments(np.ones(len(known.train)))}
         grids = [alphas] * len(l1_ratios)
         paths = fold_paths(X, y, folds, count, weight=weight, known=of_target, n_jobs=n_jobs, n_threads=n_threads,

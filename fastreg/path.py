@@ -25,7 +25,8 @@ from fastreg.checks import (
     validate_X,
 )
 from fastreg.inputs import as_floats
-from fastreg.solvers.linear import Penalty, normalized_weight, solve_path
+from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.weights import Weights
 
 
 def warn_unless_converged(solutions, tol, max_iter, stacklevel):
@@ -308,7 +309,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     penalty = Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options)
     settings = {
         "fit_intercept": check_flag(fit_intercept, "fit_intercept"),
-        "weight": normalized_weight(check_weight(sample_weight, n), n),
+        "weights": Weights(check_weight(sample_weight, n), n),
         "tol": check_number(tol, "tol", 0),
         "max_iter": check_number(max_iter, "max_iter", 1, kind=Integral),
         "n_threads": check_threads(n_threads),
@@ -367,7 +368,7 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
     max_iter = check_number(max_iter, "max_iter", 1, kind=Integral)
     solutions = solve_path(
         X, Y, alphas, Penalty(l1_ratio, **options), fit_intercept=False, eps=eps,
-        weight=normalized_weight(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
+        weights=Weights(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
         max_iter=max_iter, n_threads=check_threads(n_threads),
         gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
         xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),

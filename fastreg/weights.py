@@ -91,6 +91,10 @@ class Weights:
         for start in range(0, self.n, step):
             targets[:, start:start + step] = (Y[start:start + step] - means).T
         if fit_intercept:
+            # NumPy adds the rows of several targets one after the other: what that loses is found among what is left
+            lost = (targets.sum(axis=1) if self.normalised is None else targets @ self.normalised) / self.n
+            targets -= lost[:, None]
+            means = means + lost
             constant = np.maximum(targets.max(axis=1), -targets.min(axis=1)) <= 8 * EPS * np.abs(means)
             if constant.any():
                 targets[constant] = 0

@@ -10,7 +10,8 @@ from fastreg import ElasticNetCV, Lasso, LassoCV
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers import lockstep
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds, mean_products
-from fastreg.solvers.linear import PathSolver, Penalty, normalized_weight
+from fastreg.solvers.linear import PathSolver, Penalty
+from fastreg.weights import Weights
 
 TOL = 1e-11
 MAKE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sp.csc_array, "csr": sp.csr_array}
@@ -134,7 +135,7 @@ def test_the_largest_alpha_of_all_rows_is_known_at_the_start(storage, free):
     weight, alphas = np.random.default_rng(1).uniform(0.1, 3, 60), np.geomspace(0.5, 0.01, 8)
     penalty, splits = Penalty(factor=np.r_[0.0 if free else 1.0, np.ones(89)]), splits_of(60, 5)
     paths, before = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, penalty, weight=weight)
-    solver = PathSolver(X, y[:, None], penalty, 1, gram=False, weight=normalized_weight(weight, 60), tol=TOL)
+    solver = PathSolver(X, y[:, None], penalty, 1, gram=False, weights=Weights(weight, 60), tol=TOL)
     assert paths.largest_alpha(penalty) == pytest.approx(solver.largest_alpha(), rel=1e-9)
     paths.start(penalty)
     for one, other in zip(before, paths.advance(alphas)):

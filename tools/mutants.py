@@ -77,7 +77,8 @@ def bodies(text, function):
 CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/screening.pyx"
 BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
-ENGINE, FREE, LINEAR = "solvers/working_set.pyx", "solvers/matrix_free.pyx", "solvers/linear.py"
+ENGINE, FREE = "solvers/working_set.pyx", "solvers/matrix_free.pyx"
+LINEAR, WEIGHTS = "solvers/linear.py", "weights.py"
 GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
 DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
@@ -168,8 +169,9 @@ MUTANTS = [
     Mutant(SPARSE, "_sparse_column_moments", " + absent * m * m", "", "tests/test_part_sums.py -k moments"),
     Mutant(SPARSE, None, "FEW_DIGITS = 1e-3", "FEW_DIGITS = 0", "tests/test_part_sums.py -k moments"),
     # ---- weights, intercepts, penalties
-    Mutant(LINEAR, "normalized_weight", "n / np.sum(sample_weight)", "1", "tests/test_linear.py -k 'storages and C'"),
-    Mutant(LINEAR, "centre_targets", "centred *= np.sqrt(weight)", "pass", "tests/test_linear.py -k 'storages and C'"),
+    Mutant(WEIGHTS, "normalised", "self.n / np.sum(self.raw)", "1", "tests/test_weights.py"),
+    Mutant(WEIGHTS, "centred", "targets *= self.root", "pass", "tests/test_weights.py"),
+    Mutant(WEIGHTS, "centred", "targets -= lost[:, None]", "pass", "tests/test_weights.py"),
     Mutant(LINEAR, "advance", "self.y_mean - shift", "self.y_mean + shift", "tests/test_linear.py -k 'storages and C'"),
     Mutant(LINEAR, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
     Mutant(LINEAR, None, "(self.lower, self.upper)", "(self.lower, np.inf)",

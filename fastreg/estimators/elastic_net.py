@@ -21,7 +21,8 @@ from fastreg.checks import (
 )
 from fastreg.design import readable
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, normalized_weight, single, solve_path, toward_zero
+from fastreg.solvers.linear import Penalty, single, solve_path, toward_zero
+from fastreg.weights import Weights
 
 
 def as_stored(X, coef, intercept):
@@ -222,7 +223,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         penalty = Penalty(l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options)
         solutions = solve_path(
             X, Y, np.array([alpha]), penalty,
-            weight=normalized_weight(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
+            weights=Weights(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
             warm=check_start(self.coef_, Y.shape[1], p, "coef_") if warm else None,
             rounded=X.dtype == np.float32, **settings)
         warn_unless_converged(solutions, self.tol, self.max_iter, stacklevel=2)

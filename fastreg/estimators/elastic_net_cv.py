@@ -27,7 +27,8 @@ from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_
 from fastreg.path import enet_path, lasso_path, name_features, warn_unless_converged
 from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.folds import as_folds
-from fastreg.solvers.linear import PathSolver, Penalty, normalized_weight, single
+from fastreg.solvers.linear import PathSolver, Penalty, single
+from fastreg.weights import Weights
 
 # What a fit with other parameters may not set.
 OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
@@ -297,7 +298,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
                 c, a = curves.chosen
                 solver = PathSolver(
                     X, y[:, None], settings["penalty"](curves.l1_ratios[c]), 1, gram=False, tol=settings["tol"],
-                    weight=normalized_weight(settings["weight"], len(y)), n_threads=settings["n_threads"],
+                    weights=Weights(settings["weight"], len(y)), n_threads=settings["n_threads"],
                     fit_intercept=settings["fit_intercept"])
                 found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
                 fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap

@@ -9,8 +9,9 @@ from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
+from fastreg.solvers.linear import check_finite
 from fastreg.solvers.spectrum import SPREAD, DualSpectrum, PrimalSpectrum, RefinedSpectrum, RotatedSpectrum
+from fastreg.weights import Weights
 
 # Bytes of a block of rows.
 BLOCK = 2**25
@@ -60,19 +61,17 @@ class Problem:
         self.raw, self.sums, self.scale = (X, Y, weight), None, None      # sums: X'X and X'Y, while they are of use
         self.X = canonical_sparse(X) if sp.issparse(X) else X
         self.fit_intercept, self.n_threads = fit_intercept, effective_threads(n_threads)
-        self.unit = 1.0 if weight is None else n / np.sum(weight)
-        self.rows = n if weight is None else np.count_nonzero(weight)
-        self.weight = normalized_weight(weight, n)
-        self.root = np.ones(n) if self.weight is None else np.sqrt(self.weight)
-        self.targets, self.y_means = centre_targets(Y, self.weight, fit_intercept)
+        self.weights = Weights(weight, n)
+        self.unit, self.rows = n / self.weights.total, self.weights.rows
+        self.weight = self.weights.normalised
+        self.root = np.ones(n) if self.weight is None else self.weights.root
+        self.targets, self.y_means = self.weights.centred(Y, fit_intercept)
         self.design = as_design(self.X, self.weight, fit_intercept, self.n_threads)
 
     def without(self, row):
         """The same with one row less."""
-        X, Y, weight = self.raw
-        weight = np.ones(len(Y)) if weight is None else weight.astype(np.float64)
-        weight[row] = 0
-        return Problem(X, Y, weight, self.fit_intercept, self.n_threads)
+        X, Y, _ = self.raw
+        return Problem(X, Y, self.weights.without(row).raw, self.fit_intercept, self.n_threads)
 
     def spectrum(self, alphas, factor=1.0, standardize=False, accurate=False, scale=None):
         """The decomposition in the cheaper form that has the digits.

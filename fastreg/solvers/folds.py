@@ -16,9 +16,10 @@ import scipy.sparse as sp
 from fastreg.design import as_design, effective_threads, in_row_order
 from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import Moments, PathSolver, normalized_weight, prefers_gram
+from fastreg.solvers.linear import Moments, PathSolver, prefers_gram
 from fastreg.solvers.lockstep import MOST, Lockstep
 from fastreg.solvers.working_set import Apart
+from fastreg.weights import Weights
 
 # Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
@@ -305,8 +306,8 @@ class FoldPaths:
                 self.report(sum(self.finished))
 
         counts = self.folds[f].counts
-        train = normalized_weight(counts if self.weight is None else counts * self.weight, len(self.y))
-        return PathSolver(self.X, self.y[:, None], self.penalty, self.n_alphas, weight=train, report=tick,
+        train = Weights(self.weight, len(self.y)).times(counts)
+        return PathSolver(self.X, self.y[:, None], self.penalty, self.n_alphas, weights=train, report=tick,
                           known=None if self.known is None else self.known.moments(self.known.train[:, f]),
                           **self.settings)
 

@@ -11,8 +11,8 @@ from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
 from fastreg.scale import Scale
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.grams import EPS
 from fastreg.solvers.working_set import Engine
+from fastreg.weights import Weights
 
 # Elements of X above which BLAS could start threads of its own.
 SMALL = 50_000
@@ -116,36 +116,6 @@ class Solutions:
         coefs = sp.csc_array((self.values, self.features, indptr), shape=(self.n_features, self.intercepts.size))
         coefs.sort_indices()
         return coefs
-
-
-def normalized_weight(sample_weight, n):
-    """Weights summing to n, or None where they are all the same."""
-    if sample_weight is None or np.all(sample_weight == sample_weight[0]):
-        return None
-    return np.ascontiguousarray(sample_weight * (n / np.sum(sample_weight)), dtype=np.float64)
-
-
-def centre_targets(Y, weight, fit_intercept):
-    """(targets as rows, centred and scaled by sqrt(weight), C order; their means). Y has shape (n, T)."""
-    Y = np.asarray(Y, dtype=np.float64)
-    if not fit_intercept:
-        mean = np.zeros(Y.shape[1])
-    elif weight is None:
-        mean = np.add.reduce(Y, axis=0) / len(Y)
-    else:
-        mean = np.average(Y, axis=0, weights=weight)
-    centred = np.empty(Y.shape[::-1])
-    rows = 512 if Y.shape[1] > 1 else len(Y)         # blocks: to transpose all at once takes twice as long
-    for start in range(0, len(Y), rows):
-        centred[:, start:start + rows] = (Y[start:start + rows] - mean).T
-    if fit_intercept:
-        # a constant target less its rounded mean is rounding, not signal
-        constant = np.maximum(centred.max(axis=1), -centred.min(axis=1)) <= 8 * EPS * np.abs(mean)
-        if constant.any():
-            centred[constant] = 0
-    if weight is not None:
-        centred *= np.sqrt(weight)
-    return centred, mean
 
 
 def prefers_gram(X, n_alphas):
@@ -320,8 +290,7 @@ class PathSolver:
     n_alphas : int
         About how many will come: decides between full Gram matrix and working sets.
     fit_intercept : bool
-    weight : ndarray of shape (n,) or None
-        From `normalized_weight`.
+    weights : Weights or None
     tol : float
         Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective.
     n_threads : int or None
@@ -336,13 +305,14 @@ class PathSolver:
         Called with the number of finished alphas (of a piece) now and then.
     """
 
-    def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weight=None, tol=1e-4, n_threads=None,
+    def __init__(self, X, Y, penalty, n_alphas, *, fit_intercept=True, weights=None, tol=1e-4, n_threads=None,
                  gram=None, xy=None, known=None, report=None):
         self.n, self.p = X.shape
         X = canonical_sparse(X) if sp.issparse(X) else X
         self.tol, self.penalty = tol, penalty
-        self.targets, self.y_mean = centre_targets(Y, weight, fit_intercept)
-        self.design = as_design(X, weight, fit_intercept, effective_threads(n_threads))
+        weights = weights or Weights(None, self.n)
+        self.targets, self.y_mean = weights.centred(Y, fit_intercept)
+        self.design = as_design(X, weights.normalised, fit_intercept, effective_threads(n_threads))
         self.small = X.shape[0] * X.shape[1] < SMALL
         given = gram if isinstance(gram, np.ndarray) else None
         if given is None and (gram is None or sp.issparse(X)):

@@ -5,8 +5,9 @@ import scipy.sparse as sp
 
 from fastreg.design import as_design
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import capacity, centre_targets, check_finite, split_solutions
+from fastreg.solvers.linear import capacity, check_finite, split_solutions
 from fastreg.solvers.working_set import Engine
+from fastreg.weights import Weights
 
 # Training sets that share an engine. More would share more, but threads do better on engines of their own than within
 # one, where they wait for each other in every round.
@@ -56,7 +57,7 @@ class Lockstep:
         designs, targets, means = [], [], []
         for of_part in count:
             of_rows = weight * (self.n / total) * of_part[part]
-            target, mean = centre_targets(y[:, None], of_rows, fit_intercept)
+            target, mean = Weights(of_rows, self.n).centred(y[:, None], fit_intercept)
             targets.append(target[0])
             means.append(float(mean[0]))
             designs.append(as_design(X, of_rows, fit_intercept, n_threads))

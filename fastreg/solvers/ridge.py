@@ -412,7 +412,7 @@ def _limited(problem, units, tol, max_iter):
     """The elastic net's engine, one alpha and one scale of targets at a time, until rounding allows no more.
 
     What its sums of products lose where columns have a high level in common is got back from X itself, if small."""
-    total = problem.n if problem.raw_weight is None else np.sum(problem.raw_weight)
+    total = problem.weights.total
     n_targets = len(problem.alphas)
     coef = np.empty((n_targets, problem.p))
     rounds = np.zeros(n_targets, dtype=int)
@@ -426,7 +426,7 @@ def _limited(problem, units, tol, max_iter):
         here = (problem.raw_alphas == alpha) & (units.exponent == exponent)
         first = np.flatnonzero(here)[0]
         penalty = replace(problem.penalty, l1_ratio=0.0, lower=lower[first], upper=upper[first])
-        found = solve_path(problem.X, problem.Y[:, here], np.array([alpha / total]), penalty, weight=problem.weight,
+        found = solve_path(problem.X, problem.Y[:, here], np.array([alpha / total]), penalty, weights=problem.weights,
                            fit_intercept=problem.fit_intercept, tol=0.0, max_iter=max_iter or 1000,
                            n_threads=problem.n_threads)
         coef[here], rounds[here] = found.dense(), found.n_iters[0]

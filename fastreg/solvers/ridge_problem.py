@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.krylov import column_moments
 from fastreg.scale import Scale
-from fastreg.solvers.linear import centre_targets, check_finite, normalized_weight
+from fastreg.solvers.linear import check_finite
+from fastreg.weights import Weights
 
 # Of an alpha, which other numbers are added to.
 LARGEST = np.finfo(float).max / 2
@@ -52,13 +53,13 @@ class RidgeProblem:
         self.sparse = sp.issparse(X)
         self.X = canonical_sparse(X) if self.sparse else X
         self.Y, self.raw_weight, self.raw_alphas, self.penalty = Y, weight, alphas, penalty
-        self.weight = normalized_weight(weight, self.n)
-        self.root = None if self.weight is None else np.sqrt(self.weight)
-        self.unit = 1.0 if weight is None else np.sum(weight) / self.n        # of the objective, in what was asked for
+        self.weights = Weights(weight, self.n)
+        self.weight, self.root = self.weights.normalised, self.weights.root
+        self.unit = self.weights.total / self.n        # of the objective, in what was asked for
         with np.errstate(over="ignore"):
             self.alphas = np.minimum(alphas / self.unit, LARGEST)
         self.fit_intercept, self.n_threads = fit_intercept, effective_threads(n_threads)
-        self.targets, self.y_mean = centre_targets(Y, self.weight, fit_intercept)
+        self.targets, self.y_mean = self.weights.centred(Y, fit_intercept)
         self.design = as_design(self.X, self.weight, fit_intercept, self.n_threads)
         self.factor = np.asarray(penalty.factor, dtype=np.float64)
 
