@@ -1,33 +1,38 @@
 """Is HEAD slower than BASE?  `python benchmarks/gate.py main HEAD` builds both commits and times the cases in pairs.
 
-Both are built from `git archive` with the same compiler and dependencies, each into a folder of its own.  Two worker
-processes, one for each, run a case turn by turn (A B B A ...): what else the machine does slows both; and every few
-pairs come from new processes, for where memory happens to lie favours one for as long as it lives.  HEAD fails where
-the 95 % interval of the median of the ratios lies above the limit, in one series of pairs and in another one after it.
-The cases are those of the checkout this file lies in; the workers judge the answer of a case before they time it.
+Both are built from `git archive` with the same compiler and dependencies, each into a folder of its own; a folder that
+holds a fastreg built in place may stand for a commit and is taken as it lies.  Two worker processes, one for each, run
+a case turn by turn (A B B A ...): what else the machine does slows both; and every few pairs come from new processes,
+for where memory happens to lie favours one for as long as it lives.  HEAD fails where the 95 % interval of the median
+of the ratios lies above the limit, in one series of pairs and in another one after it.  The cases are those of the
+checkout this file lies in; the workers judge the answer of a case before they time it.
 
 Exit code: 0 if nothing is slower; 1 if something is; 2 if a commit does not exist or build, or HEAD fails at a case.
+
+Does HEAD answer otherwise than BASE?  `python benchmarks/gate.py --bits main HEAD` compares the bytes of the answers to
+the cases of `benchmarks/answers.py`; where they differ, `fastreg.certify` of HEAD judges HEAD's answer.
+
+Exit code: 0 if all are equal; 1 if some differ and are certified; 2 if one is not, or HEAD fails at a case.
 """
 
 import argparse
 import importlib
-import io
-import json
 import math
-import os
 import re
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
-import tomllib
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+# benchmarks is to come from this checkout, whatever else is on the path, and nothing else is.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks import bits
+from benchmarks.builds import CaseError, GateError, Worker, built, serve, workers
+
+sys.path.append(sys.path.pop(0))
+
 SLOWER_BY = 5.0
 PAIRS = 40
 PROCESSES = 4  # pairs of processes that share a series
@@ -60,14 +65,6 @@ CASES = (
     "bench_latency.TinyFit Ridge",
     "bench_latency.TinyFit RidgeCV",
 )
-
-
-class GateError(Exception):
-    """What ends the gate without a verdict, in one line."""
-
-
-class CaseError(GateError):
-    """A case that a build does not run, or not right."""
 
 
 class Comparison(NamedTuple):
@@ -241,30 +238,10 @@ def judge(start, cases, pairs, limit, report):
     return compared | again
 
 
-class Worker:
-    """A process that runs cases with one build of fastreg.
+class Timer(Worker):
+    """A process that times cases with one build of fastreg."""
 
-    Parameters
-    ----------
-    python : str or Path
-        The interpreter.
-    build : Path
-        The folder fastreg lies in.
-    threads : int
-        Threads of BLAS and OpenMP.
-    """
-
-    def __init__(self, python, build, threads):
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        env = os.environ | {"PYTHONPATH": str(build)} | dict.fromkeys(names, str(threads))
-        # The checkout goes last on the path, and -P keeps the current folder out: fastreg is to come from the build.
-        code = f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks.gate import work; work()"
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen([python, "-P", "-c", code], env=env, stdin=pipe, stdout=pipe, text=True)
-        found = self._answer()
-        if Path(found).resolve().parents[1] != build.resolve():
-            self.close()
-            raise GateError(f"the worker imports {found}, not the build in {build}")
+    module = "gate"
 
     def seconds(self, case, calls):
         """Time a case.
@@ -281,48 +258,22 @@ class Worker:
         float
             Mean seconds of a call.
         """
-        self.process.stdin.write(json.dumps((case, calls)) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def close(self):
-        """End the process: its input ends."""
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
-
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise GateError("a worker ended early: its message is above")
-        answer = json.loads(line)
-        if isinstance(answer, dict):
-            raise CaseError(answer["error"])
-        return answer
+        return self.ask(case, calls)
 
 
 def work():
-    """The worker's side: where fastreg lies, then the seconds of each (case, calls) it is sent, all as JSON lines."""
-    import fastreg
-
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a case prints must not pass for an answer
-
-    def say(answer):
-        print(json.dumps(answer), file=answers, flush=True)
-
-    say(fastreg.__file__)
+    """The side of a `Timer`'s process."""
     runs = {}
-    for line in sys.stdin:
-        case, calls = json.loads(line)
-        try:
-            if case not in runs:
-                runs[case] = prepared(case)
-            start = time.perf_counter()
-            for _ in range(calls):
-                runs[case]()
-            say((time.perf_counter() - start) / calls)
-        except Exception as error:  # told by the parent, which knows the commit
-            say({"error": f"{case}: {type(error).__name__}: {error}"})
+
+    def seconds(case, calls):
+        if case not in runs:
+            runs[case] = prepared(case)
+        start = time.perf_counter()
+        for _ in range(calls):
+            runs[case]()
+        return (time.perf_counter() - start) / calls
+
+    serve(seconds)
 
 
 def prepared(name):
@@ -335,63 +286,6 @@ def prepared(name):
     if not gap <= case.bound:
         raise ValueError(f"its gap is {gap:.1e}, more than {case.bound:g}")
     return lambda: case.run("fastreg")
-
-
-def command(*arguments, problem):
-    """Standard output of a command; if it fails, GateError with its message, or where its many lines are."""
-    try:
-        return subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True).stdout
-    except OSError as error:
-        raise GateError(f"{problem}: {error}") from None
-    except subprocess.CalledProcessError as error:
-        said = (error.stdout + error.stderr).decode(errors="replace").strip()
-        if "\n" in said:
-            with tempfile.NamedTemporaryFile("w", prefix="fastreg-gate-", suffix=".log", delete=False) as log:
-                log.write(said)
-            said = f"see {log.name}"
-        raise GateError(f"{problem}: {said}") from None
-
-
-def resolved(commit):
-    """Full name of a commit."""
-    problem = f"{commit}: no such commit"
-    return command("git", "rev-parse", "--verify", f"{commit}^{{commit}}", problem=problem).decode().strip()
-
-
-def unpack(commit, folder):
-    """Write the files of a commit into a folder."""
-    archive = command("git", "archive", "--format=tar", commit, problem=f"{commit}: git archive failed")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-
-
-def environment(source, folder):
-    """Interpreter of a virtual environment with what a commit needs to be built and run."""
-    project = tomllib.loads((source / "pyproject.toml").read_text())
-    needed = project["build-system"]["requires"] + project["project"]["dependencies"]
-    command(sys.executable, "-m", "venv", str(folder), problem="no virtual environment")
-    python = folder / "bin" / "python"
-    command(str(python), "-m", "pip", "install", "--quiet", *needed, problem="dependencies not installed")
-    return python
-
-
-def install(commit, source, python, folder):
-    """Build fastreg of a commit into a folder."""
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--target", str(folder))
-    command(str(python), "-m", "pip", "install", *options, str(source), problem=f"{commit}: build failed")
-
-
-@contextmanager
-def workers(python, builds, threads):
-    """A worker for each build, ended on the way out."""
-    started = []
-    try:
-        for build in builds:
-            started.append(Worker(python, build, threads))
-        yield started
-    finally:
-        for worker in started:
-            worker.close()
 
 
 def report(case, found, limit):
@@ -417,21 +311,10 @@ def run(options):
     int
         0, or 1 if a case is slower.
     """
-    commits = [resolved(options.base), resolved(options.head)]
-    with tempfile.TemporaryDirectory(prefix="fastreg-gate-") as scratch:
-        folders = [Path(scratch, side) for side in ("base", "head")]
-        for commit, folder in zip(commits, folders):
-            unpack(commit, folder / "source")
-        python = environment(folders[1] / "source", Path(scratch, "venv"))
-        for commit, folder in zip(commits, folders):
-            install(commit, folder / "source", python, folder / "build")
-        print(f"BASE {commits[0][:10]}, HEAD {commits[1][:10]}; threads: {options.threads}; pairs: {options.pairs}")
+    with built(options.base, options.head) as (python, builds):
+        print(f"BASE {builds[0].name}, HEAD {builds[1].name}; threads: {options.threads}; pairs: {options.pairs}")
         print(f"{'case':62} {'BASE ms':>10} {'HEAD ms':>10} {'ratio':>7} {'95 %':>7} {'to':>7}", flush=True)
-        builds = [folder / "build" for folder in folders]
-
-        def start():
-            return workers(python, builds, options.threads)
-
+        start = partial(workers, Timer, python, [build.folder for build in builds], options.threads)
         comparisons = judge(start, options.cases, options.pairs, options.slower_by, report)
     if not comparisons:
         raise GateError("nothing compared: BASE runs none of the cases")
@@ -454,8 +337,10 @@ def main(argv=None):
         The exit code.
     """
     parser = argparse.ArgumentParser(prog="gate.py", description=__doc__.split("\n")[0])
-    parser.add_argument("base", nargs="?", default="main", metavar="BASE", help="commit to compare with (default main)")
-    parser.add_argument("head", nargs="?", default="HEAD", metavar="HEAD", help="commit to judge (default HEAD)")
+    what = "commit, or folder with a build in place, to"
+    parser.add_argument("base", nargs="?", default="main", metavar="BASE", help=f"{what} compare with (default main)")
+    parser.add_argument("head", nargs="?", default="HEAD", metavar="HEAD", help=f"{what} judge (default HEAD)")
+    parser.add_argument("--bits", action="store_true", help="compare the bytes of answers, not times")
     parser.add_argument("--cases", default="", metavar="REGEX", help="only the cases whose name has a match")
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs for a case (default {PAIRS})")
     parser.add_argument(
@@ -468,15 +353,20 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of BLAS and OpenMP (default 1)")
     parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
     options = parser.parse_args(argv)
-    options.cases = [case for case in CASES if re.search(options.cases, case)]
+    timed = [case for case in CASES if re.search(options.cases, case)]
     if options.list:
-        print("\n".join(options.cases))
+        print("\n".join(bits.names(options.cases) if options.bits else timed))
         return 0
     try:
-        if not options.cases or options.threads < 1:
-            raise GateError("nothing to do: --cases matches no case, or --threads is below 1")
+        if options.threads < 1:
+            raise GateError("--threads: at least 1")
+        if options.bits:
+            return bits.run(options)
+        if not timed:
+            raise GateError("nothing to do: --cases matches no case")
         if rank(options.pairs) == 0:
             raise GateError("--pairs: fewer than 6 have no 95 % interval of their median")
+        options.cases = timed
         return run(options)
     except GateError as error:
         print(f"gate.py: {error}", file=sys.stderr)
