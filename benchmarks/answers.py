@@ -362,16 +362,16 @@ def difference(before, after):
     """In words, how far an array (None: there is none any more) is from what it was; nothing if no bit is another."""
     if after is None:
         return "lost"
+    if before.dtype.kind in "US":
+        return "" if str(before) == str(after) else f"{after}, was {before}"
     for what in ("shape", "dtype"):
         if getattr(before, what) != getattr(after, what):
             return f"{what} {getattr(after, what)}, was {getattr(before, what)}"
     if before.tobytes() == after.tobytes():
         return ""
-    if before.dtype.kind in "US":
-        return f"{after}, was {before}"
     with np.errstate(invalid="ignore"):
         off = np.abs(np.subtract(after, before, dtype=np.float64))
-    off[(before == after) | (np.isnan(before) & np.isnan(after))] = 0
+    off = np.where((before == after) | (np.isnan(before) & np.isnan(after)), 0, off)
     largest = np.max(np.abs(before), initial=0.0, where=np.isfinite(before))
     return f"{np.max(off) / (largest or 1.0):.1e}"
 
@@ -383,7 +383,7 @@ def certificate(case):
     y, bad, worst = getattr(problem, options.get("target", "y")), 0, 0.0
     for model, alpha in models:
         found = fastreg.certify(problem.X, y, model, sample_weight=problem.weight, alpha=alpha)
-        bad += np.count_nonzero(~np.asarray(found.ok))
+        bad += int(np.sum(~np.asarray(found.ok)))
         worst = max(worst, float(np.max(found.gap)))
     return bad == 0, f"certified, gap {worst:.1e}" if bad == 0 else f"NOT CERTIFIED: {bad} answers, gap {worst:.1e}"
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from counts import PROBLEMS, counts, table, texts
 from twins import STORED, view
 
 from fastreg.solvers.linear import Penalty, solve_path
@@ -11,15 +12,33 @@ PART = {"F": lambda share: share, "C": lambda share: 4 * share, "csc": lambda sh
 PARTIAL, HORIZON = 0.4, 0.6
 
 
-def texts(seed, n=200, p=1500):
-    """Word counts: a few words everywhere, most of them rare; rows of length 1."""
-    rng = np.random.default_rng(seed)
-    X = np.zeros((n, p))
-    for j in range(p):
-        rows = rng.choice(n, max(1, min(n // 2, 24 * n // (j + 1))), replace=False)
-        X[rows, j] = rng.exponential(1, len(rows))
-    X /= np.linalg.norm(X, axis=1)[:, None]
-    return X, X[:, rng.choice(500, 40, replace=False)] @ (3 * rng.standard_normal(40)) + 0.3 * rng.standard_normal(n)
+REWRITE = "python -m tests.counts --write"
+
+
+def verdict(name, before, now):
+    """In words, how a problem's counts differ from those committed; nothing if they do not."""
+    said = [f"{what} rose from {before[what]} to {now[what]}" for what in before if now[what] > before[what]]
+    if said:
+        return (f"{name}: {', '.join(said)}. Screening, prediction or the sharing of passes got worse, which no answer "
+                f"shows. If that is meant, say why in the commit, and: {REWRITE}")
+    said = [f"{what} fell from {before[what]} to {now[what]}" for what in before if now[what] < before[what]]
+    return f"{name}: {', '.join(said)}. Keep that for good: {REWRITE}" if said else ""
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_counts_are_those_committed(name):
+    assert not (said := verdict(name, table()[name], counts(name))), said
+
+
+def test_every_problem_has_its_counts():
+    assert list(table()) == list(PROBLEMS), REWRITE
+
+
+def test_a_count_that_rises_outweighs_one_that_falls():
+    before = {"elements": 1000, "rounds": 50, "columns": 20}
+    assert verdict("path", before, dict(before)) == ""
+    assert "elements rose from 1000 to 1001" in verdict("path", before, before | {"elements": 1001, "rounds": 49})
+    assert "rounds fell from 50 to 49. Keep" in verdict("path", before, before | {"rounds": 49})
 
 
 def elements_needed(X, y, path, storage, n_references):

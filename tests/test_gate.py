@@ -1,9 +1,12 @@
-"""The regression gate: what it calls slower, how it measures, and that it says in one line why it cannot."""
+"""The regression gate: what it calls slower or different, how it measures, and why it cannot, in one line."""
 
 import importlib.util
+import itertools
+import os
+import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "gate.py"
 SPEC = importlib.util.spec_from_file_location("gate", FILE)
 gate = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(gate)
+bits, builds = gate.bits, sys.modules["benchmarks.builds"]
+answers = importlib.import_module("benchmarks.answers")
 BUILD = Path(fastreg.__file__).resolve().parents[1]
 
 
@@ -127,14 +132,15 @@ def test_a_case_that_base_does_not_run_is_left_out(capsys):
 
 def test_workers_run_every_case(monkeypatch):
     monkeypatch.setenv("FASTREG_BENCH", "toy")
-    with gate.workers(sys.executable, [BUILD], threads=1) as (worker,):
+    with gate.workers(gate.Timer, sys.executable, [BUILD], threads=1) as (worker,):
         assert all(worker.seconds(case, 1) > 0 for case in gate.CASES)
         with pytest.raises(gate.CaseError, match="NoSuchClass"):
             worker.seconds("bench_linear.NoSuchClass wide F float64", 1)
 
 
 def test_a_worker_that_finds_another_fastreg_is_refused(tmp_path):
-    with pytest.raises(gate.GateError, match="not the build"), gate.workers(sys.executable, [tmp_path], threads=1):
+    with (pytest.raises(gate.GateError, match="not the build"),
+          gate.workers(gate.Timer, sys.executable, [tmp_path], threads=1)):
         pass
 
 
@@ -154,13 +160,189 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments, message):
 
 
 def test_a_long_message_goes_to_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(gate.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(builds.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(gate.GateError, match=r"^build failed: see .*\.log$"):
-        gate.command(sys.executable, "-c", "raise SystemExit('one\\ntwo')", problem="build failed")
+        builds.command(sys.executable, "-c", "raise SystemExit('one\\ntwo')", problem="build failed")
     (log,) = tmp_path.iterdir()
     assert log.read_text() == "one\ntwo"
 
 
+@pytest.fixture
+def changed(tmp_path):
+    """Makes a build of its own of the one under test, with more code at the end of its __init__.py."""
+
+    def make(code):
+        package = Path(fastreg.__file__).parent
+        shutil.copytree(package, tmp_path / "fastreg", copy_function=os.symlink,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+        start = tmp_path / "fastreg" / "__init__.py"
+        start.unlink()
+        start.write_text((package / "__init__.py").read_text() + code)
+        return tmp_path
+
+    return make
+
+
+# Coefficients of the lasso that are off by a factor.
+OFF = """
+fit_well = ElasticNet.fit
+def fit(self, X, y, *arguments):
+    fit_well(self, X, y, *arguments)
+    self.coef_ = self.coef_ * {}
+    return self
+ElasticNet.fit = fit
+"""
+
+
+@pytest.mark.parametrize(
+    ("factor", "code", "text"),
+    [
+        (1 + 2.0**-52, 1, "model.coef_ 2.2e-16; certified, gap"),
+        (1.1, 2, "model.coef_ 1.0e-01; NOT CERTIFIED: 1 answers, gap"),
+    ],
+)
+def test_what_differs_by_a_bit_is_named_and_judged(factor, code, text, changed, capsys):
+    pattern = "^(Lasso single|RidgeCV leave one out) .*tall (C|csc|F) float64"
+    assert gate.main(["--bits", str(BUILD), str(changed(OFF.format(factor))), "--cases", pattern]) == code
+    _, *lines, last = capsys.readouterr().out.splitlines()
+    cases = bits.names(pattern)
+    expected = [case for case in cases if case.startswith("Lasso ")]
+    assert [line.split(": ")[0] for line in lines] == expected and 0 < len(expected) < len(cases)
+    assert all(line.split(": ", 1)[1].startswith(text) for line in lines)
+    assert last == f"{len(expected)} of {len(cases)} cases differ"
+
+
+class FakeAnswerer:
+    """Answers one request after the other with what it is given; an error fails."""
+
+    def __init__(self, *found):
+        self.found, self.asked = list(found), []
+
+    def send(self, *request):
+        self.asked.append(request[0])
+
+    def answer(self):
+        found = self.found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def ask(self, *request):
+        self.send(*request)
+        return self.answer()
+
+
+FAILS = gate.CaseError("ValueError: no")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "state", "text"),
+    [
+        ([{"a": "1"}], [{"a": "1"}], "equal", ""),
+        ([{"a": "1"}], [{"a": "1", "b": "2"}], "equal", ""),
+        ([{"a": "1"}, None], [{"a": "2"}, {"a": "1e-16"}, (True, "certified")], "certified", "a 1e-16; certified"),
+        ([{"a": "1"}, None], [{}, {"a": "lost"}, (True, "certified")], "certified", "a lost; certified"),
+        ([{"a": "1"}, None], [{"a": "2"}, {"a": "0.1"}, (False, "NOT")], "wrong", "a 0.1; NOT"),
+        ([{"a": "1"}, None], [{"a": "2"}, {"a": "0.1"}, FAILS], "wrong", "a 0.1; no certificate: ValueError: no"),
+        ([FAILS], [{"a": "1"}], "missing", "BASE does not run it: ValueError: no"),
+        ([{"a": "1"}], [FAILS], "failed", "HEAD fails: ValueError: no"),
+        ([FAILS], [FAILS], "failed", "HEAD fails: ValueError: no"),
+    ],
+)
+def test_states_of_a_case(base, head, state, text):
+    workers = FakeAnswerer(*base), FakeAnswerer(*head)
+    assert bits.compare(*workers, "case", "file") == (state, text)
+    assert not workers[0].found and not workers[1].found             # no answer is left for the next case
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "last"),
+    [
+        (["equal", "equal"], 0, "0 of 2 cases differ"),
+        (["equal", "missing"], 0, "0 of 1 cases differ"),
+        (["certified", "equal", "missing"], 1, "1 of 2 cases differ"),
+        (["certified", "wrong"], 2, "2 of 2 cases differ"),
+        (["equal", "failed"], 2, "0 of 1 cases differ"),
+        (["missing", "missing"], 2, "nothing compared: BASE runs none of the cases"),
+        ([], 2, "--cases matches no case"),
+    ],
+)
+def test_what_the_exit_code_says(states, code, last, monkeypatch, capsys):
+    states = {f"case {k}": state for k, state in enumerate(states)}
+    of_both = [builds.Build("one", Path("one")), builds.Build("other", Path("other"))]
+    monkeypatch.setattr(bits, "built", lambda *_: nullcontext(("python", of_both)))
+    monkeypatch.setattr(bits, "workers", lambda *_: nullcontext((FakeAnswerer(), FakeAnswerer(list(states)))))
+    monkeypatch.setattr(bits, "compare", lambda base, head, case, file: (states[case], states[case]))
+    assert gate.main(["--bits", "one", "other"]) == code
+    out, error = capsys.readouterr()
+    assert last in (error or out.splitlines()[-1])
+    assert [line for line in out.splitlines() if line.startswith("case")] == [
+        f"{case}: {state}" for case, state in states.items() if state != "equal"]
+
+
+def test_a_folder_stands_for_its_build_alone(tmp_path):
+    assert builds.in_place(str(BUILD)) == BUILD and builds.in_place(str(tmp_path)) is None
+    with builds.built(str(BUILD), str(BUILD)) as (python, found):
+        assert str(python) == sys.executable
+        assert found == [builds.Build(str(BUILD), BUILD)] * 2
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ([1.0, NAN], [1.0, NAN], ""),
+        ([1.0, 4.0], [1.0, 4.0 + 2**-50], "2.2e-16"),
+        ([1.0, NAN], [1.0, 2.0], "nan"),
+        ([0.0], [-0.0], "0.0e+00"),
+        ([np.inf, 1.0], [np.inf, 2.0], "1.0e+00"),
+        ([1, 2], [1.0, 2.0], "dtype float64, was int64"),
+        ([1.0], [[1.0]], "shape (1, 1), was (1,)"),
+        ("svd", "cholesky", "cholesky, was svd"),
+        (1.0, None, "lost"),
+    ],
+)
+def test_differences_in_words(before, after, text):
+    assert answers.difference(np.asarray(before), None if after is None else np.asarray(after)) == text
+
+
+def test_cases_cover_pairs_of_settings_and_every_storage():
+    settings = [case[-1] for case in answers.CASES.values()]
+    parts = [{name: getattr(setting, name) for name in vars(setting)} for setting in settings]
+    for first, second in itertools.combinations(parts[0], 2):
+        levels = [{part[name] for part in parts} for name in (first, second)]
+        assert {(part[first], part[second]) for part in parts} == set(itertools.product(*levels))
+    for name in ("Lasso", "ElasticNet", "LassoCV", "Ridge", "RidgeCV", "regularization_path", "ridge_path"):
+        assert {case[-1].storage for case in answers.CASES.values() if case[1] == name} == set(answers.STORAGES)
+
+
+SOME = [next(case for case, (solve, called, options, *_) in answers.CASES.items()
+             if case.startswith(f"{name} {label} |")) for label, _, name, *_ in answers.WORK]
+
+
+@pytest.mark.parametrize("case", [case for case in SOME if "shared" not in case])
+def test_cases_have_certificates(case):
+    ok, said = answers.certificate(case)
+    assert ok, said
+    assert answers.digests(case)
+
+
+def test_the_gate_judges_by_its_own_referee(changed, monkeypatch):
+    """A build whose own referee is broken, or that has none, is judged all the same, and keeps what it has."""
+    monkeypatch.setenv("FASTREG_BENCH", "toy")
+    build = changed("from fastreg.referee import paths\ndel paths.Referee")
+    with gate.workers(gate.Timer, sys.executable, [build], threads=1) as (worker,):
+        assert worker.seconds("bench_linear.LassoFit wide F float64", 1) > 0
+    from benchmarks import common
+
+    mine = sys.modules["fastreg.referee.paths"]
+    assert common.referee().Referee.__module__ == mine.__name__
+    assert common.referee() is not fastreg.referee and sys.modules["fastreg.referee.paths"] is mine
+
+
 def test_list(capsys):
-    assert gate.main(["--list", "--cases", "Ridge"]) == 0
-    assert capsys.readouterr().out.splitlines() == [case for case in gate.CASES if "Ridge" in case]
+    for option, cases in ([], gate.CASES), (["--bits"], answers.CASES):
+        assert gate.main(["--list", *option, "--cases", "Ridge"]) == 0
+        assert capsys.readouterr().out.splitlines() == [case for case in cases if "Ridge" in case]
