@@ -16,11 +16,11 @@ import pytest
 import fastreg
 
 FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "gate.py"
-SPEC = importlib.util.spec_from_file_location("gate", FILE)
-gate = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(gate)
-bits, builds = gate.bits, sys.modules["benchmarks.builds"]
-answers = importlib.import_module("benchmarks.answers")
+SPEC = importlib.util.spec_from_file_location("compare", FILE.with_name("compare.py"))
+compare = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(compare)
+answers, bits, builds, command, times = (
+    compare.benchmark_module(f"gating.{name}") for name in ("answers", "bits", "builds", "command", "times"))
 BUILD = Path(fastreg.__file__).resolve().parents[1]
 
 
@@ -37,27 +37,27 @@ class FakeWorker:
 
 def judged(*rounds, pairs=40, limit=5):
     """Comparisons of one case, and the calls made; each round is BASE's and HEAD's times in the workers of a series."""
-    log, left = [], [each for each in rounds for _ in range(gate.PROCESSES)]
+    log, left = [], [each for each in rounds for _ in range(times.PROCESSES)]
 
     @contextmanager
     def start():
         base, head = left.pop(0)
         yield FakeWorker("base", log, *base), FakeWorker("head", log, *head)
 
-    found = gate.judge(start, ["case"], pairs, limit, lambda case, found, limit: None)
-    return found["case"], log, len(left) // gate.PROCESSES
+    found = times.judge(start, ["case"], pairs, limit, lambda case, found, limit: None)
+    return found["case"], log, len(left) // times.PROCESSES
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 0), (5, 0), (6, 1), (8, 1), (9, 2), (20, 6), (40, 14), (100, 40)])
 def test_rank_is_that_of_the_tables(n, k):
-    assert gate.rank(n) == k
+    assert times.rank(n) == k
 
 
 def test_rank_covers_the_median():
     """Of many series of a skewed distribution, 95 % or a little more have its median in their interval."""
     rng = np.random.default_rng(0)
     samples = np.sort(rng.lognormal(size=(20_000, 40)), axis=1)
-    k = gate.rank(40)
+    k = times.rank(40)
     covered = np.mean((samples[:, k - 1] < 1) & (samples[:, -k] > 1))
     assert 0.955 < covered < 0.967  # 1 - 2 P(Bin(40, 1/2) < 14) = 0.9615, and its standard error is 0.0014
 
@@ -69,16 +69,16 @@ def test_rank_covers_the_median():
 def test_slower_is_an_interval_above_the_limit(above, limit, slower):
     """27 of 40 ratios above the limit put the 14th smallest above it, whatever the others are."""
     pairs = [(1.0, 1.08)] * above + [(1.0, 0.5)] * (40 - above)
-    assert gate.is_slower(gate.compare(pairs), limit) is slower
+    assert times.is_slower(times.compare(pairs), limit) is slower
 
 
 def test_the_interval_is_of_the_median():
-    found = gate.compare([(2.0, 2.0 * k) for k in range(1, 41)])
+    found = times.compare([(2.0, 2.0 * k) for k in range(1, 41)])
     assert (found.base, found.head, found.ratio, found.low, found.high) == (2, 2, 20.5, 14, 27)
 
 
 def test_a_few_slow_pairs_are_no_regression():
-    assert not gate.is_slower(gate.compare([(0.1, 0.1)] * 30 + [(0.1, 0.9)] * 10), 5)
+    assert not times.is_slower(times.compare([(0.1, 0.1)] * 30 + [(0.1, 0.9)] * 10), 5)
 
 
 def test_pairs_alternate():
@@ -91,27 +91,27 @@ def test_a_series_has_its_pairs_in_several_processes(pairs):
     _, log, left = judged(([0.1], [0.1]), pairs=pairs)
     assert left == 0
     # In each process a first call of both, and one of BASE that says whether it runs the case at all.
-    assert len(log) == 2 * pairs + 3 * gate.PROCESSES
+    assert len(log) == 2 * pairs + 3 * times.PROCESSES
 
 
 def test_short_calls_are_timed_together():
     _, log, _ = judged(([1e-4], [1.01e-4]))
-    assert log[-1][1] == round(gate.SAMPLE_SECONDS / 1e-4)
+    assert log[-1][1] == round(times.SAMPLE_SECONDS / 1e-4)
 
 
 def test_a_slow_case_is_slower_again_in_fresh_workers():
     found, _, left = judged(([0.1], [0.12]), ([0.1], [0.13]))
-    assert left == 0 and found.ratio == pytest.approx(1.3) and gate.is_slower(found, 5)
+    assert left == 0 and found.ratio == pytest.approx(1.3) and times.is_slower(found, 5)
 
 
 def test_a_slow_case_that_is_not_slower_again_passes():
     found, _, left = judged(([0.1], [0.2]), ([0.1], [0.1]))
-    assert left == 0 and not gate.is_slower(found, 5)
+    assert left == 0 and not times.is_slower(found, 5)
 
 
 def test_an_equal_case_is_measured_once():
     found, _, left = judged(([0.1], [0.1]), ([0.1], [0.9]))
-    assert left == 1 and not gate.is_slower(found, 5)
+    assert left == 1 and not times.is_slower(found, 5)
 
 
 def test_the_limit_is_the_callers():
@@ -121,27 +121,28 @@ def test_the_limit_is_the_callers():
 def test_a_case_that_base_does_not_run_is_left_out(capsys):
     class Old(FakeWorker):
         def seconds(self, case, calls):
-            raise gate.CaseError("no such class")
+            raise builds.CaseError("no such class")
 
     @contextmanager
     def start():
         yield Old("base", []), FakeWorker("head", [], 0.1)
 
-    assert gate.judge(start, ["case"], 8, 5, gate.report) == {}
+    assert times.judge(start, ["case"], 8, 5, times.report) == {}
     assert "BASE does not run it: no such class" in capsys.readouterr().out
 
 
 def test_workers_run_every_case(monkeypatch):
     monkeypatch.setenv("FASTREG_BENCH", "toy")
-    with gate.workers(gate.Timer, sys.executable, [BUILD], threads=1) as (worker,):
-        assert all(worker.seconds(case, 1) > 0 for case in gate.CASES)
-        with pytest.raises(gate.CaseError, match="NoSuchClass"):
+    with builds.workers(times.Timer, sys.executable, [BUILD], threads=1) as (worker,):
+        assert all(worker.seconds(case, 1) > 0 for case in times.CASES)
+        with pytest.raises(builds.CaseError, match="NoSuchClass"):
             worker.seconds("bench_linear.NoSuchClass wide F float64", 1)
 
 
 def test_a_worker_that_finds_another_fastreg_is_refused(tmp_path):
-    with (pytest.raises(gate.GateError, match="not the build"),
-          gate.workers(gate.Timer, sys.executable, [tmp_path], threads=1)):
+    (tmp_path / "fastreg").symlink_to(Path(fastreg.__file__).parent)
+    with (pytest.raises(builds.GateError, match="not the build"),
+          builds.workers(times.Timer, sys.executable, [tmp_path], threads=1)):
         pass
 
 
@@ -162,7 +163,7 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments, message):
 
 def test_a_long_message_goes_to_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(builds.tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(gate.GateError, match=r"^build failed: see .*\.log$"):
+    with pytest.raises(builds.GateError, match=r"^build failed: see .*\.log$"):
         builds.command(sys.executable, "-c", "raise SystemExit('one\\ntwo')", problem="build failed")
     (log,) = tmp_path.iterdir()
     assert log.read_text() == "one\ntwo"
@@ -204,7 +205,7 @@ ElasticNet.fit = fit
 )
 def test_what_differs_by_a_bit_is_named_and_judged(factor, code, text, changed, capsys):
     pattern = "^(Lasso single|RidgeCV leave one out) .*tall (C|csc|F) float64"
-    assert gate.main(["--bits", str(BUILD), str(changed(OFF.format(factor))), "--cases", pattern]) == code
+    assert command.main(["--bits", str(BUILD), str(changed(OFF.format(factor))), "--cases", pattern]) == code
     _, *lines, last = capsys.readouterr().out.splitlines()
     cases = bits.names(pattern)
     expected = [case for case in cases if case.startswith("Lasso ")]
@@ -233,7 +234,7 @@ class FakeAnswerer:
         return self.answer()
 
 
-FAILS = gate.CaseError("ValueError: no")
+FAILS = builds.CaseError("ValueError: no")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,7 @@ def test_what_the_exit_code_says(states, code, last, monkeypatch, capsys):
     monkeypatch.setattr(bits, "built", lambda *_: nullcontext(("python", of_both)))
     monkeypatch.setattr(bits, "workers", lambda *_: nullcontext((FakeAnswerer(), FakeAnswerer(list(states)))))
     monkeypatch.setattr(bits, "compare", lambda base, head, case, file: (states[case], states[case]))
-    assert gate.main(["--bits", "one", "other"]) == code
+    assert command.main(["--bits", "one", "other"]) == code
     out, error = capsys.readouterr()
     assert last in (error or out.splitlines()[-1])
     assert [line for line in out.splitlines() if line.startswith("case")] == [
@@ -334,16 +335,15 @@ def test_the_gate_judges_by_its_own_referee(changed, monkeypatch):
     """A build whose own referee is broken, or that has none, is judged all the same, and keeps what it has."""
     monkeypatch.setenv("FASTREG_BENCH", "toy")
     build = changed("from fastreg.referee import paths\ndel paths.Referee")
-    with gate.workers(gate.Timer, sys.executable, [build], threads=1) as (worker,):
+    with builds.workers(times.Timer, sys.executable, [build], threads=1) as (worker,):
         assert worker.seconds("bench_linear.LassoFit wide F float64", 1) > 0
-    from benchmarks import common
-
+    common = compare.benchmark_module("common")
     mine = sys.modules["fastreg.referee.paths"]
     assert common.referee().Referee.__module__ == mine.__name__
     assert common.referee() is not fastreg.referee and sys.modules["fastreg.referee.paths"] is mine
 
 
 def test_list(capsys):
-    for option, cases in ([], gate.CASES), (["--bits"], answers.CASES):
-        assert gate.main(["--list", *option, "--cases", "Ridge"]) == 0
+    for option, cases in ([], times.CASES), (["--bits"], answers.CASES):
+        assert command.main(["--list", *option, "--cases", "Ridge"]) == 0
         assert capsys.readouterr().out.splitlines() == [case for case in cases if "Ridge" in case]

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class GateError(Exception):
@@ -56,7 +56,7 @@ class Worker:
     Attributes
     ----------
     module : str
-        Of a subclass: the module of benchmarks whose function `work` is the process's side.
+        Of a subclass: the one of this package whose function `work` is the process's side.
     """
 
     module: str
@@ -64,10 +64,9 @@ class Worker:
     def __init__(self, python, folder, threads):
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         env = os.environ | {"PYTHONPATH": str(folder)} | dict.fromkeys(names, str(threads))
-        # benchmarks is to come from this checkout, fastreg from the build: -P keeps the current folder out, and the
-        # checkout goes last on the path once benchmarks is found, of which a folder may have another.
-        found = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import benchmarks; sys.path.append(sys.path.pop(0))"
-        code = f"{found}; from benchmarks.{self.module} import work; work()"
+        # -P keeps the current folder out, and the checkout is not on the path: fastreg is to come from the build alone.
+        find = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import compare; del sys.path[0]"
+        code = f"{find}; compare.benchmark_module('gating.{self.module}').work()"
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([python, "-P", "-c", code], env=env, stdin=pipe, stdout=pipe, text=True)
         found = self.answer()

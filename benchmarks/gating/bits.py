@@ -1,25 +1,24 @@
 """Does HEAD answer otherwise than BASE, by a single bit?  The side of ``gate.py --bits`` that runs the workers.
 
-Like `gate` it needs the standard library alone: cases, answers and their comparison are in `answers`, which the workers
-import.
+It needs the standard library alone: cases, answers and their comparison are in `answers`, which the workers import.
 """
 
 import re
 import tempfile
 from pathlib import Path
 
-from benchmarks.builds import CaseError, GateError, Worker, built, workers
+from .builds import CaseError, GateError, Worker, built, workers
 
 
 class Answerer(Worker):
-    """A process that solves the cases of `benchmarks/answers.py` with one build of fastreg."""
+    """A process that solves the cases of `answers` with one build of fastreg."""
 
     module = "answers"
 
 
 def names(pattern):
     """The cases whose name has a match, as `answers` gives them, which imports NumPy."""
-    from benchmarks import answers
+    from . import answers
 
     return [case for case in answers.CASES if re.search(pattern, case)]
 
