@@ -247,7 +247,10 @@ class Timer(Worker):
         float
             Mean seconds of a call.
         """
-        return self.ask(case, calls)
+        try:
+            return self.ask(case, calls)
+        except CaseError as error:
+            raise CaseError(f"{case}: {error}") from None
 
 
 def work():
