@@ -66,7 +66,7 @@ def base_data(shape, is_sparse):
     X *= 10.0 ** rng.uniform(-1, 1, p)
     if is_sparse:
         X *= rng.random((n, p)) < share[0]
-    X[:, 3] = 50 + rng.standard_normal(n)
+    X[:, 3] = 1e4 + rng.standard_normal(n)
     X[:, 5] = 0.0 if is_sparse else 1.5
     some = rng.choice(np.arange(6, p), min(p // 3, 25), replace=False)
     coefs = rng.standard_normal((len(some), TARGETS)) / np.std(X[:, some], axis=0)[:, None]
@@ -100,6 +100,7 @@ class Problem:
         self.n, self.p = self.X.shape
         self.Y = base_data(shape, sparse.issparse(self.X))[1]
         self.y = np.ascontiguousarray(self.Y[:, 0])
+        self.far_apart = self.Y * [1e-200, 1.0, 1e200]
         self.labels = np.digitize(self.y, np.quantile(self.y, [1 / 3, 2 / 3]))
         self.two_labels = np.where(self.y > np.median(self.y), "yes", "no")
         rng = np.random.default_rng(11)
@@ -173,7 +174,8 @@ def fit(problem, name, target="y", **options):
 
 def refit(problem, name, alphas, **options):
     """An estimator that starts from where it was, along decreasing alphas."""
-    model = getattr(fastreg, name)(warm_start=True, fit_intercept=problem.setting.intercept, **options)
+    model = getattr(fastreg, name)(warm_start=True, fit_intercept=problem.setting.intercept,
+                                   n_threads=problem.setting.threads, **options)
     answer = {}
     for k, alpha in enumerate(alphas):
         model.set_params(alpha=alpha).fit(problem.X, problem.y, problem.weight)
@@ -234,6 +236,7 @@ WORK = (
     ("single", fit, "ElasticNet", {"alpha": share(0.1), "tol": 1e-7}, "tall wide", 5),
     ("small l1_ratio", fit, "ElasticNet", {"alpha": share(0.3), "l1_ratio": 0.05}, "tall wide", 2),
     ("ridge", fit, "ElasticNet", {"alpha": share(0.1), "l1_ratio": 0.0}, "tall", 2),
+    ("targets far apart", fit, "ElasticNet", {"alpha": 1.0, "l1_ratio": 0.0, "target": "far_apart"}, "tall", 2),
     ("positive", fit, "ElasticNet", {"alpha": share(0.1), "positive": True}, "tall wide", 3),
     ("limits", fit, "ElasticNet", {"alpha": share(0.05), **LIMITS}, "tall wide", 3),
     ("penalty_factor", fit, "ElasticNet", {"alpha": share(0.1), "penalty_factor": Of("factor")}, "tall wide", 3),
@@ -256,12 +259,15 @@ WORK = (
     ("bic", fit, "LassoCV", {"criterion": "bic", "alphas": N_ALPHAS}, "tall", 3),
     ("early end", fit, "LassoCV", {**CV, "n_alphas_no_change": 3}, "tall wide", 2),
     ("targets", fit, "LassoCV", {**CV, "target": "Y"}, "tall wide", 2),
+    ("targets far apart", fit, "LassoCV", {**CV, "target": "far_apart"}, "wide", 2),
+    ("scorer", fit, "LassoCV", {**CV, "scoring": "neg_mean_absolute_error"}, "tall wide", 2),
     ("folds", fit, "ElasticNetCV", {**CV, "l1_ratio": [0.5, 0.9]}, "tall wide", 3),
     ("lockstep", fit, "ElasticNetCV", {**CV, "l1_ratio": [0.5, 0.9]}, "shared", 4),
     ("limits", fit, "ElasticNetCV", {**CV, "alphas": GRID, "standardize": True, **LIMITS}, "tall", 2),
     ("auto", fit, "Ridge", {}, "tall wide", 7),
     ("many elements", fit, "Ridge", {}, "shared", 4),
     ("targets", fit, "Ridge", {"target": "Y"}, "tall wide", 3),
+    ("targets far apart", fit, "Ridge", {"target": "far_apart"}, "tall wide", 2),
     ("alpha of each target", fit, "Ridge", {"target": "Y", "alpha": [0.1, 1.0, 10.0]}, "tall wide", 2),
     ("least squares", fit, "Ridge", {"alpha": 0.0}, "tall", 3),
     ("limits", fit, "Ridge", LIMITS, "tall wide", 3),
@@ -274,6 +280,8 @@ WORK = (
     ("leave one out", fit, "RidgeCV", RIDGE_ALPHAS, "tall wide", 7),
     ("targets", fit, "RidgeCV", {**RIDGE_ALPHAS, "target": "Y", "alpha_per_target": True}, "tall wide", 2),
     ("penalty_factor", fit, "RidgeCV", {**RIDGE_ALPHAS, "penalty_factor": Of("positive_factor")}, "tall wide", 2),
+    ("targets far apart", fit, "RidgeCV", {**RIDGE_ALPHAS, "target": "far_apart", "alpha_per_target": True}, "tall", 2),
+    ("scorer", fit, "RidgeCV", {**RIDGE_ALPHAS, "cv": 3, "scoring": "neg_mean_absolute_error"}, "tall", 2),
     ("results", fit, "RidgeCV", {**RIDGE_ALPHAS, "store_cv_results": True, "standardize": True}, "tall", 2),
     ("folds", fit, "RidgeCV", {**RIDGE_ALPHAS, "cv": 3}, "tall wide", 5),
     ("folds, 1se", fit, "RidgeCV", {**RIDGE_ALPHAS, "cv": 3, "selection_rule": "1se"}, "tall wide", 2),
