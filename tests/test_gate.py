@@ -282,6 +282,28 @@ def test_what_the_exit_code_says(states, code, last, monkeypatch, capsys):
         f"{case}: {state}" for case, state in states.items() if state != "equal"]
 
 
+@pytest.mark.parametrize(
+    ("base", "head", "python", "built"),
+    [
+        ("old", "new", "venv of new", ["old", "new"]),
+        (str(BUILD), "new", sys.executable, ["new"]),
+        ("same", "same", "venv of same", ["same", "same"]),
+    ],
+)
+def test_commits_are_built_for_one_interpreter(base, head, python, built, monkeypatch):
+    """In a virtual environment with HEAD's dependencies, but beside a build in place for the interpreter of that."""
+    sources, done = {}, []
+    monkeypatch.setattr(builds, "resolved", lambda commit: f"{commit:_<40}")
+    monkeypatch.setattr(builds, "unpack", lambda commit, source: sources.update({source: commit.strip("_")}))
+    monkeypatch.setattr(builds, "environment", lambda source, folder: f"venv of {sources[source]}")
+    monkeypatch.setattr(builds, "install", lambda name, source, python, folder: done.append((source, python, folder)))
+    with builds.built(base, head) as (found, both):
+        assert str(found) == python
+        assert [sources[source] for source, *_ in done] == built and {with_ for _, with_, _ in done} == {found}
+        assert [folder for *_, folder in done] == [build.folder for build in both if build.folder != BUILD]
+        assert len({build.folder for build in both}) == 2
+
+
 def test_a_folder_stands_for_its_build_alone(tmp_path):
     assert builds.in_place(str(BUILD)) == BUILD and builds.in_place(str(tmp_path)) is None
     with builds.built(str(BUILD), str(BUILD)) as (python, found):
