@@ -56,7 +56,8 @@ class RidgePath(common.RidgeCase):
     def run(self, solver):
         if solver == "fastreg":
             path = fastreg.ridge_path(self.X, self.y, self.alphas)
-            return common.Answer(path.coefs.T, path.intercepts, path.alphas)
+            of_features = len(path.coefs) == self.X.shape[1]     # the gate's BASE may have alphas first
+            return common.Answer(path.coefs if of_features else path.coefs.T, path.intercepts, path.alphas)
         ridge = common.LIBRARIES[solver].Ridge
         fits = [ridge(alpha, tol=common.RIDGE_TOL).fit(self.X, self.y) for alpha in self.alphas]
         coefs, intercepts = np.stack([fit.coef_ for fit in fits], axis=1), np.array([fit.intercept_ for fit in fits])

@@ -5,8 +5,6 @@ Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `Ela
 `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
-from fastreg.criteria import InformationPath
-from fastreg.crossval import CrossValidatedPath
 from fastreg.estimators import (
     ElasticNet,
     ElasticNetCV,
@@ -19,28 +17,27 @@ from fastreg.estimators import (
     RidgeCV,
     ridge_regression,
 )
-from fastreg.path import RegularizationPath, enet_path, lasso_path, regularization_path
+from fastreg.path import enet_path, lasso_path, regularization_path
+from fastreg.paths import Path
 from fastreg.referee import Certificate, certify
-from fastreg.ridge_path import CrossValidatedRidgePath, RidgePath, ridge_path
+from fastreg.ridge_path import ridge_path
+from fastreg.selection import SelectionCurves
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
-    "CrossValidatedPath",
-    "CrossValidatedRidgePath",
     "ElasticNet",
     "ElasticNetCV",
-    "InformationPath",
     "Lasso",
     "LassoCV",
     "LinearRegression",
-    "RegularizationPath",
+    "Path",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",
     "RidgeClassifierCV",
-    "RidgePath",
+    "SelectionCurves",
     "certify",
     "enet_path",
     "lasso_path",

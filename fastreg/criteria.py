@@ -1,6 +1,5 @@
 """Choosing alpha and l1_ratio without folds, by AIC, BIC or EBIC of one path on all rows."""
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,8 +9,8 @@ from scipy.special import gammaln
 
 from fastreg.design import canonical_sparse, effective_threads
 from fastreg.kernels.factor import Basis
-from fastreg.path import path_of
-from fastreg.selection import Choice, best_of, first_unconverged, fit_at, plot_curves
+from fastreg.paths import path_of
+from fastreg.selection import Choice, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import Fold, know_folds
 from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
@@ -21,64 +20,6 @@ from fastreg.weights import Weights
 DEPENDENT = 1e-11
 # Of the squared norm of y: what is left when nothing but rounding is.
 ROUNDING = 1e-12
-
-
-@dataclass
-class InformationPath:
-    """An information criterion along the path of each l1_ratio, and what it makes us choose.
-
-    Attributes
-    ----------
-    l1_ratios : ndarray of shape (n_l1_ratios,)
-    alphas : ndarray of shape (n_l1_ratios, n_alphas)
-        Decreasing, for each l1_ratio.
-    values : ndarray of shape (n_l1_ratios, n_alphas)
-        The criterion; inf where a fit leaves no degree of freedom, or nothing but rounding, to the noise.
-    df : ndarray of shape (n_l1_ratios, n_alphas)
-        Degrees of freedom, without the intercept.
-    criterion : {'aic', 'bic', 'ebic'}
-    noise_variance : float or None
-        None where it was not known.
-    best : tuple of int
-        Indices (l1_ratio, alpha) of the smallest value; ties go to the larger alpha.
-    """
-
-    l1_ratios: np.ndarray
-    alphas: np.ndarray
-    values: np.ndarray
-    df: np.ndarray
-    criterion: str
-    noise_variance: float | None
-    best: tuple
-
-    @property
-    def chosen(self):
-        """Indices (l1_ratio, alpha) of the smallest value."""
-        return self.best
-
-    @property
-    def reason(self):
-        """In words, why these were chosen."""
-        r, a = self.best
-        return (f"alpha={self.alphas[r, a]:.6g}, l1_ratio={self.l1_ratios[r]:g}: smallest {self.criterion.upper()} "
-                f"({self.values[r, a]:.6g}) with {self.df[r, a]:.4g} degrees of freedom, noise variance "
-                f"{'unknown' if self.noise_variance is None else format(self.noise_variance, '.6g')}")
-
-    def plot(self, ax=None):
-        """Draw the criterion against alpha, the choice marked, degrees of freedom along the top.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None
-            Where to draw; a new figure when None.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-        """
-        return plot_curves(ax, self.alphas, self.values, self.df, [f"l1_ratio {ratio:g}" for ratio in self.l1_ratios],
-                           self.best[0], [(self.alphas[self.best], "--", "smallest")], ylabel=self.criterion.upper(),
-                           count_label="degrees of freedom")
 
 
 def degrees_of_freedom(gram, l2):
@@ -200,8 +141,8 @@ def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, e
                 total=float(np.square(solver.targets).sum()), noise_variance=noise_variance,
                 scale=scale))
         grids, values = np.stack([s.alphas for s in found]), np.stack(values)
-        curves = InformationPath(np.asarray(l1_ratios, dtype=np.float64), grids, values, np.stack(degrees), criterion,
-                                 noise_variance, best_of(values, grids))
+        curves = SelectionCurves(grids, values, np.stack(degrees), criterion.upper(), False, best_of(values, grids),
+                                 l1_ratios=np.asarray(l1_ratios, dtype=np.float64))
         k, a = curves.best
         if refit and not found[k].from_x[a]:
             solver = solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]).scaled(scale))

@@ -1,4 +1,4 @@
-"""Choosing alpha, l1_ratio and gamma by cross-validation: the function, and the object that it returns."""
+"""Choosing alpha, l1_ratio and gamma by cross-validation."""
 from dataclasses import dataclass
 from functools import partial
 
@@ -6,9 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import canonical_sparse
-from fastreg.path import path_of
-from fastreg.scale import Scale
-from fastreg.selection import Choice, best_of, first_unconverged, fit_all_rows, plot_curves
+from fastreg.paths import path_of
+from fastreg.selection import Choice, SelectionCurves, best_of, first_unconverged, fit_all_rows, select
 from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
 from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
@@ -16,107 +15,6 @@ from fastreg.weights import Weights
 
 # A path that may end early is solved in pieces of at least so many alphas.
 LEAST_PIECE = 5
-
-
-@dataclass
-class CrossValidatedPath:
-    """Scores of a cross-validated path, and what they make us choose.
-
-    A curve is one l1_ratio or, with relaxed fits, one pair of l1_ratio and gamma (gamma running fastest). Where
-    ``n_alphas_no_change`` ended a path early, scores, df and dual gaps of the alphas that were not solved are NaN.
-
-    Attributes
-    ----------
-    l1_ratios : ndarray of shape (n_curves,)
-    alphas : ndarray of shape (n_curves, n_alphas)
-        Decreasing, for each curve.
-    fold_scores : ndarray of shape (n_curves, n_alphas, n_folds)
-        Mean squared error on each test set, or the scorer's value.
-    mean, standard_error : ndarray of shape (n_curves, n_alphas)
-        Over folds.
-    df : ndarray of shape (n_curves, n_alphas)
-        Mean number of non-zero coefficients of the penalised fits.
-    dual_gaps : ndarray of shape (n_curves, n_alphas, n_folds)
-        Of each penalised training fit, in units of the objective.
-    metric : str
-        What the scores are.
-    greater_is_better : bool
-    best, best_1se : tuple of int
-        Indices (curve, alpha): of the best mean, ties going to the larger alpha, and of the largest alpha within one
-        standard error of it on the same curve.
-    selection_rule : {'min', '1se'}
-        Which of them is chosen.
-    gammas : ndarray of shape (n_curves,) or None
-        Share of the penalised fit, of relaxed fits.
-    """
-
-    l1_ratios: np.ndarray
-    alphas: np.ndarray
-    fold_scores: np.ndarray
-    mean: np.ndarray
-    standard_error: np.ndarray
-    df: np.ndarray
-    dual_gaps: np.ndarray
-    metric: str
-    greater_is_better: bool
-    best: tuple
-    best_1se: tuple
-    selection_rule: str
-    gammas: np.ndarray | None = None
-
-    @property
-    def chosen(self):
-        """Indices (curve, alpha) that the selection rule gives."""
-        return self.best if self.selection_rule == "min" else self.best_1se
-
-    def _label(self, curve):
-        return f"l1_ratio {self.l1_ratios[curve]:g}" + (
-            "" if self.gammas is None else f", gamma {self.gammas[curve]:g}")
-
-    @property
-    def reason(self):
-        """In words, why these were chosen."""
-        (c, a), best = self.chosen, self.best
-        text = (f"alpha={self.alphas[c, a]:.6g}, {self._label(c).replace(' ', '=').replace(',=', ', ')}: "
-                f"{'largest' if self.greater_is_better else 'smallest'} mean {self.metric} "
-                f"({self.mean[best]:.6g}) over {self.fold_scores.shape[2]} folds")
-        if self.selection_rule == "1se":
-            text += f" is at alpha={self.alphas[best]:.6g}; this is the largest alpha within one standard error of it"
-        return text
-
-    def plot(self, ax=None):
-        """Draw the mean score against alpha with error bars, both choices marked, non-zeros along the top.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None
-            Where to draw; a new figure when None.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-        """
-        marks = [(self.alphas[self.best], "--", "best mean"), (self.alphas[self.best_1se], ":", "one standard error")]
-        return plot_curves(ax, self.alphas, self.mean, self.df, [self._label(c) for c in range(len(self.alphas))],
-                           self.best[0], marks, errors=self.standard_error,
-                           ylabel=f"{self.metric}, mean and standard error of folds",
-                           count_label="non-zero coefficients (mean of folds)")
-
-
-def select(alphas, fold_scores, greater_is_better, gammas=None):
-    """(mean, standard error, best, best within one standard error); ties go to the larger alpha."""
-    mean = fold_scores.mean(axis=2)
-    if np.isnan(mean).all():
-        raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
-    folds = fold_scores.shape[2]
-    unit = Scale.of(np.where(np.isfinite(fold_scores), fold_scores, 0))          # squares of scores may overflow
-    error = np.zeros_like(mean)
-    if folds > 1:
-        error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
-    loss = -mean if greater_is_better else mean
-    best = best_of(loss, alphas, gammas)
-    near = np.flatnonzero(loss[best[0]] <= loss[best] + error[best])
-    return mean, error, best, (best[0], int(near[0]))
 
 
 def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight, fit_intercept, tol, max_iter, n_jobs,
@@ -197,7 +95,7 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
         curves = _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selection_rule)
         curves.dual_gaps = scale.up(curves.dual_gaps, 2)
         if scorer is None:
-            for name in ("fold_scores", "mean", "standard_error"):
+            for name in ("fold_scores", "values", "standard_error"):
                 setattr(curves, name, scale.up(getattr(curves, name), 2))
         fit = path = last = None
         if refit:
@@ -226,7 +124,7 @@ class _Scored:
     unconverged: object
 
     def paths(self, scale, *asked):
-        """RegularizationPath of every fold, for the target as it was before `scale` brought it down."""
+        """Path of every fold, for the target as it was before `scale` brought it down."""
         return [path_of([s.scaled_up(scale) for s in of_fold], *asked) for of_fold in zip(*self.pieces)]
 
 
@@ -311,5 +209,5 @@ def _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selectio
         grids, l1_ratios, [f.df for f in found], [f.dual_gaps for f in found]))
     gammas = None if gammas is None else np.tile(gammas, len(found))
     mean, error, best, best_1se = select(grids, scores, greater_is_better, gammas)
-    return CrossValidatedPath(ratios, grids, scores, mean, error, df, gaps, metric, greater_is_better, best, best_1se,
-                              selection_rule, gammas)
+    return SelectionCurves(grids, mean, df, metric, greater_is_better, best, f"{scores.shape[2]} folds", ratios, gammas,
+                           error, scores, gaps, best_1se, selection_rule)

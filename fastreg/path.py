@@ -1,10 +1,8 @@
-"""Regularisation paths: the functions, and the object that ``regularization_path`` returns."""
+"""Regularisation paths of the lasso and the elastic net."""
 import warnings
-from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
@@ -15,16 +13,15 @@ from fastreg.checks import (
     check_ignored,
     check_number,
     check_penalty_options,
-    check_per_feature,
     check_precompute,
     check_start,
     check_threads,
     check_verbose,
     check_weight,
     check_X_y,
-    validate_X,
 )
 from fastreg.inputs import as_floats
+from fastreg.paths import name_features, path_of
 from fastreg.solvers.linear import Penalty, solve_path
 from fastreg.weights import Weights
 
@@ -47,176 +44,6 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel):
         f"What helps: {', or '.join(helps)}.", ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
-def count_axis(ax, alphas, counts, label):
-    """A second axis along the top that gives the number of non-zeros at a few of the alphas."""
-    ticks = np.unique(np.linspace(0, len(alphas) - 1, 7).round().astype(int))
-    top = ax.secondary_xaxis("top")
-    top.set_xticks(alphas[ticks], [f"{count:.0f}" for count in counts[ticks]])
-    top.minorticks_off()
-    top.set_xlabel(label)
-
-
-@dataclass
-class RegularizationPath:
-    """Solutions of a lasso or elastic net along a path of penalties.
-
-    Attributes
-    ----------
-    alphas : ndarray of shape (n_alphas,)
-        Penalties, decreasing.
-    coefs : scipy.sparse.csc_array of shape (n_features, n_alphas)
-        Coefficients, one column for each alpha.
-    intercepts : ndarray of shape (n_alphas,)
-    dual_gaps : ndarray of shape (n_alphas,)
-        Duality gap of each solution, in units of the objective.
-    df : ndarray of shape (n_alphas,)
-        Number of non-zero coefficients.
-    n_iters : ndarray of shape (n_alphas,)
-        Rounds of working set and certificate.
-    certified_from : ndarray of str, shape (n_alphas,)
-        What the gap was computed from: 'X', or 'sums', the matrix X'X, which was held against X by a random
-        combination of its columns as it was formed. The last solution's comes from X, but for the paths of folds.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features: `predict` wants the same ones in the same order.
-    params : dict
-        What was asked for, by the names of arguments: l1_ratio, fit_intercept, penalty_factor, lower_limits,
-        upper_limits, standardize, tol. `fastreg.certify` reads it.
-    """
-
-    alphas: np.ndarray
-    coefs: sp.csc_array
-    intercepts: np.ndarray
-    dual_gaps: np.ndarray
-    df: np.ndarray
-    n_iters: np.ndarray
-    certified_from: np.ndarray
-    params: dict = field(default_factory=dict, repr=False, compare=False)
-    _solve: object = field(default=None, repr=False, compare=False)
-
-    def __post_init__(self):
-        self.n_features_in_ = self.coefs.shape[0]
-
-    def __sklearn_tags__(self):
-        # what scikit-learn's validation asks of whoever knows features
-        tags = BaseEstimator().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def __getstate__(self):
-        # the training data stays behind
-        return {**self.__dict__, "_solve": None}
-
-    def coef_at(self, alpha, exact=False):
-        """Coefficients and intercepts at any alpha.
-
-        Parameters
-        ----------
-        alpha : float or array-like of shape (k,)
-            Between the path's values coefficients are interpolated linearly; beyond its ends the end is taken.
-        exact : bool, default=False
-            Solve anew at alpha instead, from the training data.
-
-        Returns
-        -------
-        coefs : scipy.sparse.csc_array of shape (n_features, k)
-        intercepts : ndarray of shape (k,)
-
-        Raises
-        ------
-        ValueError
-            If alpha is negative or not finite, or if exact is asked of a path that was pickled or belongs to an
-            estimator.
-        """
-        wanted = np.atleast_1d(check_per_feature(alpha, "alpha", np.size(alpha), None))
-        if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
-            raise ValueError(f"alpha must be finite and not negative, got {alpha!r}.")
-        if check_flag(exact, "exact"):
-            if self._solve is None:
-                raise ValueError("exact=True needs the training data, which this path has not kept.")
-            order = np.argsort(-wanted, kind="stable")
-            solved = self._solve(wanted[order])
-            back = np.argsort(order)
-            return solved.sparse()[:, back], solved.intercepts[back, 0]
-        # positions in the decreasing grid, as a weighted mean of the two neighbours
-        at = np.interp(-wanted, -self.alphas, np.arange(len(self.alphas), dtype=float))
-        lo = np.floor(at).astype(int)
-        hi = np.minimum(lo + 1, len(self.alphas) - 1)
-        share = at - lo
-        coefs = self.coefs[:, lo].multiply(1 - share) + self.coefs[:, hi].multiply(share)
-        return sp.csc_array(coefs), (1 - share) * self.intercepts[lo] + share * self.intercepts[hi]
-
-    def predict(self, X, alpha=None, exact=False):
-        """Predictions along the path, or at any alpha.
-
-        Parameters
-        ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-        alpha : float, array-like of shape (k,) or None
-            None predicts at every alpha of the path.
-        exact : bool, default=False
-            Solve anew at alpha instead of interpolating.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
-
-        Raises
-        ------
-        ValueError
-            If X has not the features that the path was fitted with, in the same order where they have names.
-        """
-        X = validate_X(self, X)
-        coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
-        used = np.unique(coefs.indices)
-        fit = X[:, used] @ coefs[used].toarray() + intercepts
-        return fit[:, 0] if np.ndim(alpha) == 0 and alpha is not None else fit
-
-    def plot(self, ax=None):
-        """Draw the coefficients against alpha, the number of non-zeros along the top.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None
-            Where to draw; a new figure when None.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-        """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        rows = np.unique(self.coefs.indices)
-        positive = self.alphas > 0
-        ax.plot(self.alphas[positive], self.coefs[rows].toarray()[:, positive].T, linewidth=1)
-        ax.axhline(0, color="0.5", linewidth=0.5)
-        ax.set(xscale="log", xlabel="alpha", ylabel="coefficient")
-        ax.invert_xaxis()
-        count_axis(ax, self.alphas[positive], self.df[positive], "non-zero coefficients")
-        return ax
-
-
-def name_features(path, owner):
-    """The path, told the names of the features that `owner` was fitted to, where these have names."""
-    if hasattr(owner, "feature_names_in_"):
-        path.feature_names_in_ = owner.feature_names_in_
-    return path
-
-
-def path_of(pieces, penalty, fit_intercept, tol, solve=None):
-    """RegularizationPath of the Solutions of one target, which may come in pieces."""
-    coefs = sp.csc_array(sp.hstack([s.sparse() for s in pieces], format="csc"))
-    alphas, intercepts, gaps, n_iters, sources = (np.concatenate(parts) for parts in zip(*(
-        (s.alphas, s.intercepts[:, 0], s.dual_gaps[:, 0], s.n_iters[:, 0], np.where(s.from_x, "X", "sums"))
-        for s in pieces)))
-    params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
-              "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
-              "tol": tol}
-    return RegularizationPath(alphas, coefs, intercepts, gaps, np.diff(coefs.indptr), n_iters, sources, params, solve)
-
-
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
                         max_iter=1000, positive=False, penalty_factor=None, lower_limits=None, upper_limits=None,
                         standardize=False, n_threads=None, callback=None):
@@ -234,12 +61,13 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     X : array-like or sparse of shape (n_samples, n_features)
         Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
         modified, centred or made dense. Other types are converted once.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        The columns of a 2-D y are separate problems at the same alphas, solved together.
     l1_ratio : float in [0, 1], default=1.0
         1 is the lasso, 0 ridge regression (needs `alphas` as an array).
     alphas : int or array-like, default=100
-        Number of values, spaced geometrically from the smallest alpha that makes every penalised coefficient zero
-        down to `eps` times it; or the values.
+        Number of values, spaced geometrically from the smallest alpha that makes every penalised coefficient zero (of
+        every target) down to `eps` times it; or the values.
     eps : float in (0, 1], default=1e-3
     fit_intercept : bool, default=True
         Fit b, for dense and sparse X alike; it is never penalised.
@@ -266,8 +94,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
 
     Returns
     -------
-    RegularizationPath
-        alphas, coefs (CSC, n_features x n_alphas), intercepts, dual_gaps, df, n_iters; predict, plot.
+    Path
+        alphas, coefs (CSC, n_features x n_alphas; for a 2-D y a list of such, one for each target), intercepts,
+        dual_gaps, df, n_iters; predict, coef_at, plot.
 
     Raises
     ------
@@ -297,8 +126,6 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     l1_ratio, eps = check_number(l1_ratio, "l1_ratio", 0, 1), check_number(eps, "eps", 0, 1, low_open=True)
     features = BaseEstimator()
     X, y = check_X_y(X, y, features)
-    if y.ndim != 1:
-        raise ValueError(f"y must have one dimension, got shape {y.shape}; fit targets one by one.")
     n, p = X.shape
     options = check_penalty_options(p, positive=positive, penalty_factor=penalty_factor, lower_limits=lower_limits,
                                     upper_limits=upper_limits)
@@ -316,12 +143,13 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     }
 
     def solve(values, report=None):
-        solutions = solve_path(X, y[:, None], values, penalty, eps=eps, report=report, **settings)
+        solutions = solve_path(X, y.reshape(n, -1), values, penalty, eps=eps, report=report, **settings)
         warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
-        return solutions
+        return path_of([solutions], penalty, settings["fit_intercept"], tol, each_target=y.ndim == 2)
 
-    found = solve(alphas, None if callback is None else lambda k: callback(k, count))
-    return name_features(path_of([found], penalty, settings["fit_intercept"], tol, solve), features)
+    path = solve(alphas, None if callback is None else lambda k: callback(k, count))
+    path._solve = solve
+    return name_features(path, features)
 
 
 def check_per_product(Xy, p, n_targets):

@@ -1,10 +1,10 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
 import threading
 import warnings
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from fastreg.checks import (
@@ -16,10 +16,9 @@ from fastreg.checks import (
     check_weight_values,
     check_X_y,
 )
-from fastreg.crossval import select
-from fastreg.path import count_axis
+from fastreg.paths import Path, name_features
 from fastreg.scale import Scale
-from fastreg.selection import plot_curves
+from fastreg.selection import SelectionCurves, select, within_one_error
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
@@ -33,67 +32,6 @@ MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
 ALL_FITS = 2e7
 LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
         "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
-
-
-@dataclass
-class RidgePath:
-    """Ridge regression at many penalties.
-
-    Attributes
-    ----------
-    alphas : ndarray of shape (n_alphas,)
-        Decreasing.
-    coefs : ndarray of shape (n_alphas, n_features) or (n_alphas, n_targets, n_features)
-    intercepts : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
-    df : ndarray of shape (n_alphas,)
-        Effective degrees of freedom, the trace of the hat matrix; the intercept counts as one.
-    gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
-        Generalised cross-validation score ``n RSS / (n - df)^2``, n being the number of rows of positive weight and
-        RSS weighted; infinite where no degree of freedom is left.
-    coef_bounds : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
-        At least the norm of ``coefs`` less the exact solution: that of half the gradient by
-        ``alpha * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known); infinite
-        where that sum is 0.
-    certified_from : ndarray of str, shape (n_alphas,)
-        'X' where the gradient was computed from X itself; 'sums' where it rests on the decomposition, which the
-        smallest alpha has proved.
-    params : dict
-        What was asked for, by the names of arguments: fit_intercept, penalty_factor, standardize. `fastreg.certify`
-        reads it.
-    """
-
-    alphas: np.ndarray
-    coefs: np.ndarray
-    intercepts: np.ndarray
-    df: np.ndarray
-    gcv: np.ndarray
-    coef_bounds: np.ndarray
-    certified_from: np.ndarray
-    params: dict = field(default_factory=dict, repr=False, compare=False)
-
-    def plot(self, ax=None):
-        """Draw the coefficients against alpha, the effective degrees of freedom along the top.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None
-            Where to draw; a new figure when None.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-        """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        positive = self.alphas > 0
-        ax.plot(self.alphas[positive], self.coefs[positive].reshape(np.count_nonzero(positive), -1), linewidth=1)
-        ax.axhline(0, color="0.5", linewidth=0.5)
-        ax.set(xscale="log", xlabel="alpha", ylabel="coefficient")
-        ax.invert_xaxis()
-        count_axis(ax, self.alphas[positive], self.df[positive], "effective degrees of freedom")
-        return ax
 
 
 def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
@@ -129,8 +67,9 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
 
     Returns
     -------
-    RidgePath
-        alphas (decreasing), coefs, intercepts, df, gcv, coef_bounds, certified_from; plot.
+    Path
+        alphas (decreasing), coefs of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas), intercepts, df,
+        gcv, coef_bounds, certified_from; predict, coef_at, plot.
 
     Raises
     ------
@@ -157,7 +96,8 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     >>> path.df.round(1).tolist()
     [1.1, 4.8, 10.0]
     """
-    X, y = check_X_y(X, y)
+    features = BaseEstimator()
+    X, y = check_X_y(X, y, features)
     n, p = X.shape
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
@@ -184,10 +124,14 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         gcv = np.where(left > 0, unit.up(problem.rows * residuals / left**2, 2), np.inf)
         bounds = unit.up(bounds)
-    found = np.ldexp(coefs, unit.exponent[:, None]), unit.up(spectrum.intercepts(coefs)), gcv, bounds
-    coefs, intercepts, gcv, bounds = (a[:, 0] for a in found) if y.ndim == 1 else found
-    return RidgePath(alphas, coefs, intercepts, spectrum.df(alphas), gcv, bounds, source, {
-        "fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize})
+    df = np.tile(spectrum.df(alphas), (Y.shape[1], 1))
+    intercepts, coefs = unit.up(spectrum.intercepts(coefs)), np.ldexp(coefs, unit.exponent[:, None])
+    found = [coefs.transpose(1, 2, 0), intercepts.T, df, bounds.T, gcv.T]
+    coefs, intercepts, df, bounds, gcv = found if y.ndim == 2 else (of_target[0] for of_target in found)
+    asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
+    again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
+    return name_features(Path(alphas, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv, _solve=again),
+                         features)
 
 
 def _certified_path(problem, spectrum, coefs, alphas):
@@ -224,71 +168,6 @@ def check_factor(penalty_factor, p):
     return factor
 
 
-@dataclass
-class CrossValidatedRidgePath:
-    """Scores of ridge regression by alpha and fold, and what they make us choose.
-
-    Attributes
-    ----------
-    alphas : ndarray of shape (n_alphas,)
-        Decreasing.
-    fold_scores : ndarray of shape (n_alphas, n_folds)
-    mean, standard_error : ndarray of shape (n_alphas,)
-        Over folds.
-    df : ndarray of shape (n_alphas,)
-        Effective degrees of freedom of the fit of all rows; NaN where X is sparse and too large to tell.
-    metric : str
-        What the scores are; the greater the better.
-    best, best_1se : int
-        Indices of the best mean (where several are equal, of the alpha that was given first), and of the largest
-        alpha within one standard error of it.
-    selection_rule : {'min', '1se'}
-        Which of them is chosen.
-    """
-
-    alphas: np.ndarray
-    fold_scores: np.ndarray
-    mean: np.ndarray
-    standard_error: np.ndarray
-    df: np.ndarray
-    metric: str
-    best: int
-    best_1se: int
-    selection_rule: str
-
-    @property
-    def chosen(self):
-        """Index that the selection rule gives."""
-        return self.best if self.selection_rule == "min" else self.best_1se
-
-    @property
-    def reason(self):
-        """In words, why this was chosen."""
-        text = (f"alpha={self.alphas[self.chosen]:.6g}: largest mean {self.metric} ({self.mean[self.best]:.6g}) over "
-                f"{self.fold_scores.shape[1]} folds")
-        if self.selection_rule == "1se":
-            text += f" is at alpha={self.alphas[self.best]:.6g}; this is the largest alpha within one standard error"
-        return text
-
-    def plot(self, ax=None):
-        """Draw the mean score against alpha with error bars, both choices marked, degrees of freedom along the top.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None
-            Where to draw; a new figure when None.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-        """
-        marks = [(self.alphas[self.best], "--", "best mean"), (self.alphas[self.best_1se], ":", "one standard error")]
-        return plot_curves(ax, self.alphas[None], self.mean[None], self.df[None], ["ridge"], 0, marks,
-                           errors=self.standard_error[None],
-                           ylabel=f"{self.metric}, mean and standard error of folds",
-                           count_label="effective degrees of freedom")
-
-
 def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, accurate, n_threads, choose, keep):
     """Exact leave-one-out for every alpha, and the fit of all rows at the chosen ones.
 
@@ -303,14 +182,17 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     factor, standardize, accurate, n_threads
         As for fastreg.solvers.spectrum.Problem.
     choose : callable
-        (sums of squared errors (n_targets, n_alphas), Scale that each target was divided by, predictions or None) ->
-        index of the alpha of each target.
+        (sums of squared errors (n_targets, n_alphas), Scale that each target was divided by, errors in its units times
+        the roots of weights, or predictions, or None, df of every alpha) -> index of the alpha of each target, and what
+        is to be handed back.
     keep : {None, 'errors', 'predictions'}
         What to compute of each row, of shape (n_targets, n, n_alphas).
 
     Returns
     -------
     at : ndarray of int, shape (n_targets,)
+    chosen
+        What `choose` hands back.
     fit : fastreg.solvers.ridge_folds.RidgeFit
         With df of shape (n_targets,).
     kept : ndarray of shape (n_targets, n, n_alphas) or None
@@ -328,7 +210,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
             sums, kept, room, lost = _errors_by_rows(problem, spectrum, alphas, keep is not None)
             if keep == "predictions":
                 kept = np.ldexp(_predictions(spectrum, X, Y, weight, alphas, kept), unit.exponent[:, None, None])
-            at = choose(sums, unit, kept)
+            at, chosen = choose(sums, unit, kept, spectrum.df(alphas))
             coef, found, right = certify_left_out(problem, spectrum, alphas[at], room, sums[np.arange(len(at)), at])
             if (right and not found.lost) or spectrum.accurate:
                 break
@@ -336,10 +218,81 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     with np.errstate(over="ignore"):
         if keep == "errors":
-            kept = np.ldexp(kept**2, 2 * unit.exponent[:, None, None])
+            kept = np.ldexp(np.square(kept, out=kept), 2 * unit.exponent[:, None, None], out=kept)
         fit = RidgeFit(np.ldexp(coef, unit.exponent[:, None]), unit.up(spectrum.intercepts(coef)),
                        spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
-    return at, fit, kept
+    return at, chosen, fit, kept
+
+
+def losses_of_rows(sums, errors, unit, weight, each):
+    """Mean squared leave-one-out errors, times weights, of each target or, where these share an alpha, of their mean.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n_targets, n_alphas)
+        Of squared errors times weights.
+    errors : ndarray of shape (n_targets, n, n_alphas) or None
+        Errors times the roots of weights.
+    unit : Scale
+        That each target was divided by.
+    weight : ndarray of shape (n,)
+        Rows without weight are absent in the standard deviation.
+    each : bool
+
+    Returns
+    -------
+    means : ndarray of shape (n_targets or 1, n_alphas)
+    standard_errors : ndarray of the same shape, or None
+        Of these means over rows.
+    units : list of Scale
+        That their roots were divided by.
+    """
+    exponent = unit.exponent if each else np.max(unit.exponent, keepdims=True)
+    shift = 2 * (unit.exponent - exponent)[:, None]
+    means, rows, found = sums / len(weight), np.flatnonzero(weight), None
+    if not each:
+        means = np.ldexp(means, shift).mean(axis=0, keepdims=True)
+    if errors is not None:
+        found = np.zeros_like(means)
+        for a in range(0, found.shape[1] if len(rows) > 1 else 0, 8):
+            squares = errors[:, rows, a:a + 8] ** 2
+            if not each:
+                squares = np.ldexp(squares, shift[:, None]).mean(axis=0, keepdims=True)
+            found[:, a:a + 8] = squares.std(axis=1, ddof=1) * (np.sqrt(len(rows)) / len(weight))
+    return means, found, [Scale(int(e)) for e in exponent]
+
+
+def curve_of_rows(alphas, values, df, *, n, metric, greater_is_better, unit, standard_error, selection_rule):
+    """(SelectionCurves of leave-one-out, index of the chosen alpha).
+
+    Parameters
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        In the order of the user: of those with equal values the first is the best.
+    values, df : ndarray of shape (n_alphas,)
+    n : int
+        Rows.
+    metric, greater_is_better, selection_rule
+        Of SelectionCurves.
+    unit : Scale
+        The values are in units of its square.
+    standard_error : ndarray of shape (n_alphas,) or None
+        In the same.
+    """
+    if np.isnan(values).all():
+        raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
+    place = np.argsort(-alphas, kind="stable")
+    loss = -values if greater_is_better else values
+    best, best_1se = (0, int(np.argmax(place == np.nanargmin(loss)))), None
+    if standard_error is not None:
+        standard_error = standard_error[None, place]
+        best_1se = within_one_error(loss[None, place], standard_error, best)
+        standard_error = unit.up(standard_error, 2)
+    curve = SelectionCurves(
+        alphas[None, place], unit.up(values[None, place], 2), df[None, place], metric, greater_is_better, best,
+        f"{n} rows, each left out once", standard_error=standard_error, best_1se=best_1se,
+        selection_rule=selection_rule)
+    return curve, place[curve.chosen[1]]
 
 
 def _errors_by_rows(problem, spectrum, alphas, keep):
@@ -406,7 +359,7 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
 
     Returns
     -------
-    path : CrossValidatedRidgePath
+    curves : SelectionCurves
     fit : fastreg.solvers.ridge_folds.RidgeFit or None
         With df of shape (n_alphas,).
     """
@@ -423,21 +376,23 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
                          standardize=standardize, n_threads=n_threads, n_jobs=n_jobs)
         score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer, unit)
         scores = np.stack(in_threads(n_jobs, partial(score, alphas=alphas), len(folds), threading.Event()), axis=1)
-        (mean,), (error,), (_, best), (_, best_1se) = select(alphas[None], scores[None], True)
-        same = np.flatnonzero(mean == mean[best])
-        path = CrossValidatedRidgePath(alphas, scores, mean, error, np.full(len(alphas), np.nan), metric,
-                                       int(same[np.argmin(place[same])]), best_1se, selection_rule)
-        fit = fits.refit(alphas, path.chosen) if refit else None
+        mean, error, best, best_1se = select(alphas[None], scores[None], True)
+        same = np.flatnonzero(mean[0] == mean[best])
+        curves = SelectionCurves(
+            alphas[None], mean, np.full(mean.shape, np.nan), metric, True, (0, int(same[np.argmin(place[same])])),
+            f"{len(folds)} folds", standard_error=error, fold_scores=scores[None], best_1se=best_1se,
+            selection_rule=selection_rule)
+        fit = fits.refit(alphas, curves.chosen[1]) if refit else None
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
                       ConvergenceWarning, stacklevel=5)
     if fits.doubtful or (fit is not None and fit.lost):
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
-        path.df = fit.df
+        curves.df = fit.df[None]
         fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])
         fit.intercept, fit.residual, fit.bound = map(unit.up, (fit.intercept, fit.residual, fit.bound))
-    return path, fit
+    return curves, fit
 
 
 def _r2(fits, f, alphas):

@@ -1,11 +1,135 @@
-"""What choosing by folds and by a criterion share: the best of several curves, and the fit that goes with it."""
+"""Choosing by folds, by rows left out or by a criterion: curves, the best of them, and the fit that goes with it."""
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastreg.path import RegularizationPath, count_axis, path_of
+from fastreg.paths import Path, path_of
+from fastreg.plots import one_axes, penalty_axis
+from fastreg.scale import Scale
 from fastreg.solvers.linear import PathSolver, Solutions, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
+
+
+@dataclass(eq=False)
+class SelectionCurves:
+    """What alpha was chosen by, along the whole grid: scores of folds or of rows left out, or an information criterion.
+
+    A curve is one l1_ratio or, with relaxed fits, one pair of l1_ratio and gamma (gamma running fastest); ridge has one
+    curve. Where ``n_alphas_no_change`` ended a path early, what belongs to the alphas that were not solved is NaN.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_curves, n_alphas)
+        Decreasing, for each curve.
+    values : ndarray of shape (n_curves, n_alphas)
+        Mean score over folds or over rows left out, or the criterion: inf where a fit leaves no degree of freedom, or
+        nothing but rounding, to the noise.
+    df : ndarray of shape (n_curves, n_alphas)
+        Of lasso and elastic net by folds the mean number of non-zero coefficients of the penalised fits; by a criterion
+        the degrees of freedom without the intercept; of ridge the effective degrees of freedom of the fit of all rows,
+        the intercept counting as one, and NaN where X is sparse and too large to tell.
+    metric : str
+        What the values are.
+    greater_is_better : bool
+    best : tuple of int
+        Indices (curve, alpha) of the best value. Ties go to the larger alpha, and of ridge to the alpha given first.
+    over : str or None
+        What the values are means over; None where they are no means.
+    l1_ratios : ndarray of shape (n_curves,) or None
+        None for ridge.
+    gammas : ndarray of shape (n_curves,) or None
+        Share of the penalised fit, of relaxed fits.
+    standard_error : ndarray of shape (n_curves, n_alphas) or None
+        Of the mean over folds: their standard deviation by the root of their number. Of the mean over rows alike, the
+        squared errors of rows (times their weights, averaged over targets that share an alpha) taking the place of
+        scores of folds; rows of no weight are absent. None where it was not computed.
+    fold_scores : ndarray of shape (n_curves, n_alphas, n_folds) or None
+        The scores of folds.
+    dual_gaps : ndarray of shape (n_curves, n_alphas, n_folds) or None
+        Of each penalised training fit of lasso and elastic net, in units of the objective.
+    best_1se : tuple of int or None
+        Indices of the largest alpha within one standard error of the best value on the same curve.
+    selection_rule : {'min', '1se'}
+        Whether `best` or `best_1se` is chosen.
+    """
+
+    alphas: np.ndarray
+    values: np.ndarray
+    df: np.ndarray
+    metric: str
+    greater_is_better: bool
+    best: tuple
+    over: str | None = None
+    l1_ratios: np.ndarray | None = None
+    gammas: np.ndarray | None = None
+    standard_error: np.ndarray | None = None
+    fold_scores: np.ndarray | None = None
+    dual_gaps: np.ndarray | None = None
+    best_1se: tuple | None = None
+    selection_rule: str = "min"
+
+    @property
+    def chosen(self):
+        """Indices (curve, alpha) that the selection rule gives."""
+        return self.best if self.selection_rule == "min" else self.best_1se
+
+    @property
+    def reason(self):
+        """In words, why these were chosen."""
+        c, a = self.chosen
+        text = f"alpha={self.alphas[c, a]:.6g}"
+        text += "".join(f", {name}={value:g}" for name, value in self._of_curve(c))
+        text += (f": {'largest' if self.greater_is_better else 'smallest'} {self._values_are()} "
+                 f"({self.values[self.best]:.6g})")
+        if self.selection_rule == "1se":
+            text += (f" is at alpha={self.alphas[self.best]:.6g}; this is the largest alpha within one standard error "
+                     "of it")
+        return text if self.fold_scores is not None else f"{text}, with {self.df[c, a]:.4g} degrees of freedom"
+
+    def _of_curve(self, curve):
+        """Names and values of what belongs to a curve."""
+        return [(name, values[curve]) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
+                if values is not None]
+
+    def _values_are(self):
+        return self.metric if self.over is None else f"mean {self.metric} over {self.over}"
+
+    def plot(self, ax=None):
+        """Draw the curves against alpha, the best with error bars, what could be chosen marked, df along the top.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or None
+            Where to draw; a new figure when None.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax, seen = one_axes(ax), (self.alphas > 0) & np.isfinite(self.values)
+        for k, on in enumerate(seen):
+            label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or None
+            x, y = self.alphas[k][on], self.values[k][on]
+            if k == self.best[0]:
+                bars = None if self.standard_error is None else self.standard_error[k][on]
+                ax.errorbar(x, y, bars, fmt="o-", markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5, label=label)
+            else:
+                ax.plot(x, y, linewidth=1, alpha=0.6, label=label)
+        marks = [(self.best, "--", "best")]
+        if self.best_1se is not None:
+            marks.append((self.best_1se, ":", "one standard error"))
+        for at, style, label in marks:
+            ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label)
+        ax.set_ylabel(self._values_are())
+        ax.legend(fontsize="small")
+        on = seen[self.best[0]]
+        penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())
+        return ax
+
+    def _counts_are(self):
+        if self.l1_ratios is None:
+            return "effective degrees of freedom"
+        return "degrees of freedom" if self.fold_scores is None else "non-zero coefficients (mean of folds)"
 
 
 @dataclass
@@ -22,9 +146,9 @@ class Fit:
 class Choice:
     """What the paths of one target made us choose."""
 
-    curves: object                     # CrossValidatedPath or InformationPath
+    curves: SelectionCurves
     fit: Fit | None
-    path: RegularizationPath | None    # of all rows, at the chosen l1_ratio
+    path: Path | None                  # of all rows, at the chosen l1_ratio
     fold_paths: list | None            # by l1_ratio and fold
     unconverged: Solutions | None      # the first that were not
 
@@ -42,6 +166,27 @@ def best_of(loss, alphas, gammas=None):
     return int(curve[first]), int(at[first])
 
 
+def select(alphas, fold_scores, greater_is_better, gammas=None):
+    """(mean, standard error, best, best within one standard error); ties go to the larger alpha."""
+    mean = fold_scores.mean(axis=2)
+    if np.isnan(mean).all():
+        raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
+    folds = fold_scores.shape[2]
+    unit = Scale.of(np.where(np.isfinite(fold_scores), fold_scores, 0))          # squares of scores may overflow
+    error = np.zeros_like(mean)
+    if folds > 1:
+        error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
+    loss = -mean if greater_is_better else mean
+    best = best_of(loss, alphas, gammas)
+    return mean, error, best, within_one_error(loss, error, best)
+
+
+def within_one_error(loss, error, best):
+    """Indices (curve, alpha) of the largest alpha whose loss is within one standard error of the best of its curve."""
+    near = np.flatnonzero(loss[best[0]] <= loss[best] + error[best])
+    return best[0], int(near[0])
+
+
 def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, fit_intercept, tol, gamma=None, gram=None,
                  max_iter=1000, solved=None, **options):
     """Fit all rows at grid[at]; with keep_path, as a point of the path of the first n_solved alphas.
@@ -52,7 +197,7 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, fit_int
     Returns
     -------
     fit : Fit
-    path : RegularizationPath or None
+    path : Path or None
     solutions : Solutions
     """
     alphas, at = (grid[:n_solved], at) if keep_path else (grid[at:at + 1], 0)
@@ -78,26 +223,3 @@ def fit_at(solutions, at):
     coef[solutions.features[here]] = solutions.values[here]
     return Fit(coef, float(solutions.intercepts[at, 0]), float(solutions.dual_gaps[at, 0]),
                int(solutions.n_iters[at, 0]))
-
-
-def plot_curves(ax, alphas, values, df, labels, best, marks, *, errors=None, ylabel, count_label):
-    """Draw each curve against alpha, the best with error bars where there are any, marks, non-zeros along the top."""
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    seen = (alphas > 0) & np.isfinite(values)
-    for k, label in enumerate(labels):
-        on = seen[k]
-        if k == best:
-            ax.errorbar(alphas[k][on], values[k][on], None if errors is None else errors[k][on], fmt="o-",
-                        markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5, label=label)
-        else:
-            ax.plot(alphas[k][on], values[k][on], linewidth=1, alpha=0.6, label=label)
-    for alpha, style, label in marks:
-        ax.axvline(alpha, color="0.3", linestyle=style, linewidth=1, label=label)
-    ax.set(xscale="log", xlabel="alpha", ylabel=ylabel)
-    ax.invert_xaxis()
-    ax.legend(fontsize="small")
-    count_axis(ax, alphas[best][seen[best]], df[best][seen[best]], count_label)
-    return ax

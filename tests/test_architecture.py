@@ -30,6 +30,8 @@ LAYERS = {
     "solvers": 2,
     "inputs": 3,
     "checks": 3,
+    "plots": 3,
+    "paths": 3,
     "path": 3,
     "ridge_path": 3,
     "selection": 3,

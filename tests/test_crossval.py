@@ -102,7 +102,7 @@ def test_each_fold_is_the_fit_of_its_rows(data, mode, storage, splits, weighted,
     r, a = result.chosen
     referee = Referee(X, y, result.alphas[r, a], result.l1_ratios[r], sample_weight=weight, **options)
     assert referee.relative_gap(fit.coef, fit.intercept) <= (1e-6 if single else 1e-8)
-    assert result.mean[r, a] == result.mean.min()
+    assert result.values[r, a] == result.values.min()
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -176,7 +176,7 @@ def test_rules_scorers_and_no_refit(data):
     least = LassoCV(alphas=30).fit(X, y)
     path = least.cv_path_
     a = path.best[1]
-    within = path.mean[0] <= path.mean[0, a] + path.fold_scores[0, a].std(ddof=1) / np.sqrt(5)
+    within = path.values[0] <= path.values[0, a] + path.fold_scores[0, a].std(ddof=1) / np.sqrt(5)
     assert least.alpha_1se_ == path.alphas[0][np.flatnonzero(within)[0]] >= least.alpha_
     parsimonious = LassoCV(alphas=30, selection_rule="1se", refit=False).fit(X, y)
     assert parsimonious.alpha_ == least.alpha_1se_

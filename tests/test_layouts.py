@@ -42,7 +42,7 @@ FITS = {
     "RidgeCV_folds": lambda X, y, w: RidgeCV([0.1, 1.0, 10.0], cv=3).fit(X, y, w).predict(X),
     "RidgeClassifier": lambda X, y, w: RidgeClassifier(0.5).fit(X, y > 0, w).decision_function(X),
     "RidgeClassifierCV": lambda X, y, w: RidgeClassifierCV([0.1, 1.0]).fit(X, y > 0, w).decision_function(X),
-    "ridge_path": lambda X, y, w: X @ ridge_path(X, y, [0.1, 1.0], sample_weight=w).coefs.T,
+    "ridge_path": lambda X, y, w: X @ ridge_path(X, y, [0.1, 1.0], sample_weight=w).coefs,
     "regularization_path": lambda X, y, w: regularization_path(X, y, alphas=5, tol=1e-12, sample_weight=w).predict(X),
     "many_targets": lambda X, y, w: Ridge(0.5).fit(X, np.c_[y, y[::-1], y**2, 1 - y, y * 2], w).predict(X),
 }

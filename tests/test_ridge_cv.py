@@ -116,7 +116,7 @@ def test_folds_are_refits(shape, cv, fit_intercept, monkeypatch):
     model = RidgeCV(ALPHAS, cv=SPLITS[cv], fit_intercept=fit_intercept)
     for store in (np.ascontiguousarray, np.asfortranarray, sp.csr_array, sp.csc_matrix):
         model.fit(store(X), Y, sample_weight=weight)
-        np.testing.assert_allclose(model.cv_path_.fold_scores, scores, rtol=1e-8, atol=1e-9 * scale)
+        np.testing.assert_allclose(model.cv_path_.fold_scores[0], scores, rtol=1e-8, atol=1e-9 * scale)
         assert model.alpha_ == alphas[scores.mean(axis=1).argmax()]
         coef, _ = exact(X, Y, model.alpha_, weight, fit_intercept)
         np.testing.assert_allclose(model.coef_, coef.T, rtol=1e-6, atol=1e-8)
@@ -126,7 +126,7 @@ def test_folds_are_refits(shape, cv, fit_intercept, monkeypatch):
     for store in (sp.csr_array, sp.csc_matrix):
         model.fit(store(X), Y, sample_weight=weight)
         assert np.isnan(model.df_)
-        np.testing.assert_allclose(model.cv_path_.fold_scores, scores, rtol=1e-4, atol=1e-4 * scale)
+        np.testing.assert_allclose(model.cv_path_.fold_scores[0], scores, rtol=1e-4, atol=1e-4 * scale)
         coef, _ = exact(X, Y, model.alpha_, weight, fit_intercept)
         np.testing.assert_allclose(model.coef_, coef.T, rtol=1e-6, atol=1e-6)
 
@@ -225,7 +225,7 @@ def test_the_whole_range_of_alphas():
         model = RidgeCV(alphas, gcv_mode=mode, store_cv_results=True).fit(X, Y)
         np.testing.assert_allclose(model.cv_results_, errors**2, rtol=1e-6, atol=1e-9)
     folds = RidgeCV(alphas, cv=5).fit(X, Y).cv_path_
-    np.testing.assert_allclose(folds.fold_scores, explicit_folds(X, Y, list(KFold(5).split(X)), alphas[::-1],
+    np.testing.assert_allclose(folds.fold_scores[0], explicit_folds(X, Y, list(KFold(5).split(X)), alphas[::-1],
                                                                  np.ones(len(X))), rtol=1e-7, atol=1e-8)
 
 
@@ -326,23 +326,24 @@ def test_path(tmp_path):
         assert path.alphas.tolist() == [100, 1, 0.01]
         for a, alpha in enumerate(path.alphas):
             coef, intercept = exact(X, Y, alpha, weight)
-            np.testing.assert_allclose(path.coefs[a], coef.T, rtol=1e-7, atol=1e-9)
-            np.testing.assert_allclose(path.intercepts[a], intercept, rtol=1e-7)
+            np.testing.assert_allclose(path.coefs[:, :, a], coef.T, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(path.intercepts[:, a], intercept, rtol=1e-7)
             mean = np.average(X, axis=0, weights=weight)
             A = np.sqrt(weight)[:, None] * (X - mean)
             df = np.trace(A @ np.linalg.solve(A.T @ A + alpha * np.eye(X.shape[1]), A.T)) + 1
             n, rss = np.count_nonzero(weight), weight @ (Y - X @ coef - intercept) ** 2
-            np.testing.assert_allclose(path.df[a], df)
-            np.testing.assert_allclose(path.gcv[a], n * rss / (n - df) ** 2, rtol=1e-6)
-        plt.close(path.plot().figure)
+            np.testing.assert_allclose(path.df[:, a], df)
+            np.testing.assert_allclose(path.gcv[:, a], n * rss / (n - df) ** 2, rtol=1e-6)
+        plt.close(path.plot()[0].figure)
         one = ridge_path(X, Y[:, 0], [1.0])
-        assert one.coefs.shape == (1, X.shape[1]) and one.gcv.shape == one.intercepts.shape == (1,)
+        assert one.coefs.shape == (X.shape[1], 1) and one.gcv.shape == one.intercepts.shape == (1,)
     model = RidgeCV(ALPHAS, cv=5, selection_rule="1se").fit(X, Y)
-    assert model.alpha_ == model.alpha_1se_ >= ALPHAS[::-1][model.cv_path_.best]
+    assert model.alpha_ == model.alpha_1se_ >= ALPHAS[::-1][model.cv_path_.best[1]]
     assert "one standard error" in model.cv_path_.reason
     plt.close(model.cv_path_.plot().figure)
     least_squares = ridge_path(*problem("wide")[:2], [0.0])
-    np.testing.assert_allclose(least_squares.coefs[0], exact(*problem("wide")[:2], 0.0, np.ones(15))[0].T, atol=1e-8)
+    np.testing.assert_allclose(least_squares.coefs[..., 0], exact(*problem("wide")[:2], 0.0, np.ones(15))[0].T,
+                               atol=1e-8)
 
 
 def test_routing():
@@ -375,7 +376,7 @@ def test_refit_false_leaves_the_choice_alone():
     ({"gcv_mode": "qr"}, "gcv_mode"),
     ({"cv": 3, "store_cv_results": True}, "store_cv_results"),
     ({"cv": 3, "alpha_per_target": True}, "alpha_per_target"),
-    ({"selection_rule": "1se"}, "selection_rule"),
+    ({"selection_rule": "1se", "scoring": "r2"}, "selection_rule"),
     ({"selection_rule": "max"}, "selection_rule"),
     ({"penalty_factor": 0.0}, "penalty_factor"),
     ({"cv": [(np.arange(40), np.array([], dtype=int))]}, "cv"),

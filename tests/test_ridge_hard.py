@@ -125,7 +125,7 @@ def test_right_or_said_not_to_be(seed, route):
     assert silent or route != "exact"
     if silent:
         for a, exact in enumerate(right):
-            assert off_fits(X, y, path.coefs[a], path.intercepts[a], exact) <= FITS
+            assert off_fits(X, y, path.coefs[:, a], path.intercepts[a], exact) <= FITS
             np.testing.assert_allclose(path.df[a], float(exact.df), rtol=SCORES)
             rss = sum(Fraction(float(s)) * (Fraction(float(v)) - f) ** 2 for s, v, f in zip(
                 np.ones(len(y)) if weight is None else weight, y, exact.predict(X)))
@@ -152,7 +152,7 @@ def test_right_or_said_not_to_be(seed, route):
             fit = Exact(X[train], y[train], alpha, s[train], factor, fit_intercept).predict(X[test])
             errors = np.array([float(Fraction(float(v)) - w) for v, w in zip(y[test], fit)])
             lost = (s[test] @ errors**2) / (s[test] @ (y[test] - level) ** 2)
-            np.testing.assert_allclose(1 - by_folds.cv_path_.fold_scores[a, f], lost, rtol=SCORES)
+            np.testing.assert_allclose(1 - by_folds.cv_path_.fold_scores[0, a, f], lost, rtol=SCORES)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -160,7 +160,7 @@ def test_right_or_said_not_to_be(seed, route):
     lambda X, y: RidgeCV([1.0]).fit(X, y).coef_,
     lambda X, y: RidgeCV([1.0], gcv_mode="svd").fit(X, y).coef_,
     lambda X, y: RidgeCV([1.0], cv=2).fit(X, y).coef_,
-    lambda X, y: ridge_path(X, y, [1.0]).coefs[0],
+    lambda X, y: ridge_path(X, y, [1.0]).coefs[:, 0],
 ], ids=["rows", "svd", "folds", "path"])
 def test_a_column_a_billion_times_another(store, make):
     X = np.array([[0.0, 1e9], [1, 0], [2, 2e9], [3, 1e9], [4, 3e9]])
@@ -318,7 +318,7 @@ def test_certificates_of_the_estimators(monkeypatch):
             assert np.all(np.asarray(model.coef_bound_) <= 1e-12)
     alphas = np.logspace(2, -2, 5)
     path = ridge_path(X, Y, alphas)
-    assert path.coef_bounds.shape == (5, 2) and path.certified_from.tolist() == ["sums"] * 4 + ["X"]
+    assert path.coef_bounds.shape == (2, 5) and path.certified_from.tolist() == ["sums"] * 4 + ["X"]
     assert np.all(path.coef_bounds <= 1e-12)
     assert np.isinf(ridge_path(X[:4], Y[:4, 0], [0.0]).coef_bounds[0])      # rank 3 of 6 columns: nothing is known
     scaled = X * np.logspace(0, 6, 6)
@@ -348,7 +348,7 @@ def test_powers_of_a_column():
     right = Exact(X, y, 1e-10)
     coef = np.array([float(w) for w in right.coef])
     for found in (RidgeCV([1e-10]).fit(X, y).coef_, RidgeCV([1e-10], cv=4).fit(X, y).coef_,
-                  ridge_path(X, y, [1e-10]).coefs[0]):
+                  ridge_path(X, y, [1e-10]).coefs[:, 0]):
         assert np.linalg.norm(found - coef) <= 1e-9 * np.linalg.norm(coef)
 
 
@@ -368,4 +368,4 @@ def test_rows_without_weight_mix_with_directions_without_variance(store):
     score = RidgeCV([2.5e-3], cv=[(train, test)]).fit(STORES[store](X), y).best_score_
     np.testing.assert_allclose(1 - score, lost, rtol=1e-8)
     path = ridge_path(STORES[store](X), y, [2.5e-3], sample_weight=np.r_[np.zeros(5), np.ones(10)])
-    np.testing.assert_allclose(path.coefs[0], [float(w) for w in right.coef], rtol=1e-8)
+    np.testing.assert_allclose(path.coefs[:, 0], [float(w) for w in right.coef], rtol=1e-8)

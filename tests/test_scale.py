@@ -68,7 +68,7 @@ def test_paths_scale(data, exponent):
     np.testing.assert_array_equal(two / c, one)
     assert found_cv.best == plain_cv.best and found_cv.best_1se == plain_cv.best_1se
     with np.errstate(over="ignore", under="ignore"):
-        for name in ("fold_scores", "mean", "standard_error"):
+        for name in ("fold_scores", "values", "standard_error"):
             np.testing.assert_array_equal(getattr(found_cv, name), np.ldexp(getattr(plain_cv, name), 2 * exponent))
 
 

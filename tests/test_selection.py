@@ -59,8 +59,8 @@ def test_a_path_ends_when_the_score_improves_no_more(data, mode, make, scoring, 
     model = ElasticNetCV(n_alphas_no_change=patience, **options).fit(make(X), y, weight)
     early, step = model.cv_path_, max(patience, 5)
     for k in range(2):
-        solved = np.isfinite(early.mean[k])
-        loss = -early.mean[k] if scoring else early.mean[k]
+        solved = np.isfinite(early.values[k])
+        loss = -early.values[k] if scoring else early.values[k]
         n = solved.sum()
         assert n < 60 and n % step == 0 and solved[:n].all()
         np.testing.assert_allclose(early.fold_scores[k, :n], whole.fold_scores[k, :n], rtol=1e-7)
@@ -68,8 +68,8 @@ def test_a_path_ends_when_the_score_improves_no_more(data, mode, make, scoring, 
         assert np.isnan(early.df[k, n:]).all() and np.isnan(early.dual_gaps[k, n:]).all()
         for seen in range(step, n + step, step):      # it went on as long as it should, and no longer
             assert (seen - 1 - np.argmin(loss[:seen]) >= patience) == (seen == n)
-    assert early.mean[early.best] == (np.nanmax if scoring else np.nanmin)(early.mean)
-    assert np.isfinite(early.mean[early.best_1se]) and "4 folds" in early.reason
+    assert early.values[early.best] == (np.nanmax if scoring else np.nanmin)(early.values)
+    assert np.isfinite(early.values[early.best_1se]) and "4 folds" in early.reason
     assert early.alphas.shape == whole.alphas.shape == (2, 60)
     one = ElasticNet(model.alpha_, l1_ratio=model.l1_ratio_, tol=TOL).fit(make(X), y, weight)
     np.testing.assert_allclose(model.coef_, one.coef_, atol=1e-8)
@@ -291,7 +291,7 @@ def test_relaxed_fits_in_every_fold(data, mode, make, weighted, limits):
                 assert curves.fold_scores[c, a, f] == pytest.approx(error, rel=1e-6)
     np.testing.assert_array_equal(model.mse_path_.reshape(6, 8, 4), curves.fold_scores)
     c, a = curves.best
-    assert curves.mean[c, a] == curves.mean.min()
+    assert curves.values[c, a] == curves.values.min()
     assert (model.alpha_, model.l1_ratio_, model.gamma_) == (curves.alphas[c, a], curves.l1_ratios[c], curves.gammas[c])
     w, b = blended(X, y, weight, model.alpha_, model.l1_ratio_, model.gamma_, **limits)
     np.testing.assert_allclose(model.coef_, w, atol=1e-6)

@@ -210,9 +210,7 @@ def fits(make, options, X, y, weight, seen):
         return seen @ coefs
     if not isinstance(make, type):
         path = make(X, y, sample_weight=weight, **options)
-        if make is fastreg.regularization_path:
-            return path.predict(X if seen is None else seen)
-        return seen @ path.coefs.reshape(len(path.alphas), -1).T + path.intercepts.reshape(-1)
+        return path.predict(X if seen is None else seen)
     model = make(**options).fit(X, y, sample_weight=weight)
     predict = model.decision_function if hasattr(model, "decision_function") else model.predict
     return np.hstack([predict(seen).reshape(len(seen), -1), predict(X).reshape(len(seen), -1)])

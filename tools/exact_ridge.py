@@ -196,15 +196,21 @@ def judge(hard):
 
     def of_folds(model):
         at = int(np.flatnonzero(hard.alphas == model.alpha_)[0])
-        found, best = model.cv_path_.fold_scores.T, np.asarray(right["folds"])
+        found, best = model.cv_path_.fold_scores[0].T, np.asarray(right["folds"])
         return (off(1 - found, 1 - best) if np.all(best < 1 - 1e-3) else float(np.max(np.abs(found - best))),
                 fit_error(hard, model.coef_, model.intercept_, right["fits"][at]))
 
     run(("folds", "refit"), lambda: RidgeCV(hard.alphas, cv=folds, **options).fit(X, y, sample_weight=hard.weight),
         of_folds)
+
+    def of_path(path):
+        coefs, intercepts, gcv = path.coefs.T, path.intercepts.T, path.gcv.T        # alphas first
+        coefs = coefs.swapaxes(1, 2) if coefs.ndim == 3 else coefs
+        return (max(fit_error(hard, c, b, f) for c, b, f in zip(coefs, intercepts, right["fits"])),
+                off(path.df.T.reshape(len(gcv), -1)[:, 0], right["df"]), off(gcv.reshape(len(gcv), -1), right["gcv"]))
+
     run(("path", "df", "gcv"), lambda: ridge_path(X, y, hard.alphas, sample_weight=hard.weight, **options),
-        lambda path: (max(fit_error(hard, c, b, f) for c, b, f in zip(path.coefs, path.intercepts, right["fits"])),
-                      off(path.df, right["df"]), off(path.gcv.reshape(len(path.alphas), -1), right["gcv"])))
+        of_path)
     for a, alpha in enumerate(hard.alphas):
         run(("ridge",), lambda alpha=alpha: Ridge(alpha, **options).fit(X, y, sample_weight=hard.weight),
             lambda model, a=a: (fit_error(hard, model.coef_, model.intercept_, right["fits"][a]),))

@@ -83,7 +83,7 @@ def path_lines(path, verdicts):
 
     Parameters
     ----------
-    path : RegularizationPath
+    path : Path
         The path.
     verdicts : list of Verdict
         The referee's gap and R^2 for each penalty value.

@@ -24,7 +24,9 @@ from fastreg.checks import (
 from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
 from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored, score_by
-from fastreg.path import enet_path, lasso_path, name_features, warn_unless_converged
+from fastreg.path import enet_path, lasso_path, warn_unless_converged
+from fastreg.paths import name_features
+from fastreg.plots import PerTarget
 from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.folds import as_folds
 from fastreg.solvers.linear import PathSolver, Penalty, single
@@ -144,17 +146,17 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
         Mean squared error on each test set, without `scoring`; with `relax` the axis before n_alphas is n_gammas.
-    cv_path_ : CrossValidatedPath
+    cv_path_ : SelectionCurves
         Scores, their mean and standard error, what was chosen and why, and a plot.
     criterion_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
         With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
-    ic_path_ : InformationPath
+    ic_path_ : SelectionCurves
         The same with degrees of freedom, what was chosen and why, and a plot.
-    path_ : RegularizationPath
+    path_ : Path
         Of all rows at the chosen l1_ratio, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
     coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
         Its coefficients, without relaxation.
-    fold_paths_ : list of list of RegularizationPath
+    fold_paths_ : list of list of Path
         The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
         In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
@@ -311,7 +313,10 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         found = [self._attributes(choice) for choice in choices]
         for name in found[0]:
             values = [one[name] for one in found]
-            many = np.stack(values) if isinstance(values[0], (float, np.ndarray)) else values
+            if isinstance(values[0], (float, np.ndarray)):
+                many = np.stack(values)
+            else:
+                many = PerTarget(values) if hasattr(values[0], "plot") else values
             setattr(self, name, values[0] if len(values) == 1 else many)
         if hasattr(self, "intercept_"):
             if not self.fit_intercept:
@@ -514,17 +519,17 @@ class LassoCV(ElasticNetCV):
     alphas_ : ndarray of shape (n_alphas,)
     mse_path_ : ndarray of shape (n_alphas, n_folds) or, with `relax`, (n_gammas, n_alphas, n_folds)
         Mean squared error on each test set, without `scoring`.
-    cv_path_ : CrossValidatedPath
+    cv_path_ : SelectionCurves
         Scores, their mean and standard error, what was chosen and why, and a plot.
     criterion_ : ndarray of shape (n_alphas,)
         With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
-    ic_path_ : InformationPath
+    ic_path_ : SelectionCurves
         The same with degrees of freedom, what was chosen and why, and a plot.
-    path_ : RegularizationPath
+    path_ : Path
         Of all rows, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
     coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
         Its coefficients, without relaxation.
-    fold_paths_ : list of list of RegularizationPath
+    fold_paths_ : list of list of Path
         The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
     coef_ : ndarray of shape (n_features,)
         In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.

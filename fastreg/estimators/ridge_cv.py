@@ -1,6 +1,7 @@
 """RidgeCV and RidgeClassifierCV."""
 import warnings
 from inspect import signature
+from itertools import repeat
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +15,16 @@ from sklearn.utils.validation import check_is_fitted
 from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
 from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
-from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
+from fastreg.plots import PerTarget
+from fastreg.ridge_path import (
+    check_alphas,
+    check_factor,
+    cross_validate_ridge,
+    curve_of_rows,
+    leave_one_out,
+    losses_of_rows,
+)
+from fastreg.scale import Scale
 from fastreg.solvers.folds import as_folds
 
 # What a fit with other parameters may not set.
@@ -83,27 +93,34 @@ class _RidgeCVBase(BaseEstimator):
                           "dense. As in scikit-learn, this will be an error in 1.11.", FutureWarning, stacklevel=4)
         scorer = None if self.scoring is None else self._scorer()
         each = self.alpha_per_target and Y.shape[1] > 1
+        options = {"n": len(Y), "selection_rule": self.selection_rule, "greater_is_better": scorer is not None,
+                   "metric": "squared error" if scorer is None else str(self.scoring)}
 
-        def choose(sums, unit, predictions):
+        def choose(sums, unit, kept, df):
             if scorer is None:
-                scores, exponent = -sums / len(Y), unit.exponent
-                if not each:                     # in the largest unit of any target
-                    exponent = np.max(unit.exponent, keepdims=True)
-                    scores = np.ldexp(scores, 2 * (unit.exponent - exponent)[:, None]).mean(axis=0, keepdims=True)
+                found = losses_of_rows(sums, kept, unit, np.ones(len(Y)) if weight is None else weight, each)
             else:
-                scores, exponent = self._score_rows(scorer, y, predictions, each, score_params), 0
-            best = [_first_best(of_target) for of_target in scores]
-            with np.errstate(over="ignore"):
-                found = np.ldexp([of_target[a] for of_target, a in zip(scores, best)], 2 * exponent)
-            self.best_score_ = found if each else float(found[0])
-            return np.array(best if each else best * Y.shape[1])
+                found = np.array(self._score_rows(scorer, y, kept, each, score_params)), None, repeat(Scale(0))
+            values, errors, units = found
+            curves, at = zip(*(curve_of_rows(alphas, of_target, df, unit=scale, standard_error=error, **options)
+                               for of_target, error, scale in zip(values, repeat(None) if errors is None else errors,
+                                                                  units)))
+            return np.array(at if each else at * Y.shape[1]), curves
 
         keep = None
-        if scorer is not None or self.store_cv_results:
-            keep = "errors" if scorer is None else "predictions"
-        at, fit, kept = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd", choose=choose,
-                                      keep=keep, **settings)
-        self.alpha_ = alphas[at] if each else float(alphas[at[0]])
+        if scorer is not None:
+            keep = "predictions"
+        elif self.store_cv_results or self.selection_rule == "1se":
+            keep = "errors"
+        at, curves, fit, kept = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd",
+                                              choose=choose, keep=keep, **settings)
+        sign = 1 if scorer is not None else -1
+        best = np.array([sign * curve.values[curve.chosen] for curve in curves])
+        self.alpha_, self.best_score_ = (alphas[at], best) if each else (float(alphas[at[0]]), float(best[0]))
+        self.cv_path_ = PerTarget(curves) if each else curves[0]
+        if curves[0].best_1se is not None:
+            found = np.array([curve.alphas[curve.best_1se] for curve in curves])
+            self.alpha_1se_ = found if each else float(found[0])
         fit.df = fit.df if each else fit.df[0]
         if self.store_cv_results:
             self.cv_results_ = kept[0] if y.ndim == 1 and not is_classifier(self) else kept.transpose(1, 0, 2).copy()
@@ -143,14 +160,14 @@ class _RidgeCVBase(BaseEstimator):
 
         place = np.argsort(-alphas, kind="stable")
         alphas = alphas[place]
-        path, fit = cross_validate_ridge(
+        curves, fit = cross_validate_ridge(
             X, Y, folds, alphas, place, weight=weight, selection_rule=self.selection_rule, scorer=score,
             metric=metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
-        self.cv_path_ = path
-        self.alpha_, self.alpha_1se_ = float(alphas[path.chosen]), float(alphas[path.best_1se])
-        self.best_score_ = float(path.mean[path.chosen])
+        self.cv_path_ = curves
+        self.alpha_, self.alpha_1se_ = (float(curves.alphas[at]) for at in (curves.chosen, curves.best_1se))
+        self.best_score_ = float(curves.values[curves.chosen])
         if fit is not None:
-            fit.df = fit.df[path.chosen]
+            fit.df = fit.df[curves.chosen[1]]
         return fit
 
     def _splitter(self, y):
@@ -202,8 +219,9 @@ class _RidgeCVBase(BaseEstimator):
         for name in ("store_cv_results", "alpha_per_target"):
             if check_flag(getattr(self, name), name) and self.cv is not None:
                 raise ValueError(f"cv!=None and {name}=True are incompatible: {name} is for leave-one-out.")
-        if self.cv is None and self.selection_rule == "1se":
-            raise ValueError("selection_rule='1se' needs folds: give cv.")
+        if self.cv is None and self.selection_rule == "1se" and self.scoring is not None:
+            raise ValueError("selection_rule='1se' needs the squared errors of rows, or scores of folds: leave scoring "
+                             "out, or give cv.")
         return {
             "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "standardize": check_flag(self.standardize, "standardize"),
@@ -244,7 +262,8 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     alpha_per_target : bool, default=False
         Choose an alpha for each column of y; with leave-one-out alone.
     selection_rule : {'min', '1se'}, default='min'
-        Best mean score, or, with `cv`, the largest alpha within one standard error of it.
+        Best mean score, or the largest alpha within one standard error of it: over folds, or over rows in leave-one-out
+        without `scoring` (`cv_path_` says of what).
     refit : bool, default=True
         Fit all rows at the chosen alpha.
     penalty_factor : float, array-like of shape (n_features,) or None
@@ -273,10 +292,12 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     cv_results_ : ndarray of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out predictions, in the order of
         `alphas`.
-    cv_path_ : CrossValidatedRidgePath
-        With `cv`: scores, their mean and standard error, what was chosen and why, and a plot.
-    alpha_1se_ : float
-        With `cv`: the largest alpha within one standard error of the best mean score.
+    cv_path_ : SelectionCurves
+        Scores by alpha, what was chosen and why, and a plot; standard errors as well with `cv`, and in leave-one-out
+        where ``selection_rule='1se'`` or `store_cv_results` ask for the errors of rows. With `alpha_per_target` a list
+        of such, whose plot has a panel for each.
+    alpha_1se_ : float or ndarray of shape (n_targets,)
+        The largest alpha within one standard error of the best mean score, where there are standard errors.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features.
@@ -508,13 +529,6 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         model.n_features_in_, model.label_binarizer_ = coef.shape[1], self.label_binarizer_
         model.coef_, model.intercept_ = coef, intercept
         return model
-
-
-def _first_best(scores):
-    """Index of the largest score, the first where several are equal; NaN is none."""
-    if np.isnan(scores).all():
-        raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
-    return int(np.nanargmax(scores))
 
 
 def _takes_weights(scorer):

@@ -2,7 +2,6 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.class_weight import compute_sample_weight
@@ -97,15 +96,14 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         Likewise; labels for classifiers.
     model : estimator or path
         Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV or
-        LinearRegression, of fastreg or of scikit-learn; a RegularizationPath or a RidgePath.
+        LinearRegression, of fastreg or of scikit-learn; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
     offset : array-like of shape (n_samples,) or None
         Known part of y, that the model has not fitted: y - offset is what w and b are judged by. Not for classifiers.
     alpha : float, array-like of shape (n_alphas,) or None
-        Of a path: which of its solutions; None is the last. Between the alphas of a RegularizationPath the
-        interpolated coefficients are judged. Of an estimator that kept its `path_`: which point of that. None is the
-        alpha of the fit.
+        Of a path: which of its solutions; None is the last. Between its alphas the interpolated coefficients are
+        judged. Of an estimator that kept its `path_`: which point of that. None is the alpha of the fit.
 
     Returns
     -------
@@ -184,16 +182,9 @@ def _of_path(path, alpha):
         raise ValueError(f"alpha must be a number or a one-dimensional array, finite and not negative, got {alpha!r}.")
     asked = dict(path.params)
     asked["mean"] = "l1_ratio" in asked
-    if sp.issparse(path.coefs):
-        coefs, intercepts = path.coef_at(wanted)
-        coefs, intercepts = coefs.toarray().T[:, None, :], intercepts[:, None]
-    else:
-        at = np.argmin(np.abs(path.alphas - wanted[:, None]), axis=1)
-        if not np.allclose(path.alphas[at], wanted, rtol=1e-9, atol=0):
-            raise ValueError(f"alpha must be among the alphas of the path, got {alpha!r}.")
-        wanted = path.alphas[at]
-        coefs = path.coefs[at] if path.coefs.ndim == 3 else path.coefs[at][:, None, :]
-        intercepts = path.intercepts[at].reshape(len(at), -1)
+    coefs, intercepts = map(np.asarray, path.coef_at(wanted))
+    coefs = coefs.reshape(-1, *coefs.shape[-2:]).transpose(2, 0, 1)
+    intercepts = np.atleast_2d(intercepts).T
     shape = coefs.shape[:2]
     return _Answer(coefs, intercepts, np.broadcast_to(wanted[:, None], shape),
                    np.full(shape, asked.get("l1_ratio", 0.0)), asked, asked.get("tol", EXACT), np.ndim(alpha) > 0)

@@ -1,0 +1,246 @@
+"""A path of solutions along a grid of penalties, of the lasso, the elastic net and ridge alike."""
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+
+from fastreg.checks import check_flag, check_per_feature, validate_X
+from fastreg.plots import one_axes, panels, penalty_axis
+
+
+class _AsArray:
+    """What NumPy and plots ask of sparse coefficients."""
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("sparse coefficients become an array by copying them.")
+        return self.toarray().astype(dtype or self.dtype, copy=False)
+
+    def __len__(self):
+        return self.shape[0]
+
+
+class SparseCoefs(_AsArray, sp.csc_array):
+    """Sparse coefficients of shape (n_features, n_alphas), which become an array where NumPy is given them."""
+
+    def transpose(self, axes=None, copy=False):
+        """The same of shape (n_alphas, n_features)."""
+        return _SparseRows(super().transpose(axes, copy))
+
+
+class _SparseRows(_AsArray, sp.csr_array):
+    """Sparse coefficients of shape (n_alphas, n_features)."""
+
+
+@dataclass(eq=False)
+class Path:
+    """Solutions of a lasso, an elastic net or a ridge regression along a path of penalties.
+
+    Those of a y of one dimension have the shapes below; where y has two, a first axis of targets comes before them, a
+    list of sparse arrays standing for that of sparse coefficients: ``coefs[t]`` is target t's, ``numpy.asarray(coefs)``
+    has shape (n_targets, n_features, n_alphas). `alphas` and `certified_from` serve all targets.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties, decreasing.
+    coefs : scipy.sparse.csc_array or ndarray of shape (n_features, n_alphas)
+        Coefficients, one column for each alpha; sparse for the lasso and the elastic net, where ``numpy.asarray`` makes
+        an array of them and nothing else does.
+    intercepts : ndarray of shape (n_alphas,)
+    df : ndarray of shape (n_alphas,)
+        Number of non-zero coefficients; of ridge, effective degrees of freedom: the trace of the hat matrix, in which
+        the intercept counts as one.
+    certified_from : ndarray of str, shape (n_alphas,)
+        'X' where the certificate was computed from X itself; 'sums' where it rests on sums of products (X'X, of ridge
+        the decomposition) that were held against X. The last solution's comes from X, but for the paths of folds.
+    params : dict
+        What was asked for, by the names of arguments. `fastreg.certify` reads it.
+    dual_gaps : ndarray of shape (n_alphas,) or None
+        Duality gap of each solution, in units of the objective; None for ridge.
+    n_iters : ndarray of shape (n_alphas,) or None
+        Rounds of working set and certificate; None for ridge.
+    coef_bounds : ndarray of shape (n_alphas,) or None
+        Of ridge, at least the norm of the coefficients less the exact solution: that of half the gradient by
+        ``alpha * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known); infinite
+        where that sum is 0.
+    gcv : ndarray of shape (n_alphas,) or None
+        Of ridge, the score of generalised cross-validation ``n RSS / (n - df)^2``, n being the number of rows of
+        positive weight and RSS weighted; infinite where no degree of freedom is left.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had names for all its features: `predict` wants the same ones in the same order.
+    """
+
+    alphas: np.ndarray
+    coefs: np.ndarray | SparseCoefs | list
+    intercepts: np.ndarray
+    df: np.ndarray
+    certified_from: np.ndarray
+    params: dict = field(repr=False)
+    dual_gaps: np.ndarray | None = None
+    n_iters: np.ndarray | None = None
+    coef_bounds: np.ndarray | None = None
+    gcv: np.ndarray | None = None
+    _solve: object = field(default=None, repr=False)      # decreasing alphas -> Path
+
+    def __post_init__(self):
+        self.n_features_in_ = (self.coefs[0] if isinstance(self.coefs, list) else self.coefs).shape[-2]
+
+    def __sklearn_tags__(self):
+        # what scikit-learn's validation asks of whoever knows features
+        tags = BaseEstimator().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self):
+        # the training data stays behind
+        return {**self.__dict__, "_solve": None}
+
+    def coef_at(self, alpha, exact=False):
+        """Coefficients and intercepts at any alpha.
+
+        Parameters
+        ----------
+        alpha : float or array-like of shape (k,)
+            Between the path's values coefficients are interpolated linearly; beyond its ends the end is taken.
+        exact : bool, default=False
+            Solve anew at alpha instead, from the training data.
+
+        Returns
+        -------
+        coefs : scipy.sparse.csc_array or ndarray of shape (n_features, k)
+            Where y had two dimensions, a list of sparse arrays or an ndarray of shape (n_targets, n_features, k).
+        intercepts : ndarray of shape (k,) or (n_targets, k)
+
+        Raises
+        ------
+        ValueError
+            If alpha is negative or not finite, or if exact is asked of a path that was pickled or belongs to an
+            estimator.
+        """
+        wanted = np.atleast_1d(check_per_feature(alpha, "alpha", np.size(alpha), None))
+        if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
+            raise ValueError(f"alpha must be finite and not negative, got {alpha!r}.")
+        if check_flag(exact, "exact"):
+            if self._solve is None:
+                raise ValueError("exact=True needs the training data, which this path has not kept.")
+            order = np.argsort(-wanted, kind="stable")
+            solved = self._solve(wanted[order])
+            back = np.argsort(order)
+            return _each(lambda coefs: _columns(coefs, back), solved.coefs), solved.intercepts[..., back]
+        # positions in the decreasing grid, as a weighted mean of the two neighbours
+        at = np.interp(-wanted, -self.alphas, np.arange(len(self.alphas), dtype=float))
+        lo = np.floor(at).astype(int)
+        hi = np.minimum(lo + 1, len(self.alphas) - 1)
+        share = at - lo
+
+        def between(values):
+            if sp.issparse(values):
+                return SparseCoefs(_columns(values, lo).multiply(1 - share) + _columns(values, hi).multiply(share))
+            return (1 - share) * _columns(values, lo) + share * _columns(values, hi)
+
+        return _each(between, self.coefs), between(self.intercepts)
+
+    def predict(self, X, alpha=None, exact=False):
+        """Predictions along the path, or at any alpha.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+        alpha : float, array-like of shape (k,) or None
+            None predicts at every alpha of the path.
+        exact : bool, default=False
+            Solve anew at alpha instead of interpolating.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
+            Where y had two dimensions, of shape (n_samples, n_targets) or (n_samples, n_targets, k).
+
+        Raises
+        ------
+        ValueError
+            If X has not the features that the path was fitted with, in the same order where they have names.
+        """
+        X = validate_X(self, X)
+        coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
+        if self.intercepts.ndim == 1:
+            fit = _product(X, coefs) + intercepts
+        else:
+            fit = np.stack([_product(X, coefs[t]) + intercepts[t] for t in range(len(coefs))], axis=1)
+        return fit[..., 0] if np.ndim(alpha) == 0 and alpha is not None else fit
+
+    def plot(self, ax=None):
+        """Draw the coefficients against alpha, the number of non-zeros or the degrees of freedom along the top.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, array-like of them or None
+            Where to draw, one for each target where y had two dimensions; a new figure when None.
+
+        Returns
+        -------
+        matplotlib.axes.Axes, or ndarray of them of shape (n_targets,)
+        """
+        if self.intercepts.ndim == 1:
+            ax = one_axes(ax)
+            self._draw(ax, self.coefs, self.df)
+            return ax
+        axes = panels(len(self.coefs), ax)
+        for t, ax in enumerate(axes):
+            self._draw(ax, self.coefs[t], self.df[t])
+            ax.set_title(f"target {t}")
+        return axes
+
+    def _draw(self, ax, coefs, df):
+        """The coefficients of one target."""
+        if sp.issparse(coefs):
+            coefs = coefs[np.unique(coefs.indices)].toarray()
+        on = self.alphas > 0
+        ax.plot(self.alphas[on], coefs[:, on].T, linewidth=1, marker="." if np.count_nonzero(on) == 1 else None)
+        ax.axhline(0, color="0.5", linewidth=0.5)
+        ax.set_ylabel("coefficient")
+        penalty_axis(ax, self.alphas[on], df[on],
+                     "effective degrees of freedom" if self.dual_gaps is None else "non-zero coefficients")
+
+
+def _each(function, coefs):
+    """`function` of coefficients, or of those of each target."""
+    return [function(of_target) for of_target in coefs] if isinstance(coefs, list) else function(coefs)
+
+
+def _columns(values, index):
+    """Values at some alphas."""
+    return values[:, index] if sp.issparse(values) else values[..., index]
+
+
+def _product(X, coefs):
+    """X times the coefficients of one target, an array."""
+    if not sp.issparse(coefs):
+        return X @ coefs
+    used = np.unique(coefs.indices)
+    return X[:, used] @ coefs[used].toarray()
+
+
+def name_features(path, owner):
+    """The path, told the names of the features that `owner` was fitted to, where these have names."""
+    if hasattr(owner, "feature_names_in_"):
+        path.feature_names_in_ = owner.feature_names_in_
+    return path
+
+
+def path_of(pieces, penalty, fit_intercept, tol, each_target=False):
+    """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets."""
+    n_targets = pieces[0].intercepts.shape[1]
+    coefs = sp.hstack([s.sparse() for s in pieces], format="csc")
+    coefs = [SparseCoefs(coefs[:, t::n_targets]) for t in range(n_targets)] if each_target else SparseCoefs(coefs)
+    alphas, sources, *others = (np.concatenate(parts) for parts in zip(*(
+        (s.alphas, np.where(s.from_x, "X", "sums"), s.intercepts, s.dual_gaps, s.n_iters) for s in pieces)))
+    intercepts, gaps, n_iters = (np.ascontiguousarray(a.T) if each_target else a[:, 0] for a in others)
+    params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
+              "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
+              "tol": tol}
+    df = np.stack([np.diff(c.indptr) for c in coefs]) if each_target else np.diff(coefs.indptr)
+    return Path(alphas, coefs, intercepts, df, sources, params, dual_gaps=gaps, n_iters=n_iters)
