@@ -209,5 +209,7 @@ def _curves(found, l1_ratios, grids, gammas, metric, greater_is_better, selectio
         grids, l1_ratios, [f.df for f in found], [f.dual_gaps for f in found]))
     gammas = None if gammas is None else np.tile(gammas, len(found))
     mean, error, best, best_1se = select(grids, scores, greater_is_better, gammas)
-    return SelectionCurves(grids, mean, df, metric, greater_is_better, best, f"{scores.shape[2]} folds", ratios, gammas,
-                           error, scores, gaps, best_1se, selection_rule)
+    return SelectionCurves(
+        grids, mean, df, metric, greater_is_better, best, f"mean over {scores.shape[2]} folds", l1_ratios=ratios,
+        gammas=gammas, standard_error=error, fold_scores=scores, dual_gaps=gaps, best_1se=best_1se,
+        selection_rule=selection_rule)

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from fastreg.checks import check_flag, check_per_feature, validate_X
-from fastreg.plots import one_axes, panels, penalty_axis
+from fastreg.plots import on_axis, one_axes, panels, penalty_axis
 
 
 class _AsArray:
@@ -198,7 +198,7 @@ class Path:
         """The coefficients of one target."""
         if sp.issparse(coefs):
             coefs = coefs[np.unique(coefs.indices)].toarray()
-        on = self.alphas > 0
+        on = on_axis(self.alphas)
         ax.plot(self.alphas[on], coefs[:, on].T, linewidth=1, marker="." if np.count_nonzero(on) == 1 else None)
         ax.axhline(0, color="0.5", linewidth=0.5)
         ax.set_ylabel("coefficient")

@@ -38,7 +38,7 @@ def panels(count, axes=None):
     if axes is None:
         import matplotlib.pyplot as plt
 
-        columns = int(np.ceil(np.sqrt(count)))
+        columns = max(min(count, 3), int(np.ceil(np.sqrt(count))))
         rows = -(-count // columns)
         figure = plt.figure(figsize=(1 + 5 * columns, 1 + 3.5 * rows), layout="constrained")
         axes = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
@@ -48,15 +48,41 @@ def panels(count, axes=None):
     return axes
 
 
+def on_axis(alphas):
+    """Which penalties a plot shows: the positive ones, of which alone there are logarithms; all where none is."""
+    positive = alphas > 0
+    return positive if positive.any() else np.ones(alphas.shape, dtype=bool)
+
+
 def penalty_axis(ax, alphas, counts, label):
-    """A logarithmic axis of decreasing penalties, and along the top what is counted at a few of them."""
-    ax.set(xscale="log", xlabel="alpha")
-    if not ax.xaxis_inverted():
-        ax.invert_xaxis()
+    """An axis of decreasing penalties, logarithmic where they are positive; along the top, what is counted at a few.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Drawn already.
+    alphas, counts : ndarray of shape (n_alphas,)
+        Those of `on_axis`.
+    label : str
+        What is counted.
+    """
+    ax.set_xlabel("alpha")
     if len(alphas) == 0:
         return
+    if alphas.min() > 0:
+        ax.set_xscale("log")
+    if alphas.min() == alphas.max():
+        ax.set_xlim((2 * alphas[0], alphas[0] / 2) if alphas[0] > 0 else (1, -1))
+    elif not ax.xaxis_inverted():
+        ax.invert_xaxis()
     ticks = np.unique(np.linspace(0, len(alphas) - 1, 7).round().astype(int))
     top = ax.secondary_xaxis("top")
     top.set_xticks(alphas[ticks], [f"{count:.0f}" for count in counts[ticks]])
     top.minorticks_off()
     top.set_xlabel(label)
+
+
+def legend(ax):
+    """A small legend; a long one stands beside the axes where the figure makes room for it."""
+    beside = len(ax.get_legend_handles_labels()[1]) > 4 and ax.figure.get_layout_engine() is not None
+    ax.legend(fontsize="small", **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))

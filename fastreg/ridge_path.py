@@ -262,7 +262,7 @@ def losses_of_rows(sums, errors, unit, weight, each):
     return means, found, [Scale(int(e)) for e in exponent]
 
 
-def curve_of_rows(alphas, values, df, *, n, metric, greater_is_better, unit, standard_error, selection_rule):
+def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit, standard_error, selection_rule):
     """(SelectionCurves of leave-one-out, index of the chosen alpha).
 
     Parameters
@@ -270,9 +270,7 @@ def curve_of_rows(alphas, values, df, *, n, metric, greater_is_better, unit, sta
     alphas : ndarray of shape (n_alphas,)
         In the order of the user: of those with equal values the first is the best.
     values, df : ndarray of shape (n_alphas,)
-    n : int
-        Rows.
-    metric, greater_is_better, selection_rule
+    basis, metric, greater_is_better, selection_rule
         Of SelectionCurves.
     unit : Scale
         The values are in units of its square.
@@ -290,7 +288,7 @@ def curve_of_rows(alphas, values, df, *, n, metric, greater_is_better, unit, sta
         standard_error = unit.up(standard_error, 2)
     curve = SelectionCurves(
         alphas[None, place], unit.up(values[None, place], 2), df[None, place], metric, greater_is_better, best,
-        f"{n} rows, each left out once", standard_error=standard_error, best_1se=best_1se,
+        basis, standard_error=standard_error, best_1se=best_1se,
         selection_rule=selection_rule)
     return curve, place[curve.chosen[1]]
 
@@ -380,7 +378,7 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
         same = np.flatnonzero(mean[0] == mean[best])
         curves = SelectionCurves(
             alphas[None], mean, np.full(mean.shape, np.nan), metric, True, (0, int(same[np.argmin(place[same])])),
-            f"{len(folds)} folds", standard_error=error, fold_scores=scores[None], best_1se=best_1se,
+            f"mean over {len(folds)} folds", standard_error=error, fold_scores=scores[None], best_1se=best_1se,
             selection_rule=selection_rule)
         fit = fits.refit(alphas, curves.chosen[1]) if refit else None
     if not fits.converged:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastreg.paths import Path, path_of
-from fastreg.plots import one_axes, penalty_axis
+from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solvers.linear import PathSolver, Solutions, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
@@ -33,8 +33,8 @@ class SelectionCurves:
     greater_is_better : bool
     best : tuple of int
         Indices (curve, alpha) of the best value. Ties go to the larger alpha, and of ridge to the alpha given first.
-    over : str or None
-        What the values are means over; None where they are no means.
+    basis : str or None
+        What the values are of: 'mean over 5 folds', say; None of a criterion.
     l1_ratios : ndarray of shape (n_curves,) or None
         None for ridge.
     gammas : ndarray of shape (n_curves,) or None
@@ -59,7 +59,7 @@ class SelectionCurves:
     metric: str
     greater_is_better: bool
     best: tuple
-    over: str | None = None
+    basis: str | None = None
     l1_ratios: np.ndarray | None = None
     gammas: np.ndarray | None = None
     standard_error: np.ndarray | None = None
@@ -79,20 +79,18 @@ class SelectionCurves:
         c, a = self.chosen
         text = f"alpha={self.alphas[c, a]:.6g}"
         text += "".join(f", {name}={value:g}" for name, value in self._of_curve(c))
-        text += (f": {'largest' if self.greater_is_better else 'smallest'} {self._values_are()} "
-                 f"({self.values[self.best]:.6g})")
+        text += "" if self.fold_scores is not None else f", {self.df[c, a]:.4g} degrees of freedom"
+        text += (f": {'largest' if self.greater_is_better else 'smallest'} {self.metric} "
+                 f"({self.values[self.best]:.6g}{'' if self.basis is None else ', ' + self.basis})")
         if self.selection_rule == "1se":
             text += (f" is at alpha={self.alphas[self.best]:.6g}; this is the largest alpha within one standard error "
                      "of it")
-        return text if self.fold_scores is not None else f"{text}, with {self.df[c, a]:.4g} degrees of freedom"
+        return text
 
     def _of_curve(self, curve):
         """Names and values of what belongs to a curve."""
         return [(name, values[curve]) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
                 if values is not None]
-
-    def _values_are(self):
-        return self.metric if self.over is None else f"mean {self.metric} over {self.over}"
 
     def plot(self, ax=None):
         """Draw the curves against alpha, the best with error bars, what could be chosen marked, df along the top.
@@ -106,7 +104,8 @@ class SelectionCurves:
         -------
         matplotlib.axes.Axes
         """
-        ax, seen = one_axes(ax), (self.alphas > 0) & np.isfinite(self.values)
+        ax, shown = one_axes(ax), on_axis(self.alphas)
+        seen = shown & np.isfinite(self.values)
         for k, on in enumerate(seen):
             label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or None
             x, y = self.alphas[k][on], self.values[k][on]
@@ -119,9 +118,10 @@ class SelectionCurves:
         if self.best_1se is not None:
             marks.append((self.best_1se, ":", "one standard error"))
         for at, style, label in marks:
-            ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label)
-        ax.set_ylabel(self._values_are())
-        ax.legend(fontsize="small")
+            if shown[at]:
+                ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label)
+        ax.set_ylabel(self.metric if self.basis is None else f"{self.metric}\n{self.basis}")
+        legend(ax)
         on = seen[self.best[0]]
         penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())
         return ax

@@ -93,8 +93,9 @@ class _RidgeCVBase(BaseEstimator):
                           "dense. As in scikit-learn, this will be an error in 1.11.", FutureWarning, stacklevel=4)
         scorer = None if self.scoring is None else self._scorer()
         each = self.alpha_per_target and Y.shape[1] > 1
-        options = {"n": len(Y), "selection_rule": self.selection_rule, "greater_is_better": scorer is not None,
-                   "metric": "squared error" if scorer is None else str(self.scoring)}
+        options = {"selection_rule": self.selection_rule, "greater_is_better": scorer is not None,
+                   "metric": "squared error" if scorer is None else str(self.scoring),
+                   "basis": f"{'mean over' if scorer is None else 'of'} {len(Y)} left-out rows"}
 
         def choose(sums, unit, kept, df):
             if scorer is None:
