@@ -21,16 +21,26 @@ class _AsArray:
         return self.shape[0]
 
 
-class SparseCoefs(_AsArray, sp.csc_array):
+class _Vector(_AsArray, sp.coo_array):
+    """Sparse coefficients at one alpha, or those of one feature."""
+
+
+class _Indexed(_AsArray):
+    def __getitem__(self, key):
+        found = super().__getitem__(key)
+        return _Vector(found) if sp.issparse(found) and found.ndim == 1 else found
+
+
+class _Rows(_Indexed, sp.csr_array):
+    """Sparse coefficients of shape (n_alphas, n_features)."""
+
+
+class SparseCoefs(_Indexed, sp.csc_array):
     """Sparse coefficients of shape (n_features, n_alphas), which become an array where NumPy is given them."""
 
     def transpose(self, axes=None, copy=False):
         """The same of shape (n_alphas, n_features)."""
-        return _SparseRows(super().transpose(axes, copy))
-
-
-class _SparseRows(_AsArray, sp.csr_array):
-    """Sparse coefficients of shape (n_alphas, n_features)."""
+        return _Rows(super().transpose(axes, copy))
 
 
 @dataclass(eq=False)

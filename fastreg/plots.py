@@ -82,7 +82,8 @@ def penalty_axis(ax, alphas, counts, label):
     top.set_xlabel(label)
 
 
-def legend(ax):
-    """A small legend; a long one stands beside the axes where the figure makes room for it."""
-    beside = len(ax.get_legend_handles_labels()[1]) > 4 and ax.figure.get_layout_engine() is not None
-    ax.legend(fontsize="small", **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))
+def legend(ax, handles):
+    """A small legend of what is labelled; a long one stands beside the axes where the figure makes room for it."""
+    handles = [handle for handle in handles if not handle.get_label().startswith("_")]
+    beside = len(handles) > 4 and ax.figure.get_layout_engine() is not None
+    ax.legend(handles=handles, fontsize="small", **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))

@@ -105,23 +105,24 @@ class SelectionCurves:
         matplotlib.axes.Axes
         """
         ax, shown = one_axes(ax), on_axis(self.alphas)
-        seen = shown & np.isfinite(self.values)
+        seen, handles = shown & np.isfinite(self.values), []
         for k, on in enumerate(seen):
-            label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or None
+            label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or "_"
             x, y = self.alphas[k][on], self.values[k][on]
             if k == self.best[0]:
                 bars = None if self.standard_error is None else self.standard_error[k][on]
-                ax.errorbar(x, y, bars, fmt="o-", markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5, label=label)
+                handles.append(ax.errorbar(x, y, bars, fmt="o-", markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5,
+                                           label=label))
             else:
-                ax.plot(x, y, linewidth=1, alpha=0.6, label=label)
+                handles += ax.plot(x, y, linewidth=1, alpha=0.6, label=label)
         marks = [(self.best, "--", "best")]
         if self.best_1se is not None:
             marks.append((self.best_1se, ":", "one standard error"))
         for at, style, label in marks:
             if shown[at]:
-                ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label)
+                handles.append(ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label))
         ax.set_ylabel(self.metric if self.basis is None else f"{self.metric}\n{self.basis}")
-        legend(ax)
+        legend(ax, handles)
         on = seen[self.best[0]]
         penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())
         return ax

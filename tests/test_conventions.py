@@ -31,6 +31,7 @@ from fastreg import (
     enet_path,
     lasso_path,
     regularization_path,
+    ridge_path,
     ridge_regression,
 )
 from fastreg.solvers.linear import PathSolver, Penalty
@@ -50,10 +51,11 @@ def paths(df, y):
     """Every path object that predicts."""
     cv = LassoCV(alphas=4, cv=3, keep_paths=True).fit(df, y)
     return [regularization_path(df, y, alphas=4), cv.path_, cv.fold_paths_[0][1],
-            LassoCV(alphas=4, criterion="bic", keep_paths=True).fit(df, y).path_]
+            LassoCV(alphas=4, criterion="bic", keep_paths=True).fit(df, y).path_, ridge_path(df, y, [1.0, 0.05]),
+            regularization_path(df, np.c_[y, -y], alphas=4), ridge_path(df, np.c_[y, -y], [1.0, 0.05])]
 
 
-@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("which", range(7))
 def test_paths_know_their_features(which):
     df, y = frames()
     path = paths(df, y)[which]

@@ -12,7 +12,8 @@ from sklearn import linear_model as reference
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg import ElasticNet, Lasso, enet_path, lasso_path, regularization_path
+from fastreg import ElasticNet, Lasso, LassoCV, Ridge, enet_path, lasso_path, regularization_path, ridge_path
+from fastreg.paths import SparseCoefs
 
 SMALL_STORAGES = ["C", "F", "csr_matrix", "csc_array"]
 OPTIONS = [
@@ -152,6 +153,128 @@ def test_plot(data):
     plt.close(figure)
     assert isinstance(path.plot(), matplotlib.axes.Axes)
     plt.close("all")
+
+
+@pytest.mark.parametrize("make", [np.asfortranarray, sp.csr_array])
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_targets_are_problems_of_their_own(data, make, weighted):
+    X, y, weights = data
+    weights = weights if weighted else None
+    Y = np.c_[y, 3 - 2 * X[:, 4], y**2]
+    options = {"l1_ratio": 0.7, "eps": 1e-2, "sample_weight": weights, "tol": 1e-10}
+    path = regularization_path(make(X), Y, alphas=9, **options)
+    assert np.asarray(path.coefs).shape == (3, 25, 9) and path.alphas.shape == path.certified_from.shape == (9,)
+    ones = [regularization_path(make(X), y, alphas=path.alphas, **options) for y in Y.T]
+    top = max(regularization_path(make(X), y, alphas=1, **options).alphas[0] for y in Y.T)
+    assert path.alphas[0] == pytest.approx(top, rel=1e-12)
+    for t, one in enumerate(ones):
+        for k, alpha in enumerate(path.alphas):
+            referee = Referee(X, Y[:, t], alpha, 0.7, sample_weight=weights)
+            w = dense(path.coefs[t][:, [k]])[:, 0]
+            assert referee.relative_gap(w, path.intercepts[t, k]) <= 2.1e-10 and path.df[t, k] == np.count_nonzero(w)
+            assert path.dual_gaps[t, k] <= 2.1e-10 * referee.p0
+        assert path.n_iters[t].shape == (9,)
+        for alpha, shape in ((None, (40, 3, 9)), ([0.1, 0.5], (40, 3, 2)), (0.1, (40, 3))):
+            fit = path.predict(make(X), alpha)
+            assert fit.shape == shape
+            np.testing.assert_allclose(fit[:, t], one.predict(make(X), alpha), atol=1e-4 * np.abs(Y[:, t]).max())
+        coefs, intercepts = path.coef_at([0.3, 0.05], exact=True)
+        again, levels = one.coef_at([0.3, 0.05], exact=True)
+        np.testing.assert_allclose(dense(coefs[t]), dense(again), atol=1e-4 * np.abs(Y[:, t]).max())
+        np.testing.assert_allclose(intercepts[t], levels, atol=1e-4 * np.abs(Y[:, t]).max())
+    single = regularization_path(make(X), Y[:, :1], alphas=9, **options)
+    assert len(single.coefs) == 1 and single.intercepts.shape == single.df.shape == (1, 9)
+
+
+def test_a_ridge_path_is_a_path(data):
+    X, y, weights = data
+    weights, alphas = np.maximum(weights, 0.1), [30.0, 1.0, 0.1]
+    for Y in (y, np.c_[y, y**2]):
+        path = ridge_path(X, Y, alphas, sample_weight=weights)
+        fits = [Ridge(alpha).fit(X, Y, sample_weight=weights).predict(X) for alpha in alphas]
+        np.testing.assert_allclose(path.predict(X), np.stack(fits, axis=-1), rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(path.predict(sp.csr_array(X), 1.0), fits[1], rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(path.predict(X, 0.55), (fits[1] + fits[2]) / 2, rtol=1e-7, atol=1e-8)
+        exact = Ridge(0.55).fit(X, Y, sample_weight=weights).predict(X)
+        np.testing.assert_allclose(path.predict(X, [5.0, 0.55], exact=True)[..., 1], exact, rtol=1e-7, atol=1e-8)
+        assert path.coefs.shape == (*Y.shape[1:], 25, 3) and path.dual_gaps is path.n_iters is None
+        for name in ("intercepts", "df", "gcv", "coef_bounds"):
+            assert getattr(path, name).shape == (*Y.shape[1:], 3), name
+        with pytest.raises(ValueError, match="features"):
+            path.predict(X[:, :4])
+
+
+def test_sparse_coefficients_become_an_array_when_asked(data):
+    coefs = regularization_path(data[0], data[1], alphas=6).coefs
+    plain = coefs.toarray()
+    assert sp.issparse(coefs) and len(coefs) == 25 and len(coefs.T) == 6 and coefs.T.format == "csr"
+    for found, right in ((coefs, plain), (coefs.T, plain.T), (coefs[:, 2:4], plain[:, 2:4]), (2 * coefs, 2 * plain),
+                         (coefs[:, 3], plain[:, 3]), (coefs[[1, 4]], plain[[1, 4]])):
+        np.testing.assert_array_equal(np.asarray(found), right)
+    assert np.asarray(coefs, dtype=np.float32).dtype == np.float32
+    np.testing.assert_array_equal(data[0] @ coefs, data[0] @ sp.csc_array(plain))
+    with pytest.raises(ValueError, match="copying"):
+        np.asarray(coefs, copy=False)
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure, ax = plt.subplots()
+    lines = ax.plot(range(6), coefs.T)
+    np.testing.assert_array_equal([line.get_ydata() for line in lines], plain)
+    plt.close(figure)
+
+
+def test_nothing_inside_makes_all_coefficients_dense(monkeypatch):
+    """p x n_alphas is what a path of a large problem has no room for."""
+    monkeypatch.setattr(SparseCoefs, "__array__", lambda *args, **options: pytest.fail("made an array"))
+    plain = sp.csc_array.toarray
+
+    def toarray(self, *args, **options):
+        assert self.shape[0] < 400, "made dense"
+        return plain(self, *args, **options)
+
+    monkeypatch.setattr(sp.csc_array, "toarray", toarray)
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, y = correlated(30, 400, 0.3)
+    for Y in (y, np.c_[y, -y]):
+        path = regularization_path(X, Y, alphas=6, eps=0.1)
+        assert path.predict(X).shape == path.predict(X, path.alphas, exact=True).shape == (*Y.shape, 6)
+        path.plot()
+    model = LassoCV(alphas=6, eps=0.1, keep_paths=True).fit(X, np.c_[y, -y])
+    model.path_.plot()
+    assert model.fold_paths_[1][0][2].predict(X).shape == (30, 6)
+    plt.close("all")
+
+
+def test_plots_of_several_targets(data):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, y, _ = data
+    Y = np.c_[y, -y, y**2]
+    model = LassoCV(alphas=6, keep_paths=True).fit(X, Y)
+    bic = LassoCV(alphas=6, criterion="bic").fit(X, Y)
+    for result in (regularization_path(X, Y, alphas=5), ridge_path(X, Y, [1.0, 0.1, 0.0]), model.path_, model.cv_path_,
+                   bic.ic_path_):
+        axes = result.plot()
+        assert axes.shape == (3,) and len({id(ax) for ax in axes}) == 3 and axes[1].get_title() == "target 1"
+        mine = plt.subplots(1, 3)[1]
+        assert result.plot(mine)[2] is mine[2] and mine[2].lines and mine[2].get_ylabel()
+        with pytest.raises(ValueError, match="one for each target"):
+            result.plot(mine[:2])
+        plt.close("all")
+
+
+@pytest.mark.parametrize("alphas", [[0.0], [0.3], [1.0, 0.0]], ids=str)
+def test_plots_of_few_alphas(data, alphas):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, y, _ = data
+    for path in (regularization_path(X, y, alphas=alphas), ridge_path(X, y, alphas),
+                 LassoCV(alphas=alphas).fit(X, y).cv_path_):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ax = path.plot()
+            ax.figure.canvas.draw()
+        seen = [alpha for alpha in alphas if alpha > 0] or alphas
+        assert ax.get_lines()[0].get_xdata().tolist() == seen and ax.xaxis_inverted()
+        assert ax.get_xscale() == ("log" if seen[0] > 0 else "linear")
+        plt.close("all")
 
 
 LONG = {"alphas": 3000, "eps": 1e-3, "tol": 1e-10}  # long enough for a progress bar

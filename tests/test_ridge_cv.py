@@ -346,6 +346,88 @@ def test_path(tmp_path):
                                atol=1e-8)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("targets", [1, 3])
+def test_curves_of_leave_one_out(targets, each, weighted):
+    """Means and standard errors of explicit refits; the alphas come in any order and more than once."""
+    X, Y, weight = problem("tall", targets)
+    Y = Y * [1, 30, 1e-3][:targets]
+    assert np.any(weight == 0)
+    s, alphas = (weight if weighted else np.ones(50)), np.array([1.0, 1e3, 0.01, 30.0, 1.0, 1e5])
+    squares = errors_without_each_row(X, Y, alphas, s) ** 2
+    if not each:
+        squares = squares.mean(axis=1, keepdims=True)
+    rows = s > 0
+    for store in (np.ascontiguousarray, sp.csc_array):
+        for y in (Y, Y[:, 0]) if targets == 1 else (Y,):
+            models = [RidgeCV(alphas, alpha_per_target=each, selection_rule=rule).fit(
+                store(X), y, sample_weight=s if weighted else None) for rule in ("min", "1se")]
+            curves = [m.cv_path_ if each and targets > 1 else [m.cv_path_] for m in models]
+            for t, (least, curve) in enumerate(zip(*curves)):
+                order = np.argsort(-alphas)
+                mean = squares[:, t].mean(axis=0)[order]
+                error = squares[rows, t].std(axis=0, ddof=1)[order] * np.sqrt(rows.sum()) / 50
+                assert curve.alphas.tolist() == [alphas[order].tolist()]
+                np.testing.assert_allclose(curve.values, [mean], rtol=1e-7)
+                np.testing.assert_allclose(curve.standard_error, [error], rtol=1e-7)
+                np.testing.assert_allclose(least.values, curve.values, rtol=1e-12)
+                assert least.standard_error is None and curve.fold_scores is None
+                within = np.flatnonzero(mean <= mean.min() + error[mean.argmin()])[0]
+                chosen = [np.ravel(m.alpha_)[min(t, np.size(m.alpha_) - 1)] for m in models]
+                assert chosen == [alphas[order][mean.argmin()], alphas[order][within]]
+                assert curve.chosen == curve.best_1se == (0, within) and curve.best == least.chosen
+                assert "50 left-out rows" in curve.reason and ("one standard error" in curve.reason)
+                coef = np.atleast_2d(models[1].coef_)[t]
+                np.testing.assert_allclose(coef, exact(X, Y, chosen[1], s)[0].T[t], rtol=1e-6, atol=1e-12)
+                spectrum = np.linalg.svd(np.sqrt(s)[:, None] * (X - np.average(X, axis=0, weights=s)))[1] ** 2
+                df = [1 + np.sum(spectrum / (spectrum + alpha)) for alpha in alphas[order]]
+                np.testing.assert_allclose(curve.df[0], df)
+            assert not hasattr(models[0], "alpha_1se_")
+            np.testing.assert_array_equal(models[1].alpha_1se_, models[1].alpha_)
+            score = [-curve.values[curve.chosen] for curve in curves[1]]
+            np.testing.assert_array_equal(models[1].best_score_, score if each and targets > 1 else score[0])
+
+
+def test_rows_of_no_weight_do_not_change_the_choice():
+    X, Y, weight = problem("tall")
+    some = weight > 0
+    options = {"alphas": np.logspace(-2, 4, 30), "selection_rule": "1se"}
+    full, less = RidgeCV(**options).fit(X, Y, weight), RidgeCV(**options).fit(X[some], Y[some], weight[some])
+    assert full.alpha_ == less.alpha_ > RidgeCV(options["alphas"]).fit(X, Y, weight).alpha_
+    np.testing.assert_allclose(full.cv_path_.standard_error * 50, less.cv_path_.standard_error * some.sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "several"])
+def test_curves_of_labels(kind):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, y, weight = labels(kind)
+    model = RidgeClassifierCV(ALPHAS, store_cv_results=True, selection_rule="1se").fit(X, y, weight)
+    squares, curve = model.cv_results_.mean(axis=1)[:, ::-1], model.cv_path_
+    np.testing.assert_allclose(curve.values[0], squares.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(curve.standard_error[0], squares.std(axis=0, ddof=1) / np.sqrt(len(X)), rtol=1e-9)
+    assert model.alpha_ == model.alpha_1se_ >= RidgeClassifierCV(ALPHAS).fit(X, y, weight).alpha_
+    accuracy = RidgeClassifierCV(ALPHAS, scoring="accuracy").fit(X, y, weight).cv_path_
+    assert accuracy.greater_is_better and accuracy.metric == "accuracy" and accuracy.standard_error is None
+    for found in (curve, accuracy, RidgeClassifierCV(ALPHAS, cv=3).fit(X, y, weight).cv_path_):
+        ax = found.plot()
+        assert ax.get_ylabel() and ax.xaxis_inverted() and ax.get_legend().get_texts()
+    plt.close("all")
+
+
+@pytest.mark.parametrize("scale", [2.0**520, 2.0**-520, 1.0])
+def test_curves_of_targets_of_any_size(scale):
+    X, Y, _ = problem("tall")
+    options = {"alphas": ALPHAS, "selection_rule": "1se"}
+    for each in (False, True):
+        plain, found = (RidgeCV(alpha_per_target=each, **options).fit(X, Y * c) for c in (1.0, scale))
+        np.testing.assert_array_equal(found.alpha_, plain.alpha_)
+        for curve, right in zip(*([m.cv_path_] if not each else m.cv_path_ for m in (found, plain))):
+            assert curve.chosen == right.chosen
+            with np.errstate(over="ignore"):
+                np.testing.assert_allclose(curve.values, right.values * scale * scale, rtol=1e-12)
+
+
 def test_routing():
     X, Y, weight = problem("tall")
     y, groups = Y[:, 0], np.arange(len(X)) % 7
