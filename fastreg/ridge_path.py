@@ -94,7 +94,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     >>> X, y = load_diabetes(return_X_y=True)
     >>> path = ridge_path(X, y, [0.01, 1, 100])
     >>> path.df.round(1).tolist()
-    [1.1, 4.8, 10.0]
+    [1.1, 4.9, 10.2]
     """
     features = BaseEstimator()
     X, y = check_X_y(X, y, features)

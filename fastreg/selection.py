@@ -40,9 +40,9 @@ class SelectionCurves:
     gammas : ndarray of shape (n_curves,) or None
         Share of the penalised fit, of relaxed fits.
     standard_error : ndarray of shape (n_curves, n_alphas) or None
-        Of the mean over folds: their standard deviation by the root of their number. Of the mean over rows alike, the
-        squared errors of rows (times their weights, averaged over targets that share an alpha) taking the place of
-        scores of folds; rows of no weight are absent. None where it was not computed.
+        Of the mean over folds, the standard deviation of their scores by the root of their number. Of the mean over n
+        rows, ``sd sqrt(m) / n``, sd the standard deviation of squared errors (times weights, averaged over targets that
+        share an alpha) over the m rows that have a weight. None where it was not computed.
     fold_scores : ndarray of shape (n_curves, n_alphas, n_folds) or None
         The scores of folds.
     dual_gaps : ndarray of shape (n_curves, n_alphas, n_folds) or None

@@ -176,7 +176,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
     Notes
     -----
     With a 2-D y each column chooses for itself: every attribute has a first axis of targets, or is a list of what a
-    single target gives where it is no number or array. A single column is one target.
+    single target gives where it is no number or array; lists of curves and of paths have a ``plot``, a panel for each.
+    A single column is one target.
 
     References
     ----------
@@ -557,7 +558,7 @@ class LassoCV(ElasticNetCV):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = LassoCV().fit(X, y)
     >>> round(model.score(X, y), 2)
-    0.51
+    0.52
     """
 
     l1_ratio = 1.0

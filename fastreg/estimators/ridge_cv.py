@@ -263,8 +263,10 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     alpha_per_target : bool, default=False
         Choose an alpha for each column of y; with leave-one-out alone.
     selection_rule : {'min', '1se'}, default='min'
-        Best mean score, or the largest alpha within one standard error of it: over folds, or over rows in leave-one-out
-        without `scoring` (`cv_path_` says of what).
+        Best mean score, or the largest alpha within one standard error of it: over folds, or in leave-one-out over
+        rows, whose errors at every alpha are then held in memory (not with `scoring`, which gives no scores of rows).
+        The standard error is then ``sd sqrt(m) / n``, sd the standard deviation of ``s_i e_i^2`` (averaged over targets
+        that share an alpha) over the m of n rows that have a weight.
     refit : bool, default=True
         Fit all rows at the chosen alpha.
     penalty_factor : float, array-like of shape (n_features,) or None
