@@ -224,7 +224,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     return at, chosen, fit, kept
 
 
-def losses_of_rows(sums, errors, unit, weight, each):
+def losses_of_rows(sums, errors, unit, n, weight, each):
     """Mean squared leave-one-out errors, times weights, of each target or, where these share an alpha, of their mean.
 
     Parameters
@@ -235,7 +235,8 @@ def losses_of_rows(sums, errors, unit, weight, each):
         Errors times the roots of weights.
     unit : Scale
         That each target was divided by.
-    weight : ndarray of shape (n,)
+    n : int
+    weight : ndarray of shape (n,) or None
         Rows without weight are absent in the standard deviation.
     each : bool
 
@@ -249,16 +250,16 @@ def losses_of_rows(sums, errors, unit, weight, each):
     """
     exponent = unit.exponent if each else np.max(unit.exponent, keepdims=True)
     shift = 2 * (unit.exponent - exponent)[:, None]
-    means, rows, found = sums / len(weight), np.flatnonzero(weight), None
+    means, found = sums / n, None
     if not each:
         means = np.ldexp(means, shift).mean(axis=0, keepdims=True)
     if errors is not None:
-        found = np.zeros_like(means)
+        rows, found = np.arange(n) if weight is None else np.flatnonzero(weight), np.zeros_like(means)
         for a in range(0, found.shape[1] if len(rows) > 1 else 0, 8):
             squares = errors[:, rows, a:a + 8] ** 2
             if not each:
                 squares = np.ldexp(squares, shift[:, None]).mean(axis=0, keepdims=True)
-            found[:, a:a + 8] = squares.std(axis=1, ddof=1) * (np.sqrt(len(rows)) / len(weight))
+            found[:, a:a + 8] = squares.std(axis=1, ddof=1) * (np.sqrt(len(rows)) / n)
     return means, found, [Scale(int(e)) for e in exponent]
 
 
@@ -277,11 +278,14 @@ def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit,
     standard_error : ndarray of shape (n_alphas,) or None
         In the same.
     """
-    if np.isnan(values).all():
-        raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
-    place = np.argsort(-alphas, kind="stable")
     loss = -values if greater_is_better else values
-    best, best_1se = (0, int(np.argmax(place == np.nanargmin(loss)))), None
+    first = loss.argmin()
+    if np.isnan(loss[first]):
+        if np.isnan(loss).all():
+            raise ValueError("scoring gives NaN at every alpha: nothing can be chosen.")
+        first = np.nanargmin(loss)
+    place = np.argsort(-alphas, kind="stable")
+    best, best_1se = (0, int((place == first).argmax())), None
     if standard_error is not None:
         standard_error = standard_error[None, place]
         best_1se = within_one_error(loss[None, place], standard_error, best)

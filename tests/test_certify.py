@@ -167,6 +167,11 @@ def test_paths(data, l1_ratio):
     assert last.ok is True and last.objective == pytest.approx(found.objective[-1], rel=1e-12)
     between = certify(X, y, path, sample_weight=weights, alpha=[np.sqrt(path.alphas[3] * path.alphas[4])])
     assert between.gap.shape == (1,) and not between.ok[0]  # an interpolated solution is not quite one
+    Y = np.c_[y, y**2]
+    several = regularization_path(X, Y, l1_ratio=l1_ratio, alphas=4, sample_weight=weights, tol=1e-9, **options)
+    found = certify(X, Y, several, sample_weight=weights, alpha=several.alphas)
+    assert found.ok.shape == (4, 2) and found.ok.all()
+    assert not certify(X, Y[:, ::-1], several, sample_weight=weights).ok.any()
     kept = LassoCV(alphas=6, cv=3, keep_paths=True, tol=1e-9).fit(X, y)
     assert certify(X, y, kept, alpha=kept.path_.alphas).ok.all() and certify(X, y, kept).ok
     train = np.arange(len(y)) % 3 < 2

@@ -195,8 +195,9 @@ def test_a_ridge_path_is_a_path(data):
         np.testing.assert_allclose(path.predict(X), np.stack(fits, axis=-1), rtol=1e-7, atol=1e-8)
         np.testing.assert_allclose(path.predict(sp.csr_array(X), 1.0), fits[1], rtol=1e-7, atol=1e-8)
         np.testing.assert_allclose(path.predict(X, 0.55), (fits[1] + fits[2]) / 2, rtol=1e-7, atol=1e-8)
-        exact = Ridge(0.55).fit(X, Y, sample_weight=weights).predict(X)
-        np.testing.assert_allclose(path.predict(X, [5.0, 0.55], exact=True)[..., 1], exact, rtol=1e-7, atol=1e-8)
+        anew = [0.55, 0.2, 5.0]
+        fits = [Ridge(alpha).fit(X, Y, sample_weight=weights).predict(X) for alpha in anew]
+        np.testing.assert_allclose(path.predict(X, anew, exact=True), np.stack(fits, axis=-1), rtol=1e-7, atol=1e-8)
         assert path.coefs.shape == (*Y.shape[1:], 25, 3) and path.dual_gaps is path.n_iters is None
         for name in ("intercepts", "df", "gcv", "coef_bounds"):
             assert getattr(path, name).shape == (*Y.shape[1:], 3), name

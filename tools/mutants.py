@@ -182,7 +182,18 @@ MUTANTS = [
            "tests/test_ridge.py -k standardize"),
     Mutant("solvers/*.py", "column_scale", "norms**2 / n if", "norms**2 if",
            "tests/test_ridge_cv.py -k penalty_factors"),
+    # ---- paths and choices
     Mutant("selection.py", "best_of", "-alphas[curve, at]", "alphas[curve, at]", "tests/test_selection.py -k ties"),
+    Mutant("selection.py", "within_one_error", "near[0]", "near[-1]", "tests/test_ridge_cv.py -k curves_of_leave"),
+    Mutant("ridge_path.py", "losses_of_rows", "np.flatnonzero(weight)", "np.arange(n)",
+           "tests/test_ridge_cv.py -k curves_of_leave"),
+    Mutant("ridge_path.py", "losses_of_rows", "ddof=1", "ddof=0", "tests/test_ridge_cv.py -k curves_of_leave"),
+    Mutant("ridge_path.py", "curve_of_rows", "df[None, place]", "df[None]",
+           "tests/test_ridge_cv.py -k curves_of_leave"),
+    Mutant("paths.py", "coef_at", "back = np.argsort(order)", "back = order", "tests/test_path.py -k 'ridge or own'"),
+    Mutant("paths.py", "coef_at", "share = at - lo", "share = lo - at", "tests/test_path.py -k 'any_alpha or ridge'"),
+    Mutant("paths.py", "path_of", "coefs[:, t::n_targets]", "coefs[:, ::n_targets]",
+           "tests/test_path.py -k own"),
 ]
 
 

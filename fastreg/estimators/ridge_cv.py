@@ -99,7 +99,7 @@ class _RidgeCVBase(BaseEstimator):
 
         def choose(sums, unit, kept, df):
             if scorer is None:
-                found = losses_of_rows(sums, kept, unit, np.ones(len(Y)) if weight is None else weight, each)
+                found = losses_of_rows(sums, kept, unit, len(Y), weight, each)
             else:
                 found = np.array(self._score_rows(scorer, y, kept, each, score_params)), None, repeat(Scale(0))
             values, errors, units = found
