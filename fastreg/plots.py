@@ -62,7 +62,7 @@ def penalty_axis(ax, alphas, counts, label):
     ax : matplotlib.axes.Axes
         Drawn already.
     alphas, counts : ndarray of shape (n_alphas,)
-        Those of `on_axis`.
+        Those of `on_axis`; counts of which nothing is known are NaN.
     label : str
         What is counted.
     """
@@ -75,6 +75,8 @@ def penalty_axis(ax, alphas, counts, label):
         ax.set_xlim((2 * alphas[0], alphas[0] / 2) if alphas[0] > 0 else (1, -1))
     elif not ax.xaxis_inverted():
         ax.invert_xaxis()
+    if np.isnan(counts).all():
+        return
     ticks = np.unique(np.linspace(0, len(alphas) - 1, 7).round().astype(int))
     top = ax.secondary_xaxis("top")
     top.set_xticks(alphas[ticks], [f"{count:.0f}" for count in counts[ticks]])

@@ -121,7 +121,8 @@ class SelectionCurves:
         for at, style, label in marks:
             if shown[at]:
                 handles.append(ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label))
-        ax.set_ylabel(self.metric if self.basis is None else f"{self.metric}\n{self.basis}")
+        text = self.metric if self.standard_error is None else f"{self.metric} ± standard error"
+        ax.set_ylabel(text if self.basis is None else f"{text}\n{self.basis}")
         legend(ax, handles)
         on = seen[self.best[0]]
         penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())

@@ -12,7 +12,7 @@ from sklearn import linear_model as reference
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg import ElasticNet, Lasso, LassoCV, Ridge, enet_path, lasso_path, regularization_path, ridge_path
+from fastreg import ElasticNet, Lasso, LassoCV, Ridge, RidgeCV, enet_path, lasso_path, regularization_path, ridge_path
 from fastreg.paths import SparseCoefs
 
 SMALL_STORAGES = ["C", "F", "csr_matrix", "csc_array"]
@@ -252,7 +252,7 @@ def test_plots_of_several_targets(data):
     model = LassoCV(alphas=6, keep_paths=True).fit(X, Y)
     bic = LassoCV(alphas=6, criterion="bic").fit(X, Y)
     for result in (regularization_path(X, Y, alphas=5), ridge_path(X, Y, [1.0, 0.1, 0.0]), model.path_, model.cv_path_,
-                   bic.ic_path_):
+                   bic.ic_path_, RidgeCV(alpha_per_target=True).fit(X, Y).cv_path_):
         axes = result.plot()
         assert axes.shape == (3,) and len({id(ax) for ax in axes}) == 3 and axes[1].get_title() == "target 1"
         mine = plt.subplots(1, 3)[1]

@@ -125,7 +125,7 @@ def test_folds_are_refits(shape, cv, fit_intercept, monkeypatch):
     monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_ROWS", 0)
     for store in (sp.csr_array, sp.csc_matrix):
         model.fit(store(X), Y, sample_weight=weight)
-        assert np.isnan(model.df_)
+        assert np.isnan(model.df_) and np.isnan(model.cv_path_.df).all()
         np.testing.assert_allclose(model.cv_path_.fold_scores[0], scores, rtol=1e-4, atol=1e-4 * scale)
         coef, _ = exact(X, Y, model.alpha_, weight, fit_intercept)
         np.testing.assert_allclose(model.coef_, coef.T, rtol=1e-6, atol=1e-6)
