@@ -56,8 +56,8 @@ class Path:
     alphas : ndarray of shape (n_alphas,)
         Penalties, decreasing.
     coefs : scipy.sparse.csc_array or ndarray of shape (n_features, n_alphas)
-        Coefficients, one column for each alpha; sparse for the lasso and the elastic net, where ``numpy.asarray`` makes
-        an array of them and nothing else does.
+        Coefficients, one column for each alpha. Those of the lasso and the elastic net are sparse, and become an array
+        where NumPy is given them (``numpy.asarray(path.coefs)``), of n_features x n_alphas numbers.
     intercepts : ndarray of shape (n_alphas,)
     df : ndarray of shape (n_alphas,)
         Number of non-zero coefficients; of ridge, effective degrees of freedom: the trace of the hat matrix, in which
