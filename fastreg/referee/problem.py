@@ -243,12 +243,9 @@ class Weak:
         spread[here] = 0
         return slopes, away, spread
 
-    def most(self, data, error):
-        """(What `put_right` may add to a bound in all; the errors of slopes less those that it sees to)."""
-        away = np.linalg.norm(2 * error[self.columns] / data.norms[self.columns]) / np.sqrt(self.least)
-        error = error.copy()
-        error[self.columns] = 0
-        return 0.5 * float(away) ** 2, error
+    def furthest(self, data, error):
+        """How far the residual of `put_right` may be."""
+        return 2 * float(np.linalg.norm(error[self.columns] / data.norms[self.columns]) / np.sqrt(self.least))
 
 
 @dataclass
@@ -269,21 +266,21 @@ def _weak(data, terms, error, unit, aim, squares):
     """Weak columns, of which rounding alone may keep the bound above `aim`; then with those, too, for which this is so
     once the slopes of the first are put right, and so on. None where there are none or where they depend on each other.
     """
-    spread, before = 1.0, 0
+    moved, before = error, 0
     while True:
         with np.errstate(divide="ignore", invalid="ignore"):
-            effect = np.minimum((spread * error) ** 2 / (2 * terms.l2), spread * error / terms.l1 * squares)
+            effect = np.minimum(moved**2 / (2 * terms.l2), moved / terms.l1 * squares)
         effect[(data.norms == 0) | (terms.upper <= terms.lower)] = 0
         columns = np.argsort(-effect, kind="stable")[:MOST_WEAK]
         columns = columns[effect[columns] > aim]
         # those without any penalty are no reason to begin: see _plain
         if len(columns) <= before or not np.any(np.isfinite(effect[columns])):
             return
-        least = _least_eigenvalue(data, columns, unit)
-        if least <= 0:
+        weak = Weak(columns, _least_eigenvalue(data, columns, unit))
+        if weak.least <= 0:
             return
-        yield Weak(columns, least)
-        spread, before = 1 / np.sqrt(least), len(columns)
+        yield weak
+        moved, before = np.maximum(error, weak.furthest(data, error) * data.norms), len(columns)
 
 
 def _least_eigenvalue(data, columns, unit):
@@ -338,7 +335,8 @@ def _known_gap(data, terms, w, r, g, rounding, aim, of_coef):
         gap = min(gap, _improved_gap(data, terms, w, r, g, rounding, aim))
     hidden = 0.0
     if rounding.weak is not None:
-        hidden, error = rounding.weak.most(data, error)
+        hidden = 0.5 * rounding.weak.furthest(data, error) ** 2
+        error[rounding.weak.columns] = 0
     hidden += _hidden(terms, w, g, np.where(data.norms > 0, error, 0), of_coef)
     return gap, hidden, _blur(terms, w, g, error, of_coef)
 
