@@ -12,6 +12,7 @@ from fastreg.checks import (
     check_flag,
     check_penalties,
     check_per_feature,
+    check_sum,
     check_threads,
     check_weight_values,
     check_X_y,
@@ -162,6 +163,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
+    check_sum(weight)
     Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
     unit = Scale.of(Y, each=True)
     with single_threaded_blas:
@@ -184,7 +186,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         gcv = np.where(left > 0, unit.up(problem.rows * residuals / left**2, 2), np.inf)
         bounds = unit.up(bounds)
-    found = np.ldexp(coefs, unit.exponent[:, None]), unit.up(spectrum.intercepts(coefs)), gcv, bounds
+    found = unit.coefs_up(coefs), unit.up(spectrum.intercepts(coefs)), gcv, bounds
     coefs, intercepts, gcv, bounds = (a[:, 0] for a in found) if y.ndim == 1 else found
     return RidgePath(alphas, coefs, intercepts, spectrum.df(alphas), gcv, bounds, source, {
         "fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize})
@@ -337,7 +339,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     with np.errstate(over="ignore"):
         if keep == "errors":
             kept = np.ldexp(kept**2, 2 * unit.exponent[:, None, None])
-        fit = RidgeFit(np.ldexp(coef, unit.exponent[:, None]), unit.up(spectrum.intercepts(coef)),
+        fit = RidgeFit(unit.coefs_up(coef), unit.up(spectrum.intercepts(coef)),
                        spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
     return at, fit, kept
 
@@ -435,7 +437,7 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
         path.df = fit.df
-        fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])
+        fit.coef = unit.coefs_up(fit.coef)
         fit.intercept, fit.residual, fit.bound = map(unit.up, (fit.intercept, fit.residual, fit.bound))
     return path, fit
 
@@ -460,5 +462,5 @@ def _by_scorer(fits, scorer, unit, f, alphas):
     for a in range(0, len(alphas), step):
         coefs, intercepts = fits.fit(f, alphas[a:a + step])
         out += [scorer(coef, intercept, test)
-                for coef, intercept in zip(np.ldexp(coefs, unit.exponent[:, None]), unit.up(intercepts))]
+                for coef, intercept in zip(unit.coefs_up(coefs), unit.up(intercepts))]
     return out

@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
+from fastreg.checks import check_choice, check_flag, check_sum, check_threads, check_weight_values, validate_X_y
 from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
 from fastreg.ridge_path import check_alphas, check_factor, cross_validate_ridge, leave_one_out
@@ -62,6 +62,7 @@ class _RidgeCVBase(BaseEstimator):
         settings = self._check_parameters()
         alphas = check_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
+        check_sum(weight)
         split_params, score_params = self._routed(weight, params)
         for name in OPTIONAL_ATTRIBUTES:
             vars(self).pop(name, None)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
-from fastreg.scale import Scale
+from fastreg.scale import LEAST, Scale
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
@@ -100,7 +100,7 @@ class Solutions:
         """The same for the targets that were brought down by `scale`: all but the test errors."""
         if scale.exponent == 0:
             return self
-        return replace(self, values=scale.up(self.values), intercepts=scale.up(self.intercepts),
+        return replace(self, values=scale.coefs_up(self.values), intercepts=scale.up(self.intercepts),
                        dual_gaps=scale.up(self.dual_gaps, 2))
 
     def dense(self):
@@ -229,12 +229,34 @@ def gram_mode(X, alphas, gram):
 
 
 def alpha_grid(alpha_max, n_alphas, eps):
-    """Geometric grid from alpha_max down to eps * alpha_max."""
-    if not alpha_max > np.finfo(float).tiny:
+    """Geometric grid from alpha_max down to eps * alpha_max; where that is 0, any alpha gives zeros.
+
+    Raises
+    ------
+    ValueError
+        Where it leaves float64."""
+    if alpha_max == 0:
         return np.full(n_alphas, np.finfo(float).resolution)
+    if not np.isfinite(alpha_max):
+        raise ValueError("y and X are so large that the alphas of the path overflow: scale them down.")
+    if alpha_max * eps < LEAST:
+        raise ValueError("y and X are so small that the alphas of the path underflow, to zero or to a few digits: "
+                         "scale them up.")
     grid = np.geomspace(alpha_max, alpha_max * eps, num=n_alphas)
     grid[0] = alpha_max
     return grid
+
+
+def largest_alpha(engine, t, penalty, norms, n):
+    """The smallest alpha at which every penalised coefficient of problems t of an engine is zero; of what would
+    underflow, the smallest number that there is."""
+    top = float(np.max(engine.alpha_max()[t]))
+    if top > 0 or penalty.exponent >= 0:
+        return top
+    slopes, factor = np.abs(engine.correlations[t]), penalty.scaled(Scale(0)).arrays(norms, n)[0]
+    shares = np.divide(slopes, factor, out=np.zeros_like(slopes), where=np.broadcast_to(factor > 0, slopes.shape))
+    lost = np.max(shares, initial=0.0) > 0 and Scale(penalty.exponent).up(np.max(shares)) == 0
+    return np.finfo(float).smallest_subnormal if lost else top
 
 
 def target_scales(Y):
@@ -349,7 +371,7 @@ class PathSolver:
     def largest_alpha(self):
         """The smallest alpha at which every penalised coefficient of every target is zero."""
         with self._blas():
-            return float(np.max(self.engine.alpha_max()))
+            return largest_alpha(self.engine, slice(None), self.penalty, self.design.norms, self.n)
 
     def start(self, coefs):
         """Start from coefs of shape (n_targets, p)."""
