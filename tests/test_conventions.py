@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as theirs
 from problems import make_data
+from referee import Referee
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -392,3 +393,28 @@ def test_float32_coefficients_at_limits_are_those_of_float64(seed):
         found, whole = model.fit(X, y).coef_.copy(), model.fit(X.astype(float), y.astype(float)).coef_
     np.testing.assert_allclose(found, whole, rtol=2e-7)
     assert np.all(np.abs(found.astype(float)) <= 0.1)
+
+
+@pytest.mark.parametrize("convert", [np.asfortranarray, sp.csc_array, sp.csr_array], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_path_functions_in_float32(convert, l1_ratio, shape, targets):
+    """As scikit-learn's: float32 X gives float32 coefficients; the gaps are those that these have."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape).astype(np.float32)
+    Y = (X[:, :3] @ rng.standard_normal((3, 2)) + rng.standard_normal((shape[0], 2)))[:, :targets]
+    y = Y if targets > 1 else Y[:, 0]
+    stored = convert(X)
+    alphas, coefs, gaps = enet_path(stored, y, l1_ratio=l1_ratio, alphas=6, tol=1e-10)
+    library = theirs.enet_path(X, Y[:, 0], l1_ratio=l1_ratio, alphas=6)
+    assert (alphas.dtype, coefs.dtype, gaps.dtype) == tuple(part.dtype for part in library)
+    coefs, gaps = np.reshape(coefs, (targets, shape[1], -1)), np.reshape(gaps, (targets, -1))
+    for t in range(targets):
+        for a, alpha in enumerate(alphas):
+            referee = Referee(X, Y[:, t], alpha, l1_ratio=l1_ratio, fit_intercept=False)
+            missing = referee.objective(coefs[t, :, a]) - referee.objective(referee.solve())
+            assert missing <= gaps[t, a] + 1e-15 * referee.p0
+            assert gaps[t, a] <= 1e-4 * referee.p0
+    plain = regularization_path(stored, Y[:, 0], alphas=3)
+    assert plain.coefs.dtype == np.float64
