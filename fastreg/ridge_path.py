@@ -32,8 +32,9 @@ from fastreg.solvers.spectrum import LEAST_ROOM
 MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
 # Work up to which every fit of a hard path is certified from X.
 ALL_FITS = 2e7
-LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
-        "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
+LOST = ("Some digits of the answer are lost to rounding: these alphas are too small for columns of X that are nearly "
+        "combinations of others, or for rows that alone decide a coefficient. Leave out the smallest alphas, or such "
+        "columns.")
 
 
 @dataclass

@@ -181,7 +181,7 @@ class _RidgeCVBase(BaseEstimator):
                              "sklearn.set_config(enable_metadata_routing=True).")
         if given and self.cv is not None and self.scoring is not None and not _takes_weights(self._scorer()):
             warnings.warn(f"The scorer {self.scoring!r} takes no sample_weight: weights count in training alone.",
-                          UserWarning, stacklevel=3)
+                          UserWarning, stacklevel=4)
             given = {}
         return {}, given
 
