@@ -8,9 +8,12 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastreg.design import readable, valid
 from fastreg.inputs import as_floats, locating, refuse
+from fastreg.scale import Scale
 
 FORMATS = ("csc", "csr")
 FLOATS = [np.float64, np.float32]
+# Between its inverse and it, sums of weights and their inverses are numbers.
+LARGE = 1e280
 
 
 def as_scalar(value):
@@ -165,7 +168,14 @@ def validate_X_y(estimator, X, y, *, labels=False, **how):
 
 
 def check_weight(sample_weight, n):
-    """Sample weights as a float64 array of shape (n,), or None; a number weighs all samples alike."""
+    """Sample weights of which only ratios matter, as a float64 array of shape (n,), or None for equal ones: a number
+    weighs all samples alike. Divided by a power of two where their sum, or what it divides, might leave float64."""
+    weight = _finite_weight(sample_weight, n)
+    extreme = weight is not None and not 1 / LARGE < np.max(weight) < LARGE
+    return Scale.of(weight).down(weight) if extreme else weight
+
+
+def _finite_weight(sample_weight, n):
     refuse(sample_weight, "sample_weight")
     number = as_scalar(sample_weight)
     if number is None:
@@ -188,8 +198,20 @@ def check_weight(sample_weight, n):
 
 def check_weight_values(sample_weight, n):
     """Sample weights whose scale counts: an array of shape (n,), or None for ones."""
-    weight = check_weight(sample_weight, n)
+    weight = _finite_weight(sample_weight, n)
     return np.full(n, float(sample_weight)) if weight is None and sample_weight is not None else weight
+
+
+def check_sum(weight):
+    """A sum of sample weights, where it is what counts, has to be a number, as its inverse."""
+    if weight is None:
+        return
+    with np.errstate(over="ignore"):
+        total = np.sum(weight)
+        known = np.isfinite(total) and np.isfinite(len(weight) / total)
+    if not known:
+        raise ValueError(f"sample_weight has the sum {total:.3g}, which is beyond float64 or of which the inverse is: "
+                         "bring it to another scale, and alpha with it.")
 
 
 def check_per_feature(value, name, p, default):

@@ -22,7 +22,7 @@ from fastreg.checks import (
 )
 from fastreg.inputs import as_floats
 from fastreg.paths import name_features, path_of
-from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.solvers.linear import Penalty, single, solve_path, toward_zero
 from fastreg.weights import Weights
 
 
@@ -199,10 +199,12 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
         weights=Weights(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
         max_iter=max_iter, n_threads=check_threads(n_threads),
         gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
-        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]),
+        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]), rounded=X.dtype == np.float32,
         report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
     warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
     coefs = solutions.dense().T
+    if X.dtype == np.float32 and single(coefs):
+        coefs = toward_zero(coefs)
     gaps, n_iters = solutions.dual_gaps[:, 0], solutions.n_iters[:, 0].tolist()
     if y.ndim == 2:
         coefs = coefs.reshape(p, len(solutions.alphas), -1).transpose(2, 0, 1)
@@ -255,7 +257,9 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100
     alphas : ndarray of shape (n_alphas,)
         Decreasing.
     coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
+        In float32 where X is, rounded once the path in float64 has converged.
     dual_gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
+        Of these coefficients, in units of the objective.
     n_iters : list of int
         Only with `return_n_iter`.
 
@@ -322,7 +326,9 @@ def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute=
     -------
     alphas : ndarray of shape (n_alphas,)
     coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
+        In float32 where X is, rounded once the path in float64 has converged.
     dual_gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
+        Of these coefficients, in units of the objective.
     n_iters : list of int
         Only with `return_n_iter`.
 

@@ -12,6 +12,7 @@ from fastreg.checks import (
     check_flag,
     check_penalties,
     check_per_feature,
+    check_sum,
     check_threads,
     check_weight_values,
     check_X_y,
@@ -30,8 +31,9 @@ from fastreg.solvers.spectrum import LEAST_ROOM
 MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
 # Work up to which every fit of a hard path is certified from X.
 ALL_FITS = 2e7
-LOST = ("Some digits of the answer are lost to rounding: columns of X depend on each other, or their scales are too "
-        "far apart for these alphas. Leave the smallest alphas out, or standardize X.")
+LOST = ("Some digits of the answer are lost to rounding: these alphas are too small for columns of X that are nearly "
+        "combinations of others, or for rows that alone decide a coefficient. Leave out the smallest alphas, or such "
+        "columns.")
 
 
 def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
@@ -102,6 +104,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
+    check_sum(weight)
     Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
     unit = Scale.of(Y, each=True)
     with single_threaded_blas:
@@ -125,7 +128,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
         gcv = np.where(left > 0, unit.up(problem.rows * residuals / left**2, 2), np.inf)
         bounds = unit.up(bounds)
     df = np.tile(spectrum.df(alphas), (Y.shape[1], 1))
-    intercepts, coefs = unit.up(spectrum.intercepts(coefs)), np.ldexp(coefs, unit.exponent[:, None])
+    intercepts, coefs = unit.up(spectrum.intercepts(coefs)), unit.coefs_up(coefs)
     found = [coefs.transpose(1, 2, 0), intercepts.T, df, bounds.T, gcv.T]
     coefs, intercepts, df, bounds, gcv = found if y.ndim == 2 else (of_target[0] for of_target in found)
     asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
@@ -219,7 +222,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     with np.errstate(over="ignore"):
         if keep == "errors":
             kept = np.ldexp(np.square(kept, out=kept), 2 * unit.exponent[:, None, None], out=kept)
-        fit = RidgeFit(np.ldexp(coef, unit.exponent[:, None]), unit.up(spectrum.intercepts(coef)),
+        fit = RidgeFit(unit.coefs_up(coef), unit.up(spectrum.intercepts(coef)),
                        spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
     return at, chosen, fit, kept
 
@@ -392,7 +395,7 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
         curves.df = fit.df[None]
-        fit.coef = np.ldexp(fit.coef, unit.exponent[:, None])
+        fit.coef = unit.coefs_up(fit.coef)
         fit.intercept, fit.residual, fit.bound = map(unit.up, (fit.intercept, fit.residual, fit.bound))
     return curves, fit
 
@@ -417,5 +420,5 @@ def _by_scorer(fits, scorer, unit, f, alphas):
     for a in range(0, len(alphas), step):
         coefs, intercepts = fits.fit(f, alphas[a:a + step])
         out += [scorer(coef, intercept, test)
-                for coef, intercept in zip(np.ldexp(coefs, unit.exponent[:, None]), unit.up(intercepts))]
+                for coef, intercept in zip(unit.coefs_up(coefs), unit.up(intercepts))]
     return out

@@ -5,6 +5,8 @@ import numpy as np
 
 # Exponents of targets that are left as they are: their squares, times those of X, are far from the ends of float64.
 MODERATE = 64
+# Smaller coefficients and penalties have lost most of their digits to underflow: a millionth of them, or more.
+LEAST = 2.0**-1054
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,21 @@ class Scale:
             return values
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(values, power * self.exponent)
+
+    def coefs_up(self, coefs):
+        """Coefficients multiplied by ``2**exponent``; of shape (..., n_targets, n_features) where there are several.
+
+        Raises
+        ------
+        ValueError
+            Where one overflows, or loses its digits to underflow.
+        """
+        one = isinstance(self.exponent, int)
+        out = (self if one else Scale(self.exponent[:, None])).up(coefs)
+        if out is not coefs:
+            if not np.isfinite(out).all():
+                raise ValueError("y is so large, X so small that coefficients overflow: scale y down or X up.")
+            if np.any((np.abs(out) < LEAST) & (coefs != 0)):
+                raise ValueError("y is so small, X so large that coefficients underflow, to zero or to a few digits: "
+                                 "scale y up or X down.")
+        return out

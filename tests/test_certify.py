@@ -394,6 +394,19 @@ def test_reading_in_blocks(data, storage, weighted, monkeypatch):
     np.testing.assert_allclose(found.back(R), Z.T @ (s[:, None] * R), atol=1e-11 * (s @ Z**2).max())
 
 
+@pytest.mark.parametrize(("fit_intercept", "passes"), [(True, 5), (False, 3)])
+def test_how_often_x_is_read(data, fit_intercept, passes, monkeypatch):
+    X, y, _ = data
+    read = []
+    blocks = Data._blocks
+    monkeypatch.setattr(Data, "_blocks", lambda self: read.append(1) or blocks(self))
+    certify(X, y, Lasso(0.1, tol=1e-8, fit_intercept=fit_intercept).fit(X, y))
+    assert len(read) == passes
+    path = regularization_path(X, y, alphas=40, tol=1e-8, fit_intercept=fit_intercept)
+    certify(X, y, path, alpha=path.alphas)
+    assert len(read) == passes + passes + 4
+
+
 MEMORY = """
 import tracemalloc, sys
 import numpy as np, scipy.sparse as sp

@@ -200,6 +200,61 @@ def test_a_reader_that_leaves_early_leaves_no_traceback():
     assert process.wait(60) == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize(("where", "code", "told"), [
+    ("> /dev/full", 1, "fastreg: error: cannot write the output: No space left on device\n"),
+    (">&-", 1, "fastreg: error: cannot write the output: standard output is closed\n"),
+    ("> /dev/null 2> /dev/full", 0, ""), ("> /dev/null 2>&-", 0, ""), ("no.csv > /dev/full 2> /dev/full", 2, ""),
+    ("no.csv 2>&-", 2, "")])  # fmt: skip
+def test_output_that_cannot_be_written(where, code, told):
+    command = f"{sys.executable} -m fastreg {' '.join(SHORT)} {where}"
+    here = Path(fastreg.__file__).parents[1]
+    done = subprocess.run(command, shell=True, cwd=here, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_file(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "no regular file" in failure(capsys, str(tmp_path / "pipe.csv"), "--target", "y")
+
+
+@pytest.mark.parametrize("place", ["load_file", "_fit", "_judged"])
+def test_an_interrupt_is_one_line(place, tmp_path, capsys, monkeypatch, problem):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    write_csv(tmp_path / "a.csv", *problem)
+    monkeypatch.setattr(f"fastreg.cli.{place}", interrupted)
+    assert main([str(tmp_path / "a.csv"), "--target", "y", *SHORT]) == 130
+    assert capsys.readouterr().err == "fastreg: interrupted\n"
+
+
+def test_scikit_learn_that_cannot_be_started_is_told(problem, monkeypatch):
+    def start(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", start)
+    X, y = problem
+    found = run_scikit_learn(Data("", X, y), [0.1], 1.0, 1e-6, None, 30.0)
+    assert found.seconds is None and found.problem == "its process did not start: Resource temporarily unavailable"
+
+
+def test_a_terminal_that_has_gone_ends_no_fit():
+    class Gone(io.StringIO):
+        def isatty(self):
+            return True
+
+        def flush(self):
+            raise OSError(5, "Input/output error")
+
+    bar = Progress(Gone(), delay=0)
+    bar(1, 2)
+    bar(2, 2)
+    bar.close()
+    assert not bar.enabled and bar.stream.getvalue().count("penalty") == 1
+
+
 def test_plot(tmp_path, capsys):
     out = tmp_path / "path.png"
     assert main([*SHORT, "--plot", str(out)]) == 0

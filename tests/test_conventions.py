@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as theirs
 from problems import make_data
+from referee import Referee
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -394,3 +395,69 @@ def test_float32_coefficients_at_limits_are_those_of_float64(seed):
         found, whole = model.fit(X, y).coef_.copy(), model.fit(X.astype(float), y.astype(float)).coef_
     np.testing.assert_allclose(found, whole, rtol=2e-7)
     assert np.all(np.abs(found.astype(float)) <= 0.1)
+
+
+@pytest.mark.parametrize("convert", [np.asfortranarray, sp.csc_array, sp.csr_array], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_path_functions_in_float32(convert, l1_ratio, shape, targets):
+    """As scikit-learn's: float32 X gives float32 coefficients; the gaps are those that these have."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape).astype(np.float32)
+    Y = (X[:, :3] @ rng.standard_normal((3, 2)) + rng.standard_normal((shape[0], 2)))[:, :targets]
+    y = Y if targets > 1 else Y[:, 0]
+    stored = convert(X)
+    alphas, coefs, gaps = enet_path(stored, y, l1_ratio=l1_ratio, alphas=6, tol=1e-10)
+    library = theirs.enet_path(X, Y[:, 0], l1_ratio=l1_ratio, alphas=6)
+    assert (alphas.dtype, coefs.dtype, gaps.dtype) == tuple(part.dtype for part in library)
+    coefs, gaps = np.reshape(coefs, (targets, shape[1], -1)), np.reshape(gaps, (targets, -1))
+    for t in range(targets):
+        for a, alpha in enumerate(alphas):
+            referee = Referee(X, Y[:, t], alpha, l1_ratio=l1_ratio, fit_intercept=False)
+            missing = referee.objective(coefs[t, :, a]) - referee.objective(referee.solve())
+            assert missing <= gaps[t, a] + 1e-15 * referee.p0
+            assert gaps[t, a] <= 1e-4 * referee.p0
+    plain = regularization_path(stored, Y[:, 0], alphas=3)
+    assert plain.coefs.dtype == np.float64
+
+
+HARD = {"max_iter": 1, "tol": 1e-12}
+FEW = {"solver": "sparse_cg", "max_iter": 1}
+WARN = {
+    "Lasso": lambda X, y, w: Lasso(1e-2, **HARD).fit(X, y),
+    "ElasticNet": lambda X, y, w: ElasticNet(1e-2, **HARD).fit(X, y),
+    "Gram matrix": lambda X, y, w: Lasso(0.1, precompute=X.T @ X).fit(X, y),
+    "LassoCV": lambda X, y, w: LassoCV(**HARD).fit(X, y),
+    "ElasticNetCV": lambda X, y, w: ElasticNetCV(**HARD).fit(X, y),
+    "criterion": lambda X, y, w: ElasticNetCV(criterion="bic", **HARD).fit(X, y),
+    "regularization_path": lambda X, y, w: regularization_path(X, y, **HARD),
+    "lasso_path": lambda X, y, w: lasso_path(X, y, **HARD),
+    "enet_path": lambda X, y, w: enet_path(X, y, **HARD),
+    "Lasso.path": lambda X, y, w: Lasso.path(X, y, **HARD),
+    "n_alphas": lambda X, y, w: lasso_path(X, y, n_alphas=3),
+    "alphas=None": lambda X, y, w: ElasticNetCV.path(X, y, alphas=None),
+    "Ridge": lambda X, y, w: Ridge(1e-3, **FEW).fit(X, y),
+    "RidgeClassifier": lambda X, y, w: RidgeClassifier(1e-3, **FEW).fit(X, y > 0),
+    "ridge_regression": lambda X, y, w: ridge_regression(X, y, 1e-3, **FEW),
+    "gcv_mode": lambda X, y, w: RidgeCV(gcv_mode="svd").fit(sp.csr_array(X), y),
+    "single rows": lambda X, y, w: RidgeCV(cv=LeaveOneOut()).fit(X, y),
+    "weights": lambda X, y, w: RidgeCV(cv=3, scoring="neg_max_error").fit(X, y, w),
+    "weights of classes": lambda X, y, w: RidgeClassifierCV(cv=3, scoring=no_weights).fit(X, y > 0, w),
+}
+
+
+def no_weights(model, X, y):
+    return 1.0
+
+
+@pytest.mark.parametrize("call", WARN)
+def test_warnings_point_at_the_caller(call):
+    """Where users look first is the line that they wrote."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 400)) + 1
+    y = X[:, :20].sum(axis=1) - 20 + rng.standard_normal(60)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        WARN[call](X, y, np.linspace(1, 2, 60))
+    assert caught and {warning.filename for warning in caught} == {__file__}

@@ -1,6 +1,7 @@
 """Bad input raises ValueError or TypeError, and the message names the argument."""
 
 import datetime
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -378,6 +379,27 @@ def test_an_exhausted_generator_of_splits_is_said_to_be_one(data, Model):
     model.fit(X, y)
     with pytest.raises(ValueError, match=r"cv .*exhausted"):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", np.ones(2), 1j, [0.5]], ids=repr)
+@pytest.mark.parametrize(("Model", "cv"), [(LassoCV, 3), (ElasticNetCV, 3), (RidgeCV, None), (RidgeCV, 3),
+                                           (RidgeClassifierCV, None), (RidgeClassifierCV, 3)])  # fmt: skip
+def test_scoring_that_returns_no_number(data, Model, cv, value):
+    X, y = data[0], data[1] > np.median(data[1])
+
+    def score(model, X, y, **params):
+        return value
+
+    with pytest.raises(ValueError, match=r"scoring=.*score.* must return a number, got " + re.escape(repr(value))):
+        Model(scoring=score, cv=cv).fit(X, y if Model is RidgeClassifierCV else y.astype(float))
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.int64, np.array, lambda v: np.array([v]), bool])
+@pytest.mark.parametrize(("Model", "cv"), [(LassoCV, 3), (RidgeCV, None), (RidgeCV, 3)])
+def test_scoring_that_returns_any_kind_of_number(data, Model, cv, kind):
+    X, y = data[:2]
+    model = Model(scoring=lambda model, X, y, **params: kind(1), cv=cv).fit(X, y)
+    assert model.alpha_ > 0
 
 
 @pytest.mark.parametrize("cv", [None, 3])

@@ -338,8 +338,9 @@ def test_lost_digits_are_said(monkeypatch):
     monkeypatch.setattr(spectrum.Spectrum, "accurate", True)
     for fit in (lambda: ridge_path(X, y, [1.0]), lambda: RidgeCV([1.0]).fit(X, y),
                 lambda: RidgeCV([1.0], cv=2).fit(X, y)):
-        with pytest.warns(ConvergenceWarning, match="digits"):
+        with pytest.warns(ConvergenceWarning, match="digits") as caught:
             fit()
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_powers_of_a_column():

@@ -1,5 +1,6 @@
 """y of any size: 1e-200 and 1e160 are numbers like any others, and the answers scale with them, to the last bit."""
 
+import re
 import warnings
 from fractions import Fraction
 
@@ -7,7 +8,19 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV, enet_path, lasso_path, regularization_path
+from fastreg import (
+    ElasticNet,
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    Ridge,
+    RidgeClassifierCV,
+    RidgeCV,
+    enet_path,
+    lasso_path,
+    regularization_path,
+    ridge_path,
+)
 
 X6 = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1], [4, 5], [5, 2]])
 Y6 = np.array([0.0, 1, 2, 4, 4, 6])
@@ -141,3 +154,58 @@ def test_max_iter_is_named_where_it_ended_the_fit():
     X = np.cumsum(rng.standard_normal((60, 200)), axis=1)
     with pytest.warns(UserWarning, match="1 of 1 solutions .* ended by max_iter=1 rounds.*increase max_iter"):
         Lasso(1e-3, tol=1e-10, max_iter=1).fit(X, X[:, ::20].sum(axis=1) + rng.standard_normal(60))
+
+
+EXTREMES = {
+    "lasso": lambda X, y, c, w: Lasso(0.1 * c, tol=1e-10).fit(X, y, w),
+    "least squares": lambda X, y, c, w: Lasso(0.0, tol=1e-12).fit(X, y, w),
+    "cv": lambda X, y, c, w: LassoCV(alphas=10, tol=1e-10).fit(X, y, w),
+    "bic": lambda X, y, c, w: LassoCV(alphas=10, tol=1e-10, criterion="bic").fit(X, y, w),
+    "path": lambda X, y, c, w: regularization_path(X, y, alphas=5, tol=1e-10, sample_weight=w),
+    "lasso_path": lambda X, y, c, w: lasso_path(X, y, alphas=5, tol=1e-10, sample_weight=w),
+    "ridge": lambda X, y, c, w: Ridge(0.0).fit(X, y, w),
+}
+
+
+def answer(found):
+    coef = found[1] if isinstance(found, tuple) else getattr(found, "coef_", getattr(found, "coefs", None))
+    return coef.toarray() if sp.issparse(coef) else coef
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:.*duality gap")            # of bounds, which are infinite then
+@pytest.mark.parametrize("of_x", [-466, -332, 0, 64, 466])
+@pytest.mark.parametrize("of_y", [-1036, -996, 0, 996])
+@pytest.mark.parametrize("fit", EXTREMES)
+def test_of_extreme_sizes_the_answer_is_right_or_an_error(data, fit, of_y, of_x):
+    """y down to where digits are lost and X as large and small as its squares allow: scaled answers, or words."""
+    X, y = data
+    alpha = np.ldexp(1.0, of_y + of_x) if -1060 < of_y + of_x < 1023 else 0.0
+    right = answer(EXTREMES[fit](X, y, 1.0 if alpha else 0.0, None))
+    try:
+        found = answer(EXTREMES[fit](np.ldexp(X, of_x), np.ldexp(y, of_y), alpha, None))
+    except ValueError as error:
+        assert re.search("coefficients (under|over)flow|alphas of the path (under|over)flow", str(error))
+        assert not -900 < of_y - of_x < 900 or not -900 < of_y + of_x < 900        # not before it must
+        return
+    found = np.ldexp(np.ldexp(found, of_x), -of_y)
+    np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("exponent", [-1060, -1030, -960, 960, 1020])
+@pytest.mark.parametrize("fit", EXTREMES)
+def test_extreme_weights(data, fit, exponent):
+    X, y = data
+    weight = np.linspace(1, 2, len(y)).round(2)
+    found = answer(EXTREMES[fit](X, y, 1.0, np.ldexp(weight, exponent)))
+    right = EXTREMES[fit](X, y, 1.0, np.ldexp(np.ldexp(weight, exponent), -exponent))  # less the digits that it lost
+    np.testing.assert_allclose(found, answer(right), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("fit", [
+    lambda X, y, w: ridge_path(X, y, [1.0], sample_weight=w), lambda X, y, w: RidgeCV().fit(X, y, w),
+    lambda X, y, w: RidgeCV(cv=3).fit(X, y, w), lambda X, y, w: RidgeClassifierCV().fit(X, y > 0, w)])
+@pytest.mark.parametrize("size", [1e307, 1e-312])
+def test_weights_without_a_sum_are_named(data, fit, size):
+    X, y = data
+    with pytest.raises(ValueError, match="sample_weight has the sum"):
+        fit(X, y, np.linspace(size, 2 * size, len(y)))

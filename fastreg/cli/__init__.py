@@ -1,10 +1,11 @@
 """The command line: fit a path on bundled data or on a file, print it, and time scikit-learn on the same work."""
 
 import argparse
+import errno
 import os
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -41,8 +42,8 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit code: 0, 1 where the reader of the output has gone, 2 for a wrong file, column or option and for data
-        that cannot be fitted, 130 when interrupted.
+        The exit code: 0, 1 where the output cannot be written (without a word where its reader has gone), 2 for a wrong
+        file, column or option and for data that cannot be fitted, 130 when interrupted.
     """
     options = _parser().parse_args(argv)
     try:
@@ -53,8 +54,11 @@ def main(argv=None):
     except MemoryError as error:
         _tell("error", f"not enough memory ({error or 'for this path'})")
         return 2
-    except BrokenPipeError:  # `head` has seen enough; what is still in the buffer must go somewhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # of the output: errors of the files that are read and drawn have their place in a message
+        if not isinstance(error, BrokenPipeError):  # `head` has seen enough
+            _tell("error", f"cannot write the output: {error.strerror or error}")
+        if sys.stdout is not None:  # what is still in the buffer must go somewhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         _tell("interrupted")
@@ -87,12 +91,16 @@ def _run(options):
 
 
 def _tell(kind, message=""):
-    """One line on standard error, whatever a file's names hold."""
-    print(" ".join(f"fastreg: {kind}{': ' * bool(message)}{message}".split()), file=sys.stderr)
+    """One line on standard error, whatever a file's names hold; nobody can be told that it cannot be written."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(" ".join(f"fastreg: {kind}{': ' * bool(message)}{message}".split()), file=sys.stderr, flush=True)
 
 
 def _print(lines):
     """Lines on standard output; what its encoding cannot say (a name of a file) is escaped."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     encoding = sys.stdout.encoding or "utf-8"
     print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 

@@ -114,7 +114,10 @@ def run_scikit_learn(data, alphas, l1_ratio, target, threads, limit):
     receiver, sender = context.Pipe(duplex=False)
     arguments = (sender, data.X, data.y, np.asarray(alphas), l1_ratio, target, threads)
     process = context.Process(target=_climb, args=arguments, daemon=True)
-    process.start()
+    try:
+        process.start()
+    except OSError as error:
+        return PeerResult(None, np.inf, None, limit, f"its process did not start: {error.strerror or error}")
     sender.close()
     try:
         return _listen(receiver, target, limit)

@@ -82,6 +82,8 @@ def load_file(filename, target=None):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what numpy thinks of an archive's age, say
+            if not (path.is_file() or path.is_dir()) and path.exists():
+                raise DataError("no regular file, and it is read more than once: save the data first")
             X, y, notes = reader(path, target)
             return _checked(filename, X, y, notes)
     except DataError as error:

@@ -16,7 +16,7 @@ class Progress:
     Parameters
     ----------
     stream : file object
-        Where to draw; nothing is drawn unless it is a terminal.
+        Where to draw; nothing is drawn unless it is a terminal, and as long as it is there.
     delay : float, default=1.0
         Seconds before the first drawing.
     """
@@ -26,7 +26,7 @@ class Progress:
 
     def __init__(self, stream, delay=1.0):
         self.stream = stream
-        self.enabled = stream.isatty()
+        self.enabled = stream is not None and stream.isatty()
         self.next_draw = time.monotonic() + delay
         self.drawn = False
 
@@ -37,15 +37,20 @@ class Progress:
         self.next_draw = now + self.PERIOD
         self.drawn = True
         filled = self.WIDTH * done // total
-        self.stream.write(f"\r[{'#' * filled}{'.' * (self.WIDTH - filled)}] {done}/{total} penalty values")
-        self.stream.flush()
+        self._write(f"\r[{'#' * filled}{'.' * (self.WIDTH - filled)}] {done}/{total} penalty values")
 
     def close(self):
         """Wipe the bar."""
         if self.drawn:
-            self.stream.write("\r\x1b[K")
-            self.stream.flush()
+            self._write("\r\x1b[K")
             self.drawn = False
+
+    def _write(self, text):
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            self.enabled = False
 
 
 def header_lines(data, n_alphas, l1_ratio, tol):

@@ -1,5 +1,5 @@
 """Lasso and ElasticNet."""
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,13 +36,17 @@ def as_stored(X, coef, intercept):
 def score_by(owner, scorer, model, X, y, **params):
     """A scorer's value of `model`, which stands for a fit of `owner`: errors name the owner and its scoring."""
     try:
-        return scorer(model, X, y, **params)
+        score = scorer(model, X, y, **params)
     except AttributeError as error:
         if type(model).__name__ not in str(error):
             raise
         there = "predict and decision_function" if is_classifier(owner) else "predict"
         raise ValueError(f"scoring={owner.scoring!r} asks for a method that {type(owner).__name__} does not have, "
                          f"such as predict_proba: it has {there}.") from None
+    number = score.item() if getattr(score, "size", 0) == 1 and hasattr(score, "item") else score
+    if not isinstance(number, Real):
+        raise ValueError(f"scoring={owner.scoring!r} must return a number, got {score!r} ({type(score).__name__}).")
+    return number
 
 
 class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):

@@ -119,7 +119,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         End the path of an l1_ratio when the mean score over folds has not improved for so many alphas. The folds go in
         step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
     keep_paths : bool, default=False
-        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+        Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
+        rounding where X is in float32.
     criterion : {'aic', 'bic', 'ebic'} or None
         Choose without folds, from one path for each l1_ratio on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
@@ -493,7 +494,8 @@ class LassoCV(ElasticNetCV):
         End the path when the mean score over folds has not improved for so many alphas. The folds go in
         step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
     keep_paths : bool, default=False
-        Keep `path_` and `fold_paths_`; the penalised fit in `coef_` is then a point of `path_`.
+        Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
+        rounding where X is in float32.
     criterion : {'aic', 'bic', 'ebic'} or None
         Choose without folds, from one path on all rows, by the smallest
         ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts

@@ -478,7 +478,7 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
     model = Ridge(alpha, fit_intercept=bool(return_intercept), max_iter=max_iter, tol=tol,
                   solver=solver, positive=positive, random_state=random_state, n_threads=n_threads)
     X, y = model._check_data(X, y)
-    model.fit(X, y, sample_weight)
-    coef = model.coef_ if y.ndim == 1 else np.atleast_2d(model.coef_)
-    found = (coef, *((model.n_iter_,) if return_n_iter else ()), *((model.intercept_,) if return_intercept else ()))
-    return found if len(found) > 1 else coef
+    found = model._solve(X, y, sample_weight)
+    coef, intercept = (found.coef[0], found.intercept[0]) if y.ndim == 1 else (found.coef, found.intercept)
+    asked = (coef, *((model.n_iter_,) if return_n_iter else ()), *((intercept,) if return_intercept else ()))
+    return asked if len(asked) > 1 else coef

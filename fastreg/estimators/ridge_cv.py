@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values, validate_X_y
+from fastreg.checks import check_choice, check_flag, check_sum, check_threads, check_weight_values, validate_X_y
 from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
 from fastreg.plots import PerTarget
@@ -72,6 +72,7 @@ class _RidgeCVBase(BaseEstimator):
         settings = self._check_parameters()
         alphas = check_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
+        check_sum(weight)
         split_params, score_params = self._routed(weight, params)
         for name in OPTIONAL_ATTRIBUTES:
             vars(self).pop(name, None)
@@ -198,7 +199,7 @@ class _RidgeCVBase(BaseEstimator):
                              "sklearn.set_config(enable_metadata_routing=True).")
         if given and self.cv is not None and self.scoring is not None and not _takes_weights(self._scorer()):
             warnings.warn(f"The scorer {self.scoring!r} takes no sample_weight: weights count in training alone.",
-                          UserWarning, stacklevel=3)
+                          UserWarning, stacklevel=4)
             given = {}
         return {}, given
 

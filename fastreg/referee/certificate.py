@@ -84,16 +84,21 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     ``1/2 (1 - c)^2 sum_i s_i r_i^2 + sum_j (pen_j(w_j) + pen_j*(u_j) - w_j u_j)``, pen_j* the convex conjugate of
     penalty and limits, plus ``1/2 sum_i s_i (mean r)^2`` for the intercept. For ridge that is the sum of squared
     gradients over twice the second derivatives of the penalty. Where columns without L1 penalty make it too
-    large, they are first improved by least squares (LSMR), and the descent is added.
+    large, they are first improved by least squares (LSMR), and the descent is added. Where penalties are too weak for
+    rounded slopes of long columns (timestamps in nanoseconds), a residual beside r takes its place, whose slopes are
+    what w asks for; the least eigenvalue of these columns' Gram matrix bounds how far beside, and that is added.
 
-    X is read four times or a little more, in blocks; it is not copied, nor centred, nor made dense.
+    X is read in blocks, neither copied nor centred nor made dense: five times for up to 16 answers (targets, alphas) of
+    up to 16,384 samples, three times without an intercept, and twice more for every so many answers more. Where that
+    leaves a gap, least squares read it up to a thousand times; where rounding leaves it, because columns are long and
+    their penalties weak, up to 64 of these are multiplied by X as well.
 
     Parameters
     ----------
     X : array-like or sparse of shape (n_samples, n_features)
         What the model was fitted to.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Likewise; labels for classifiers.
+        The targets of the fit; labels for classifiers.
     model : estimator or path
         Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV or
         LinearRegression, of fastreg or of scikit-learn; a Path.

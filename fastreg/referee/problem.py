@@ -6,6 +6,10 @@ With r = t - Z w and any vector v, ``P(w) - min P`` is at most ``1/2 ||r - v||^2
 what Fenchel and Young leave: ``pen_j(w) + sup_x (x u - pen_j(x)) - w u >= 0``, pen_j with the limits. v is c r, c as
 large as the penalties allow. Columns without an l1 penalty are improved first, if need be, by least squares (the
 descent is added to the bound), because a multiple of r cannot be orthogonal to those that have no penalty at all.
+
+Slopes z_j'v are known but for their rounding, and that is more than a weak penalty can take where a column is long
+(timestamps in nanoseconds, alpha 1). Some v beside c r has exactly the slopes that such penalties ask for at w: how far
+beside, the least eigenvalue of the Gram matrix of these columns says, and the way there is added to ||r - v||.
 """
 from dataclasses import dataclass
 
@@ -19,6 +23,8 @@ from fastreg.referee.data import BLOCK, EPS
 MOST_STEPS, MOST_PASSES = 30, 500
 # Of the descent that they have brought: a smaller gap is not worth another step.
 LEAST_GAIN = 1e-3
+# Columns of weak penalty whose Gram matrix is computed.
+MOST_WEAK = 64
 
 
 @dataclass
@@ -50,6 +56,10 @@ class Terms:
         slope = np.where(steepest > 0, self.l1, np.minimum(np.abs(u), self.l1))            # of l1 |x| at that x
         return (0.5 * self.l2 * (w - sign * steepest) ** 2 + (self.l1 - slope * np.sign(w) * sign) * np.abs(w)
                 + held * np.maximum(steepest - sign * w, 0))
+
+    def asked(self, w, u):
+        """The slope nearest to u of the penalty, without its limits, at w."""
+        return self.l2 * w + np.where(w == 0, np.clip(u, -self.l1, self.l1), self.l1 * np.sign(w))
 
     def violation(self, w, slope, eps):
         """Distance of the slope Z'r - l2 w from the subdifferential of the l1 penalty and the limits at w.
@@ -172,21 +182,25 @@ def _bounds(data, case, w, r, g):
     stored = np.finfo(case.coef.dtype).eps if case.coef.dtype.kind == "f" else EPS
     of_coef = max(unit, stored)
     noise = unit * size + of_coef * float(data.sizes @ np.abs(w))       # of r, and of w
+    rounding = Rounding(data, unit, noise)
     penalty = terms.value(w)
-    off = 0.5 * data.total * shift**2
+    off = 0.5 * data.total * (abs(shift) + EPS * level) ** 2
     loss = 0.5 * _square(data.root * r) + off
     stationarity = _stationarity(data, terms, w, g, shift, size, stored)
     if not np.isfinite(penalty + off):
         return Bounds(loss + penalty, loss, np.inf, stationarity, np.inf, 0.0, 0.0)
-    gap = _gap(data, terms, w, r, g, unit, noise)
-    if gap > case.aim * target.squares:
-        gap = min(gap, _improved_gap(data, terms, w, r, g, unit, noise, case.aim * target.squares))
+    aim = case.aim * target.squares
+    found = _known_gap(data, terms, w, r, g, rounding, aim, of_coef)
+    for weak in _weak(data, terms, rounding.of_slopes(r), unit, aim, target.squares) if found[0] > aim else ():
+        rounding.weak = weak
+        found = min(found, _known_gap(data, terms, w, r, g, rounding, aim, of_coef), key=sum)
+        if found[0] <= aim:
+            break
+    gap, hidden, blur = found
     convexity = np.min(terms.l2[terms.upper > terms.lower], initial=np.inf)
     distance = 0.0 if np.isinf(convexity) else np.inf if convexity == 0 else float(np.sqrt(2 * gap / convexity))
     return Bounds(loss + penalty, loss, gap + off, stationarity, distance,
-                  0.5 * noise**2 + 0.5 * data.total * (of_coef * level) ** 2 + _hidden(
-                      data, terms, w, g, unit * float(np.linalg.norm(data.root * r)) + noise, of_coef),
-                  _blur(data, terms, w, g, unit * float(np.linalg.norm(data.root * r)) + noise, of_coef))
+                  0.5 * noise**2 + 0.5 * data.total * (of_coef * level) ** 2 + hidden, blur)
 
 
 def _square(v):
@@ -200,41 +214,144 @@ def _stationarity(data, terms, w, g, shift, size, eps):
     return float(worst / size) if size > 0 else np.inf if worst > 0 else 0.0
 
 
-def _plain(data, terms, slopes, noise):
+@dataclass
+class Weak:
+    """Columns whose penalties are too weak for the rounding of their slopes; `least` is not above any eigenvalue of the
+    Gram matrix of these columns at unit length."""
+
+    columns: np.ndarray
+    least: float
+
+    def put_right(self, data, terms, w, slopes, error):
+        """Slopes that are rounding away from what penalties ask for, put there by another residual.
+
+        Returns
+        -------
+        slopes : ndarray of shape (p,)
+        away : float
+            How far that residual is at most from the one whose slopes were given.
+        spread : ndarray of shape (p,)
+            What the other slopes may have moved by.
+        """
+        asked = terms.asked(w, slopes)
+        off = np.abs(slopes - asked)
+        here = self.columns[off[self.columns] <= error[self.columns]]
+        slopes = slopes.copy()
+        slopes[here] = asked[here]
+        away = float(np.linalg.norm((off + error)[here] / data.norms[here]) / np.sqrt(self.least))
+        spread = away * data.norms
+        spread[here] = 0
+        return slopes, away, spread
+
+    def furthest(self, data, error):
+        """How far the residual of `put_right` may be."""
+        return 2 * float(np.linalg.norm(error[self.columns] / data.norms[self.columns]) / np.sqrt(self.least))
+
+
+@dataclass
+class Rounding:
+    """What the slopes of residuals are known to: `unit` relative to the residual, and the `noise` that this has."""
+
+    data: object
+    unit: float
+    noise: float
+    weak: Weak | None = None
+
+    def of_slopes(self, r):
+        """Error of each of the slopes of r."""
+        return self.data.sizes * (self.unit * float(np.linalg.norm(self.data.root * r)) + self.noise)
+
+
+def _weak(data, terms, error, unit, aim, squares):
+    """Weak columns, of which rounding alone may keep the bound above `aim`; then with those, too, for which this is so
+    once the slopes of the first are put right, and so on. None where there are none or where they depend on each other.
+    """
+    moved, before = error, 0
+    while True:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = np.minimum(moved**2 / (2 * terms.l2), moved / terms.l1 * squares)
+        effect[(data.norms == 0) | (terms.upper <= terms.lower)] = 0
+        columns = np.argsort(-effect, kind="stable")[:MOST_WEAK]
+        columns = columns[effect[columns] > aim]
+        # those without any penalty are no reason to begin: see _plain
+        if len(columns) <= before or not np.any(np.isfinite(effect[columns])):
+            return
+        weak = Weak(columns, _least_eigenvalue(data, columns, unit))
+        if weak.least <= 0:
+            return
+        yield weak
+        moved, before = np.maximum(error, weak.furthest(data, error) * data.norms), len(columns)
+
+
+def _least_eigenvalue(data, columns, unit):
+    """Lower bound of the eigenvalues of the Gram matrix of columns of Z, at unit length; 0 where rounding hides it."""
+    norms, step = data.norms[columns], max(1, min(16, BLOCK // data.n))
+    gram = np.empty((len(columns), len(columns)))
+    for k in range(0, len(columns), step):
+        some = np.zeros((data.p, len(columns[k:k + step])))
+        some[columns[k:k + step], np.arange(some.shape[1])] = 1 / norms[k:k + step]
+        gram[:, k:k + step] = data.back(data.forth(some))[columns] / norms[:, None]
+    lost = 2 * len(columns) * unit * float(np.max(data.sizes[columns] / norms))
+    least = float(np.linalg.eigvalsh(gram)[0]) - lost
+    return least if least > lost else 0.0
+
+
+def _plain(terms, slopes, error):
     """Slopes with those dropped that are rounding, of columns without any penalty."""
-    return np.where((terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= data.sizes * noise), 0, slopes)
+    return np.where((terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= error), 0, slopes)
 
 
-def _gap(data, terms, w, r, g, unit, noise):
-    """The bound at the best of a few multiples of the residual."""
-    rr = _square(data.root * r)
-    g = _plain(data, terms, g, unit * np.sqrt(rr) + noise)
-    end = np.where(g > 0, terms.upper, -terms.lower)
-    scaled = (terms.l1 > 0) & (end > 0) & (np.abs(g) > terms.l1)
+def _gap(data, terms, w, r, g, rounding):
+    """The bound at the best of a few multiples of the residual, or of the one beside it that weak penalties ask for."""
+    norm, error = float(np.linalg.norm(data.root * r)), rounding.of_slopes(r)
+    rr, away, spread = norm**2, 0.0, 0.0
+    if rounding.weak is not None:
+        g, away, spread = rounding.weak.put_right(data, terms, w, g, error)
+    g = _plain(terms, g, error)
+    size = np.abs(g) + spread
+    end = np.maximum(np.where(g + spread > 0, terms.upper, 0), np.where(g - spread < 0, -terms.lower, 0))
+    scaled = (terms.l1 > 0) & (end > 0) & (size > terms.l1)
     must = scaled & np.isinf(end) & (terms.l2 == 0)
     with np.errstate(divide="ignore"):
-        share = np.where(scaled, terms.l1 / np.where(scaled, np.abs(g), 1), 1)
+        share = np.where(scaled, terms.l1 / np.where(scaled, size, 1), 1)
     most = float(np.min(share[must], initial=1.0))
     all_ = float(np.min(share, initial=1.0))
     best = 1 + float(w @ g) / rr if rr > 0 else 1.0
-    found = [0.5 * (1 - c) ** 2 * rr + float(np.sum(terms.young(w, c * g)))
-             for c in {most, all_, min(max(best, 0.0), most)}]
-    return min(found)
+
+    def bound(c):
+        left = terms.young(w, c * (g + spread))
+        if away > 0:                                     # young is convex in the slope: the worse end
+            left = np.maximum(left, terms.young(w, c * (g - spread)))
+        return 0.5 * ((1 - c) * norm + c * away) ** 2 + float(np.sum(left))
+
+    return min(bound(c) for c in {most, all_, min(max(best, 0.0), most)})
 
 
-def _hidden(data, terms, w, g, noise, of_coef):
+def _known_gap(data, terms, w, r, g, rounding, aim, of_coef):
+    """(The bound as the residual gives it or, where that is above `aim`, after least squares; what rounding of slopes
+    makes of it in second order; in first)."""
+    gap, error = _gap(data, terms, w, r, g, rounding), rounding.of_slopes(r)
+    if gap > aim:
+        gap = min(gap, _improved_gap(data, terms, w, r, g, rounding, aim))
+    hidden = 0.0
+    if rounding.weak is not None:
+        hidden = 0.5 * rounding.weak.furthest(data, error) ** 2
+        error[rounding.weak.columns] = 0
+    hidden += _hidden(terms, w, g, np.where(data.norms > 0, error, 0), of_coef)
+    return gap, hidden, _blur(terms, w, g, error, of_coef)
+
+
+def _hidden(terms, w, g, error, of_coef):
     """What slopes that are rounding make of the gap, on columns whose only penalty is the l2 one."""
     on = (terms.l1 == 0) & (terms.l2 > 0)
-    slope = np.abs(g - terms.l2 * w)
-    of_sums = np.where(data.norms > 0, data.sizes * noise, 0)
-    slope = np.minimum(slope, of_sums + of_coef * terms.l2 * np.abs(w))[on]
+    slope = np.minimum(np.abs(g - terms.l2 * w), error + of_coef * terms.l2 * np.abs(w))[on]
     return float(slope**2 @ (0.5 / terms.l2[on]))
 
 
-def _blur(data, terms, w, g, noise, of_coef):
+def _blur(terms, w, g, error, of_coef):
     """First-order effect of errors of the slopes, on the columns in use and on the multiple that they allow, and of
     limits that coefficients miss by rounding."""
-    error, on = data.sizes * noise, (terms.l1 > 0) & (w != 0)
+    on = (terms.l1 > 0) & (w != 0)
     relative = np.max(error[on] / terms.l1[on], initial=0.0)
     lost = of_coef * np.abs(w)
     held = (w >= terms.upper - lost) | (w <= terms.lower + lost)
@@ -242,7 +359,7 @@ def _blur(data, terms, w, g, noise, of_coef):
                  + np.abs(g - terms.l2 * w)[held] @ lost[held])
 
 
-def _improved_gap(data, terms, w, r, g, unit, noise, aim):
+def _improved_gap(data, terms, w, r, g, rounding, aim):
     """The bound after least squares on the columns without l1 penalty, and the descent that these bring."""
     descent, passes, gap = 0.0, 0, np.inf
     smooth = (terms.l1 == 0) & (data.norms > 0) & (terms.upper > terms.lower)
@@ -250,7 +367,7 @@ def _improved_gap(data, terms, w, r, g, unit, noise, aim):
     for k in range(MOST_STEPS):
         slope = g - terms.l2 * w
         on = smooth & ((w > terms.lower) | (slope > 0)) & ((w < terms.upper) | (slope < 0))
-        error = data.sizes * (unit * np.linalg.norm(data.root * r) + noise) + EPS * terms.l2 * np.abs(w)
+        error = rounding.of_slopes(r) + EPS * terms.l2 * np.abs(w)
         if not np.any(np.abs(slope[on]) > error[on]):
             break
         d, taken = _newton(data, terms, np.flatnonzero(on), scale[on], w, r,
@@ -267,10 +384,10 @@ def _improved_gap(data, terms, w, r, g, unit, noise, aim):
         if step < 1:
             first = int(np.argmin(room))
             w[first] = terms.upper[first] if d[first] > 0 else terms.lower[first]
-        descent += gain
+        descent += gain + step * float(error @ np.abs(d))              # which may have been more by rounding
         r = r - step * fit
         g = data.back(r[:, None])[:, 0]
-        gap = min(gap, descent + _gap(data, terms, w, r, g, unit, noise))
+        gap = min(gap, descent + _gap(data, terms, w, r, g, rounding))
         if gap - descent <= max(aim, LEAST_GAIN * descent) or passes >= MOST_PASSES:
             break
     return gap

@@ -10,9 +10,13 @@ Demmel and Veselic, "Jacobi's method is more accurate than QR", SIAM J. Matrix A
 "New fast and accurate Jacobi SVD algorithm", ibid. 29 (2008); Cox and Higham, "Stability of Householder QR
 factorization for weighted least squares problems", 1998, for sorting rows.
 """
+from functools import partial
+
 import numpy as np
 from scipy.linalg import qr
 from scipy.linalg.lapack import dgejsv
+
+from fastreg.solvers.interruptible import interruptible
 
 EPS = np.finfo(float).eps
 # Columns up to which rotations are worth their time, some five times that of other decompositions.
@@ -23,7 +27,7 @@ def jacobi(A):
     """(U (m, n), values (n,), V' (n, n)) of A with m >= n >= 1 and finite values, small singular values as right as
     their columns allow (of many columns, as far as the largest allows)."""
     if A.shape[1] > MOST_ROTATED:
-        return np.linalg.svd(A, full_matrices=False)
+        return interruptible(partial(np.linalg.svd, full_matrices=False), A)
     # relative accuracy whatever the columns' scales ('C'), full range, no perturbation
     values, left, right, work, _, info = dgejsv(np.asfortranarray(A), joba=0, jobu=0, jobv=0, jobr=1, jobt=1, jobp=0)
     if info != 0:                       # no convergence in 30 sweeps: not seen

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
-from fastreg.scale import Scale
+from fastreg.scale import LEAST, Scale
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
@@ -100,7 +100,7 @@ class Solutions:
         """The same for the targets that were brought down by `scale`: all but the test errors."""
         if scale.exponent == 0:
             return self
-        return replace(self, values=scale.up(self.values), intercepts=scale.up(self.intercepts),
+        return replace(self, values=scale.coefs_up(self.values), intercepts=scale.up(self.intercepts),
                        dual_gaps=scale.up(self.dual_gaps, 2))
 
     def dense(self):
@@ -229,12 +229,34 @@ def gram_mode(X, alphas, gram):
 
 
 def alpha_grid(alpha_max, n_alphas, eps):
-    """Geometric grid from alpha_max down to eps * alpha_max."""
-    if not alpha_max > np.finfo(float).tiny:
+    """Geometric grid from alpha_max down to eps * alpha_max; where that is 0, any alpha gives zeros.
+
+    Raises
+    ------
+    ValueError
+        Where it leaves float64."""
+    if alpha_max == 0:
         return np.full(n_alphas, np.finfo(float).resolution)
+    if not np.isfinite(alpha_max):
+        raise ValueError("y and X are so large that the alphas of the path overflow: scale them down.")
+    if alpha_max * eps < LEAST:
+        raise ValueError("y and X are so small that the alphas of the path underflow, to zero or to a few digits: "
+                         "scale them up.")
     grid = np.geomspace(alpha_max, alpha_max * eps, num=n_alphas)
     grid[0] = alpha_max
     return grid
+
+
+def largest_alpha(engine, t, penalty, norms, n):
+    """The smallest alpha at which every penalised coefficient of problems t of an engine is zero; of what would
+    underflow, the smallest number that there is."""
+    top = float(np.max(engine.alpha_max()[t]))
+    if top > 0 or penalty.exponent >= 0:
+        return top
+    slopes, factor = np.abs(engine.correlations[t]), penalty.scaled(Scale(0)).arrays(norms, n)[0]
+    shares = np.divide(slopes, factor, out=np.zeros_like(slopes), where=np.broadcast_to(factor > 0, slopes.shape))
+    lost = np.max(shares, initial=0.0) > 0 and Scale(penalty.exponent).up(np.max(shares)) == 0
+    return np.finfo(float).smallest_subnormal if lost else top
 
 
 def target_scales(Y):
@@ -349,7 +371,7 @@ class PathSolver:
     def largest_alpha(self):
         """The smallest alpha at which every penalised coefficient of every target is zero."""
         with self._blas():
-            return float(np.max(self.engine.alpha_max()))
+            return largest_alpha(self.engine, slice(None), self.penalty, self.design.norms, self.n)
 
     def start(self, coefs):
         """Start from coefs of shape (n_targets, p)."""
@@ -420,7 +442,7 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     warm : ndarray of shape (n_targets, p) or None
         Where to start.
     rounded : bool
-        Whether solutions, of a single alpha, are rounded to float32 once they are found, and their gaps with them.
+        Whether solutions are rounded to float32 once they are found, and their gaps with them.
 
     Returns
     -------
@@ -441,11 +463,32 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     for solver, (_, scale) in zip(solvers, scales):
         solutions = solver.advance(alphas, max_iter)
         found.append(solutions.scaled_up(scale))
-        if rounded and single(found[-1].dense(), found[-1].intercepts):
-            at = solver.rounded(alphas[0], solutions.dense()).scaled_up(scale)
+        if rounded and single(found[-1].values, found[-1].intercepts):
+            at = solver.rounded(alphas[0], solutions.dense()) if count == 1 else rounded_path(solver, solutions)
+            at = at.scaled_up(scale)
             found[-1] = replace(found[-1], **{name: getattr(at, name) for name in (
                 "columns", "features", "values", "intercepts", "dual_gaps")})
     return found[0] if len(found) == 1 else merged([group for group, _ in scales], found)
+
+
+def rounded_path(solver, solutions):
+    """Solutions without intercept of many alphas, rounded to float32: what that adds to the objective is added to the
+    gaps. It is known from products of the columns in use, so that X is not read for each alpha once more."""
+    values, gaps, n_targets = toward_zero(solutions.values).astype(np.float64), solutions.dual_gaps.copy(), len(
+        solver.targets)
+    pen1, pen2 = (np.broadcast_to(part, solver.p) for part in solver.penalty.arrays(solver.design.norms, solver.n)[:2])
+    ends = np.searchsorted(solutions.columns, np.arange(gaps.size + 1))
+    for k, alpha in enumerate(np.repeat(solutions.alphas, n_targets)):
+        here = slice(ends[k], ends[k + 1])
+        features, w, new = solutions.features[here], solutions.values[here], values[here]
+        if len(features) == 0:
+            continue
+        gram, xy, _ = solver.moments_of(features)
+        step = new - w
+        added = (0.5 * step @ gram @ step - step @ (xy[k % n_targets] - gram @ w) + alpha * (
+            pen1[features] @ (np.abs(new) - np.abs(w)) + 0.5 * pen2[features] @ (new**2 - w**2)))
+        gaps[np.unravel_index(k, gaps.shape)] += added / solver.n
+    return replace(solutions, values=values, dual_gaps=np.maximum(gaps, 0))
 
 
 def merged(groups, found):

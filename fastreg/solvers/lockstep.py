@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from fastreg.design import as_design
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import capacity, check_finite, split_solutions
+from fastreg.solvers.linear import capacity, check_finite, largest_alpha, split_solutions
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
 
@@ -89,7 +89,7 @@ class Lockstep:
         self.start(penalty)
         self._wake(all_rows=True)
         with single_threaded_blas:
-            return float(self.engine.alpha_max()[self.n_sets])
+            return largest_alpha(self.engine, self.n_sets, penalty, self.designs[-1].norms, self.n)
 
     def advance(self, alphas):
         """Solutions of every training set for alphas, going on from the last; of sparse X, with their test errors."""

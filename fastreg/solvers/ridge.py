@@ -115,7 +115,7 @@ def _scaled_back(found, units, of_weight):
     if not (of_weight.exponent or units.exponent.any()):
         return found
     with np.errstate(over="ignore"):
-        return replace(found, coef=units.up(found.coef.T).T, intercept=units.up(found.intercept),
+        return replace(found, coef=units.coefs_up(found.coef), intercept=units.up(found.intercept),
                        residual=of_weight.up(units.up(found.residual)), bound=units.up(found.bound))
 
 

@@ -16,6 +16,7 @@ from fastreg.design import as_design
 from fastreg.kernels.loo import loo_sums
 from fastreg.solvers.graded import graded_svd, jacobi
 from fastreg.solvers.grams import EPS
+from fastreg.solvers.interruptible import interruptible
 
 # Largest ``max(d) / (min(d) + alpha)`` that eigenvectors are trusted with: fits then have 8 digits.
 SPREAD = 1e7
@@ -182,7 +183,7 @@ class PrimalSpectrum(Spectrum):
             return None
         gram = gram * scale[:, None]
         gram *= scale
-        values, vectors = np.linalg.eigh(gram)
+        values, vectors = interruptible(np.linalg.eigh, gram)
         if trusted(values, np.count_nonzero(alive), least):
             values = np.maximum(values, 0) + least
             seen = values > 0
@@ -337,7 +338,7 @@ class DualSpectrum(Spectrum):
         if fit_intercept:       # its direction, which centring empties, is moved above all others and left out
             top = 2 * np.linalg.norm(kernel) + np.finfo(float).tiny
             kernel += np.outer(top / (root @ root) * root, root)
-        values, vectors = np.linalg.eigh(kernel)
+        values, vectors = interruptible(np.linalg.eigh, kernel)
         if fit_intercept:
             values, vectors = values[:-1], vectors[:, :-1]
         if not trusted(values, rows - fit_intercept, least, level):
