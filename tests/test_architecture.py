@@ -204,6 +204,97 @@ def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):
     assert set(python_imports(source)) == {("fastreg.path", "a"), ("fastreg.solvers", "b"), ("fastreg.cli", None)}
 
 
+# ---- sizes ---------------------------------------------------------------------------------------------------------
+MODULE_LINES, FUNCTION_LINES, KERNEL_LINES = 500, 60, 90  # functions without their docstrings; kernels: Cython's
+# What is larger today, in lines: entries only shrink.  The test fails where one grew, and where one is needed no more.
+LARGER_TODAY = {
+    "estimators/elastic_net_cv.py": 573,
+    "estimators/ridge_cv.py": 526,
+    "path.py": 523,
+    "kernels/quadratic.pyx": 586,
+    "kernels/sparse.pxi": 543,
+    "solvers/working_set.pyx": 1102,
+    "kernels/krylov.pyx:conjugate_gradients": 105,
+    "solvers/ridge_krylov.py:_of_rows": 61,
+}
+CYTHON_HEAD = re.compile(r"^( *)(?:cp?def|def) (?!class|struct|enum|extern|union)[^=\n(]*?(\w+)\(", re.MULTILINE)
+DOCSTRING = re.compile(r'^[^\n]*:[^\n]*\n *("""[\s\S]*?""") *$', re.MULTILINE)
+
+
+def python_functions(text):
+    """(name, lines without the docstring) of each function."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            doc = node.body[0] if ast.get_docstring(node) is not None else None
+            yield node.name, node.end_lineno - node.lineno + 1 - (doc.end_lineno - doc.lineno + 1 if doc else 0)
+
+
+def cython_functions(text):
+    """(name, lines without the docstring) of each function: as far as lines are indented deeper than its head."""
+    for match in CYTHON_HEAD.finditer(text):
+        deeper = re.compile(rf"[^\n]*\n(?:(?: *| {{{len(match[1]) + 1},}}\S[^\n]*)\n)*")
+        block = deeper.match(text[match.start():] + "\n")[0].rstrip()
+        head = re.match(r"[^(]*\((?:[^()]|\([^()]*\))*\)", block)[0]
+        doc = DOCSTRING.match(block[len(head):])
+        yield match[2], len(block.splitlines()) - (len(doc[1].splitlines()) if doc else 0)
+
+
+def sizes():
+    """Lines of every module and function that is larger than the limits, by path and name."""
+    found = {}
+    for path in [*sources(), PACKAGE / "__init__.py"]:
+        name, text = str(path.relative_to(PACKAGE)), path.read_text()
+        kernels = path.suffix != ".py"
+        for function, lines in (cython_functions if kernels else python_functions)(text):
+            if lines > (KERNEL_LINES if kernels else FUNCTION_LINES):
+                found[f"{name}:{function}"] = lines
+        if len(text.splitlines()) > MODULE_LINES:
+            found[name] = len(text.splitlines())
+    return found
+
+
+def test_modules_and_functions_are_small():
+    found = sizes()
+    assert not {name: lines for name, lines in found.items() if lines > LARGER_TODAY.get(name, 0)}, "too large"
+    assert not set(LARGER_TODAY) - set(found), "within the limits by now: strike the entries"
+
+
+def test_lines_of_functions_are_counted():
+    """In Python and Cython, without docstrings, heads of several lines and blank lines included."""
+    text = '''class A:
+    def f(self, x=(1, 2),
+          y=3):
+        """Text
+
+        of four
+        lines."""
+        def g():
+            return 1
+
+        return g
+x = 1
+def h(): return 2'''
+    assert dict(python_functions(text)) == {"f": 6, "g": 2, "h": 1}
+    text = '''cdef class A:
+    cdef double x
+    cdef inline double f(self, double[::1] x, int (*g)(int),
+                         y=(3)) except? -1 nogil:       # why
+        """One line."""
+        if y:
+
+            return g(1)
+    cpdef h(self):
+        """Text
+        of two lines."""
+        pass
+
+cdef double z = f(1)
+cdef void k(int a) noexcept nogil
+def last(): return 2
+'''
+    assert dict(cython_functions(text)) == {"f": 5, "h": 2, "k": 1, "last": 1}
+
+
 WALL_CLOCK = re.compile(r"timespec_get|TIME_UTC|CLOCK_REALTIME|gettimeofday|\btime\(\)|libc\.time|time\.time\b")
 
 
@@ -281,3 +372,38 @@ def test_public_docstrings_are_complete(name, thing):
     assert not parameters - described, "parameters without a description"
     if "." not in name and not dataclasses.is_dataclass(thing):  # a result is shown where it is made
         assert re.search(r"^Examples\n-+$", doc, re.MULTILINE), "no Examples section"
+
+
+# What sends the reader elsewhere instead of saying it: help() shows one docstring.
+LEANING = re.compile(
+    r"(?i:\bas for\b|\blikewise\b|\bditto\b|\bthe same (?:as|but|for|of|with|without)\b)"
+    rf"|\b[Ss]ee (?!Also\b)[A-Z]|\b[Aa]s (?:in |of )?`?(?:{'|'.join(fastreg.__all__)})\b"
+)
+LEANING_TODAY = {
+    "Lasso",
+    "LassoCV",
+    "LassoCV.fit",
+    "ElasticNetCV",
+    "ElasticNetCV.fit",
+    "RidgeClassifier",
+    "RidgeClassifier.fit",
+    "RidgeClassifierCV",
+    "RidgeClassifierCV.fit",
+    "certify",
+    "ridge_regression",
+}
+
+
+def test_public_docstrings_stand_alone():
+    found = {name for name, thing in public_objects() if LEANING.search(inspect.getdoc(thing) or "")}
+    assert found == LEANING_TODAY, "leans on another docstring, or does so no more: strike the entry"
+
+
+@pytest.mark.parametrize(("leans", "text"), [
+    (True, "As for Ridge."), (True, "Used where it lies; see ElasticNet."), (True, "Likewise; labels for classifiers."),
+    (True, "y, the same as in `fit`."), (True, "The same with degrees of freedom."), (True, "As `Ridge` has it."),
+    (False, "See Also\n--------\nRidge : In the same order."), (False, "As in scikit-learn; see `certify`."),
+    (False, "The working set as in Massias, Gramfort, Salmon."), (False, "Same as ``lower_limits=0``."),
+])  # fmt: skip
+def test_a_leaning_docstring_is_seen(leans, text):
+    assert bool(LEANING.search(text)) == leans
