@@ -204,6 +204,19 @@ def test_the_import_reader_sees_every_form(tmp_path, monkeypatch):
     assert set(python_imports(source)) == {("fastreg.path", "a"), ("fastreg.solvers", "b"), ("fastreg.cli", None)}
 
 
+def test_the_map_is_of_this_house():
+    """CONTRIBUTING.md names every room of the package, and no file that is not there."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    tree = text.split("```")[1]
+    rooms = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not {name for name in rooms if not name.startswith("_") and not re.search(rf"\b{name}\b", tree)}
+    known = {path.name for path in sources()} | {path.name for path in PACKAGE.rglob("*.h")}
+    known |= {path.name for folder in ("tests", "benchmarks", "tools") for path in (ROOT / folder).glob("*.py")}
+    assert not set(re.findall(r"(?<![\w*])\w+\.(?:py|pyx|pxi|h)\b", tree)) - known
+    named = re.findall(r"`((?:fastreg|tests|benchmarks|tools)/[\w/.]+)`", text)
+    assert len(named) > 10 and not [name for name in named if not (ROOT / name).exists()]
+
+
 # ---- sizes ---------------------------------------------------------------------------------------------------------
 MODULE_LINES, FUNCTION_LINES, KERNEL_LINES = 500, 60, 90  # functions without their docstrings; kernels: Cython's
 # What is larger today, in lines: entries only shrink.  The test fails where one grew, and where one is needed no more.
