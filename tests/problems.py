@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from itertools import combinations, product
 
 import numpy as np
 import scipy.sparse as sp
@@ -141,3 +142,31 @@ def correlated(n, p, rho, seed=0, k=10):
         X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * rng.standard_normal(n)
     y = X[:, rng.choice(p, k, replace=False)] @ rng.standard_normal(k) + rng.standard_normal(n)
     return X, y
+
+
+def label(value):
+    """Ids of cases: options are written out, the rest is as pytest has it."""
+    return str(value) if isinstance(value, dict) else None
+
+
+def covering(*factors, strength=2):
+    """Cases, one value of each factor, in which any values of any `strength` factors occur together: far fewer than
+    the full product.
+
+    Faults that take more factors than that to show are left to chance. Greedy and deterministic: each case begins with
+    the first values that have not met yet, and goes on with those that meet most others for the first time."""
+    factors = [list(factor) for factor in factors]
+    together = list(combinations(range(len(factors)), strength))
+    left = {(at, values) for at in together for values in product(*(range(len(factors[k])) for k in at))}
+
+    def meet(case):
+        return {(at, tuple(case[k] for k in at)) for at in together if all(k in case for k in at)}
+
+    cases = []
+    while left:
+        case = dict(zip(*min(left)))
+        for k in set(range(len(factors))) - set(case):
+            case[k] = max(range(len(factors[k])), key=lambda value: len(meet({**case, k: value}) & left))
+        left -= meet(case)
+        cases.append(tuple(factor[case[k]] for k, factor in enumerate(factors)))
+    return cases

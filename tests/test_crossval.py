@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as reference
-from problems import STORAGES, correlated
+from problems import STORAGES, correlated, covering, label
 from referee import Referee
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
@@ -45,7 +45,10 @@ def data():
     return X, y, weights
 
 
-@pytest.fixture(params=["known", "lockstep", "apart"])
+MODES = ["known", "lockstep", "apart"]
+
+
+@pytest.fixture(params=MODES)
 def mode(request, monkeypatch):
     """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
     if request.param != "known":
@@ -76,10 +79,12 @@ def cross_validate(X, y, splits, weight, *, standardize=False, fit_intercept=Tru
     return folds, choice.curves, choice.fit, choice.fold_paths
 
 
-@pytest.mark.parametrize("storage", ["C", "F", "float32", "csc_matrix", "csr_array"])
-@pytest.mark.parametrize("splits", list(SPLITS))
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False}], ids=str)
+@pytest.mark.parametrize(
+    ("mode", "storage", "splits", "weighted", "options"),
+    covering(MODES, ["C", "F", "float32", "csc_matrix", "csr_array"], SPLITS, [False, True],
+             [{}, {"standardize": True}, {"fit_intercept": False}], strength=3),
+    indirect=["mode"], ids=label,
+)  # fmt: skip
 def test_each_fold_is_the_fit_of_its_rows(data, mode, storage, splits, weighted, options):
     X, y, weight = data
     weight = weight if weighted else None

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from problems import SPARSE, STORAGES, TOL, certify, correlated, make_data, parts, referee_of
+from problems import SPARSE, STORAGES, TOL, certify, correlated, covering, make_data, parts, referee_of
 from referee import Referee, dense
 from sklearn import datasets
 from sklearn import linear_model as reference
@@ -85,14 +85,12 @@ FACTORS = {
 }
 
 
-@pytest.mark.parametrize("storage", ["C", "csc_matrix"])
-@pytest.mark.parametrize("shape", [(40, 25), (15, 25)], ids=["tall", "wide"])
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("standardize", [False, True], ids=["", "standardize"])
-@pytest.mark.parametrize("factors", FACTORS)
-@pytest.mark.parametrize("limits", LIMITS)
-def test_options(limits, factors, standardize, weighted, shape, storage):
-    X, y, weights = make_data(3, *shape)
+@pytest.mark.parametrize(
+    ("limits", "factors", "standardize", "weighted", "n", "storage"),
+    covering(LIMITS, FACTORS, [False, True], [False, True], [40, 15], ["C", "csc_matrix"], strength=3),
+)
+def test_options(limits, factors, standardize, weighted, n, storage):
+    X, y, weights = make_data(3, n, 25)
     options = LIMITS[limits] | {"penalty_factor": FACTORS[factors], "standardize": standardize, "tol": TOL}
     args = (y, weights) if weighted else (y,)
     for l1_ratio in (1.0, 0.5, 0.0):

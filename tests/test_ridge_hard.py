@@ -2,6 +2,7 @@
 
 tools/exact_ridge.py does the same with hundreds of larger problems, in 400 bits."""
 
+import functools
 import sys
 import warnings
 from fractions import Fraction
@@ -111,12 +112,35 @@ def route(request, monkeypatch):
     return request.param
 
 
+@functools.cache
+def hard_fits(seed):
+    """For each alpha, the exact fit of all rows."""
+    X, y, weight, factor, fit_intercept, alphas = hard(seed)
+    return [Exact(X, y, alpha, weight, factor, fit_intercept) for alpha in alphas]
+
+
+@functools.cache
+def hard_errors(seed):
+    """Exact mean squared errors without each row, by alpha, and 1 - R2 of three folds, by alpha and fold."""
+    X, y, weight, factor, fit_intercept, alphas = hard(seed)
+    s = np.ones(len(y)) if weight is None else weight
+    rows = [without_each_row(X, y, alpha, weight, factor=factor, fit_intercept=fit_intercept).mean()
+            for alpha in alphas]
+    lost = np.empty((len(alphas), 3))
+    for f, (train, test) in enumerate(KFold(3).split(X)):
+        level = np.average(y[test], weights=s[test])
+        for a, alpha in enumerate(alphas):
+            fit = Exact(X[train], y[train], alpha, s[train], factor, fit_intercept).predict(X[test])
+            errors = np.array([float(Fraction(float(v)) - w) for v, w in zip(y[test], fit)])
+            lost[a, f] = (s[test] @ errors**2) / (s[test] @ (y[test] - level) ** 2)
+    return rows, lost
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_right_or_said_not_to_be(seed, route):
     X, y, weight, factor, fit_intercept, alphas = hard(seed)
-    options = {"weight": weight, "factor": factor, "fit_intercept": fit_intercept}
     settings = {"penalty_factor": factor, "fit_intercept": fit_intercept}
-    right = [Exact(X, y, alpha, **options) for alpha in alphas]
+    right = hard_fits(seed)
     store = list(STORES.values())[seed % 4]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -135,24 +159,15 @@ def test_right_or_said_not_to_be(seed, route):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         model = RidgeCV(alphas, store_cv_results=True, **settings).fit(store(X), y, sample_weight=weight)
-        folds = list(KFold(3).split(X))
-        by_folds = RidgeCV(alphas, cv=folds, **settings).fit(store(X), y, sample_weight=weight)
+        by_folds = RidgeCV(alphas, cv=KFold(3), **settings).fit(store(X), y, sample_weight=weight)
     if said:
         assert route == "blocks"
         return
-    for a, alpha in enumerate(alphas):
-        errors = without_each_row(X, y, alpha, **options)
-        np.testing.assert_allclose(model.cv_results_[:, a].mean(), errors.mean(), rtol=SCORES)
+    rows, lost = hard_errors(seed)
+    np.testing.assert_allclose(model.cv_results_.mean(axis=0), rows, rtol=SCORES)
+    np.testing.assert_allclose(1 - by_folds.cv_path_.fold_scores[0], lost, rtol=SCORES)
     chosen = right[list(alphas).index(model.alpha_)]
     assert off_fits(X, y, model.coef_, model.intercept_, chosen) <= FITS
-    for f, (train, test) in enumerate(folds):
-        s = np.ones(len(y)) if weight is None else weight
-        level = np.average(y[test], weights=s[test])
-        for a, alpha in enumerate(alphas):
-            fit = Exact(X[train], y[train], alpha, s[train], factor, fit_intercept).predict(X[test])
-            errors = np.array([float(Fraction(float(v)) - w) for v, w in zip(y[test], fit)])
-            lost = (s[test] @ errors**2) / (s[test] @ (y[test] - level) ** 2)
-            np.testing.assert_allclose(1 - by_folds.cv_path_.fold_scores[0, a, f], lost, rtol=SCORES)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -203,23 +218,32 @@ def test_leave_one_out_of_interpolating_fits():
     np.testing.assert_allclose(model.cv_results_.mean(axis=0)[:10], limit.mean(), rtol=1e-6)
 
 
+def with_full_leverage(n):
+    """X, of which row 7 alone has something in the last column, and y."""
+    i = np.arange(n)
+    return np.c_[np.sin(i), np.cos(3 * i), np.where(i == 7, 1e6, 0.0)], np.sin(i) + np.cos(i * i)
+
+
+@functools.cache
+def errors_beside_full_leverage(alpha):
+    return without_each_row(*with_full_leverage(40), alpha).mean()
+
+
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("mode", ["eigen", "svd"])
-@pytest.mark.parametrize("many", [1, 60])
-def test_a_row_of_full_leverage(store, mode, many, monkeypatch):
-    i = np.arange(40 * many)
-    X = np.c_[np.sin(i), np.cos(3 * i), np.where(i == 7, 1e6, 0.0)]
-    y = np.sin(i) + np.cos(i * i)
+@pytest.mark.parametrize("n", [40, 2400])
+def test_a_row_of_full_leverage(store, mode, n):
+    X, y = with_full_leverage(n)
     alphas = [0.1, 1.0, 10.0, 1e4]
     model = RidgeCV(alphas, gcv_mode=mode, store_cv_results=True).fit(STORES[store](X), y)
-    others = i != 7
+    others = np.arange(n) != 7
     for a, alpha in enumerate(alphas):                   # the row alone sees its column
         A, b = X[others, :2] - X[others, :2].mean(axis=0), y[others] - y[others].mean()
         w = np.linalg.solve(A.T @ A + alpha * np.eye(2), A.T @ b)
         e = y[7] - y[others].mean() - (X[7, :2] - X[others, :2].mean(axis=0)) @ w
         np.testing.assert_allclose(model.cv_results_[7, a], e**2, rtol=1e-9)
-    if many == 1:
-        right = [without_each_row(X, y, alpha).mean() for alpha in alphas]
+    if n == 40:
+        right = [errors_beside_full_leverage(alpha) for alpha in alphas]
         np.testing.assert_allclose(model.cv_results_.mean(axis=0), right, rtol=1e-9)
         assert model.alpha_ == 1
         predicted = RidgeCV(alphas, gcv_mode=mode, scoring="neg_mean_squared_error").fit(STORES[store](X), y)

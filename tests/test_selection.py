@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import sklearn.linear_model as reference
 from fastreg.kernels.factor import Basis
 from fastreg.kernels.quadratic import LeastSquares
-from problems import correlated
+from problems import correlated, covering, label
 from referee import Referee
 from scipy.optimize import lsq_linear
 from scipy.special import gammaln
@@ -36,7 +36,10 @@ def data():
     return X, y, weights
 
 
-@pytest.fixture(params=["known", "lockstep", "apart"])
+MODES, MAKES = ["known", "lockstep", "apart"], [np.asfortranarray, sp.csc_matrix]
+
+
+@pytest.fixture(params=MODES)
 def mode(request, monkeypatch):
     """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
     if request.param != "known":
@@ -49,9 +52,9 @@ def mode(request, monkeypatch):
 
 
 # ---- early stopping ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
-@pytest.mark.parametrize("scoring", [None, "r2"])
-@pytest.mark.parametrize("patience", [1, 7])
+@pytest.mark.parametrize(
+    ("mode", "make", "scoring", "patience"), covering(MODES, MAKES, [None, "r2"], [1, 7]), indirect=["mode"]
+)
 def test_a_path_ends_when_the_score_improves_no_more(data, mode, make, scoring, patience):
     X, y, weight = data
     options = {"l1_ratio": [0.3, 1.0], "alphas": 60, "eps": 1e-4, "tol": TOL, "cv": FOLDS, "scoring": scoring}
@@ -153,11 +156,12 @@ def formula(name, rss, df, n, p, noise_variance):
     return rss / noise_variance + penalty + n * np.log(2 * np.pi * noise_variance)
 
 
-@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
-@pytest.mark.parametrize("name", ["aic", "bic", "ebic"])
-@pytest.mark.parametrize("noise_variance", [None, 3.0])
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False}], ids=str)
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize(
+    ("mode", "make", "name", "noise_variance", "options", "weighted"),
+    covering(MODES, MAKES, ["aic", "bic", "ebic"], [None, 3.0],
+             [{}, {"standardize": True}, {"fit_intercept": False}], [False, True], strength=3),
+    indirect=["mode"], ids=label,
+)  # fmt: skip
 def test_criterion_is_its_formula(data, mode, make, name, noise_variance, options, weighted):
     X, y, weight = data
     weight = weight if weighted else None
@@ -269,9 +273,11 @@ def blended(X, y, weight, alpha, ratio, gamma, lower=-np.inf, upper=np.inf):
     return w, means[1] - means[0] @ w
 
 
-@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix, sp.csr_array])
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("limits", [{}, {"lower": -1.0, "upper": 1.5}], ids=str)
+@pytest.mark.parametrize(
+    ("mode", "make", "weighted", "limits"),
+    covering(MODES, [*MAKES, sp.csr_array], [False, True], [{}, {"lower": -1.0, "upper": 1.5}]),
+    indirect=["mode"], ids=label,
+)  # fmt: skip
 def test_relaxed_fits_in_every_fold(data, mode, make, weighted, limits):
     X, y, weight = data
     weight = weight if weighted else None
@@ -364,19 +370,19 @@ def test_empty_supports(data, mode, make):
 
 
 # ---- several targets -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_matrix])
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+CHOOSING = [
+    {"l1_ratio": [0.5, 1.0], "alphas": 15, "keep_paths": True},
+    {"alphas": [0.5, 0.1], "scoring": "r2", "selection_rule": "1se"},
+    {"alphas": 15, "relax": [0.0, 1.0], "n_alphas_no_change": 2},
+    {"alphas": 15, "l1_ratio": [0.5, 1.0], "criterion": "bic", "keep_paths": True},
+    {"alphas": 5, "fit_intercept": False, "refit": False},
+]
+
+
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"l1_ratio": [0.5, 1.0], "alphas": 15, "keep_paths": True},
-        {"alphas": [0.5, 0.1], "scoring": "r2", "selection_rule": "1se"},
-        {"alphas": 15, "relax": [0.0, 1.0], "n_alphas_no_change": 2},
-        {"alphas": 15, "l1_ratio": [0.5, 1.0], "criterion": "bic", "keep_paths": True},
-        {"alphas": 5, "fit_intercept": False, "refit": False},
-    ],
-    ids=str,
-)
+    ("mode", "make", "weighted", "options"), covering(MODES, MAKES, [False, True], CHOOSING), indirect=["mode"],
+    ids=label,
+)  # fmt: skip
 def test_every_target_chooses_for_itself(data, mode, make, weighted, options):
     X, y, weight = data
     weight = weight if weighted else None
