@@ -72,7 +72,7 @@ def test_the_same_as_one_by_one(storage, weighted, penalty):
 @pytest.mark.parametrize("storage", list(MAKE))
 def test_threads_do_not_matter(storage):
     X, y = sparse_data(400, 3000, 0.2)
-    model = [ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=15, eps=0.02, cv=5, n_jobs=jobs, n_threads=threads).fit(
+    model = [ElasticNetCV(l1_ratio=[0.5, 1.0], alphas=8, eps=0.1, cv=5, n_jobs=jobs, n_threads=threads).fit(
         MAKE[storage](X), y) for jobs, threads in ((1, 1), (1, 2), (2, 2), (2, 5))]  # fmt: skip
     for other in model[1:]:
         np.testing.assert_array_equal(other.mse_path_, model[0].mse_path_)
