@@ -56,11 +56,6 @@ def cross_validate_path(X, Y, folds, *, l1_ratios, alphas, eps, penalty, weight,
     list of fastreg.selection.Choice, one for each target
     """
     n = len(Y)
-    for k, fold in enumerate(folds):
-        for name, of_set in (("training", weight if weight is None else weight * fold.counts),
-                             ("test", weight if weight is None else weight[fold.test])):
-            if of_set is not None and not np.any(of_set > 0):
-                raise ValueError(f"sample_weight is zero for the whole {name} set of split {k} of cv.")
     X = canonical_sparse(X) if sp.issparse(X) else X
     n_jobs, n_threads = jobs_and_threads(n_jobs, n_threads, len(folds))
     count = alphas if isinstance(alphas, int) else len(alphas)

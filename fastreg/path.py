@@ -21,6 +21,7 @@ from fastreg.checks import (
     check_X_y,
 )
 from fastreg.inputs import as_floats
+from fastreg.parameters import documented
 from fastreg.paths import name_features, path_of
 from fastreg.solvers.linear import Penalty, single, solve_path, toward_zero
 from fastreg.weights import Weights
@@ -44,6 +45,7 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel):
         f"What helps: {', or '.join(helps)}.", ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
+@documented
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
                         max_iter=1000, positive=False, penalty_factor=None, lower_limits=None, upper_limits=None,
                         standardize=False, n_threads=None, callback=None):
@@ -58,9 +60,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
 
     Parameters
     ----------
-    X : array-like or sparse of shape (n_samples, n_features)
-        Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
-        modified, centred or made dense. Other types are converted once.
+    {X}
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         The columns of a 2-D y are separate problems at the same alphas, solved together.
     l1_ratio : float in [0, 1], default=1.0
@@ -68,27 +68,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     alphas : int or array-like, default=100
         Number of values, spaced geometrically from the smallest alpha that makes every penalised coefficient zero (of
         every target) down to `eps` times it; or the values.
-    eps : float in (0, 1], default=1e-3
-    fit_intercept : bool, default=True
-        Fit b, for dense and sparse X alike; it is never penalised.
-    sample_weight : array-like of shape (n_samples,), float or None
-        Non-negative; only their ratios matter.
-    tol : float, default=1e-4
-        A solution is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when
-        no optimality condition is violated beyond rounding.
-    max_iter : int, default=1000
-        Rounds of working set and certificate for each alpha.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the (weighted) standard deviation of feature j, about its mean with an
-        intercept and about 0 without; coefficients are returned on the original scale.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads.
+    {paths.eps, fit_intercept, lasso.sample_weight, lasso.tol, lasso.max_iter, positive, penalty_factor, lower_limits}
+    {standardize, n_threads}
     callback : callable or None
         Called as ``callback(k, n_alphas)`` from time to time, k values being done.
 
@@ -100,13 +81,11 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
 
     Raises
     ------
-    ValueError, TypeError
-        Where an argument is not as described; the message names it.
+    {ValueError}
 
     Warns
     -----
-    ConvergenceWarning
-        Where `max_iter` or rounding ended a fit before its gap was reached; the message says which.
+    {lasso.ConvergenceWarning}
 
     References
     ----------
@@ -177,8 +156,8 @@ def count_of_alphas(alphas, n_alphas):
 
 
 def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter,
-                     positive, check_input, tol=1e-4, max_iter=1000, sample_weight=None, selection="cyclic",
-                     random_state=None, n_threads=None, **unknown):
+                     positive, check_input, tol, max_iter, sample_weight, selection, random_state, n_threads,
+                     **unknown):
     """What `enet_path` and `lasso_path`, the public function called `name`, share."""
     if unknown:
         raise ValueError(f"Unexpected parameters in params: {name}() has no argument {', '.join(unknown)}.")
@@ -212,8 +191,10 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
     return (solutions.alphas, coefs, gaps, n_iters) if return_n_iter else (solutions.alphas, coefs, gaps)
 
 
+@documented
 def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None,
               copy_X=True, coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True,
+              tol=1e-4, max_iter=1000, sample_weight=None, selection="cyclic", random_state=None, n_threads=None,
               **params):
     """Elastic-net path without intercept, with scikit-learn's arguments and return values.
 
@@ -223,50 +204,25 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100
 
     Parameters
     ----------
-    X : array-like or sparse of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The columns of a 2-D y are separate problems, solved together (scikit-learn's function penalises them jointly).
+    {paths.X, paths.y}
     l1_ratio : float in [0, 1], default=0.5
-    eps : float in (0, 1], default=1e-3
-        Smallest alpha over largest.
-    n_alphas : int
-        Deprecated as in scikit-learn, for `alphas` as an int.
-    alphas : int or array-like, default=100
-        Number of values, from the smallest that makes every coefficient zero; or the values. None is deprecated.
-    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default='auto'
-        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix.
-    Xy : array-like of shape (n_features,) or (n_features, n_targets), or None
-        X'y; it is computed anyway, and must agree.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
-        Where to start.
-    verbose : bool or int, default=False
-        Print the alpha count as the path goes on.
-    return_n_iter : bool, default=False
-    positive : bool, default=False
-    check_input : bool, default=True
-        Accepted for compatibility; the checks that remain cost next to nothing.
-    **params : dict
-        tol (float, default 1e-4): the duality gap, relative to ||y||^2, at which a solution is accepted; max_iter (int,
-        default 1000); sample_weight (array-like of shape (n_samples,), float or None); selection ('cyclic' or
-        'random') and random_state, on which nothing depends; n_threads (int or None).
+        1 is the lasso; 0 (ridge regression) needs `alphas` as an array.
+    {paths.eps}
+    {paths.n_alphas, paths.alphas, paths.precompute, paths.Xy, copy_X, paths.coef_init, paths.verbose}
+    {paths.return_n_iter, positive, check_input, paths.tol, lasso.max_iter, lasso.sample_weight, lasso.selection}
+    {random_state, n_threads, paths.params}
 
     Returns
     -------
-    alphas : ndarray of shape (n_alphas,)
-        Decreasing.
-    coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
-        In float32 where X is, rounded once the path in float64 has converged.
-    dual_gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
-        Of these coefficients, in units of the objective.
-    n_iters : list of int
-        Only with `return_n_iter`.
+    {found.alphas, found.coefs, found.dual_gaps, found.n_iters}
 
     Raises
     ------
-    ValueError, TypeError
-        Where an argument is not as described; the message names it.
+    {ValueError}
+
+    Warns
+    -----
+    {lasso.ConvergenceWarning}
 
     See Also
     --------
@@ -283,59 +239,37 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100
     """
     return _solve_enet_path("enet_path", X, y, l1_ratio=l1_ratio, eps=eps, alphas=count_of_alphas(alphas, n_alphas),
                             precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
-                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, **params)
+                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, tol=tol,
+                            max_iter=max_iter, sample_weight=sample_weight, selection=selection,
+                            random_state=random_state, n_threads=n_threads, **params)
 
 
+@documented
 def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None, copy_X=True,
-               coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True, **params):
+               coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True, tol=1e-4,
+               max_iter=1000, sample_weight=None, selection="cyclic", random_state=None, n_threads=None, **params):
     """Lasso path without intercept, with scikit-learn's arguments and return values.
 
     For every alpha, minimises over w: ``1 / (2 n) ||y - X w||^2 + alpha * ||w||_1``.
 
     Parameters
     ----------
-    X : array-like or sparse of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The columns of a 2-D y are separate problems, solved together (scikit-learn's function penalises them jointly).
-    eps : float in (0, 1], default=1e-3
-        Smallest alpha over largest.
-    n_alphas : int
-        Deprecated as in scikit-learn, for `alphas` as an int.
-    alphas : int or array-like, default=100
-        Number of values, from the smallest that makes every coefficient zero; or the values. None is deprecated.
-    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default='auto'
-        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix.
-    Xy : array-like of shape (n_features,) or (n_features, n_targets), or None
-        X'y; it is computed anyway, and must agree.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
-        Where to start.
-    verbose : bool or int, default=False
-        Print the alpha count as the path goes on.
-    return_n_iter : bool, default=False
-    positive : bool, default=False
-    check_input : bool, default=True
-        Accepted for compatibility; the checks that remain cost next to nothing.
-    **params : dict
-        tol (float, default 1e-4): the duality gap, relative to ||y||^2, at which a solution is accepted; max_iter (int,
-        default 1000); sample_weight (array-like of shape (n_samples,), float or None); selection ('cyclic' or
-        'random') and random_state, on which nothing depends; n_threads (int or None).
+    {paths.X, paths.y, paths.eps}
+    {paths.n_alphas, paths.alphas, paths.precompute, paths.Xy, copy_X, paths.coef_init, paths.verbose}
+    {paths.return_n_iter, positive, check_input, paths.tol, lasso.max_iter, lasso.sample_weight, lasso.selection}
+    {random_state, n_threads, paths.params}
 
     Returns
     -------
-    alphas : ndarray of shape (n_alphas,)
-    coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
-        In float32 where X is, rounded once the path in float64 has converged.
-    dual_gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
-        Of these coefficients, in units of the objective.
-    n_iters : list of int
-        Only with `return_n_iter`.
+    {found.alphas, found.coefs, found.dual_gaps, found.n_iters}
 
     Raises
     ------
-    ValueError, TypeError
-        Where an argument is not as described; the message names it.
+    {ValueError}
+
+    Warns
+    -----
+    {lasso.ConvergenceWarning}
 
     See Also
     --------
@@ -354,4 +288,6 @@ def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute=
         raise ValueError("Unexpected parameters in params: lasso_path() has no argument l1_ratio: use enet_path.")
     return _solve_enet_path("lasso_path", X, y, l1_ratio=1.0, eps=eps, alphas=count_of_alphas(alphas, n_alphas),
                             precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
-                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, **params)
+                            return_n_iter=return_n_iter, positive=positive, check_input=check_input, tol=tol,
+                            max_iter=max_iter, sample_weight=sample_weight, selection=selection,
+                            random_state=random_state, n_threads=n_threads, **params)

@@ -17,6 +17,7 @@ from fastreg.checks import (
     check_weight_values,
     check_X_y,
 )
+from fastreg.parameters import documented
 from fastreg.paths import Path, name_features
 from fastreg.scale import Scale
 from fastreg.selection import SelectionCurves, select, within_one_error
@@ -36,6 +37,7 @@ LOST = ("Some digits of the answer are lost to rounding: these alphas are too sm
         "columns.")
 
 
+@documented
 def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
                n_threads=None):
     """Ridge regression at every alpha, from one decomposition.
@@ -50,22 +52,10 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
 
     Parameters
     ----------
-    X : array-like or sparse of shape (n_samples, n_features)
-        Dense in any order, CSR or CSC, float32 or float64: used where it lies, never modified, centred or made dense.
-    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    {X, y}
     alphas : array-like of shape (n_alphas,)
         Not negative; 0 gives the least-squares solution of minimum norm.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised.
-    sample_weight : array-like of shape (n_samples,), float or None
-        Non-negative; like scikit-learn's, not rescaled: doubling them is halving alpha.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature, positive: inf excludes a feature.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the (weighted) standard deviation of feature j, about its mean with an
-        intercept and about 0 without; coefficients are returned on the original scale.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads.
+    {fit_intercept, ridge.sample_weight, ridge_cv.penalty_factor, standardize, n_threads}
 
     Returns
     -------
@@ -368,11 +358,6 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
     fit : fastreg.solvers.ridge_folds.RidgeFit or None
         With df of shape (n_alphas,).
     """
-    for k, fold in enumerate(folds):
-        for name, of_set in (("training", None if weight is None else weight * fold.counts),
-                             ("test", None if weight is None else weight[fold.test])):
-            if of_set is not None and not np.any(of_set > 0):
-                raise ValueError(f"sample_weight is zero for the whole {name} set of split {k} of cv.")
     unit = Scale.of(Y, each=True)
     Y = unit.down(Y)
     n_jobs, n_threads = jobs_and_threads(None, n_threads, len(folds))

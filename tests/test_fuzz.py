@@ -10,7 +10,7 @@ from referee import Referee, dense
 from sklearn.exceptions import ConvergenceWarning
 
 from fastreg import ElasticNet, Lasso
-from fastreg.estimators import elastic_net
+from fastreg.estimators import base
 from fastreg.solvers import linear
 
 CHUNKS, SIZE = 48, 50
@@ -77,7 +77,7 @@ def check(seed):
     storage, X, y, weights, model = random_problem(seed)
     try:
         with warnings.catch_warnings(), patch.object(linear, "single", lambda *arrays: False), patch.object(
-                elastic_net, "single", lambda *arrays: False):    # the solution, before it is rounded
+                base, "single", lambda *arrays: False):    # the solution, before it is rounded
             warnings.simplefilter("error", ConvergenceWarning)
             model.fit(STORAGES[storage](X), y, weights)
         certify(model, X, y, weights, gap=None if X.dtype == np.float64 else 1e-6)

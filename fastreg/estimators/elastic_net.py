@@ -1,10 +1,9 @@
 """Lasso and ElasticNet."""
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, is_classifier
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator
 
 from fastreg.checks import (
     check_flag,
@@ -15,161 +14,21 @@ from fastreg.checks import (
     check_start,
     check_threads,
     check_weight,
-    is_plain,
-    validate_X,
-    validate_X_y,
 )
-from fastreg.design import readable
+from fastreg.estimators.base import LinearRegressorMixin, as_stored
+from fastreg.parameters import documented
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, single, solve_path, toward_zero
+from fastreg.solvers.linear import Penalty, solve_path
 from fastreg.weights import Weights
 
 
-def as_stored(X, coef, intercept):
-    """Coefficients and intercepts in float32 where X is stored so, as scikit-learn gives them, unless a target of
-    extreme scale makes them too large or too small for it; as they are otherwise."""
-    if X.dtype == np.float32 and single(coef, intercept):
-        return toward_zero(coef), intercept.astype(np.float32)
-    return coef, intercept
+@documented
+class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
+    """What Lasso and ElasticNet share: their parameters but l1_ratio, and the fit."""
 
-
-def score_by(owner, scorer, model, X, y, **params):
-    """A scorer's value of `model`, which stands for a fit of `owner`: errors name the owner and its scoring."""
-    try:
-        score = scorer(model, X, y, **params)
-    except AttributeError as error:
-        if type(model).__name__ not in str(error):
-            raise
-        there = "predict and decision_function" if is_classifier(owner) else "predict"
-        raise ValueError(f"scoring={owner.scoring!r} asks for a method that {type(owner).__name__} does not have, "
-                         f"such as predict_proba: it has {there}.") from None
-    number = score.item() if getattr(score, "size", 0) == 1 and hasattr(score, "item") else score
-    if not isinstance(number, Real):
-        raise ValueError(f"scoring={owner.scoring!r} must return a number, got {score!r} ({type(score).__name__}).")
-    return number
-
-
-class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
-    """Prediction and tags of a linear model with coef_ and intercept_."""
-
-    def predict(self, X):
-        """Predict with the linear model: ``X @ coef_.T + intercept_``.
-
-        Parameters
-        ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_targets)
-        """
-        check_is_fitted(self)
-        X = validate_X(self, X)
-        return X @ self.coef_.T + self.intercept_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def _check_data(self, X, y):
-        """X and y checked, n_features_in_ and feature_names_in_ set."""
-        if is_plain(X, y):
-            self.n_features_in_ = X.shape[1]
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
-            return readable(X), y
-        return validate_X_y(self, X, y, ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
-
-
-class ElasticNet(LinearRegressorMixin, BaseEstimator):
-    """Linear regression with combined L1 and L2 penalties, solved exactly.
-
-    Minimises over w and b::
-
-        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
-            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
-
-    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default).
-
-    Parameters
-    ----------
-    alpha : float, default=1.0
-        Strength of the penalty; 0 is least squares.
-    l1_ratio : float in [0, 1], default=0.5
-        1 is the lasso, 0 ridge regression.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike.
-    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default=False
-        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix, of X
-        centred where an intercept is fitted and weighted where there are sample weights.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    max_iter : int, default=1000
-        Rounds of working set and certificate (a handful is usual).
-    tol : float, default=1e-4
-        The fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when no
-        optimality condition is violated beyond rounding.
-    warm_start : bool, default=False
-        Start from the coefficients of the last fit; where their gap is within `tol` they are kept, in no round.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    selection : {'cyclic', 'random'}, default='cyclic'
-        The solution is exact in any order of updates.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the (weighted) standard deviation of feature j, about its mean with an
-        intercept and about 0 without; coefficients are returned on the original scale.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads.
-
-    Attributes
-    ----------
-    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features)
-        `coef_` in sparse form.
-    intercept_ : float or ndarray of shape (n_targets,)
-    n_iter_ : int or list of int
-        Rounds of working set and certificate, for each target.
-    dual_gap_ : float or ndarray of shape (n_targets,)
-        Duality gap of the fit, in units of the objective, taken at the coefficients as they are stored.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
-
-    See Also
-    --------
-    Lasso : The case l1_ratio = 1.
-    fastreg.regularization_path : Solutions for many alphas at the price of few.
-
-    References
-    ----------
-    Friedman, Hastie, Tibshirani, "Regularization paths for generalized linear models via coordinate descent",
-    J. Stat. Softw. 33 (2010); the working set and the certificate as in Massias, Gramfort, Salmon, "Celer: a fast
-    solver for the lasso with dual extrapolation", ICML 2018, and Ndiaye et al., "Gap safe screening rules for sparsity
-    enforcing penalties", JMLR 18 (2017).
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from fastreg import ElasticNet
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = ElasticNet(alpha=0.1).fit(X, y)
-    >>> round(model.score(X, y), 3)
-    0.103
-    """
-
-    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000,
-                 tol=1e-4, warm_start=False, positive=False, random_state=None, selection="cyclic",
-                 penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+    def __init__(self, alpha, *, fit_intercept, precompute, copy_X, max_iter, tol, warm_start, positive, random_state,
+                 selection, penalty_factor, lower_limits, upper_limits, standardize, n_threads):
         self.alpha = alpha
-        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.precompute = precompute
         self.copy_X = copy_X
@@ -192,15 +51,7 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
-            modified, centred or made dense. Other types are converted once.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            The columns of a 2-D y are separate problems, solved together.
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative; only their ratios matter.
-        check_input : bool, default=True
-            Input is checked, whatever the value: it costs next to nothing.
+        {X, y, lasso.sample_weight, check_input}
 
         Returns
         -------
@@ -208,13 +59,11 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described; the message names it.
+        {ValueError}
 
         Warns
         -----
-        ConvergenceWarning
-            Where `max_iter` or rounding ended the fit before its gap was reached; the message says which.
+        {lasso.ConvergenceWarning}
         """
         check_flag(check_input, "check_input")
         alpha, l1_ratio, settings = self._check_parameters()
@@ -255,7 +104,62 @@ class ElasticNet(LinearRegressorMixin, BaseEstimator):
         }
 
 
-class Lasso(ElasticNet):
+@documented
+class ElasticNet(_ElasticNetBase):
+    """Linear regression with combined L1 and L2 penalties, solved exactly.
+
+    Minimises over w and b::
+
+        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
+            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default).
+
+    Parameters
+    ----------
+    {lasso.alpha}
+    l1_ratio : float in [0, 1], default=0.5
+        1 is the lasso, 0 ridge regression.
+    {fit_intercept, lasso.precompute, copy_X, lasso.max_iter, lasso.tol, lasso.warm_start, positive, random_state}
+    {lasso.selection, penalty_factor, lower_limits, standardize, n_threads}
+
+    Attributes
+    ----------
+    {lasso.coef_, lasso.sparse_coef_, lasso.intercept_, lasso.n_iter_, lasso.dual_gap_, n_features_in_}
+    {feature_names_in_}
+
+    See Also
+    --------
+    Lasso : The case l1_ratio = 1.
+    fastreg.regularization_path : Solutions for many alphas at the price of few.
+
+    References
+    ----------
+    {lasso.Friedman, lasso.Massias, lasso.Ndiaye}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import ElasticNet
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = ElasticNet(alpha=0.1).fit(X, y)
+    >>> round(model.score(X, y), 3)
+    0.103
+    """
+
+    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000,
+                 tol=1e-4, warm_start=False, positive=False, random_state=None, selection="cyclic",
+                 penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, precompute=precompute, copy_X=copy_X, max_iter=max_iter, tol=tol,
+            warm_start=warm_start, positive=positive, random_state=random_state, selection=selection,
+            penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
+            standardize=standardize, n_threads=n_threads)
+        self.l1_ratio = l1_ratio
+
+
+@documented
+class Lasso(_ElasticNetBase):
     """Linear regression with an L1 penalty, solved exactly.
 
     Minimises over w and b::
@@ -266,51 +170,14 @@ class Lasso(ElasticNet):
 
     Parameters
     ----------
-    alpha : float, default=1.0
-        Strength of the penalty; 0 is least squares.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike.
-    precompute : bool, 'auto' or array-like of shape (n_features, n_features), default=False
-        True: use the Gram matrix of all features (dense X); False and 'auto': as is faster; or that matrix, of X
-        centred where an intercept is fitted and weighted where there are sample weights.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    max_iter : int, default=1000
-        Rounds of working set and certificate (a handful is usual).
-    tol : float, default=1e-4
-        The fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when no
-        optimality condition is violated beyond rounding.
-    warm_start : bool, default=False
-        Start from the coefficients of the last fit; where their gap is within `tol` they are kept, in no round.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    selection : {'cyclic', 'random'}, default='cyclic'
-        The solution is exact in any order of updates.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``; coefficients are returned on the original scale.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads.
+    {lasso.alpha}
+    {fit_intercept, lasso.precompute, copy_X, lasso.max_iter, lasso.tol, lasso.warm_start, positive, random_state}
+    {lasso.selection, penalty_factor, lower_limits, standardize, n_threads}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features)
-        `coef_` in sparse form.
-    intercept_ : float or ndarray of shape (n_targets,)
-    n_iter_ : int or list of int
-        Rounds of working set and certificate, for each target.
-    dual_gap_ : float or ndarray of shape (n_targets,)
-        Duality gap of the fit, in units of the objective, taken at the coefficients as they are stored.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
+    {lasso.coef_, lasso.sparse_coef_, lasso.intercept_, lasso.n_iter_, lasso.dual_gap_, n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -319,7 +186,7 @@ class Lasso(ElasticNet):
 
     References
     ----------
-    As for ElasticNet.
+    {lasso.Friedman, lasso.Massias, lasso.Ndiaye}
 
     Examples
     --------
@@ -336,18 +203,8 @@ class Lasso(ElasticNet):
     def __init__(self, alpha=1.0, *, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000, tol=1e-4,
                  warm_start=False, positive=False, random_state=None, selection="cyclic", penalty_factor=None,
                  lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.precompute = precompute
-        self.copy_X = copy_X
-        self.max_iter = max_iter
-        self.tol = tol
-        self.warm_start = warm_start
-        self.positive = positive
-        self.random_state = random_state
-        self.selection = selection
-        self.penalty_factor = penalty_factor
-        self.lower_limits = lower_limits
-        self.upper_limits = upper_limits
-        self.standardize = standardize
-        self.n_threads = n_threads
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, precompute=precompute, copy_X=copy_X, max_iter=max_iter, tol=tol,
+            warm_start=warm_start, positive=positive, random_state=random_state, selection=selection,
+            penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
+            standardize=standardize, n_threads=n_threads)

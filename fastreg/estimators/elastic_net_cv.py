@@ -3,13 +3,10 @@ import sys
 from numbers import Integral
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from fastreg.checks import (
     check_alphas,
-    check_choice,
     check_criterion,
     check_flag,
     check_gammas,
@@ -23,25 +20,15 @@ from fastreg.checks import (
 )
 from fastreg.criteria import choose_by_criterion
 from fastreg.crossval import cross_validate_path
-from fastreg.estimators.elastic_net import ElasticNet, LinearRegressorMixin, as_stored, score_by
+from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, as_stored, score_by
+from fastreg.estimators.elastic_net import ElasticNet
+from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.plots import PerTarget
 from fastreg.selection import first_unconverged, fit_at
-from fastreg.solvers.folds import as_folds
 from fastreg.solvers.linear import PathSolver, Penalty, single
 from fastreg.weights import Weights
-
-# What a fit with other parameters may not set.
-OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "coef_", "intercept_",
-                       "dual_gap_", "n_iter_", "path_", "coef_path_", "fold_paths_")
-
-
-def _check_cv(cv):
-    # here: it would double the time of `import fastreg`
-    from sklearn.model_selection import check_cv
-
-    return check_cv(cv)
 
 
 class _Progress:
@@ -57,154 +44,13 @@ class _Progress:
         sys.stderr.flush()
 
 
-class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
-    """Elastic net with alpha and l1_ratio chosen by cross-validation or by an information criterion.
+@documented
+class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator):
+    """What LassoCV and ElasticNetCV share: their parameters but l1_ratio, and the fit."""
 
-    For every l1_ratio and the training rows of every fold (all rows with `criterion`), minimises along a path of
-    alphas, over w and b::
-
-        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
-            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
-
-    subject to ``lower_limits <= w <= upper_limits``, then fits all rows at the chosen values. A fold is a set of row
-    weights: X is not copied. Dense X with n >> p is read once for all folds and all l1_ratios.
-
-    Parameters
-    ----------
-    l1_ratio : float or list of float in [0, 1], default=0.5
-        1 is the lasso; 0 (ridge regression) needs `alphas` as an array.
-    eps : float in (0, 1], default=1e-3
-        Smallest alpha of a path against its largest.
-    alphas : int or array-like, default=100
-        Number of values for each l1_ratio, from the smallest that makes every penalised coefficient zero on all rows;
-        or the values.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike.
-    precompute : bool or 'auto', default='auto'
-        True: use Gram matrices of all features in every fit (dense X); False and 'auto': as is faster.
-    max_iter : int, default=1000
-        Rounds of working set and certificate for each alpha.
-    tol : float, default=1e-4
-        Each fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when
-        no optimality condition is violated beyond rounding.
-    cv : int, splitter, iterable of splits or None
-        As in scikit-learn (None: 5 folds). Training and test sets may overlap, differ in size and repeat rows.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    verbose : bool or int, default=0
-        Show progress on standard error.
-    n_jobs : int or None
-        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    selection : {'cyclic', 'random'}, default='cyclic'
-        The solution is exact in any order of updates.
-    scoring : str, callable or None
-        A scikit-learn scorer to maximise; None minimises the (weighted) mean squared error.
-    selection_rule : {'min', '1se'}, default='min'
-        Best mean score over folds, or the largest alpha within one standard error of it.
-    refit : bool, default=True
-        Fit all rows at the chosen values.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
-    n_threads : int or None
-        For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
-    n_alphas_no_change : int or None
-        End the path of an l1_ratio when the mean score over folds has not improved for so many alphas. The folds go in
-        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
-    keep_paths : bool, default=False
-        Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
-        rounding where X is in float32.
-    criterion : {'aic', 'bic', 'ebic'} or None
-        Choose without folds, from one path for each l1_ratio on all rows, by the smallest
-        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
-        the rows of positive weight, RSS is weighted by weights that sum to n. df is the trace of the hat matrix
-        of the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
-        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
-        folds: given as well, they raise.
-    noise_variance : float or None
-        The variance of y about its mean given X, if known: the criterion is then
-        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
-    relax : bool or array-like of shape (n_gammas,), default=False
-        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
-        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha and l1_ratio.
-        True stands for (0, 0.25, 0.5, 0.75, 1).
-
-    Attributes
-    ----------
-    alpha_, l1_ratio_ : float
-        The chosen values.
-    gamma_ : float
-        The chosen share of the penalised fit, with `relax`.
-    alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio (and gamma).
-    alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
-    mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
-        Mean squared error on each test set, without `scoring`; with `relax` the axis before n_alphas is n_gammas.
-    cv_path_ : SelectionCurves
-        Scores, their mean and standard error, what was chosen and why, and a plot.
-    criterion_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
-        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
-    ic_path_ : SelectionCurves
-        The same with degrees of freedom, what was chosen and why, and a plot.
-    path_ : Path
-        Of all rows at the chosen l1_ratio, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
-    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
-        Its coefficients, without relaxation.
-    fold_paths_ : list of list of Path
-        The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
-    coef_ : ndarray of shape (n_features,)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    intercept_ : float
-    dual_gap_ : float
-        Duality gap of the (penalised) fit on all rows, in units of the objective.
-    n_iter_ : int
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
-
-    See Also
-    --------
-    fastreg.ElasticNet : At one alpha.
-    fastreg.regularization_path : A path without folds.
-
-    Notes
-    -----
-    With a 2-D y each column chooses for itself: every attribute has a first axis of targets, or is a list of what a
-    single target gives where it is no number or array; lists of curves and of paths have a ``plot``, a panel for each.
-    A single column is one target.
-
-    References
-    ----------
-    The rule of one standard error: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed.,
-    section 7.10. Degrees of freedom: Zou, Hastie and Tibshirani, "On the 'degrees of freedom' of the lasso", Ann.
-    Statist. 35 (2007); Tibshirani and Taylor, "Degrees of freedom in lasso problems", Ann. Statist. 40 (2012). EBIC
-    (with gamma = 1): Chen and Chen, "Extended Bayesian information criteria for model selection with large model
-    spaces", Biometrika 95 (2008). Relaxed fits: Meinshausen, "Relaxed lasso", Comput. Stat. Data Anal. 52 (2007), in
-    the form of Hastie, Tibshirani and Tibshirani, "Best subset, forward stepwise or lasso?", Stat. Sci. 35 (2020).
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from fastreg import ElasticNetCV
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = ElasticNetCV(l1_ratio=[0.5, 1.0]).fit(X, y)
-    >>> model.l1_ratio_
-    1.0
-    """
-
-    def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000,
-                 tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
-                 selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
-                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
-        self.l1_ratio = l1_ratio
+    def __init__(self, *, eps, alphas, fit_intercept, precompute, max_iter, tol, cv, copy_X, verbose, n_jobs, positive,
+                 random_state, selection, scoring, selection_rule, refit, penalty_factor, lower_limits, upper_limits,
+                 standardize, n_threads, n_alphas_no_change, keep_paths, criterion, noise_variance, relax):
         self.eps = eps
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -232,16 +78,12 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         self.noise_variance = noise_variance
         self.relax = relax
 
-    path = staticmethod(enet_path)
-
     def fit(self, X, y, sample_weight=None, **params):
-        """Choose alpha and l1_ratio, and fit.
+        """Choose alpha (l1_ratio, gamma) and fit.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Used where it lies; see ElasticNet.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        {X, y}
         sample_weight : array-like of shape (n_samples,), float or None
             Weighs the training rows and, in the mean squared error or the scorer, the test rows of each fold.
         **params : dict
@@ -253,13 +95,11 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described; the message names it.
+        {ValueError}
 
         Warns
         -----
-        ConvergenceWarning
-            Where `max_iter` or rounding ended a fit before its gap was reached; the message says which.
+        {lasso.ConvergenceWarning}
         """
         settings, ratios = self._check_parameters()
         X, y = self._check_data(X, y)
@@ -274,7 +114,8 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": eps, "weight": check_weight(sample_weight, n),
                      "penalty": lambda ratio: Penalty(ratio, **options)}
         if self.criterion is None:
-            folds = as_folds(_check_cv(self.cv).split(X, y, **self._split_parameters(sample_weight, params)), n)
+            routed = self._routed(sample_weight, params)
+            folds = self._folds(X, y, settings["weight"], **(routed.splitter.split if routed else {}))
             settings |= self._settings_of_folds()
             progress = self._progress(count * len(folds))
             choices = cross_validate_path(X, Y, folds, report=progress, **settings)
@@ -310,8 +151,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
-        for name in OPTIONAL_ATTRIBUTES:
-            vars(self).pop(name, None)
+        self._forget()
         found = [self._attributes(choice) for choice in choices]
         for name in found[0]:
             values = [one[name] for one in found]
@@ -389,25 +229,6 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
 
         return score
 
-    def _split_parameters(self, sample_weight, params):
-        """What metadata routing sends to the splitter."""
-        if not get_config()["enable_metadata_routing"]:
-            if params:
-                raise ValueError(f"Passing {sorted(params)} to fit is only supported if enable_metadata_routing=True, "
-                                 "by sklearn.set_config(enable_metadata_routing=True).")
-            return {}
-        return process_routing(self, "fit", sample_weight=sample_weight, **params).splitter.split
-
-    def get_metadata_routing(self):
-        """Who receives which of fit's extra arguments: the splitter its own (``groups``).
-
-        Returns
-        -------
-        sklearn.utils.metadata_routing.MetadataRouter
-        """
-        return MetadataRouter(owner=self).add_self_request(self).add(
-            splitter=_check_cv(self.cv), method_mapping=MethodMapping().add(caller="fit", callee="split"))
-
     def _check_parameters(self):
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=object))
         if ratios.ndim != 1 or ratios.size == 0:
@@ -416,7 +237,7 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
         if np.ndim(self.precompute) > 0:
             raise ValueError(f"precompute must be True, False or 'auto', got an array of shape "
                              f"{np.shape(self.precompute)}: a Gram matrix of all rows is none of the folds'.")
-        check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
+        refit = self._check_choice()
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")
         if self.n_alphas_no_change is not None:
@@ -433,11 +254,99 @@ class ElasticNetCV(LinearRegressorMixin, BaseEstimator):
             "n_threads": check_threads(self.n_threads),
             "gram": check_precompute(self.precompute, 0),
             "keep_paths": check_flag(self.keep_paths, "keep_paths"),
-            "refit": check_flag(self.refit, "refit"),
+            "refit": refit,
         }, ratios
 
 
-class LassoCV(ElasticNetCV):
+@documented
+class ElasticNetCV(_ElasticNetCVBase):
+    """Elastic net with alpha and l1_ratio chosen by cross-validation or by an information criterion.
+
+    For every l1_ratio and the training rows of every fold (all rows with `criterion`), minimises along a path of
+    alphas, over w and b::
+
+        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
+            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``, then fits all rows at the chosen values. A fold is a set of row
+    weights: X is not copied. Dense X with n >> p is read once for all folds and all l1_ratios.
+
+    Parameters
+    ----------
+    l1_ratio : float or list of float in [0, 1], default=0.5
+        1 is the lasso; 0 (ridge regression) needs `alphas` as an array.
+    {lasso_cv.eps}
+    alphas : int or array-like, default=100
+        Number of values for each l1_ratio, from the smallest that makes every penalised coefficient zero on all rows;
+        or the values.
+    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, lasso_cv.verbose}
+    {lasso_cv.n_jobs, positive, random_state, lasso.selection, lasso_cv.scoring, lasso_cv.selection_rule}
+    {lasso_cv.refit, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, lasso_cv.n_alphas_no_change}
+    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax}
+
+    Attributes
+    ----------
+    alpha_, l1_ratio_ : float
+        The chosen values.
+    {lasso_cv.gamma_}
+    alpha_1se_ : float
+        The largest alpha within one standard error of the best mean score, at the best l1_ratio (and gamma).
+    alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
+    mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
+        Mean squared error on each test set, without `scoring`; with `relax` the axis before n_alphas is n_gammas.
+    {lasso_cv.cv_path_}
+    criterion_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
+        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    {lasso_cv.ic_path_}
+    path_ : Path
+        Of all rows at the chosen l1_ratio, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
+    {lasso_cv.coef_path_}
+    fold_paths_ : list of list of Path
+        The penalised fits by l1_ratio and fold, with `keep_paths` and without `criterion`.
+    {lasso_cv.coef_, lasso_cv.intercept_, lasso_cv.dual_gap_, lasso_cv.n_iter_, n_features_in_, feature_names_in_}
+
+    See Also
+    --------
+    fastreg.ElasticNet : At one alpha.
+    fastreg.regularization_path : A path without folds.
+
+    Notes
+    -----
+    {lasso_cv.Targets}
+
+    References
+    ----------
+    {lasso_cv.Hastie, lasso_cv.Zou, lasso_cv.Tibshirani, lasso_cv.Chen, lasso_cv.Meinshausen}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import ElasticNetCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = ElasticNetCV(l1_ratio=[0.5, 1.0]).fit(X, y)
+    >>> model.l1_ratio_
+    1.0
+    """
+
+    path = staticmethod(enet_path)
+
+    def __init__(self, *, l1_ratio=0.5, eps=1e-3, alphas=100, fit_intercept=True, precompute="auto", max_iter=1000,
+                 tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
+                 selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
+        super().__init__(
+            eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
+            cv=cv, copy_X=copy_X, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
+            selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
+            penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
+            standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change, keep_paths=keep_paths,
+            criterion=criterion, noise_variance=noise_variance, relax=relax)
+        self.l1_ratio = l1_ratio
+
+
+@documented
+class LassoCV(_ElasticNetCVBase):
     """Lasso with alpha chosen by cross-validation or by an information criterion.
 
     For the training rows of every fold (all rows with `criterion`), minimises along a path of alphas, over w and b::
@@ -449,100 +358,34 @@ class LassoCV(ElasticNetCV):
 
     Parameters
     ----------
-    eps : float in (0, 1], default=1e-3
-        Smallest alpha of a path against its largest.
+    {lasso_cv.eps}
     alphas : int or array-like, default=100
         Number of values, from the smallest that makes every penalised coefficient zero on all rows; or the values.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike.
-    precompute : bool or 'auto', default='auto'
-        True: use Gram matrices of all features in every fit (dense X); False and 'auto': as is faster.
-    max_iter : int, default=1000
-        Rounds of working set and certificate for each alpha.
-    tol : float, default=1e-4
-        Each fit is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i``, or when
-        no optimality condition is violated beyond rounding.
-    cv : int, splitter, iterable of splits or None
-        As in scikit-learn (None: 5 folds). Training and test sets may overlap, differ in size and repeat rows.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    verbose : bool or int, default=0
-        Show progress on standard error.
-    n_jobs : int or None
-        Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    selection : {'cyclic', 'random'}, default='cyclic'
-        The solution is exact in any order of updates.
-    scoring : str, callable or None
-        A scikit-learn scorer to maximise; None minimises the (weighted) mean squared error.
-    selection_rule : {'min', '1se'}, default='min'
-        Best mean score over folds, or the largest alpha within one standard error of it.
-    refit : bool, default=True
-        Fit all rows at the chosen alpha.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the standard deviation of feature j in the rows fitted.
-    n_threads : int or None
-        For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads.
-    n_alphas_no_change : int or None
-        End the path when the mean score over folds has not improved for so many alphas. The folds go in
-        step, by pieces of so many alphas but at least 5. What is not solved is NaN in `mse_path_` and `cv_path_`.
-    keep_paths : bool, default=False
-        Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
-        rounding where X is in float32.
-    criterion : {'aic', 'bic', 'ebic'} or None
-        Choose without folds, from one path on all rows, by the smallest
-        ``n log(RSS / n) + K df``: K is 2 (AIC) or ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts
-        the rows of positive weight, RSS is weighted by weights that sum to n. df is the rank of the columns
-        in the support; coefficients at a limit other than zero do not count. A fit that leaves no residual degrees of
-        freedom has the value inf. `cv`, `scoring`, ``selection_rule='1se'``, `n_alphas_no_change` and `relax` are about
-        folds: given as well, they raise.
-    noise_variance : float or None
-        The variance of y about its mean given X, if known: the criterion is then
-        ``RSS / noise_variance + K df + n log(2 pi noise_variance)``.
-    relax : bool or array-like of shape (n_gammas,), default=False
-        Shares gamma in [0, 1] of the penalised fit, the rest being that of least squares on its non-zero and its
-        unpenalised features, within the limits, of the same rows. gamma is chosen together with alpha.
-        True stands for (0, 0.25, 0.5, 0.75, 1).
+    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, lasso_cv.verbose}
+    {lasso_cv.n_jobs, positive, random_state, lasso.selection, lasso_cv.scoring, lasso_cv.selection_rule}
+    {lasso_cv.refit, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, lasso_cv.n_alphas_no_change}
+    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax}
 
     Attributes
     ----------
     alpha_ : float
         The chosen value.
-    gamma_ : float
-        The chosen share of the penalised fit, with `relax`.
+    {lasso_cv.gamma_}
     alpha_1se_ : float
         The largest alpha within one standard error of the best mean score (at the best gamma).
     alphas_ : ndarray of shape (n_alphas,)
     mse_path_ : ndarray of shape (n_alphas, n_folds) or, with `relax`, (n_gammas, n_alphas, n_folds)
         Mean squared error on each test set, without `scoring`.
-    cv_path_ : SelectionCurves
-        Scores, their mean and standard error, what was chosen and why, and a plot.
+    {lasso_cv.cv_path_}
     criterion_ : ndarray of shape (n_alphas,)
-        With `criterion`, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
-    ic_path_ : SelectionCurves
-        The same with degrees of freedom, what was chosen and why, and a plot.
+        Values of the criterion, which leaves `alpha_1se_`, `mse_path_` and `cv_path_` out.
+    {lasso_cv.ic_path_}
     path_ : Path
         Of all rows, as far as the folds went; with `keep_paths` and `refit` or `criterion`.
-    coef_path_ : scipy.sparse.csc_array of shape (n_features, n_alphas)
-        Its coefficients, without relaxation.
+    {lasso_cv.coef_path_}
     fold_paths_ : list of list of Path
         The penalised fits, a list of one list by fold, with `keep_paths` and without `criterion`.
-    coef_ : ndarray of shape (n_features,)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    intercept_ : float
-    dual_gap_ : float
-        Duality gap of the (penalised) fit on all rows, in units of the objective.
-    n_iter_ : int
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
+    {lasso_cv.coef_, lasso_cv.intercept_, lasso_cv.dual_gap_, lasso_cv.n_iter_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -551,7 +394,11 @@ class LassoCV(ElasticNetCV):
 
     Notes
     -----
-    Several targets, and the sources of the methods, as for ElasticNetCV.
+    {lasso_cv.Targets}
+
+    References
+    ----------
+    {lasso_cv.Hastie, lasso_cv.Zou, lasso_cv.Tibshirani, lasso_cv.Chen, lasso_cv.Meinshausen}
 
     Examples
     --------
@@ -573,9 +420,8 @@ class LassoCV(ElasticNetCV):
                  keep_paths=False, criterion=None, noise_variance=None, relax=False):
         super().__init__(
             eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
-            copy_X=copy_X, cv=cv, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
+            cv=cv, copy_X=copy_X, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
             selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
-            standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change,
-            keep_paths=keep_paths, criterion=criterion, noise_variance=noise_variance, relax=relax)
-        del self.l1_ratio
+            standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change, keep_paths=keep_paths,
+            criterion=criterion, noise_variance=noise_variance, relax=relax)

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from fastreg.checks import check_flag, check_number, check_weight_values
-from fastreg.estimators.elastic_net import LinearRegressorMixin
+from fastreg.estimators.base import LinearRegressorMixin
 from fastreg.estimators.ridge import NormalResidualMixin, stored, warn_of_end
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import solve_least_squares, solve_ridge

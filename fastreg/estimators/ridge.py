@@ -23,7 +23,8 @@ from fastreg.checks import (
     validate_X,
     validate_X_y,
 )
-from fastreg.estimators.elastic_net import LinearRegressorMixin, as_stored
+from fastreg.estimators.base import LinearRegressorMixin, as_stored
+from fastreg.parameters import documented
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import SOLVERS, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
@@ -69,6 +70,22 @@ def stored(X, found):
 
 class RidgeBase(BaseEstimator):
     """What Ridge and RidgeClassifier share: parameters, and the fit of numeric targets."""
+
+    def __init__(self, alpha, *, fit_intercept, copy_X, max_iter, tol, solver, positive, random_state, penalty_factor,
+                 lower_limits, upper_limits, standardize, n_threads):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.penalty_factor = penalty_factor
+        self.lower_limits = lower_limits
+        self.upper_limits = upper_limits
+        self.standardize = standardize
+        self.n_threads = n_threads
 
     def _solve(self, X, y, sample_weight):
         """Fit targets y (one- or two-dimensional), setting attributes; the solution."""
@@ -134,6 +151,7 @@ class NormalResidualMixin:
         return residual if y.ndim == 2 else float(residual[0])
 
 
+@documented
 class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     """Linear least squares with an L2 penalty, solved exactly.
 
@@ -148,55 +166,12 @@ class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     alpha : float or array-like of shape (n_targets,), default=1.0
         Strength of the penalty, in units of ``sum_i s_i x_ij^2``; 0 is least squares, of minimum norm where X has not
         full rank.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike: columns are centred on the fly.
-    copy_X : bool, default=True
-        X is neither copied nor modified, whatever the value.
-    max_iter : int or None, default=None
-        Products with X'X at most, where the solver is iterative; None is ``10 n_features + 100``.
-    tol : float, default=1e-4
-        Where the solver is iterative, `coef_bound_` is at most ``tol * ||coef_||``, unless rounding allows no more;
-        where there is no such bound (alpha = 0, features without a penalty), the norm of the residual of the normal
-        equations is at most ``tol * ||X'y||``. On dense X that residual is at most ``1e-9 * ||X'y||`` with
-        ``solver='auto'``, where the solver replaces a factorisation. Direct solvers and fits with limits go on to
-        rounding whatever it is.
-    solver : {'auto', 'cholesky', 'svd', 'sparse_cg', 'lsqr', 'sag', 'saga', 'lbfgs'}, default='auto'
-        'auto' takes what is fastest; 'cholesky' a factor of the Gram matrix of the features, or of the samples where
-        these are fewer; 'svd' orthogonal decompositions; the others conjugate gradients ('lbfgs' only with
-        `positive`, which takes no other but 'auto', as in scikit-learn). Limits on coefficients have a solver of their
-        own.
-    positive : bool, default=False
-        Same as ``lower_limits=0``.
-    random_state : int, RandomState or None
-        Nothing is random: any value gives the same result.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature: 0 leaves it unpenalised, inf excludes it. Not rescaled.
-    lower_limits, upper_limits : float, array-like of shape (n_features,) or None
-        Limits of the coefficients; they must bracket 0.
-    standardize : bool, default=False
-        Penalise ``(w_j * sd_j)^2``, sd_j the (weighted) standard deviation of feature j, about its mean with an
-        intercept and about 0 without; coefficients are returned on the original scale.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads.
+    {fit_intercept, copy_X, ridge.max_iter, ridge.tol, ridge.solver, positive, random_state}
+    {penalty_factor, lower_limits, standardize, n_threads}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        In float32 where X is, as `intercept_`; computed in float64.
-    intercept_ : float or ndarray of shape (n_targets,)
-    coef_bound_ : float or ndarray of shape (n_targets,)
-        Proven bound of ``||coef_ - exact coefficients||``, rounding included. In general the norm of
-        ``X'S(y - X coef_ - b) - alpha F coef_`` (without the components that point out of a limit), divided by the
-        smallest ``alpha f_j`` or, where it is known and larger, by the least eigenvalue of ``X'SX + alpha F``; inf
-        where both are zero. It does not know how the solver came to `coef_`: the true error is often far smaller.
-    n_iter_ : ndarray of shape (n_targets,)
-        Products with X'X of iterative solvers, 1 of direct ones.
-    solver_ : str
-        `solver` as it was given, or what 'auto' took: 'cholesky' (features), 'cholesky_kernel' (samples), 'sparse_cg',
-        'svd' (orthogonal decomposition of X), 'eigh' (of a Gram matrix) or 'active_set' (limits).
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
+    {ridge.coef_, ridge.intercept_, ridge.coef_bound_, ridge.n_iter_, ridge.solver_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -204,9 +179,7 @@ class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
 
     References
     ----------
-    Hoerl and Kennard, "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12 (1970);
-    Saunders, Gammerman and Vovk, "Ridge regression learning algorithm in dual variables", ICML 1998; Hestenes and
-    Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. NBS 49 (1952).
+    {ridge.Hoerl, ridge.Saunders, ridge.Hestenes}
 
     Examples
     --------
@@ -223,31 +196,17 @@ class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, solver="auto",
                  positive=False, random_state=None, penalty_factor=None, lower_limits=None, upper_limits=None,
                  standardize=False, n_threads=None):
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.copy_X = copy_X
-        self.max_iter = max_iter
-        self.tol = tol
-        self.solver = solver
-        self.positive = positive
-        self.random_state = random_state
-        self.penalty_factor = penalty_factor
-        self.lower_limits = lower_limits
-        self.upper_limits = upper_limits
-        self.standardize = standardize
-        self.n_threads = n_threads
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, copy_X=copy_X, max_iter=max_iter, tol=tol, solver=solver,
+            positive=positive, random_state=random_state, penalty_factor=penalty_factor, lower_limits=lower_limits,
+            upper_limits=upper_limits, standardize=standardize, n_threads=n_threads)
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
-            modified, centred or made dense. Other types are converted once.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative; doubling all of them is halving alpha.
+        {X, y, ridge.sample_weight}
 
         Returns
         -------
@@ -255,14 +214,11 @@ class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described; the message names it.
+        {ValueError}
 
         Warns
         -----
-        ConvergenceWarning
-            Where `max_iter` ended the fit before `tol` was reached, or rounding did with a residual that is larger
-            than rounding need make it; the message says which.
+        {ridge.ConvergenceWarning}
         """
         X, y = self._check_data(X, y)
         found = self._solve(X, y, sample_weight)
@@ -335,6 +291,7 @@ class RidgeLabelsMixin(ClassifierMixin):
         return tags
 
 
+@documented
 class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
     """Classification by ridge regression on labels of -1 and 1, one target for each class (one for two classes).
 
@@ -346,22 +303,13 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
     ----------
     alpha : float, default=1.0
         Strength of the penalty, in units of ``sum_i s_i x_ij^2``.
-    fit_intercept, copy_X, max_iter, tol
-        As for Ridge.
-    class_weight : dict, 'balanced' or None
-        Multiplies the sample weights by class, as in scikit-learn.
-    solver, positive, random_state, penalty_factor, lower_limits, upper_limits, standardize, n_threads
-        As for Ridge.
+    {fit_intercept, copy_X, ridge.max_iter, ridge.tol, labels.class_weight, ridge.solver, positive, random_state}
+    {penalty_factor, lower_limits, standardize, n_threads}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,) for two classes, otherwise (n_classes, n_features)
-    intercept_ : float or ndarray of shape (1,) or (n_classes,)
-        0.0 without an intercept.
-    classes_ : ndarray of shape (n_classes,)
-    coef_bound_ : float for two classes, otherwise ndarray of shape (n_classes,)
-    n_iter_, solver_, n_features_in_, feature_names_in_
-        As for Ridge.
+    {labels.coef_, labels.intercept_, labels.classes_, ridge.coef_bound_, ridge.n_iter_, ridge.solver_, n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -369,7 +317,7 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
 
     References
     ----------
-    As for Ridge.
+    {ridge.Hoerl, ridge.Saunders, ridge.Hestenes}
 
     Examples
     --------
@@ -383,32 +331,18 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
     def __init__(self, alpha=1.0, *, fit_intercept=True, copy_X=True, max_iter=None, tol=1e-4, class_weight=None,
                  solver="auto", positive=False, random_state=None, penalty_factor=None, lower_limits=None,
                  upper_limits=None, standardize=False, n_threads=None):
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.copy_X = copy_X
-        self.max_iter = max_iter
-        self.tol = tol
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, copy_X=copy_X, max_iter=max_iter, tol=tol, solver=solver,
+            positive=positive, random_state=random_state, penalty_factor=penalty_factor, lower_limits=lower_limits,
+            upper_limits=upper_limits, standardize=standardize, n_threads=n_threads)
         self.class_weight = class_weight
-        self.solver = solver
-        self.positive = positive
-        self.random_state = random_state
-        self.penalty_factor = penalty_factor
-        self.lower_limits = lower_limits
-        self.upper_limits = upper_limits
-        self.standardize = standardize
-        self.n_threads = n_threads
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            As for Ridge.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels; two-dimensional where each sample may have several.
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative.
+        {X, labels.y, ridge.sample_weight}
 
         Returns
         -------
@@ -416,8 +350,11 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described; the message names it.
+        {ValueError}
+
+        Warns
+        -----
+        {ridge.ConvergenceWarning}
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         found = self._solve(X, Y, weight)
@@ -426,6 +363,7 @@ class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
         return self
 
 
+@documented
 def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter=None, tol=1e-4, verbose=0,
                      positive=False, random_state=None, return_n_iter=False, return_intercept=False, check_input=True,
                      n_threads=None):
@@ -435,18 +373,16 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
 
     Parameters
     ----------
-    X : array-like or sparse of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    {X, y}
     alpha : float or array-like of shape (n_targets,)
-    sample_weight : array-like of shape (n_samples,), float or None
-    solver, max_iter, tol, positive, random_state, n_threads
-        As for Ridge.
+        Strength of the penalty.
+    {ridge.sample_weight, ridge.solver, ridge.max_iter, ridge.tol}
     verbose : int, default=0
         Nothing is printed, whatever the value.
+    {positive, random_state}
     return_n_iter, return_intercept : bool, default=False
         Return these as well; an intercept is for ``solver='auto'`` and 'sag', as in scikit-learn.
-    check_input : bool, default=True
-        Input is checked, whatever the value.
+    {check_input, n_threads}
 
     Returns
     -------
@@ -458,8 +394,7 @@ def ridge_regression(X, y, alpha, *, sample_weight=None, solver="auto", max_iter
 
     Raises
     ------
-    ValueError, TypeError
-        Where an argument is not as described; the message names it.
+    {ValueError}
 
     Examples
     --------

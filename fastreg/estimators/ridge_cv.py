@@ -9,12 +9,13 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import check_choice, check_flag, check_sum, check_threads, check_weight_values, validate_X_y
-from fastreg.estimators.elastic_net import LinearRegressorMixin, score_by
+from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
+from fastreg.parameters import documented
 from fastreg.plots import PerTarget
 from fastreg.ridge_path import (
     check_alphas,
@@ -25,10 +26,6 @@ from fastreg.ridge_path import (
     losses_of_rows,
 )
 from fastreg.scale import Scale
-from fastreg.solvers.folds import as_folds
-
-# What a fit with other parameters may not set.
-OPTIONAL_ATTRIBUTES = ("cv_path_", "alpha_1se_", "cv_results_", "coef_", "intercept_", "df_", "coef_bound_")
 
 
 class _GivenRegressor(RegressorMixin, BaseEstimator):
@@ -64,8 +61,21 @@ class _GivenClassifier(RidgeLabelsMixin, BaseEstimator):
         return True
 
 
-class _RidgeCVBase(BaseEstimator):
+class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
     """Choosing alpha for numeric targets, whatever they stand for."""
+
+    def __init__(self, *, alphas, fit_intercept, scoring, cv, store_cv_results, selection_rule, refit, penalty_factor,
+                 standardize, n_threads):
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.store_cv_results = store_cv_results
+        self.selection_rule = selection_rule
+        self.refit = refit
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.n_threads = n_threads
 
     def _choose(self, X, y, Y, weight, params):
         """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
@@ -73,13 +83,12 @@ class _RidgeCVBase(BaseEstimator):
         alphas = check_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
         check_sum(weight)
-        split_params, score_params = self._routed(weight, params)
-        for name in OPTIONAL_ATTRIBUTES:
-            vars(self).pop(name, None)
+        split_params, score_params = self._split_and_score_params(weight, params)
+        self._forget()
         if self.cv is None:
             fit = self._choose_by_rows(X, y, Y, alphas, weight, score_params, settings)
         else:
-            folds = as_folds(self._splitter(y).split(X, y, **split_params), len(y))
+            folds = self._folds(X, y, weight, **split_params)
             fit = self._choose_by_folds(X, y, Y, alphas, folds, weight, score_params, settings)
         if self.refit:
             fit = stored(X, fit)
@@ -172,12 +181,6 @@ class _RidgeCVBase(BaseEstimator):
             fit.df = fit.df[curves.chosen[1]]
         return fit
 
-    def _splitter(self, y):
-        # here: it would double the time of `import fastreg`
-        from sklearn.model_selection import check_cv
-
-        return check_cv(self.cv, y, classifier=is_classifier(self))
-
     def _scorer(self, metric=None):
         """scikit-learn's scorer; without `scoring` the one that folds have, which asks for weights where metadata
         routing is enabled."""
@@ -188,15 +191,12 @@ class _RidgeCVBase(BaseEstimator):
             return scorer.set_score_request(sample_weight=True) if get_config()["enable_metadata_routing"] else scorer
         return check_scoring(self, scoring=self.scoring)
 
-    def _routed(self, weight, params):
+    def _split_and_score_params(self, weight, params):
         """What goes to the splitter and to the scorer."""
-        given = {} if weight is None else {"sample_weight": weight}
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", **params, **given)
+        routed = self._routed(weight, params)
+        if routed is not None:
             return routed.splitter.split, routed.scorer.score
-        if params:
-            raise ValueError(f"Passing {sorted(params)} to fit is only supported if enable_metadata_routing=True, by "
-                             "sklearn.set_config(enable_metadata_routing=True).")
+        given = {} if weight is None else {"sample_weight": weight}
         if given and self.cv is not None and self.scoring is not None and not _takes_weights(self._scorer()):
             warnings.warn(f"The scorer {self.scoring!r} takes no sample_weight: weights count in training alone.",
                           UserWarning, stacklevel=4)
@@ -210,14 +210,12 @@ class _RidgeCVBase(BaseEstimator):
         -------
         sklearn.utils.metadata_routing.MetadataRouter
         """
-        return MetadataRouter(owner=self).add_self_request(self).add(
-            scorer=self._scorer(), method_mapping=MethodMapping().add(caller="fit", callee="score")).add(
-            splitter=self._splitter(None), method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return super().get_metadata_routing().add(
+            scorer=self._scorer(), method_mapping=MethodMapping().add(caller="fit", callee="score"))
 
     def _check_parameters(self):
         check_choice(self.gcv_mode, "gcv_mode", (None, "auto", "svd", "eigen"))
-        check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
-        check_flag(self.refit, "refit")
+        self._check_choice()
         for name in ("store_cv_results", "alpha_per_target"):
             if check_flag(getattr(self, name), name) and self.cv is not None:
                 raise ValueError(f"cv!=None and {name}=True are incompatible: {name} is for leave-one-out.")
@@ -231,6 +229,7 @@ class _RidgeCVBase(BaseEstimator):
         }
 
 
+@documented
 class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     """Ridge regression with alpha chosen by exact leave-one-out or by folds.
 
@@ -243,10 +242,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
     Parameters
     ----------
-    alphas : array-like of shape (n_alphas,) or float, default=(0.1, 1.0, 10.0)
-        Positive; with `cv`, 0 is least squares.
-    fit_intercept : bool, default=True
-        Fit b, which is not penalised, for dense and sparse X alike.
+    {ridge_cv.alphas, fit_intercept}
     scoring : str, callable or None
         A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the error
         of the fit without row i; with `cv` the mean of R2 over folds, or, with a warning, the negative mean squared
@@ -259,24 +255,10 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
         rows, or by orthogonal transformations of X where columns of different scales or columns that depend on each
         other would cost digits; 'svd' by orthogonal transformations in any case (sparse X: as 'eigen', with a
         FutureWarning, as in scikit-learn).
-    store_cv_results : bool, default=False
-        Keep `cv_results_`; with leave-one-out alone.
+    {ridge_cv.store_cv_results}
     alpha_per_target : bool, default=False
         Choose an alpha for each column of y; with leave-one-out alone.
-    selection_rule : {'min', '1se'}, default='min'
-        Best mean score, or the largest alpha within one standard error of it: over folds, or in leave-one-out over
-        rows, whose errors at every alpha are then held in memory (not with `scoring`, which gives no scores of rows).
-        The standard error is then ``sd sqrt(m) / n``, sd the standard deviation of ``s_i e_i^2`` (averaged over targets
-        that share an alpha) over the m of n rows that have a weight.
-    refit : bool, default=True
-        Fit all rows at the chosen alpha.
-    penalty_factor : float, array-like of shape (n_features,) or None
-        Multiplies alpha per feature, positive: inf excludes a feature.
-    standardize : bool, default=False
-        Penalise ``w_j * sd_j``, sd_j the (weighted) standard deviation of feature j in the rows fitted, about its mean
-        with an intercept and about 0 without; in leave-one-out, in all rows.
-    n_threads : int or None
-        None: as many as OpenMP would use, one inside somebody's worker threads. Results do not depend on it.
+    {ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor, ridge_cv.standardize, n_threads}
 
     Attributes
     ----------
@@ -284,27 +266,11 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
         The chosen penalty; where scores are equal, the first in `alphas`.
     best_score_ : float or ndarray of shape (n_targets,)
         The mean score there.
-    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        In float32 where X is, as `intercept_`; computed in float64.
-    intercept_ : float or ndarray of shape (n_targets,)
-    coef_bound_ : float or ndarray of shape (n_targets,)
-        At least the norm of ``coef_`` less the exact solution: that of half the gradient, computed from X itself, by
-        ``alpha_ * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known).
-    df_ : float or ndarray of shape (n_targets,)
-        Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X
-        is sparse and too large to tell.
+    {ridge.coef_, ridge.intercept_, ridge_cv.coef_bound_, ridge_cv.df_}
     cv_results_ : ndarray of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out predictions, in the order of
         `alphas`.
-    cv_path_ : SelectionCurves
-        Scores by alpha, what was chosen and why, and a plot; standard errors as well with `cv`, and in leave-one-out
-        where ``selection_rule='1se'`` or `store_cv_results` ask for the errors of rows. With `alpha_per_target` a list
-        of such, whose plot has a panel for each.
-    alpha_1se_ : float or ndarray of shape (n_targets,)
-        The largest alpha within one standard error of the best mean score, where there are standard errors.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
+    {ridge_cv.cv_path_, ridge_cv.alpha_1se_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -318,8 +284,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
     References
     ----------
-    Leave-one-out by the hat matrix: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed.,
-    section 7.10; Rifkin and Lippert, "Notes on regularized least squares", MIT-CSAIL-TR-2007-025.
+    {ridge_cv.Hastie, ridge_cv.Rifkin}
 
     Examples
     --------
@@ -336,32 +301,19 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, gcv_mode=None,
                  store_cv_results=False, alpha_per_target=False, selection_rule="min", refit=True,
                  penalty_factor=None, standardize=False, n_threads=None):
-        self.alphas = alphas
-        self.fit_intercept = fit_intercept
-        self.scoring = scoring
-        self.cv = cv
+        super().__init__(
+            alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
+            selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
+            n_threads=n_threads)
         self.gcv_mode = gcv_mode
-        self.store_cv_results = store_cv_results
         self.alpha_per_target = alpha_per_target
-        self.selection_rule = selection_rule
-        self.refit = refit
-        self.penalty_factor = penalty_factor
-        self.standardize = standardize
-        self.n_threads = n_threads
 
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha, and fit.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            Dense in any order, CSR or CSC with int32 or int64 indices, float32 or float64: used where it lies, never
-            modified, centred or made dense. Other types are converted once.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative; not rescaled: doubling them is halving alpha.
-        **params : dict
-            For the splitter and the scorer, where scikit-learn's metadata routing is enabled.
+        {X, y, ridge.sample_weight, ridge_cv.params}
 
         Returns
         -------
@@ -369,14 +321,11 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
-            and 5000 columns; the message says which.
+        {ridge_cv.ValueError}
 
         Warns
         -----
-        ConvergenceWarning
-            Where digits of the answer are lost to rounding, as `coef_bound_` or a check of leave-one-out shows.
+        {ridge_cv.ConvergenceWarning}
         """
         X, y = self._check_data(X, y)
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
@@ -396,6 +345,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
         return model
 
 
+@documented
 class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     """RidgeClassifier with alpha chosen by exact leave-one-out or by folds.
 
@@ -406,34 +356,25 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
     Parameters
     ----------
-    alphas : array-like of shape (n_alphas,) or float, default=(0.1, 1.0, 10.0)
-        Positive; with `cv`, 0 is least squares.
-    fit_intercept : bool, default=True
-        Fit b, for dense and sparse X alike.
+    {ridge_cv.alphas, fit_intercept}
     scoring : str, callable or None
         A scikit-learn scorer to maximise. None: with leave-one-out the negative mean of ``s_i e_i^2``, e_i the errors
         of the targets without row i; with `cv` the mean accuracy over folds.
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. A number: so many folds, stratified by class.
-    class_weight : dict, 'balanced' or None
-        Multiplies the sample weights by class, as in scikit-learn.
-    store_cv_results : bool, default=False
-        Keep `cv_results_`; with leave-one-out alone.
-    selection_rule, refit, penalty_factor, standardize, n_threads
-        As for RidgeCV.
+    {labels.class_weight, ridge_cv.store_cv_results, ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor}
+    {ridge_cv.standardize, n_threads}
 
     Attributes
     ----------
-    alpha_, best_score_ : float
-        As for RidgeCV.
-    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
-        One row for each class; for two classes of shape (n_features,).
-    intercept_ : float or ndarray of shape (1,) or (n_classes,)
-    classes_ : ndarray of shape (n_classes,)
+    alpha_ : float
+        The chosen penalty; where scores are equal, the first in `alphas`.
+    best_score_ : float
+        The mean score there.
+    {labels.coef_, labels.intercept_, labels.classes_}
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
-    coef_bound_, df_, cv_path_, alpha_1se_, n_features_in_, feature_names_in_
-        As for RidgeCV.
+    {ridge_cv.coef_bound_, ridge_cv.df_, ridge_cv.cv_path_, ridge_cv.alpha_1se_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -441,7 +382,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
     References
     ----------
-    As for RidgeCV.
+    {ridge_cv.Hastie, ridge_cv.Rifkin}
 
     Examples
     --------
@@ -459,31 +400,18 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, class_weight=None,
                  store_cv_results=False, selection_rule="min", refit=True, penalty_factor=None, standardize=False,
                  n_threads=None):
-        self.alphas = alphas
-        self.fit_intercept = fit_intercept
-        self.scoring = scoring
-        self.cv = cv
+        super().__init__(
+            alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
+            selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
+            n_threads=n_threads)
         self.class_weight = class_weight
-        self.store_cv_results = store_cv_results
-        self.selection_rule = selection_rule
-        self.refit = refit
-        self.penalty_factor = penalty_factor
-        self.standardize = standardize
-        self.n_threads = n_threads
 
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha, and fit.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-            As for RidgeCV.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels; two-dimensional where each sample may have several.
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative; not rescaled: doubling them is halving alpha.
-        **params : dict
-            For the splitter and the scorer, where scikit-learn's metadata routing is enabled.
+        {X, labels.y, ridge.sample_weight, ridge_cv.params}
 
         Returns
         -------
@@ -491,8 +419,11 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
         Raises
         ------
-        ValueError, TypeError
-            As for RidgeCV.
+        {ridge_cv.ValueError}
+
+        Warns
+        -----
+        {ridge_cv.ConvergenceWarning}
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)
