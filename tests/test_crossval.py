@@ -25,7 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastreg import ElasticNetCV, Lasso, LassoCV
+from fastreg import ElasticNetCV, Lasso, LassoCV, RidgeCV
 from fastreg.crossval import cross_validate_path
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import as_folds
@@ -240,6 +240,8 @@ def test_weights_that_leave_a_fold_nothing(data, mode):
         weight[rows] = 0
         with pytest.raises(ValueError, match=r"sample_weight is zero for the whole (test|training) set of split 0"):
             LassoCV(cv=KFold(5)).fit(X, y, weight)
+        with pytest.raises(ValueError, match=r"sample_weight is zero for the whole (test|training) set of split 0"):
+            RidgeCV(cv=KFold(5)).fit(X, y, weight)
 
 
 @pytest.mark.parametrize("make", [np.asarray, sp.csc_matrix])
