@@ -84,7 +84,7 @@ class CrossValidatedMixin:
         for name in OPTIONAL_ATTRIBUTES:
             vars(self).pop(name, None)
 
-    def _check_choice(self):
+    def _check_selection(self):
         """Whether to fit all rows at what is chosen, and that the rule is one."""
         check_choice(self.selection_rule, "selection_rule", ("min", "1se"))
         return check_flag(self.refit, "refit")

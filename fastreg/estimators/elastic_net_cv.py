@@ -237,7 +237,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         if np.ndim(self.precompute) > 0:
             raise ValueError(f"precompute must be True, False or 'auto', got an array of shape "
                              f"{np.shape(self.precompute)}: a Gram matrix of all rows is none of the folds'.")
-        refit = self._check_choice()
+        refit = self._check_selection()
         if self.n_jobs is not None and (check_number(self.n_jobs, "n_jobs", kind=Integral) == 0):
             raise ValueError("n_jobs must be None or an integer other than 0.")
         if self.n_alphas_no_change is not None:

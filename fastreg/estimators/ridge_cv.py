@@ -215,7 +215,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
 
     def _check_parameters(self):
         check_choice(self.gcv_mode, "gcv_mode", (None, "auto", "svd", "eigen"))
-        self._check_choice()
+        self._check_selection()
         for name in ("store_cv_results", "alpha_per_target"):
             if check_flag(getattr(self, name), name) and self.cv is not None:
                 raise ValueError(f"cv!=None and {name}=True are incompatible: {name} is for leave-one-out.")
