@@ -8,11 +8,13 @@ from sklearn.base import BaseEstimator
 from fastreg.checks import check_flag, check_number, check_weight_values
 from fastreg.estimators.base import LinearRegressorMixin
 from fastreg.estimators.ridge import NormalResidualMixin, stored, warn_of_end
+from fastreg.parameters import documented
 from fastreg.solvers.linear import Penalty
 from fastreg.solvers.ridge import solve_least_squares, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
 
 
+@documented
 class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator):
     """Least squares, solved exactly; of least norm where the features depend on each other.
 
@@ -51,9 +53,7 @@ class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator)
     coef_bound_ : float or ndarray of shape (n_targets,)
         Proven bound of ``||coef_ - exact coefficients||``, rounding included; inf where they are not unique or where
         nothing is known of the least singular value.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X had names for all its features.
+    {n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -93,9 +93,7 @@ class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator)
         X : array-like or sparse of shape (n_samples, n_features)
             Dense X with more samples than features is read where it lies, by blocks of rows; with fewer, it is copied
             once. Sparse X (CSR or CSC) is never made dense beyond a million elements.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,), float or None
-            Non-negative.
+        {y, lasso.sample_weight}
 
         Returns
         -------
@@ -103,8 +101,7 @@ class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator)
 
         Raises
         ------
-        ValueError, TypeError
-            Where an argument is not as described; the message names it.
+        {ValueError}
 
         Warns
         -----
