@@ -187,12 +187,12 @@ def changed(tmp_path):
 
 # Coefficients of the lasso that are off by a factor.
 OFF = """
-fit_well = ElasticNet.fit
+fit_well = Lasso.fit
 def fit(self, X, y, *arguments):
     fit_well(self, X, y, *arguments)
     self.coef_ = self.coef_ * {}
     return self
-ElasticNet.fit = fit
+Lasso.fit = fit
 """
 
 
