@@ -66,8 +66,8 @@ def package(name):
     return importlib.import_module(f"benchmarks.{name}")
 
 
-tasks, results, tables, figures, readme, measure = (
-    package(f"comparison.{name}") for name in ("tasks", "results", "tables", "figures", "readme", "measure")
+command, tasks, results, tables, figures, readme, measure = (
+    package(f"comparison.{name}") for name in ("command", "tasks", "results", "tables", "figures", "readme", "measure")
 )
 workloads = package("workloads")
 
@@ -75,8 +75,8 @@ workloads = package("workloads")
 def run(script, *arguments):
     """Run a script of benchmarks/ with the fastreg of this process."""
     environment = {**os.environ, "PYTHONPATH": str(Path(fastreg.__file__).parents[1])}
-    command = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    started = [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
+    return subprocess.run(started, capture_output=True, text=True, env=environment, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -215,9 +215,8 @@ def test_the_loosest_tolerance_that_does_is_found(power, factor):
 
 
 @pytest.mark.parametrize("option", ["--solvers", "--tasks", "--axes"])
-def test_unknown_names_are_refused(option):
-    done = run("compare.py", option, "nothing")
-    assert done.returncode == 2 and "nothing, but " in done.stderr
+def test_unknown_names_are_refused(option, capsys):
+    assert command.main([option, "nothing"]) == 2 and "nothing, but " in capsys.readouterr().err
 
 
 def test_exponent():

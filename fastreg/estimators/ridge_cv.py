@@ -111,7 +111,8 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
             if scorer is None:
                 found = losses_of_rows(sums, kept, unit, len(Y), weight, each)
             else:
-                found = np.array(self._score_rows(scorer, y, kept, each, score_params)), None, repeat(Scale(0))
+                scores = np.array(self._score_rows(scorer, y, kept, each, score_params), dtype=np.float64)
+                found = scores, None, repeat(Scale(0))
             values, errors, units = found
             curves, at = zip(*(curve_of_rows(alphas, of_target, df, unit=scale, standard_error=error, **options)
                                for of_target, error, scale in zip(values, repeat(None) if errors is None else errors,
