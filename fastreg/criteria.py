@@ -44,17 +44,16 @@ def degrees_of_freedom(gram, l2):
 
 def sums_and_degrees(solver, solutions):
     """(weighted residual sums of squares, the weights summing to n; degrees of freedom) of a path of one target."""
-    features = np.unique(solutions.features)
+    features = np.unique(solutions.indices)
     gram, xy, _ = solver.moments_of(features)
     _, pen2, lower, upper = (np.broadcast_to(values, solutions.n_features)[features] if len(values) == 1
                              else values[features] for values in solver.penalty.arrays(solver.design.norms, solver.n))
     basis = None if pen2.any() else Basis(gram)
-    ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
     total = solver.targets[0] @ solver.targets[0]
     rss, df = np.empty(len(solutions.alphas)), np.empty(len(solutions.alphas))
     for a, alpha in enumerate(solutions.alphas):
-        here = slice(ends[a], ends[a + 1])
-        at, w = np.searchsorted(features, solutions.features[here]), solutions.values[here]
+        used, w = solutions.nonzero(a)
+        at = np.searchsorted(features, used)
         block = gram[np.ix_(at, at)]
         rss[a] = total - w @ (2 * xy[0, at] - block @ w)
         inside = (w > lower[at]) & (w < upper[at])

@@ -162,7 +162,7 @@ def _score_path(paths, alphas, score, shape, greater_is_better, no_change, keep_
             scored.dual_gaps[piece, f] = solutions.dual_gaps[:, 0]
         penalised = [solutions for solutions, _ in found]
         scored.n_solved = piece.stop
-        scored.df[piece] = np.mean([np.bincount(s.columns, minlength=len(s.alphas)) for s in penalised], axis=0)
+        scored.df[piece] = np.mean([s.n_nonzero[:, 0] for s in penalised], axis=0)
         scored.unconverged = first_unconverged(scored.unconverged, *penalised)
         if keep_paths:
             scored.pieces.append(penalised)

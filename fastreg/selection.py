@@ -6,7 +6,8 @@ import numpy as np
 from fastreg.paths import Path, path_of
 from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
-from fastreg.solvers.linear import PathSolver, Solutions, gram_mode
+from fastreg.solutions import Solutions
+from fastreg.solvers.linear import PathSolver, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
 
 
@@ -220,8 +221,5 @@ def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, fit_int
 
 def fit_at(solutions, at):
     """One of the Solutions of one target."""
-    coef = np.zeros(solutions.n_features)
-    here = solutions.columns == at
-    coef[solutions.features[here]] = solutions.values[here]
-    return Fit(coef, float(solutions.intercepts[at, 0]), float(solutions.dual_gaps[at, 0]),
+    return Fit(solutions.coef(at), float(solutions.intercepts[at, 0]), float(solutions.dual_gaps[at, 0]),
                int(solutions.n_iters[at, 0]))

@@ -162,7 +162,7 @@ def test_all_rows_from_what_the_folds_agree_on(storage):
             solver, solution = paths.refit(at, alpha)
             referee = Referee(X, y, alpha, ratio)
             assert referee.relative_gap(solution.dense()[0], solution.intercepts[0, 0]) <= 1e-9
-            features = np.unique(solution.features)
+            features = np.unique(solution.indices)
             centred = X[:, features] - X[:, features].mean(axis=0)
             gram, products, means = solver.moments_of(features)
             np.testing.assert_allclose(gram, centred.T @ centred, atol=1e-9)

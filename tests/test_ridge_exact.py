@@ -225,7 +225,7 @@ def test_the_bound_of_limits_sees_a_wrong_answer(monkeypatch):
 
     def spoiled(*args, **options):
         found = solve(*args, **options)
-        found.values *= 1 + 1e-6
+        found.data *= 1 + 1e-6
         return found
 
     monkeypatch.setattr(ridge, "solve_path", spoiled)

@@ -172,7 +172,7 @@ MUTANTS = [
     Mutant(WEIGHTS, "normalised", "self.n / np.sum(self.raw)", "1", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets *= self.root", "pass", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets -= lost[:, None]", "pass", "tests/test_weights.py"),
-    Mutant(LINEAR, "advance", "self.y_mean - shift", "self.y_mean + shift", "tests/test_linear.py -k 'storages and C'"),
+    Mutant("solutions.py", "by", "y_means - shift", "y_means + shift", "tests/test_linear.py -k 'storages and C'"),
     Mutant(LINEAR, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
     Mutant(LINEAR, None, "(self.lower, self.upper)", "(self.lower, np.inf)",
            "tests/test_linear.py -k 'options and C'"),

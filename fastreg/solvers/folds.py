@@ -411,11 +411,11 @@ class LockstepPaths:
         if solver is None:
             return None
         votes, total = np.zeros(self.X.shape[1]), np.zeros(self.X.shape[1])
-        here = [(s, s.columns == np.flatnonzero(s.alphas == alpha)[0])
+        here = [s.nonzero(np.flatnonzero(s.alphas == alpha)[0])
                 for piece in self.solved[at] for s in piece if alpha in s.alphas]
-        for s, column in here:
-            votes[s.features[column]] += 1
-            total[s.features[column]] += s.values[column]
+        for features, values in here:
+            votes[features] += 1
+            total[features] += values
         agreed = np.where(votes > len(here) / 2, total / len(here), 0)
         try:
             if self.penalties[at] is not solver.penalty:

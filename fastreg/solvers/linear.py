@@ -10,6 +10,7 @@ from fastreg.design import as_design, canonical_sparse, effective_threads
 from fastreg.kernels.krylov import normal_products
 from fastreg.kernels.storage import count_below
 from fastreg.scale import LEAST, Scale
+from fastreg.solutions import Solutions, relative
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
@@ -70,52 +71,6 @@ class Penalty:
         """Lower and upper limits for the targets as they are scaled, of shape (1,) or (n_features,)."""
         scale = Scale(self.exponent)
         return tuple(scale.down(np.atleast_1d(np.asarray(v, dtype=np.float64))) for v in (self.lower, self.upper))
-
-
-@dataclass
-class Solutions:
-    """A path of solutions, for every alpha and target."""
-
-    alphas: np.ndarray        # (n_alphas,)
-    n_features: int
-    columns: np.ndarray       # of each non-zero: its solution (targets running fastest), feature and value
-    features: np.ndarray
-    values: np.ndarray
-    intercepts: np.ndarray    # (n_alphas, n_targets)
-    dual_gaps: np.ndarray     # (n_alphas, n_targets), of the averaged objective
-    relative_gaps: np.ndarray  # (n_alphas, n_targets): over the mean squared deviation of y, what tol bounds
-    n_iters: np.ndarray       # (n_alphas, n_targets)
-    stopped: np.ndarray       # (n_alphas, n_targets): 0 at its certificate, 1 by max_iter, 2 by rounding
-    from_x: np.ndarray        # (n_alphas,) gaps come from X itself, or from sums of its products that were probed
-    elements_streamed: float  # of X, in all passes
-    gathered: int             # columns of the working block
-    test_errors: np.ndarray | None = None  # (n_alphas,) weighted mean squares on a test set, where they came with it
-
-    @property
-    def converged(self):
-        """Which have their certificate."""
-        return self.stopped == 0
-
-    def scaled_up(self, scale):
-        """The same for the targets that were brought down by `scale`: all but the test errors."""
-        if scale.exponent == 0:
-            return self
-        return replace(self, values=scale.coefs_up(self.values), intercepts=scale.up(self.intercepts),
-                       dual_gaps=scale.up(self.dual_gaps, 2))
-
-    def dense(self):
-        """Coefficients as an array of shape (n_alphas * n_targets, n_features)."""
-        out = np.zeros((self.intercepts.size, self.n_features))
-        out[self.columns, self.features] = self.values
-        return out
-
-    def sparse(self):
-        """Coefficients as a CSC array of shape (n_features, n_alphas * n_targets)."""
-        indptr = np.zeros(self.intercepts.size + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self.columns, minlength=self.intercepts.size), out=indptr[1:])
-        coefs = sp.csc_array((self.values, self.features, indptr), shape=(self.n_features, self.intercepts.size))
-        coefs.sort_indices()
-        return coefs
 
 
 def prefers_gram(X, n_alphas):
@@ -278,28 +233,6 @@ def each_scaled(Y):
     return scale.down(Y), [Scale(int(exponent)) for exponent in scale.exponent]
 
 
-def relative(gaps, targets):
-    """Gaps of the summed objective over the squared norms of the targets (as rows); no target, no gap."""
-    squares = np.einsum("ti,ti->t", targets, targets)
-    return np.divide(gaps, squares, out=np.zeros_like(gaps), where=squares > 0)
-
-
-def split_solutions(alphas, p, n, found, means, y_means, targets, engine):
-    """What `engine` found for problems with means of their own, as Solutions of one target each."""
-    indptr, features, values, gaps, rounds, stopped = found
-    reached = relative(gaps, targets)
-    columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
-    out = []
-    for t, mean in enumerate(means):
-        mine = columns % len(means) == t
-        at, feature, value = columns[mine] // len(means), features[mine], values[mine]
-        intercepts = y_means[t] - np.bincount(at, weights=value * mean[feature], minlength=len(alphas))
-        out.append(Solutions(alphas, p, at, feature, value, intercepts[:, None], gaps[:, t:t + 1] / n,
-                             reached[:, t:t + 1], rounds[:, t:t + 1], stopped[:, t:t + 1],
-                             np.ones(len(alphas), dtype=bool), engine.columns_streamed, engine.gathered))
-    return out
-
-
 class PathSolver:
     """Solutions for every column of Y along decreasing alphas, which may come piece by piece.
 
@@ -385,24 +318,14 @@ class PathSolver:
         max_iter: rounds for each alpha; from_x: the last solutions are certified from X, whatever the others rest on.
         """
         with self._blas():
-            indptr, features, values, gaps, rounds, stopped = self.engine.solve(alphas, max_iter, from_x)
-        certified = np.full(len(alphas), not self.engine.full)
-        certified[-1:] |= from_x
-        columns = np.repeat(np.arange(gaps.size), np.diff(indptr))
-        shift = np.bincount(columns, weights=values * self.design.means[features], minlength=gaps.size)
-        return Solutions(alphas, self.p, columns, features, values, self.y_mean - shift.reshape(gaps.shape),
-                         gaps / self.n, relative(gaps, self.targets), rounds, stopped, certified,
-                         self.engine.columns_streamed, self.engine.gathered)
+            return Solutions.by(self.engine, alphas, max_iter, self.targets, self.design.means, self.y_mean, from_x)
 
     def certify(self, solutions, at):
         """The Solutions (of one target) with number `at` certified from X."""
         if solutions.from_x[at]:
             return solutions
-        here = solutions.columns == at
-        coef = np.zeros((1, self.p))
-        coef[0, solutions.features[here]] = solutions.values[here]
         with self._blas():
-            gap, stopped = self.engine.certify(solutions.alphas[at], coef)
+            gap, stopped = self.engine.certify(solutions.alphas[at], solutions.coef(at)[None])
         found = {name: getattr(solutions, name).copy() for name in ("dual_gaps", "relative_gaps", "from_x", "stopped")}
         found["dual_gaps"][at], found["relative_gaps"][at] = gap / self.n, relative(gap, self.targets)
         found["from_x"][at], found["stopped"][at] = True, np.maximum(found["stopped"][at], stopped)
@@ -463,24 +386,23 @@ def solve_path(X, Y, alphas, penalty, *, max_iter=1000, eps=1e-3, warm=None, gra
     for solver, (_, scale) in zip(solvers, scales):
         solutions = solver.advance(alphas, max_iter)
         found.append(solutions.scaled_up(scale))
-        if rounded and single(found[-1].values, found[-1].intercepts):
+        if rounded and single(found[-1].data, found[-1].intercepts):
             at = solver.rounded(alphas[0], solutions.dense()) if count == 1 else rounded_path(solver, solutions)
             at = at.scaled_up(scale)
             found[-1] = replace(found[-1], **{name: getattr(at, name) for name in (
-                "columns", "features", "values", "intercepts", "dual_gaps")})
-    return found[0] if len(found) == 1 else merged([group for group, _ in scales], found)
+                "indptr", "indices", "data", "intercepts", "dual_gaps")})
+    return Solutions.merged([group for group, _ in scales], found)
 
 
 def rounded_path(solver, solutions):
     """Solutions without intercept of many alphas, rounded to float32: what that adds to the objective is added to the
     gaps. It is known from products of the columns in use, so that X is not read for each alpha once more."""
-    values, gaps, n_targets = toward_zero(solutions.values).astype(np.float64), solutions.dual_gaps.copy(), len(
+    data, gaps, n_targets = toward_zero(solutions.data).astype(np.float64), solutions.dual_gaps.copy(), len(
         solver.targets)
     pen1, pen2 = (np.broadcast_to(part, solver.p) for part in solver.penalty.arrays(solver.design.norms, solver.n)[:2])
-    ends = np.searchsorted(solutions.columns, np.arange(gaps.size + 1))
+    rounded = replace(solutions, data=data, dual_gaps=gaps)
     for k, alpha in enumerate(np.repeat(solutions.alphas, n_targets)):
-        here = slice(ends[k], ends[k + 1])
-        features, w, new = solutions.features[here], solutions.values[here], values[here]
+        (features, w), (_, new) = solutions.nonzero(k), rounded.nonzero(k)
         if len(features) == 0:
             continue
         gram, xy, _ = solver.moments_of(features)
@@ -488,19 +410,4 @@ def rounded_path(solver, solutions):
         added = (0.5 * step @ gram @ step - step @ (xy[k % n_targets] - gram @ w) + alpha * (
             pen1[features] @ (np.abs(new) - np.abs(w)) + 0.5 * pen2[features] @ (new**2 - w**2)))
         gaps[np.unravel_index(k, gaps.shape)] += added / solver.n
-    return replace(solutions, values=values, dual_gaps=np.maximum(gaps, 0))
-
-
-def merged(groups, found):
-    """Solutions of all targets from those of groups of them, lists of their numbers."""
-    T = sum(map(len, groups))
-    columns = np.concatenate([s.columns // len(g) * T + np.array(g)[s.columns % len(g)]
-                              for g, s in zip(groups, found)])
-    order, back = np.argsort(columns, kind="stable"), np.argsort(np.concatenate(groups))
-    parts = {name: np.concatenate([getattr(s, name) for s in found], axis=1)[:, back]
-             for name in ("intercepts", "dual_gaps", "relative_gaps", "n_iters", "stopped")}
-    return replace(found[0], columns=columns[order],
-                   features=np.concatenate([s.features for s in found])[order],
-                   values=np.concatenate([s.values for s in found])[order],
-                   elements_streamed=sum(s.elements_streamed for s in found),
-                   gathered=max(s.gathered for s in found), **parts)
+    return replace(rounded, dual_gaps=np.maximum(gaps, 0))

@@ -4,8 +4,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import as_design
+from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import capacity, check_finite, largest_alpha, split_solutions
+from fastreg.solvers.linear import capacity, check_finite, largest_alpha
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
 
@@ -111,10 +112,10 @@ class Lockstep:
         self.engine.wake([all_rows == (t == self.n_sets) for t in range(len(self.designs))])
 
     def _solve(self, alphas):
+        means = np.stack([design.means for design in self.designs])
         with single_threaded_blas:
-            found = self.engine.solve(alphas, self.max_iter)
-        return split_solutions(alphas, self.p, self.n, found, [d.means for d in self.designs], self.y_means,
-                               self.targets, self.engine)
+            found = Solutions.by(self.engine, alphas, self.max_iter, self.targets, means, np.array(self.y_means))
+        return [found.of_target(t) for t in range(len(self.designs))]
 
     def member(self, t):
         """What there is to ask of training set t (-1: all rows) as of a PathSolver."""

@@ -26,19 +26,18 @@ def least_squares_on_supports(solver, solutions):
     """
     penalty, p = solver.penalty, solutions.n_features
     free = np.flatnonzero((np.asarray(penalty.factor) == 0) & (solver.design.norms > 0))
-    union = np.union1d(solutions.features, free)
+    union = np.union1d(solutions.indices, free)
     gram, xy, means = solver.moments_of(union)
     lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in penalty.limits())
     problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
-    ends = np.cumsum(np.bincount(solutions.columns + 1, minlength=len(solutions.alphas) + 1))
     features, values, intercepts = [], [], np.empty_like(solutions.intercepts)
     with nullcontext() if solver.small else single_threaded_blas:
         for a in range(len(solutions.alphas)):
-            support = np.union1d(solutions.features[ends[a]:ends[a + 1]], free)
+            support = np.union1d(solutions.nonzero(a)[0], free)
             fit = problem.solve(np.searchsorted(union, support))
             used = np.flatnonzero(fit)
             features.append(union[used])
             values.append(fit[used])
             intercepts[a, 0] = solver.y_mean[0] - means[used] @ fit[used]
-    return replace(solutions, columns=np.repeat(np.arange(len(features)), [len(f) for f in features]),
-                   features=np.concatenate(features), values=np.concatenate(values), intercepts=intercepts)
+    return replace(solutions, indptr=np.append(0, np.cumsum([len(used) for used in features])),
+                   indices=np.concatenate(features), data=np.concatenate(values), intercepts=intercepts)
