@@ -10,10 +10,11 @@ from scipy.special import gammaln
 from fastreg.design import canonical_sparse, effective_threads
 from fastreg.kernels.factor import Basis
 from fastreg.paths import path_of
+from fastreg.scale import each_scaled
 from fastreg.selection import Choice, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.folds import Fold, know_folds
-from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
+from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode
 from fastreg.weights import Weights
 
 # A column of norm one of which less than this is left beside the others depends on them (the solver's own threshold).

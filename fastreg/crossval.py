@@ -7,9 +7,10 @@ import scipy.sparse as sp
 
 from fastreg.design import canonical_sparse
 from fastreg.paths import path_of
+from fastreg.scale import each_scaled
 from fastreg.selection import Choice, SelectionCurves, best_of, first_unconverged, fit_all_rows, select
 from fastreg.solvers.folds import fold_paths, jobs_and_threads, know_folds, mean_products
-from fastreg.solvers.linear import PathSolver, alpha_grid, each_scaled, gram_mode
+from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
 from fastreg.weights import Weights
 

@@ -23,7 +23,9 @@ from fastreg.checks import (
 from fastreg.inputs import as_floats
 from fastreg.parameters import documented
 from fastreg.paths import name_features, path_of
-from fastreg.solvers.linear import Penalty, single, solve_path, toward_zero
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.rounding import single, toward_zero
+from fastreg.solvers.linear import solve_path
 from fastreg.weights import Weights
 
 

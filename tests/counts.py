@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.folds import LockstepPaths, as_folds
-from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.solvers.linear import solve_path
 from fastreg.weights import Weights
 
 TABLE = Path(__file__).parent / "data" / "counts.json"

@@ -24,9 +24,12 @@ PACKAGE = ROOT / "fastreg"
 # A module imports from its own layer or a lower one.  A new top-level module must be given its place here.
 LAYERS = {
     "kernels": 0,
+    "costs": 0,
     "scale": 1,
     "weights": 1,
     "solutions": 1,
+    "finite": 1,
+    "rounding": 1,
     "design": 1,
     "datafits": 1,
     "penalties": 1,

@@ -5,7 +5,8 @@ import pytest
 from problems import STORAGES, certify, correlated
 from referee import Referee
 
-from fastreg import ElasticNet, Lasso
+from fastreg import ElasticNet, Lasso, costs
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers import linear
 
 
@@ -37,7 +38,7 @@ def test_support_beyond_capacity(small, storage, model):
 
 def test_capacity_is_kept_and_exceeded_supports_occur(small):
     X, y = problem()
-    found = linear.solve_path(X, y[:, None], 30, linear.Penalty(l1_ratio=0.5), eps=0.02, tol=1e-8)
+    found = linear.solve_path(X, y[:, None], 30, Penalty(l1_ratio=0.5), eps=0.02, tol=1e-8)
     assert found.gathered <= 90 < found.n_nonzero.max()
     assert found.converged.all()
 
@@ -47,7 +48,7 @@ def test_capacity_is_kept_and_exceeded_supports_occur(small):
 def test_correlated_path(small, storage, options):
     X, y = correlated(200, 800, 0.95)
     X[np.abs(X) < 0.3] = 0.0
-    found = linear.solve_path(STORAGES[storage](X), y[:, None], 30, linear.Penalty(**options), eps=0.003, tol=1e-9)
+    found = linear.solve_path(STORAGES[storage](X), y[:, None], 30, Penalty(**options), eps=0.003, tol=1e-9)
     assert found.n_nonzero.max() > 90
     assert found.converged.all()
     assert (found.dual_gaps <= 2.1e-9 * np.var(y)).all()
@@ -72,7 +73,7 @@ def test_targets_share_the_capacity(small):
 def test_capacity_follows_from_the_budget(monkeypatch):
     X = np.zeros((1000, 5000))
     for budget in (10**6, 10**8):
-        monkeypatch.setattr(linear, "BUDGET", budget)
+        monkeypatch.setattr(costs, "BUDGET", budget)
         m = linear.capacity(X, 1)
         assert 0.98 * budget <= 8 * 1000 * m + 16 * m * m <= budget
 

@@ -7,7 +7,8 @@ from referee import BoxLasso
 from scipy.optimize import minimize_scalar
 from twins import close
 
-from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.linear import solve_path
 
 
 class Case:

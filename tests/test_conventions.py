@@ -35,7 +35,8 @@ from fastreg import (
     ridge_path,
     ridge_regression,
 )
-from fastreg.solvers.linear import PathSolver, Penalty
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.linear import PathSolver
 
 REGRESSORS = [Lasso(0.1), ElasticNet(0.1), LassoCV(alphas=5, cv=3), ElasticNetCV(alphas=5, cv=3), Ridge(), RidgeCV(),
               RidgeCV(cv=3)]

@@ -5,7 +5,8 @@ import pytest
 from counts import PROBLEMS, counts, table, texts
 from twins import STORED, view
 
-from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.linear import solve_path
 
 # Cost of a share of the columns, in passes; a whole pass is made where it exceeds PARTIAL.
 PART = {"F": lambda share: share, "C": lambda share: 4 * share, "csc": lambda share: share, "csr": lambda share: np.inf}

@@ -25,11 +25,11 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastreg import ElasticNetCV, Lasso, LassoCV, RidgeCV
+from fastreg import ElasticNetCV, Lasso, LassoCV, RidgeCV, costs
 from fastreg.crossval import cross_validate_path
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import as_folds
-from fastreg.solvers.linear import Penalty
 
 TOL = 1e-10
 
@@ -55,7 +55,7 @@ def mode(request, monkeypatch):
         monkeypatch.setattr("fastreg.crossval.know_folds", lambda *args: None)
         monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
     if request.param == "lockstep":
-        monkeypatch.setattr(solver_folds, "LEAST_SHARED", 0)
+        monkeypatch.setattr(costs, "LEAST_SHARED", 0)
     return request.param
 
 

@@ -19,7 +19,7 @@ from fastreg import (
 )
 from fastreg.adapter import design as storage
 from fastreg.design import canonical_sparse, readable, valid
-from fastreg.solvers.linear import LEAST_NORM
+from fastreg.finite import LEAST_NORM
 
 SEEDS, AT_A_TIME = 160, 20
 

@@ -6,11 +6,12 @@ import scipy.sparse as sp
 from problems import correlated
 from referee import Referee
 
-from fastreg import ElasticNetCV, Lasso, LassoCV
+from fastreg import ElasticNetCV, Lasso, LassoCV, costs
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers import lockstep
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds, mean_products
-from fastreg.solvers.linear import PathSolver, Penalty
+from fastreg.solvers.linear import PathSolver
 from fastreg.weights import Weights
 
 TOL = 1e-11
@@ -20,7 +21,7 @@ MAKE = {"F": np.asfortranarray, "C": np.ascontiguousarray, "csc": sp.csc_array, 
 @pytest.fixture(autouse=True)
 def shared(monkeypatch):
     """However small the data."""
-    monkeypatch.setattr(solver_folds, "LEAST_SHARED", 0)
+    monkeypatch.setattr(costs, "LEAST_SHARED", 0)
 
 
 def sparse_data(n, p, density, seed=0):
@@ -293,9 +294,9 @@ def test_large_data_is_solved_in_lockstep(monkeypatch):
     X, folds = sp.csc_array(X), as_folds(splits_of(30, 3), 30)
     options = {"weight": None, "known": None, "gram": None, "n_jobs": 1, "n_threads": 1}
     assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
-    monkeypatch.setattr(solver_folds, "LEAST_SHARED", X.size)
+    monkeypatch.setattr(costs, "LEAST_SHARED", X.size)
     assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
-    monkeypatch.setattr(solver_folds, "LEAST_SHARED", X.size + 1)
+    monkeypatch.setattr(costs, "LEAST_SHARED", X.size + 1)
     assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), FoldPaths)
 
 

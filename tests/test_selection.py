@@ -14,12 +14,12 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV
+from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV, costs
 from fastreg.criteria import degrees_of_freedom
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.selection import best_of
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
-from fastreg.solvers.linear import Penalty
 
 TOL = 1e-10
 FOLDS = KFold(4, shuffle=True, random_state=0)
@@ -47,7 +47,7 @@ def mode(request, monkeypatch):
             monkeypatch.setattr(f"fastreg.{module}.know_folds", lambda *args: None)
         monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
     if request.param == "lockstep":
-        monkeypatch.setattr(solver_folds, "LEAST_SHARED", 0)
+        monkeypatch.setattr(costs, "LEAST_SHARED", 0)
     return request.param
 
 

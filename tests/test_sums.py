@@ -11,8 +11,9 @@ from referee import Referee
 from fastreg import ElasticNetCV, Lasso, LassoCV, regularization_path
 from fastreg.adapter.sums import residuals
 from fastreg.design import as_design
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers import grams
-from fastreg.solvers.linear import Moments, PathSolver, Penalty
+from fastreg.solvers.linear import Moments, PathSolver
 
 
 @pytest.mark.parametrize("across", [True, False])

@@ -78,7 +78,7 @@ CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/screening.pyx"
 BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
 ENGINE, FREE = "solvers/working_set.pyx", "solvers/matrix_free.pyx"
-LINEAR, WEIGHTS = "solvers/linear.py", "weights.py"
+PENALTY, WEIGHTS = "penalties/elastic_net.py", "weights.py"
 GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
 DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
@@ -173,8 +173,8 @@ MUTANTS = [
     Mutant(WEIGHTS, "centred", "targets *= self.root", "pass", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets -= lost[:, None]", "pass", "tests/test_weights.py"),
     Mutant("solutions.py", "by", "y_means - shift", "y_means + shift", "tests/test_linear.py -k 'storages and C'"),
-    Mutant(LINEAR, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
-    Mutant(LINEAR, None, "(self.lower, self.upper)", "(self.lower, np.inf)",
+    Mutant(PENALTY, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
+    Mutant(PENALTY, None, "(self.lower, self.upper)", "(self.lower, np.inf)",
            "tests/test_linear.py -k 'options and C'"),
     Mutant("solvers/folds.py", "moments", " - weight * np.outer(means, means)", "",
            "tests/test_crossval.py -k fold_is_the_fit"),

@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastreg.checks import check_choice, check_flag, is_plain, validate_X, validate_X_y
 from fastreg.design import readable
+from fastreg.rounding import single, toward_zero
 from fastreg.solvers.folds import as_folds
-from fastreg.solvers.linear import single, toward_zero
 
 
 def as_stored(X, coef, intercept):

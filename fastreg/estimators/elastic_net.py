@@ -18,7 +18,8 @@ from fastreg.checks import (
 from fastreg.estimators.base import LinearRegressorMixin, as_stored
 from fastreg.parameters import documented
 from fastreg.path import enet_path, warn_unless_converged
-from fastreg.solvers.linear import Penalty, solve_path
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.linear import solve_path
 from fastreg.weights import Weights
 
 

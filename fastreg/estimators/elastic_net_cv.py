@@ -25,9 +25,11 @@ from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.plots import PerTarget
+from fastreg.rounding import single
 from fastreg.selection import first_unconverged, fit_at
-from fastreg.solvers.linear import PathSolver, Penalty, single
+from fastreg.solvers.linear import PathSolver
 from fastreg.weights import Weights
 
 

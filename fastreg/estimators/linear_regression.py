@@ -9,7 +9,7 @@ from fastreg.checks import check_flag, check_number, check_weight_values
 from fastreg.estimators.base import LinearRegressorMixin
 from fastreg.estimators.ridge import NormalResidualMixin, stored, warn_of_end
 from fastreg.parameters import documented
-from fastreg.solvers.linear import Penalty
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.ridge import solve_least_squares, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
 

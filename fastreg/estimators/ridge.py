@@ -25,7 +25,7 @@ from fastreg.checks import (
 )
 from fastreg.estimators.base import LinearRegressorMixin, as_stored
 from fastreg.parameters import documented
-from fastreg.solvers.linear import Penalty
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.ridge import SOLVERS, solve_ridge
 from fastreg.solvers.ridge_certificate import normal_residual
 

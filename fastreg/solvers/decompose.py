@@ -6,10 +6,10 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.finite import check_finite
 from fastreg.kernels.gram import gram_of, kernel_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solvers.grams import MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import check_finite
 from fastreg.solvers.spectrum import SPREAD, DualSpectrum, PrimalSpectrum, RefinedSpectrum, RotatedSpectrum
 from fastreg.weights import Weights
 

@@ -13,18 +13,15 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg import costs
 from fastreg.design import as_design, effective_threads, in_row_order
 from fastreg.kernels.folds import part_sums
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.linear import Moments, PathSolver, prefers_gram
-from fastreg.solvers.lockstep import MOST, Lockstep
+from fastreg.solvers.lockstep import Lockstep
 from fastreg.solvers.working_set import Apart
 from fastreg.weights import Weights
 
-# Parts of the rows beyond which the folds have too little in common (random splits that overlap in every way).
-MOST_PARTS = 64
-# Stored elements of X below which a pass costs too little to be shared: threads then gain more from whole paths.
-LEAST_SHARED = 500_000
 ROWS_AT_ONCE = 4096
 
 
@@ -73,14 +70,14 @@ def parts_of(sets, n):
     -------
     part : ndarray of int32, shape (n,)
     counts : ndarray of shape (n_parts, n_sets)
-        How often the rows of a part are in each set; None for both beyond MOST_PARTS parts.
+        How often the rows of a part are in each set; None for both where there are too many parts.
     """
     part = np.zeros(n, dtype=np.int64)
     for counts in sets:
         code = part * (counts.max() + 1) + counts
         seen = np.bincount(code) > 0
         part = (np.cumsum(seen) - 1)[code]
-        if np.count_nonzero(seen) > MOST_PARTS:
+        if np.count_nonzero(seen) > costs.MOST_PARTS:
             return None, None
     first = np.empty(part.max() + 1, dtype=np.int64)
     first[part[::-1]] = np.arange(n)[::-1]       # a row of each part (the first)
@@ -323,7 +320,7 @@ class LockstepPaths:
 
     def __init__(self, X, y, folds, n_alphas, *, n_jobs, n_threads, then=None, **settings):
         self.X, self.y, self.n_alphas, self.then = X, y, n_alphas, then
-        groups = np.array_split(np.arange(len(folds)), -(-len(folds) // MOST))
+        groups = np.array_split(np.arange(len(folds)), -(-len(folds) // costs.MOST_SHARED))
         self.groups = [[folds[f] for f in group] for group in groups]
         self.n_jobs = min(n_jobs, len(groups))
         self.settings = {"n_threads": max(1, n_threads // self.n_jobs), **settings}
@@ -430,7 +427,7 @@ def fold_paths(X, y, folds, n_alphas, *, known, gram, **options):
 
     Which one does not depend on the number of threads, so that the results do not."""
     full = not sp.issparse(X) and (prefers_gram(X, n_alphas) if gram is None else gram)
-    if known is not None or full or len(folds) == 1 or X.size < LEAST_SHARED:
+    if known is not None or full or len(folds) == 1 or X.size < costs.LEAST_SHARED:
         return FoldPaths(X, y, folds, n_alphas, known=known, gram=gram, **options)
     return LockstepPaths(X, y, folds, n_alphas, **options)
 

@@ -6,71 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg import costs
 from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.finite import check_finite
 from fastreg.kernels.krylov import normal_products
-from fastreg.kernels.storage import count_below
-from fastreg.scale import LEAST, Scale
+from fastreg.rounding import single, toward_zero
+from fastreg.scale import LEAST, Scale, target_scales
 from fastreg.solutions import Solutions, relative
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
 
-# Elements of X above which BLAS could start threads of its own.
-SMALL = 50_000
-# Multiply-adds a second of a rank-k update, and elements a second of a pass: their ratio decides the Gram mode.
-GRAM_RATE, PASS_RATE = 4e10, 1.2e9
-# Elements of X up to which least squares (alpha = 0) is refined on X itself, whatever the Gram matrix would save.
-EXACT = 1_000_000
 # Relative difference from X'X up to which a matrix that the user gives in its place is one to rounding.
 EXACT_GRAM = 1e-12
-# Of a value, beneath which its square has lost digits to underflow.
-LEAST_NORM = np.sqrt(np.finfo(float).tiny / np.finfo(float).eps)
-# Bytes for the working block, its Gram matrix and its factor.
-BUDGET = 2**31
-# Largest exponent of a scale: penalty factors need room beside it, and squares of what is left of y are still numbers.
-REACH = 800
-# Exponents that one scale can serve: squares of targets so much smaller are still numbers.
-SPREAD = 400
-
-
-@dataclass
-class Penalty:
-    """Elastic-net penalty and limits; arrays of length n_features, or scalars.
-
-    ``alpha * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)``, ``lower <= w <= upper``; with
-    `standardize`, w_j counts in units of 1 / (standard deviation of column j). All of it in the user's units, while
-    the targets are those of y divided by ``2**exponent``.
-    """
-
-    l1_ratio: float = 1.0
-    factor: object = 1.0
-    lower: object = -np.inf
-    upper: object = np.inf
-    standardize: bool = False
-    exponent: int = 0
-
-    def scaled(self, scale):
-        """The same for targets brought down by `scale`, the alphas staying those of the user."""
-        return replace(self, exponent=scale.exponent) if scale.exponent != self.exponent else self
-
-    def arrays(self, design_norm, n):
-        """What the engine takes: factors of alpha for its summed (not averaged) objective, and limits."""
-        factor = np.atleast_1d(np.asarray(self.factor, dtype=np.float64))
-        scale = design_norm / np.sqrt(n) if self.standardize else np.ones(1)
-        with np.errstate(invalid="ignore"):
-            pen1, pen2 = n * self.l1_ratio * factor * scale, n * (1 - self.l1_ratio) * factor * scale**2
-        # an excluded column (factor inf) is excluded whatever its scale and whatever the l1_ratio
-        excluded = np.isinf(factor)
-        if excluded.any():
-            pen1[np.broadcast_to(excluded, pen1.shape)] = np.inf
-            pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
-        pen1 = Scale(self.exponent).down(pen1)
-        return tuple(map(np.ascontiguousarray, (pen1, pen2, *self.limits())))
-
-    def limits(self):
-        """Lower and upper limits for the targets as they are scaled, of shape (1,) or (n_features,)."""
-        scale = Scale(self.exponent)
-        return tuple(scale.down(np.atleast_1d(np.asarray(v, dtype=np.float64))) for v in (self.lower, self.upper))
 
 
 def prefers_gram(X, n_alphas):
@@ -79,16 +27,16 @@ def prefers_gram(X, n_alphas):
     if sp.issparse(X) or (p > 2 * n and p > 100):
         return False
     passes = 8 + 0.5 * (n_alphas - 1)
-    return 16 * p * p <= BUDGET and n * p * p / GRAM_RATE < passes * n * p / PASS_RATE
+    return 16 * p * p <= costs.BUDGET and n * p * p / costs.GRAM_RATE < passes * n * p / costs.PASS_RATE
 
 
 def capacity(X, n_targets, n_grams=1, share=1):
-    """Columns of a working set that fit into BUDGET: m columns of X, their Gram matrices, a factor for each target;
+    """Columns of a working set that fit into the budget: m columns of X, their Gram matrices, a factor for each target;
     where `share` of them share it, each."""
     n, p = X.shape
     per_column = 12 * X.nnz / p if sp.issparse(X) else 8 * n
     quadratic = 8 * (n_grams + n_targets)
-    return int((np.sqrt(per_column**2 + 4 * quadratic * BUDGET / share) - per_column) / (2 * quadratic))
+    return int((np.sqrt(per_column**2 + 4 * quadratic * costs.BUDGET / share) - per_column) / (2 * quadratic))
 
 
 @dataclass
@@ -99,52 +47,6 @@ class Moments:
     xy: np.ndarray     # (n_targets, p)
     means: np.ndarray  # (p,)
     norms: np.ndarray  # (p,)
-
-
-def check_finite(X, norms):
-    """NaN, infinity and columns whose squares have no digits show in the norms of the columns, so that X is not read
-    once more only to be checked."""
-    check_values(X, norms)
-    least = LEAST_NORM * np.sqrt(X.shape[0])
-    if norms.min(initial=least) < least and _too_small(X, np.flatnonzero(norms < least)):
-        raise ValueError("X holds columns whose squares underflow, to zero or to a few digits: scale it up.")
-
-
-def _too_small(X, columns):
-    """Whether one of the columns, whose norms are small, is not constant at an ordinary level, nor empty."""
-    if sp.issparse(X):
-        if count_below(X.data, LEAST_NORM) == 0:
-            return False
-        return _has_tiny(abs(X[:, columns]).max(axis=0).toarray())
-    return any(_has_tiny(np.max(np.abs(X[:, columns[j:j + 64]]), axis=0)) for j in range(0, len(columns), 64))
-
-
-def _has_tiny(sizes):
-    return bool(np.any((sizes > 0) & (sizes < LEAST_NORM)))
-
-
-def check_values(X, sums):
-    """NaN and infinity show in sums of squares over all of X, or in their roots."""
-    if np.isfinite(sums).all():
-        return
-    values = X.data if sp.issparse(X) else X
-    if np.isnan(values).any():
-        raise ValueError("X contains NaN: its values must be finite.")
-    if np.isinf(values).any():
-        raise ValueError("X contains infinity: its values must be finite.")
-    raise ValueError("X holds values whose squares overflow to infinity: scale it down.")
-
-
-def single(*arrays):
-    """Whether float32 holds arrays: their largest entries are zero or well inside its range."""
-    tops = [np.max(np.abs(array), initial=0.0) for array in arrays]
-    return all(top == 0 or 1e-30 < top < 1e38 for top in tops)
-
-
-def toward_zero(array):
-    """An array in float32, each entry at most as large: limits bracket zero, and must not be passed by rounding."""
-    found = array.astype(np.float32)
-    return np.where(np.abs(found) > np.abs(array), np.nextafter(found, np.float32(0)), found)
 
 
 def _has_norms(gram, norms):
@@ -180,7 +82,7 @@ def _check_products(xy, correlations):
 
 def gram_mode(X, alphas, gram):
     """`gram` of PathSolver for these alphas: small problems with alpha = 0 are not left to the Gram matrix."""
-    return False if gram is None and np.min(alphas) == 0 and X.size <= EXACT else gram
+    return False if gram is None and np.min(alphas) == 0 and X.size <= costs.EXACT else gram
 
 
 def alpha_grid(alpha_max, n_alphas, eps):
@@ -212,25 +114,6 @@ def largest_alpha(engine, t, penalty, norms, n):
     shares = np.divide(slopes, factor, out=np.zeros_like(slopes), where=np.broadcast_to(factor > 0, slopes.shape))
     lost = np.max(shares, initial=0.0) > 0 and Scale(penalty.exponent).up(np.max(shares)) == 0
     return np.finfo(float).smallest_subnormal if lost else top
-
-
-def target_scales(Y):
-    """Pairs (columns of Y, the Scale to bring them down by): one, unless squares of the smallest would be lost."""
-    whole = min(max(Scale.of(Y).exponent, -REACH), REACH)
-    exponent = np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH) if Y.shape[1] > 1 else None
-    if exponent is None or whole - exponent.min() <= SPREAD:
-        return [(slice(None), Scale(whole))]
-    groups = {}
-    for t in np.argsort(exponent, kind="stable"):
-        least = next((e for e in groups if exponent[t] - e <= SPREAD), exponent[t])
-        groups.setdefault(least, []).append(int(t))
-    return [(group, Scale(int(exponent[group[-1]]))) for group in groups.values()]
-
-
-def each_scaled(Y):
-    """(every column of Y brought down by a scale of its own, those scales)."""
-    scale = Scale(np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH))
-    return scale.down(Y), [Scale(int(exponent)) for exponent in scale.exponent]
 
 
 class PathSolver:
@@ -268,7 +151,7 @@ class PathSolver:
         weights = weights or Weights(None, self.n)
         self.targets, self.y_mean = weights.centred(Y, fit_intercept)
         self.design = as_design(X, weights.normalised, fit_intercept, effective_threads(n_threads))
-        self.small = X.shape[0] * X.shape[1] < SMALL
+        self.small = X.shape[0] * X.shape[1] < costs.SMALL
         given = gram if isinstance(gram, np.ndarray) else None
         if given is None and (gram is None or sp.issparse(X)):
             gram = prefers_gram(X, n_alphas)

@@ -4,15 +4,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import as_design
+from fastreg.finite import check_finite
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import capacity, check_finite, largest_alpha
+from fastreg.solvers.linear import capacity, largest_alpha
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
-
-# Training sets that share an engine. More would share more, but threads do better on engines of their own than within
-# one, where they wait for each other in every round.
-MOST = 3
 
 
 class Lockstep:

@@ -12,12 +12,15 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from fastreg.costs import EXACT, SMALL
+from fastreg.finite import check_finite, check_values
 from fastreg.kernels.gram import gram_of, kernel_of, products_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem as Rows
 from fastreg.solvers.grams import EPS, MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import EXACT, SMALL, Penalty, check_finite, check_values, solve_path
+from fastreg.solvers.linear import solve_path
 from fastreg.solvers.ridge_certificate import (
     GOOD,
     GramProof,

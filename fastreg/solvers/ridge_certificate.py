@@ -11,9 +11,9 @@ import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotri
 
+from fastreg.costs import EXACT
 from fastreg.kernels.residual import residuals
 from fastreg.solvers.grams import EPS
-from fastreg.solvers.linear import EXACT
 from fastreg.solvers.ridge_problem import scaled_problem
 
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.

@@ -11,12 +11,13 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse
+from fastreg.finite import check_finite
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.decompose import Problem, column_scale, of_sums, prefers_dual
 from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
-from fastreg.solvers.linear import Penalty, check_finite
 from fastreg.solvers.ridge import solve_ridge
 from fastreg.solvers.spectral_certificate import certify
 from fastreg.solvers.spectrum import DualSpectrum, PrimalSpectrum

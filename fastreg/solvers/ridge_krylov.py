@@ -5,9 +5,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import as_canonical, as_design
+from fastreg.finite import check_values
 from fastreg.kernels.krylov import column_moments, conjugate_gradients, normal_products
 from fastreg.kernels.merged import merge, spread
-from fastreg.solvers.linear import check_values
 from fastreg.solvers.ridge_certificate import (
     at_rounding,
     from_kernel,

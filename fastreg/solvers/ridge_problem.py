@@ -5,9 +5,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.finite import check_finite
 from fastreg.kernels.krylov import column_moments
 from fastreg.scale import Scale
-from fastreg.solvers.linear import check_finite
 from fastreg.weights import Weights
 
 # Of an alpha, which other numbers are added to.
