@@ -1,21 +1,15 @@
 """Choosing alpha and l1_ratio without folds, by AIC, BIC or EBIC of one path on all rows."""
-from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.linalg.lapack import dpstrf, dtrtri
 from scipy.special import gammaln
 
-from fastreg.design import canonical_sparse, effective_threads
 from fastreg.kernels.factor import Basis
 from fastreg.paths import path_of
-from fastreg.scale import each_scaled
-from fastreg.selection import Choice, SelectionCurves, best_of, first_unconverged, fit_at
-from fastreg.solvers.blas import single_threaded_blas
+from fastreg.selection import Choice, Selection, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.folds import Fold, know_folds
-from fastreg.solvers.linear import PathSolver, alpha_grid, gram_mode
-from fastreg.weights import Weights
+from fastreg.solvers.path import PathSolver
 
 # A column of norm one of which less than this is left beside the others depends on them (the solver's own threshold).
 DEPENDENT = 1e-11
@@ -48,7 +42,7 @@ def sums_and_degrees(solver, solutions):
     features = np.unique(solutions.indices)
     gram, xy, _ = solver.moments_of(features)
     _, pen2, lower, upper = (np.broadcast_to(values, solutions.n_features)[features] if len(values) == 1
-                             else values[features] for values in solver.penalty.arrays(solver.design.norms, solver.n))
+                             else values[features] for values in solver.problem.terms(solver.design.norms))
     basis = None if pen2.any() else Basis(gram)
     total = solver.targets[0] @ solver.targets[0]
     rss, df = np.empty(len(solutions.alphas)), np.empty(len(solutions.alphas))
@@ -63,91 +57,96 @@ def sums_and_degrees(solver, solutions):
     return np.maximum(rss, 0), df
 
 
-def criterion_values(rss, df, *, criterion, n, p, total, most, noise_variance, scale):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ByCriterion(Selection):
+    """How an information criterion chooses.
+
+    Attributes
+    ----------
+    l1_ratios : list of float
+    refit : bool
+        Give the fit at the chosen values.
+    keep_paths : bool
+        Keep the path of the chosen l1_ratio.
+    criterion : {'aic', 'bic', 'ebic'}
+    noise_variance : float or None
+    """
+
+    criterion: str
+    noise_variance: float | None = None
+
+
+def criterion_values(solver, rss, df, how):
     """The criterion from residual sums of squares and degrees of freedom.
 
     Parameters
     ----------
+    solver : PathSolver
+        Which gave them.
     rss, df : ndarray of shape (n_alphas,)
-    criterion : {'aic', 'bic', 'ebic'}
-    n, p : int
-        Rows and features.
-    total : float
-        Squared norm of y: against it, rss is rounding or not.
-    most : int
-        Degrees of freedom that fit anything.
-    noise_variance : float or None
-    scale : Scale
-        It brought down the targets that rss and total are of.
+        As `sums_and_degrees` gives them.
+    how : ByCriterion
 
     Returns
     -------
     ndarray of shape (n_alphas,)
+        Of the targets as they were before a scale brought them down.
     """
-    cost = (2.0 if criterion == "aic" else np.log(n)) * df
-    if criterion == "ebic":
+    problem, p, noise_variance = solver.problem, solver.problem.p, how.noise_variance
+    n, scale, total = problem.weights.rows, problem.scale, float(np.square(solver.targets).sum())
+    rss = rss * (n / problem.n)
+    cost = (2.0 if how.criterion == "aic" else np.log(n)) * df
+    if how.criterion == "ebic":
         cost = cost + 2 * (gammaln(p + 1) - gammaln(df + 1) - gammaln(p - df + 1))
     if noise_variance is not None:
         return scale.up(rss / noise_variance, 2) + cost + n * np.log(2 * np.pi * noise_variance)
-    saturated = (rss <= ROUNDING * total) | (df >= most)
+    # what fits anything, or leaves nothing but rounding
+    saturated = (rss <= ROUNDING * total) | (df >= n - problem.fit_intercept)
     log_mean = np.log(np.where(saturated, 1.0, rss / n)) + 2 * scale.exponent * np.log(2)
     return np.where(saturated, np.inf, n * log_mean + cost)
 
 
-def choose_by_criterion(X, Y, *, criterion, noise_variance, l1_ratios, alphas, eps, penalty, weight, fit_intercept,
-                        tol, max_iter, n_threads, gram=None, keep_paths=False, refit=True, report=None):
+def choose_by_criterion(problem, spec, how):
     """Solve the path of every l1_ratio on all rows and choose by an information criterion.
 
     Parameters
     ----------
-    X, Y, l1_ratios, alphas, eps, penalty, weight, n_threads, gram, refit, report
-        As for fastreg.crossval.cross_validate_path.
-    criterion : {'aic', 'bic', 'ebic'}
-    noise_variance : float or None
-    keep_paths : bool
-        Keep the path of the chosen l1_ratio.
+    problem : Problem
+        In the units of the user; each target is a problem of its own.
+    spec : Spec
+        Its report hears now and then how many penalty values of all l1_ratios are done with.
+    how : ByCriterion
 
     Returns
     -------
     list of fastreg.selection.Choice, one for each target
     """
-    n, p = X.shape
-    X = canonical_sparse(X) if sp.issparse(X) else X
-    n_threads = effective_threads(n_threads)
-    rows = n if weight is None else int(np.count_nonzero(weight))
-    count = alphas if isinstance(alphas, int) else len(alphas)
-    Y, scales = each_scaled(Y)                   # all below in these units, but for the alphas and what is returned
-    every_row = Fold(np.ones(n, dtype=int), np.arange(n))
-    known = know_folds(X, Y, [every_row], weight, fit_intercept, count * len(l1_ratios), n_threads)
-    choices = []
-    for t, scale in enumerate(scales):
-        moments = None if known is None else known.target(t).moments(np.ones(len(known.train)))
-        found, values, degrees = [], [], []
-        solver_of = partial(PathSolver, X, Y[:, t:t + 1], n_alphas=count, fit_intercept=fit_intercept, tol=tol,
-                            n_threads=n_threads, weights=Weights(weight, n),
-                            gram=gram_mode(X, alphas, gram), known=moments)
-        for k, ratio in enumerate(l1_ratios):
-            done = (t * len(l1_ratios) + k) * count
-            solver = solver_of(penalty(ratio).scaled(scale),
-                               report=None if report is None else lambda more, done=done: report(done + more))
-            grid = alpha_grid(solver.largest_alpha(), alphas, eps) if isinstance(alphas, int) else alphas
-            solutions = solver.advance(grid, max_iter)
-            with nullcontext() if solver.small else single_threaded_blas:
-                rss, df = sums_and_degrees(solver, solutions)
-            found.append(solutions)
-            degrees.append(df)
-            values.append(criterion_values(
-                rss * (rows / n), df, criterion=criterion, n=rows, p=p, most=rows - fit_intercept,
-                total=float(np.square(solver.targets).sum()), noise_variance=noise_variance,
-                scale=scale))
-        grids, values = np.stack([s.alphas for s in found]), np.stack(values)
-        curves = SelectionCurves(grids, values, np.stack(degrees), criterion.upper(), False, best_of(values, grids),
-                                 l1_ratios=np.asarray(l1_ratios, dtype=np.float64))
-        k, a = curves.best
-        if refit and not found[k].from_x[a]:
-            solver = solver if k == len(found) - 1 else solver_of(penalty(l1_ratios[k]).scaled(scale))
-            found[k] = solver.certify(found[k], a)
-        found = [solutions.scaled_up(scale) for solutions in found]
-        path = path_of([found[k]], penalty(l1_ratios[k]), fit_intercept, tol) if keep_paths else None
-        choices.append(Choice(curves, fit_at(found[k], a) if refit else None, path, None, first_unconverged(*found)))
-    return choices
+    problem, n_values, known = problem.to_unit(), spec.n_alphas * len(how.l1_ratios), None
+    if problem.prefers_gram(n_values):
+        known = know_folds(problem, [Fold(np.ones(problem.n, dtype=int), np.arange(problem.n))])
+    return [_choose(problem.target(t, None if known is None else known.target(t).moments()), spec.after(t * n_values),
+                    how) for t in range(problem.n_targets)]
+
+
+def _choose(problem, spec, how):
+    """The Choice of one target."""
+    found, values, degrees = [], [], []
+    for k, ratio in enumerate(how.l1_ratios):
+        solver = PathSolver(problem.with_l1_ratio(ratio), spec.after(k * spec.n_alphas))
+        solutions = solver.advance(spec.grid(solver.largest_alpha() if spec.counted else None))
+        with solver.blas():
+            rss, df = sums_and_degrees(solver, solutions)
+        found.append(solutions)
+        degrees.append(df)
+        values.append(criterion_values(solver, rss, df, how))
+    grids, values = np.stack([s.alphas for s in found]), np.stack(values)
+    curves = SelectionCurves(grids, values, np.stack(degrees), how.criterion.upper(), False, best_of(values, grids),
+                             l1_ratios=np.asarray(how.l1_ratios, dtype=np.float64))
+    k, a = curves.best
+    chosen = problem.with_l1_ratio(how.l1_ratios[k])
+    if how.refit and not found[k].from_x[a]:
+        solver = solver if k == len(found) - 1 else PathSolver(chosen, spec)
+        found[k] = solver.certify(found[k], a)
+    found = [solutions.scaled_up(problem.scale) for solutions in found]
+    path = path_of([found[k]], chosen.penalty, problem.fit_intercept, spec.tol) if how.keep_paths else None
+    return Choice(curves, fit_at(found[k], a) if how.refit else None, path, None, first_unconverged(*found))

@@ -47,10 +47,8 @@ def _address(array):
     return array.__array_interface__["data"][0]
 
 
-def _dense_strides(X):
-    """(kind, stride, step) in elements, of either sign or 0."""
-    n, p = X.shape
-    rows, cols = (s // X.itemsize for s in X.strides)
+def _dense_strides(n, p, rows, cols):
+    """(kind, stride, step) of an n x p array whose rows and columns lie so many elements apart, of either sign or 0."""
     if rows == 1 or n == 1:
         return 0, (cols if p > 1 else n), 1
     if cols == 1 or p == 1:
@@ -65,7 +63,8 @@ def readable(X):
     unaligned or byte-swapped arrays and other strides (a field of a structured array). Sparse X is left to
     `canonical_sparse`.
     """
-    if sp.issparse(X) or (X.dtype.isnative and not any(at % X.itemsize for at in (_address(X), *X.strides))):
+    if sp.issparse(X) or (X.dtype.isnative and not any(
+            at % X.itemsize for at in (X.__array_interface__["data"][0], *X.strides))):
         return X
     return np.array(X, dtype=X.dtype.newbyteorder("="), order="K", copy=True)
 
@@ -119,9 +118,7 @@ def canonical_sparse(X):
 
 
 def in_row_order(X):
-    """X for verbs that read it some rows at a time: CSC whose indices are not sorted is copied, to sort them."""
-    if not sp.issparse(X):
-        return X
+    """Sparse X for verbs that read it some rows at a time: CSC with indices not sorted is copied, to sort them."""
     X = canonical_sparse(X)
     return X if X.format == "csr" or X.has_sorted_indices else as_canonical(X.sorted_indices())
 
@@ -215,6 +212,7 @@ def as_design(X, weight, centred, n_threads):
                       X.dtype == np.float32, X.indices.dtype == np.int64, centred, weight, root, mean, norm,
                       np.zeros(p), np.zeros(p), weight_sum, n_threads, owners)
     X = readable(X)
-    kind, stride, step = _dense_strides(X)
-    return Design(kind, n, p, n * p, _address(X), 0, 0, stride, step, X.dtype == np.float32, False, centred,
-                  weight, root, mean, norm, None, None, weight_sum, n_threads, X)
+    kind, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
+    address, single = X.__array_interface__["data"][0], X.dtype == np.float32
+    return Design(kind, n, p, n * p, address, 0, 0, stride, step, single, False, centred, weight, root, mean, norm,
+                  None, None, weight_sum, n_threads, X)

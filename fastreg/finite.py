@@ -8,12 +8,18 @@ from fastreg.kernels.storage import count_below
 LEAST_NORM = np.sqrt(np.finfo(float).tiny / np.finfo(float).eps)
 
 
+def fine(norms, n):
+    """Whether norms of columns over n rows say that nothing is amiss; otherwise it may be."""
+    least = LEAST_NORM * np.sqrt(n)
+    return bool(norms.min(initial=least) >= least and np.isfinite(norms).all())
+
+
 def check_finite(X, norms):
     """NaN, infinity and columns whose squares have no digits show in the norms of the columns, so that X is not read
     once more only to be checked."""
     check_values(X, norms)
     least = LEAST_NORM * np.sqrt(X.shape[0])
-    if norms.min(initial=least) < least and _too_small(X, np.flatnonzero(norms < least)):
+    if not fine(norms, X.shape[0]) and _too_small(X, np.flatnonzero(norms < least)):
         raise ValueError("X holds columns whose squares underflow, to zero or to a few digits: scale it up.")
 
 

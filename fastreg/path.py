@@ -1,5 +1,6 @@
 """Regularisation paths of the lasso and the elastic net."""
 import warnings
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -24,8 +25,9 @@ from fastreg.inputs import as_floats
 from fastreg.parameters import documented
 from fastreg.paths import name_features, path_of
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.rounding import single, toward_zero
-from fastreg.solvers.linear import solve_path
+from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
 
@@ -111,24 +113,20 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     options = check_penalty_options(p, positive=positive, penalty_factor=penalty_factor, lower_limits=lower_limits,
                                     upper_limits=upper_limits)
     alphas = check_alphas(alphas, eps, l1_ratio)
-    count = alphas if isinstance(alphas, int) else len(alphas)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
-    penalty = Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options)
-    settings = {
-        "fit_intercept": check_flag(fit_intercept, "fit_intercept"),
-        "weights": Weights(check_weight(sample_weight, n), n),
-        "tol": check_number(tol, "tol", 0),
-        "max_iter": check_number(max_iter, "max_iter", 1, kind=Integral),
-        "n_threads": check_threads(n_threads),
-    }
+    problem = Problem.of(
+        X, y.reshape(n, -1), Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options),
+        fit_intercept=check_flag(fit_intercept, "fit_intercept"), weights=Weights(check_weight(sample_weight, n), n),
+        n_threads=check_threads(n_threads))
+    spec = Spec(alphas, eps, check_number(tol, "tol", 0), check_number(max_iter, "max_iter", 1, kind=Integral))
 
     def solve(values, report=None):
-        solutions = solve_path(X, y.reshape(n, -1), values, penalty, eps=eps, report=report, **settings)
+        solutions = solve_path(problem, replace(spec, alphas=values, report=report))
         warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
-        return path_of([solutions], penalty, settings["fit_intercept"], tol, each_target=y.ndim == 2)
+        return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2)
 
-    path = solve(alphas, None if callback is None else lambda k: callback(k, count))
+    path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas))
     path._solve = solve
     return name_features(path, features)
 
@@ -173,15 +171,13 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
     options = check_penalty_options(p, positive=positive, penalty_factor=None, lower_limits=None, upper_limits=None)
     eps = check_number(eps, "eps", 0, 1, low_open=True)
     alphas = check_alphas(alphas, eps, l1_ratio)
-    count = alphas if isinstance(alphas, int) else len(alphas)
     max_iter = check_number(max_iter, "max_iter", 1, kind=Integral)
-    solutions = solve_path(
-        X, Y, alphas, Penalty(l1_ratio, **options), fit_intercept=False, eps=eps,
-        weights=Weights(check_weight(sample_weight, n), n), tol=check_number(tol, "tol", 0),
-        max_iter=max_iter, n_threads=check_threads(n_threads),
-        gram=check_precompute(precompute, p), warm=check_start(coef_init, Y.shape[1], p),
-        xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]), rounded=X.dtype == np.float32,
-        report=(lambda k: print(f"fastreg: {k} of {count} alphas")) if verbose else None)
+    problem = Problem.of(X, Y, Penalty(l1_ratio, **options), fit_intercept=False,
+                         weights=Weights(check_weight(sample_weight, n), n), n_threads=check_threads(n_threads))
+    spec = Spec(alphas, eps, check_number(tol, "tol", 0), max_iter, check_precompute(precompute, p),
+                report=(lambda k: print(f"fastreg: {k} of {spec.n_alphas} alphas")) if verbose else None)
+    solutions = solve_path(problem, spec, warm=check_start(coef_init, Y.shape[1], p), rounded=X.dtype == np.float32,
+                           xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]))
     warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
     coefs = solutions.dense().T
     if X.dtype == np.float32 and single(coefs):

@@ -5,12 +5,12 @@ import numpy as np
 
 # Exponents of targets that are left as they are: their squares, times those of X, are far from the ends of float64.
 MODERATE = 64
+# Smaller coefficients and penalties have lost most of their digits to underflow: a millionth of them, or more.
+LEAST = 2.0**-1054
 # Largest exponent of a scale: penalty factors need room beside it, and squares of what is left of y are still numbers.
 REACH = 800
 # Exponents that one scale can serve: squares of targets so much smaller are still numbers.
 SPREAD = 400
-# Smaller coefficients and penalties have lost most of their digits to underflow: a millionth of them, or more.
-LEAST = 2.0**-1054
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,13 @@ class Scale:
                                  "scale y up or X down.")
         return out
 
-def target_scales(Y):
+UNIT = Scale(0)
+
+
+def scales_of_groups(Y):
     """Pairs (columns of Y, the Scale to bring them down by): one, unless squares of the smallest would be lost."""
     whole = min(max(Scale.of(Y).exponent, -REACH), REACH)
-    exponent = np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH) if Y.shape[1] > 1 else None
+    exponent = scale_of_each(Y).exponent if Y.shape[1] > 1 else None
     if exponent is None or whole - exponent.min() <= SPREAD:
         return [(slice(None), Scale(whole))]
     groups = {}
@@ -92,7 +95,6 @@ def target_scales(Y):
     return [(group, Scale(int(exponent[group[-1]]))) for group in groups.values()]
 
 
-def each_scaled(Y):
-    """(every column of Y brought down by a scale of its own, those scales)."""
-    scale = Scale(np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH))
-    return scale.down(Y), [Scale(int(exponent)) for exponent in scale.exponent]
+def scale_of_each(Y):
+    """The Scale that brings every column of Y down by an exponent of its own."""
+    return Scale(np.clip(Scale.of(Y, each=True).exponent, -REACH, REACH))

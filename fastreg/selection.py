@@ -3,11 +3,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastreg.paths import Path, path_of
+from fastreg.paths import Path
 from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solutions import Solutions
-from fastreg.solvers.linear import PathSolver, gram_mode
 from fastreg.solvers.relax import least_squares_on_supports
 
 
@@ -135,6 +134,23 @@ class SelectionCurves:
         return "degrees of freedom" if self.fold_scores is None else "non-zero coefficients (mean of folds)"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Selection:
+    """What is chosen among, and what is kept of it.
+
+    Attributes
+    ----------
+    l1_ratios : list of float
+    refit : bool
+        Solve all rows at the chosen values.
+    keep_paths : bool
+    """
+
+    l1_ratios: list
+    refit: bool = True
+    keep_paths: bool = False
+
+
 @dataclass
 class Fit:
     """Coefficients at the chosen values, of all rows."""
@@ -190,33 +206,32 @@ def within_one_error(loss, error, best):
     return best[0], int(near[0])
 
 
-def fit_all_rows(X, y, penalty, grid, at, n_solved, *, scale, keep_path, fit_intercept, tol, gamma=None, gram=None,
-                 max_iter=1000, solved=None, **options):
-    """Fit all rows at grid[at]; with keep_path, as a point of the path of the first n_solved alphas.
+def fit_all_rows(solver, solutions, at, gamma=None):
+    """The fit of all rows that is number `at` of solutions.
 
-    `solved` is that fit, as (solver, Solutions), where the folds led to it already. `scale` brought y down: what is
-    returned is back in the units of the user.
+    Parameters
+    ----------
+    solver : PathSolver or Member
+    solutions : Solutions
+        From it.
+    at : int
+    gamma : float or None
+        Share of the penalised fit in a relaxed one.
 
     Returns
     -------
     fit : Fit
-    path : Path or None
     solutions : Solutions
+        Certified at `at`, in the units of the user.
     """
-    alphas, at = (grid[:n_solved], at) if keep_path else (grid[at:at + 1], 0)
-    if solved is None:
-        solver = PathSolver(X, y[:, None], penalty, len(alphas), gram=gram_mode(X, alphas, gram),
-                            fit_intercept=fit_intercept, tol=tol, **options)
-        solved = solver, solver.advance(alphas, max_iter)
-    solver, of_scaled = solved
-    of_scaled = solver.certify(of_scaled, at)
-    solutions = of_scaled.scaled_up(scale)
-    fit = fit_at(solutions, at)
+    scale, certified = solver.problem.scale, solver.certify(solutions, at)
+    found = certified.scaled_up(scale)
+    fit = fit_at(found, at)
     if gamma is not None:
-        refit = fit_at(least_squares_on_supports(solver, of_scaled).scaled_up(scale), at)
+        refit = fit_at(least_squares_on_supports(solver, certified).scaled_up(scale), at)
         fit.coef = gamma * fit.coef + (1 - gamma) * refit.coef
         fit.intercept = gamma * fit.intercept + (1 - gamma) * refit.intercept
-    return fit, path_of([solutions], penalty, fit_intercept, tol) if keep_path else None, solutions
+    return fit, found
 
 
 def fit_at(solutions, at):

@@ -153,7 +153,7 @@ class Solutions:
 
 def _owners(indptr):
     """The column of each non-zero."""
-    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.repeat(np.arange(len(indptr) - 1), indptr[1:] - indptr[:-1])
 
 
 def relative(gaps, targets):

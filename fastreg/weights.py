@@ -41,6 +41,11 @@ class Weights:
         return None if self.normalised is None else np.sqrt(self.normalised)
 
     @cached_property
+    def each(self):
+        """The weight of every row as given, 1 where none was, in float64."""
+        return np.ones(self.n) if self.raw is None else np.asarray(self.raw, dtype=np.float64)
+
+    @cached_property
     def rows(self):
         """How many rows count: those of positive weight."""
         return self.n if self.raw is None else int(np.count_nonzero(self.raw))
@@ -49,9 +54,27 @@ class Weights:
         """Weights of a fold: each as often as its row is in it."""
         return Weights(counts if self.raw is None else self.raw * counts, self.n)
 
+    def by_parts(self, part, counts):
+        """Shares of training sets, each of a few parts of the rows.
+
+        Parameters
+        ----------
+        part : ndarray of int, shape (n,)
+            The part of each row.
+        counts : ndarray of shape (n_parts, n_sets)
+            How often the rows of each part are in each set.
+
+        Returns
+        -------
+        Shares
+        """
+        in_part = np.bincount(part, self.each, minlength=len(counts))
+        return Shares(part, self.each * (self.n / self.total),
+                      np.ascontiguousarray((counts * (self.total / (in_part @ counts))).T))
+
     def without(self, row):
         """The same with one row less."""
-        raw = np.ones(self.n) if self.raw is None else self.raw.astype(np.float64)
+        raw = self.each.copy()
         raw[row] = 0
         return Weights(raw, self.n)
 
@@ -101,3 +124,31 @@ class Weights:
         if self.root is not None:
             targets *= self.root
         return targets, means
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Weights of sets of rows against those of all rows, constant on parts of them.
+
+    Attributes
+    ----------
+    part : ndarray of int, shape (n,)
+        The part of each row.
+    of_rows : ndarray of shape (n,)
+        Weights of all rows, with a sum of n.
+    of_parts : ndarray of shape (n_sets, n_parts)
+        What the rows of each part weigh more in each set, whose weights then have a sum of n.
+    """
+
+    part: np.ndarray
+    of_rows: np.ndarray
+    of_parts: np.ndarray
+
+    def weights(self, k):
+        """Of every row in set k, with a sum of n."""
+        return self.of_rows * self.of_parts[k][self.part]
+
+    @property
+    def roots(self):
+        """Square roots of the shares of every row, of shape (n_sets, n)."""
+        return np.ascontiguousarray(np.sqrt(self.of_parts)[:, self.part])

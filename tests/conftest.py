@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from problems import make_data
 
+from fastreg import costs
+
 
 @pytest.fixture
 def data():
@@ -18,6 +20,17 @@ def data():
 def rng():
     """A seeded generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=["known", "lockstep", "apart"])
+def mode(request, monkeypatch):
+    """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
+    if request.param == "lockstep":
+        monkeypatch.setattr(costs, "GRAM_RATE", 1e-9)
+        monkeypatch.setattr(costs, "LEAST_SHARED", 0)
+    if request.param == "apart":
+        monkeypatch.setattr(costs, "MOST_PARTS", 0)
+    return request.param
 
 
 @pytest.fixture(scope="session")

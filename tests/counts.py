@@ -15,8 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.solvers.folds import LockstepPaths, as_folds
-from fastreg.solvers.linear import solve_path
+from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
 TABLE = Path(__file__).parent / "data" / "counts.json"
@@ -51,8 +52,8 @@ DATA = {"tall": lambda: gaussians(0, 500, 60), "wide": lambda: gaussians(1, 80, 
 def path(X, Y, rows, *, penalty=None, weighted=False, alphas=50, gram=None):
     """A path of every target, one after the other alpha; `rows` says which ones X and Y have."""
     weights = Weights(np.linspace(0.5, 2, len(Y))[rows], len(Y)) if weighted else None
-    return [solve_path(X, Y, alphas, penalty or Penalty(), eps=1e-2, tol=1e-6, weights=weights, gram=gram,
-                       n_threads=1)]
+    problem = Problem.of(X, Y, penalty or Penalty(), weights=weights, n_threads=1)
+    return [solve_path(problem, Spec(alphas, eps=1e-2, tol=1e-6, gram=gram))]
 
 
 def fit(X, Y, rows, *, share):
@@ -65,8 +66,7 @@ def folds(X, Y, rows):
     part = rows % 3
     splits = as_folds([(part != k, part == k) for k in range(3)], len(Y))
     alphas = largest_alpha(X, Y) * np.geomspace(0.5, 0.01, 30)
-    paths = LockstepPaths(X, Y[:, 0], splits, len(alphas), weight=None, n_jobs=1, n_threads=1, tol=1e-6,
-                          fit_intercept=True, max_iter=1000)
+    paths = LockstepPaths(Problem.of(X, Y, Penalty(), n_threads=1), Spec(alphas, tol=1e-6), splits)
     paths.start(Penalty())
     return paths.advance(alphas)
 

@@ -30,6 +30,7 @@ LAYERS = {
     "solutions": 1,
     "finite": 1,
     "rounding": 1,
+    "problem": 1,
     "design": 1,
     "datafits": 1,
     "penalties": 1,

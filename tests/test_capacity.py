@@ -7,7 +7,8 @@ from referee import Referee
 
 from fastreg import ElasticNet, Lasso, costs
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers import linear
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
 
 
 def problem(seed=0):
@@ -24,7 +25,7 @@ MODELS = [Lasso(0.05, tol=1e-9, max_iter=30), ElasticNet(0.1, tol=1e-9, standard
 @pytest.fixture
 def small(monkeypatch):
     """Room for 90 columns."""
-    monkeypatch.setattr(linear, "capacity", lambda *args: 90)
+    monkeypatch.setattr(Problem, "capacity", lambda *args: 90)
 
 
 @pytest.mark.parametrize("storage", ["C", "F", "csc_matrix", "csr_matrix"])
@@ -38,7 +39,7 @@ def test_support_beyond_capacity(small, storage, model):
 
 def test_capacity_is_kept_and_exceeded_supports_occur(small):
     X, y = problem()
-    found = linear.solve_path(X, y[:, None], 30, Penalty(l1_ratio=0.5), eps=0.02, tol=1e-8)
+    found = solve_path(Problem.of(X, y[:, None], Penalty(l1_ratio=0.5)), Spec(30, eps=0.02, tol=1e-8))
     assert found.gathered <= 90 < found.n_nonzero.max()
     assert found.converged.all()
 
@@ -48,7 +49,7 @@ def test_capacity_is_kept_and_exceeded_supports_occur(small):
 def test_correlated_path(small, storage, options):
     X, y = correlated(200, 800, 0.95)
     X[np.abs(X) < 0.3] = 0.0
-    found = linear.solve_path(STORAGES[storage](X), y[:, None], 30, Penalty(**options), eps=0.003, tol=1e-9)
+    found = solve_path(Problem.of(STORAGES[storage](X), y[:, None], Penalty(**options)), Spec(30, eps=0.003, tol=1e-9))
     assert found.n_nonzero.max() > 90
     assert found.converged.all()
     assert (found.dual_gaps <= 2.1e-9 * np.var(y)).all()
@@ -74,13 +75,13 @@ def test_capacity_follows_from_the_budget(monkeypatch):
     X = np.zeros((1000, 5000))
     for budget in (10**6, 10**8):
         monkeypatch.setattr(costs, "BUDGET", budget)
-        m = linear.capacity(X, 1)
+        m = Problem.of(X, X[:, :1], Penalty()).capacity(1)
         assert 0.98 * budget <= 8 * 1000 * m + 16 * m * m <= budget
 
 
 def test_all_features_may_be_more_than_a_working_set(monkeypatch):
     """The Gram matrix of all features is no working set that could outgrow its memory."""
-    monkeypatch.setattr(linear, "capacity", lambda *args: 5)
+    monkeypatch.setattr(Problem, "capacity", lambda *args: 5)
     X, y = correlated(60, 12, 0.9)
     X[:, 6:] = X[:, :6] + 1e-7 * X[:, 6:]              # takes several rounds
     model = Lasso(0.3, precompute=True, warm_start=True).fit(X, np.stack([y, -y, y**2], axis=1))

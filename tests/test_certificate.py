@@ -8,7 +8,8 @@ from scipy.optimize import minimize_scalar
 from twins import close
 
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.linear import solve_path
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
 
 
 class Case:
@@ -190,7 +191,7 @@ def test_rounding_that_ends_the_rounds_is_no_convergence(degree, gram, order):
     x = np.linspace(0.9, 1.1, 60)
     X = np.array(np.vander(x, degree + 1)[:, :-1], order=order)
     y = np.sin(20 * x) + np.random.default_rng(0).standard_normal(60)
-    found = solve_path(X, y[:, None], np.zeros(1), Penalty(), tol=1e-10, gram=gram)
+    found = solve_path(Problem.of(X, y[:, None], Penalty()), Spec(np.zeros(1), tol=1e-10, gram=gram))
     basis = np.polynomial.legendre.legvander(10 * (x - 1), degree)      # spans the same, well-conditioned
     best = basis @ np.linalg.lstsq(basis, y, rcond=None)[0]
     fit = X @ found.dense()[0] + found.intercepts[0, 0]

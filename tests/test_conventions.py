@@ -36,7 +36,8 @@ from fastreg import (
     ridge_regression,
 )
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.linear import PathSolver
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import PathSolver
 
 REGRESSORS = [Lasso(0.1), ElasticNet(0.1), LassoCV(alphas=5, cv=3), ElasticNetCV(alphas=5, cv=3), Ridge(), RidgeCV(),
               RidgeCV(cv=3)]
@@ -192,9 +193,9 @@ def test_the_gap_of_a_start_bounds_what_is_missing(gram, l1_ratio):
     rng = np.random.default_rng(0)
     for size in (1e-6, 1e-3, 1.0):
         start = best.coef_ + size * rng.standard_normal(25) * (rng.random(25) < 0.5)
-        solver = PathSolver(X, y[:, None], Penalty(l1_ratio), 1, gram=gram)
+        solver = PathSolver(Problem.of(X, y[:, None], Penalty(l1_ratio)), Spec(1, max_iter=0, gram=gram))
         solver.start(start[None])
-        found = solver.advance(np.array([0.05]), 0)
+        found = solver.advance(np.array([0.05]))
         np.testing.assert_array_equal(found.dense()[0], start)
         far = clone(best)
         far.coef_, far.intercept_ = start, found.intercepts[0, 0]

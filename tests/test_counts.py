@@ -6,7 +6,8 @@ from counts import PROBLEMS, counts, table, texts
 from twins import STORED, view
 
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.linear import solve_path
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
 
 # Cost of a share of the columns, in passes; a whole pass is made where it exceeds PARTIAL.
 PART = {"F": lambda share: share, "C": lambda share: 4 * share, "csc": lambda share: share, "csr": lambda share: np.inf}
@@ -75,7 +76,7 @@ def elements_needed(X, y, path, storage, n_references):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_path_reads_what_its_bounds_do_not_clear(storage, seed):
     X, y = texts(seed)
-    path = solve_path(STORED[storage](X), y[:, None], 100, Penalty(), eps=1e-2, tol=1e-6)
+    path = solve_path(Problem.of(STORED[storage](X), y[:, None], Penalty()), Spec(100, eps=1e-2, tol=1e-6))
     assert path.converged.all()
     needed = elements_needed(X, y, path, storage, 4 if storage in ("C", "F") else 2)
     assert 0.95 * needed <= path.elements_streamed <= 1.15 * needed
@@ -94,5 +95,5 @@ def test_the_largest_alpha_is_of_what_may_move(storage, sign, rng):
     X = rng.standard_normal((50, 8))
     y = -2 * X[:, 0] + X[:, 1]
     one_sided = Penalty(lower=0.0) if sign > 0 else Penalty(upper=0.0)
-    path = solve_path(STORED[storage](X), sign * y[:, None], 3, one_sided)
+    path = solve_path(Problem.of(STORED[storage](X), sign * y[:, None], one_sided), Spec(3))
     assert path.alphas[0] == pytest.approx(np.max(view(X).T @ (y - y.mean())) / 50, rel=1e-12)

@@ -25,11 +25,13 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastreg import ElasticNetCV, Lasso, LassoCV, RidgeCV, costs
-from fastreg.crossval import cross_validate_path
+from fastreg import ElasticNetCV, Lasso, LassoCV, RidgeCV
+from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import as_folds
+from fastreg.weights import Weights
 
 TOL = 1e-10
 
@@ -46,19 +48,6 @@ def data():
 
 
 MODES = ["known", "lockstep", "apart"]
-
-
-@pytest.fixture(params=MODES)
-def mode(request, monkeypatch):
-    """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
-    if request.param != "known":
-        monkeypatch.setattr("fastreg.crossval.know_folds", lambda *args: None)
-        monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
-    if request.param == "lockstep":
-        monkeypatch.setattr(costs, "LEAST_SHARED", 0)
-    return request.param
-
-
 SPLITS = {
     "5-fold": KFold(5, shuffle=True, random_state=0),
     "unequal": [(np.arange(10, 60), np.arange(10)), (np.arange(20), np.arange(30, 60))],
@@ -72,10 +61,10 @@ SPLITS = {
 def cross_validate(X, y, splits, weight, *, standardize=False, fit_intercept=True, l1_ratios=(1.0,), n_jobs=1):
     splits = splits.split(np.zeros((60, 1))) if hasattr(splits, "split") else splits
     folds = as_folds(splits, len(y))
-    (choice,) = cross_validate_path(
-        X, y[:, None], folds, l1_ratios=list(l1_ratios), alphas=12, eps=1e-2, weight=weight,
-        fit_intercept=fit_intercept, tol=TOL, max_iter=1000, n_jobs=n_jobs, n_threads=None, keep_paths=True,
-        penalty=lambda ratio: Penalty(ratio, standardize=standardize))  # fmt: skip
+    problem = Problem.of(X, y[:, None], Penalty(standardize=standardize), weights=Weights(weight, len(y)),
+                         fit_intercept=fit_intercept)  # fmt: skip
+    how = ByFolds(l1_ratios=list(l1_ratios), n_jobs=n_jobs, keep_paths=True)
+    (choice,) = cross_validate_path(problem, Spec(12, eps=1e-2, tol=TOL), folds, how)
     return folds, choice.curves, choice.fit, choice.fold_paths
 
 
@@ -257,11 +246,11 @@ def test_bad_values(data, mode, make):
 def test_precompute_is_honoured(monkeypatch):
     X, y = correlated(40, 150, 0.5)
     asked, solver = [], solver_folds.PathSolver
-    monkeypatch.setattr(solver_folds, "PathSolver", lambda *args, **kw: asked.append(kw["gram"]) or solver(*args, **kw))
+    monkeypatch.setattr(solver_folds, "PathSolver", lambda *args: asked.append(args[1].gram) or solver(*args))
     free = LassoCV(alphas=10, tol=TOL, eps=0.05).fit(X, y)
-    assert asked == [None] * 5
+    assert asked == [False, *[None] * 6]                    # the largest alpha, the folds, all rows
     forced = LassoCV(alphas=10, tol=TOL, eps=0.05, precompute=True).fit(X, y)
-    assert asked[5:] == [True] * 5
+    assert asked[7:] == [False, *[True] * 6]
     np.testing.assert_allclose(forced.mse_path_, free.mse_path_, rtol=1e-6)
 
 
@@ -304,7 +293,7 @@ def test_an_interrupt_stops_the_workers(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
-    monkeypatch.setattr(solver_folds.PathSolver, "advance", lambda *args: finished.append(advance(*args)))
+    monkeypatch.setattr(solver_folds.PathSolver, "advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
     with pytest.raises(KeyboardInterrupt):
         LassoCV(n_jobs=2, alphas=2000, eps=1e-4, tol=1e-12).fit(X, y)
     assert not finished                       # given up on the way, each of them

@@ -58,7 +58,7 @@ class Case:
         self.X = np.array(uncompressed(X) if sp.issparse(X) else X, dtype=LONG)
         self.n, self.p = self.X.shape
         self.design = as_design(X, weight, centred, n_threads)
-        self.in_order = as_design(in_row_order(X), weight, centred, n_threads)
+        self.in_order = as_design(in_row_order(X) if sp.issparse(X) else X, weight, centred, n_threads)
         self.s = np.ones(self.n, dtype=LONG) if weight is None else weight.astype(LONG)
         self.root, self.sparse = np.sqrt(self.s), sp.issparse(X)
         self.mean, self.norm = moments(self.X, self.s, centred)

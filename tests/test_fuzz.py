@@ -9,9 +9,10 @@ from problems import SPARSE, STORAGES, certify, make_data
 from referee import Referee, dense
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg import ElasticNet, Lasso
+from fastreg import ElasticNet, Lasso, costs
 from fastreg.estimators import base
-from fastreg.solvers import linear
+from fastreg.problem import Problem
+from fastreg.solvers import path
 
 CHUNKS, SIZE = 48, 50
 
@@ -76,7 +77,7 @@ def check(seed):
     """Fit and certify one problem; what is wrong, or None."""
     storage, X, y, weights, model = random_problem(seed)
     try:
-        with warnings.catch_warnings(), patch.object(linear, "single", lambda *arrays: False), patch.object(
+        with warnings.catch_warnings(), patch.object(path, "single", lambda *arrays: False), patch.object(
                 base, "single", lambda *arrays: False):    # the solution, before it is rounded
             warnings.simplefilter("error", ConvergenceWarning)
             model.fit(STORAGES[storage](X), y, weights)
@@ -96,8 +97,8 @@ def test_fuzz(chunk):
 @pytest.mark.parametrize("chunk", range(8))
 def test_fuzz_without_gram(chunk, monkeypatch):
     """The same with room for the Gram matrix of two columns only: products with X alone."""
-    monkeypatch.setattr(linear, "capacity", lambda *args: 2)
-    monkeypatch.setattr(linear, "prefers_gram", lambda X, n_alphas: False)
+    monkeypatch.setattr(Problem, "capacity", lambda *args: 2)
+    monkeypatch.setattr(costs, "GRAM_RATE", 1e-9)
     test_fuzz(chunk)
 
 

@@ -8,10 +8,10 @@ from referee import Referee
 
 from fastreg import ElasticNetCV, Lasso, LassoCV, costs
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.solvers import folds as solver_folds
-from fastreg.solvers import lockstep
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds, mean_products
-from fastreg.solvers.linear import PathSolver
+from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
 
 TOL = 1e-11
@@ -31,9 +31,9 @@ def sparse_data(n, p, density, seed=0):
 
 
 def paths_of(kind, X, y, splits, alphas, penalty, *, weight=None, n_threads=1, fit_intercept=True, tol=TOL, last=True):
-    options = {"known": None} if kind is FoldPaths else {}
-    paths = kind(X, y, as_folds(splits, len(y)), len(alphas), weight=weight, n_jobs=1, n_threads=n_threads, tol=tol,
-                 fit_intercept=fit_intercept, max_iter=1000, **options)  # fmt: skip
+    problem = Problem.of(X, y[:, None], penalty, weights=Weights(weight, len(y)), fit_intercept=fit_intercept,
+                         n_threads=n_threads)  # fmt: skip
+    paths = kind(problem, Spec(alphas, tol=tol), as_folds(splits, len(y)))
     paths.start(penalty)
     return paths, paths.advance(alphas, last=last)
 
@@ -100,7 +100,7 @@ def test_folds_that_outgrow_their_memory_are_solved_apart(storage, relax, monkey
     options = {"alphas": 12, "eps": 0.02, "tol": TOL, "relax": relax, "l1_ratio": [0.7, 1.0]}
     free = ElasticNetCV(**options).fit(MAKE[storage](X), y)
     used = []
-    monkeypatch.setattr(lockstep, "capacity", lambda *args, **kw: 12)
+    monkeypatch.setattr(Problem, "capacity", lambda *args, **kw: 12)
     monkeypatch.setattr(solver_folds.FoldPaths, "start", spied(solver_folds.FoldPaths.start, used))
     tight = ElasticNetCV(**options).fit(MAKE[storage](X), y)
     assert used
@@ -124,8 +124,9 @@ def test_errors_on_any_test_set_come_with_the_solutions(storage, weighted, centr
     _, found = paths_of(LockstepPaths, X, y + 100, splits, np.geomspace(0.5, 0.01, 6), penalty, weight=weight,
                         fit_intercept=centred)  # fmt: skip
     for (_, test), path in zip(splits, found):
-        expected = mean_products(X, y + 100, test, None if weight is None else weight[test], path.sparse(),
-                                 path.intercepts[:, 0], 1)[0, 0]  # fmt: skip
+        fit = Problem.of(X, y[:, None], penalty).predict(test, path.sparse(), path.intercepts[:, 0])
+        error = fit - y[test, None] - 100
+        expected = mean_products(error, None if weight is None else weight[test], 1)[0, 0]
         np.testing.assert_allclose(path.test_errors, expected, rtol=1e-7)
 
 
@@ -136,7 +137,7 @@ def test_the_largest_alpha_of_all_rows_is_known_at_the_start(storage, free):
     weight, alphas = np.random.default_rng(1).uniform(0.1, 3, 60), np.geomspace(0.5, 0.01, 8)
     penalty, splits = Penalty(factor=np.r_[0.0 if free else 1.0, np.ones(89)]), splits_of(60, 5)
     paths, before = paths_of(LockstepPaths, MAKE[storage](X), y, splits, alphas, penalty, weight=weight)
-    solver = PathSolver(X, y[:, None], penalty, 1, gram=False, weights=Weights(weight, 60), tol=TOL)
+    solver = PathSolver(Problem.of(X, y[:, None], penalty, weights=Weights(weight, 60)), Spec(1, tol=TOL, gram=False))
     assert paths.largest_alpha(penalty) == pytest.approx(solver.largest_alpha(), rel=1e-9)
     paths.start(penalty)
     for one, other in zip(before, paths.advance(alphas)):
@@ -189,8 +190,8 @@ def test_high_levels_cost_no_digits(storage):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_what_the_report_raises_ends_the_fit(storage, n_threads):
     X, y = correlated(200, 2000, 0.9)
-    paths = LockstepPaths(MAKE[storage](X), y, as_folds(splits_of(200, 5), 200), 1000, weight=None, n_jobs=1,
-                          n_threads=n_threads, tol=TOL, fit_intercept=True, max_iter=1000)  # fmt: skip
+    problem = Problem.of(MAKE[storage](X), y[:, None], Penalty(), n_threads=n_threads)
+    paths = LockstepPaths(problem, Spec(1000, tol=TOL), as_folds(splits_of(200, 5), 200))
 
     def report(done):
         raise KeyboardInterrupt
@@ -229,7 +230,7 @@ def test_all_rows_may_outgrow_what_the_folds_did_not(storage, cap, monkeypatch):
     X = rng.standard_normal((60, 150))
     y = X[:, :8] @ rng.standard_normal(8) + rng.standard_normal(60)
     expected = LassoCV(alphas=[0.05], tol=TOL).fit(MAKE[storage](X), y)
-    monkeypatch.setattr(lockstep, "capacity", lambda *args, **kw: cap)
+    monkeypatch.setattr(Problem, "capacity", lambda *args, **kw: cap)
     found = LassoCV(alphas=[0.05], tol=TOL).fit(MAKE[storage](X), y)
     np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-8)
 
@@ -291,13 +292,16 @@ def test_a_path_by_pieces_does_not_start_again():
 
 def test_large_data_is_solved_in_lockstep(monkeypatch):
     X, y = sparse_data(30, 40, 0.5)
-    X, folds = sp.csc_array(X), as_folds(splits_of(30, 3), 30)
-    options = {"weight": None, "known": None, "gram": None, "n_jobs": 1, "n_threads": 1}
-    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
-    monkeypatch.setattr(costs, "LEAST_SHARED", X.size)
-    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), LockstepPaths)
-    monkeypatch.setattr(costs, "LEAST_SHARED", X.size + 1)
-    assert isinstance(solver_folds.fold_paths(X, y, folds, 5, **options), FoldPaths)
+    problem, spec = Problem.of(sp.csc_array(X), y[:, None], Penalty()), Spec(5)
+    assert problem.shares_passes(spec, 3) and not problem.shares_passes(spec, 1)
+    assert not Problem.of(X, y[:, None], Penalty()).shares_passes(Spec(5, gram=True), 3)
+    used = []
+    monkeypatch.setattr(LockstepPaths, "start", spied(LockstepPaths.start, used))
+    for least, n_used in ((problem.X.size, 1), (problem.X.size + 1, 0)):
+        monkeypatch.setattr(costs, "LEAST_SHARED", least)
+        used.clear()
+        LassoCV(cv=3, alphas=5).fit(problem.X, y)
+        assert problem.shares_passes(spec, 3) == bool(n_used) and len(used) == n_used
 
 
 def test_a_single_split_and_leave_one_out():

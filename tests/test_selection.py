@@ -14,12 +14,14 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV, costs
+from fastreg import ElasticNet, ElasticNetCV, Lasso, LassoCV
 from fastreg.criteria import degrees_of_freedom
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.selection import best_of
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
+from fastreg.weights import Weights
 
 TOL = 1e-10
 FOLDS = KFold(4, shuffle=True, random_state=0)
@@ -37,20 +39,6 @@ def data():
 
 
 MODES, MAKES = ["known", "lockstep", "apart"], [np.asfortranarray, sp.csc_matrix]
-
-
-@pytest.fixture(params=MODES)
-def mode(request, monkeypatch):
-    """Moments of the folds from sums over the rows (dense X only), folds in lockstep, or one by one."""
-    if request.param != "known":
-        for module in ("crossval", "criteria"):
-            monkeypatch.setattr(f"fastreg.{module}.know_folds", lambda *args: None)
-        monkeypatch.setattr(solver_folds, "prefers_gram", lambda *args: False)
-    if request.param == "lockstep":
-        monkeypatch.setattr(costs, "LEAST_SHARED", 0)
-    return request.param
-
-
 # ---- early stopping ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("mode", "make", "scoring", "patience"), covering(MODES, MAKES, [None, "r2"], [1, 7]), indirect=["mode"]
@@ -437,10 +425,8 @@ def test_x_is_read_once_for_all_targets(data, monkeypatch):
 def test_folds_advance_by_pieces_as_at_once(data, kind, make, n_jobs):
     X, y, weight = data
     folds, alphas = as_folds(FOLDS.split(X), 80), np.geomspace(1.0, 1e-3, 12)
-    options = {"weight": weight, "n_jobs": n_jobs, "n_threads": 2, "tol": TOL, "fit_intercept": True, "max_iter": 1000}
-    if kind is FoldPaths:
-        options["known"] = None
-    whole, paths = (kind(make(X), y, folds, 12, **options) for _ in range(2))
+    problem = Problem.of(make(X), y[:, None], Penalty(), weights=Weights(weight, 80), n_threads=2)
+    whole, paths = (kind(problem, Spec(12, tol=TOL), folds, n_jobs=n_jobs) for _ in range(2))
     whole.start(Penalty())
     paths.start(Penalty())
     at_once = whole.advance(alphas)

@@ -1,4 +1,6 @@
 """Sums of products against the rows that they sum, and what is certified from X whatever the sums say."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,8 +14,9 @@ from fastreg import ElasticNetCV, Lasso, LassoCV, regularization_path
 from fastreg.adapter.sums import residuals
 from fastreg.design import as_design
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Moments, Problem, Spec
 from fastreg.solvers import grams
-from fastreg.solvers.linear import Moments, PathSolver
+from fastreg.solvers.path import PathSolver
 
 
 @pytest.mark.parametrize("across", [True, False])
@@ -81,7 +84,7 @@ def solver_of(X, y, off, tol=TOL, seed=0):
     scale = np.sqrt(np.diag(gram))
     gram += off * (noise + noise.T) * np.outer(scale, scale)
     known = Moments(gram, (A.T @ target)[None], X.mean(axis=0), scale)
-    return PathSolver(X, y[:, None], Penalty(), 5, tol=tol, known=known)
+    return PathSolver(replace(Problem.of(X, y[:, None], Penalty()), known=known), Spec(5, tol=tol))
 
 
 def test_what_the_sums_lack_is_mended_from_x():

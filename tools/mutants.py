@@ -173,7 +173,7 @@ MUTANTS = [
     Mutant(WEIGHTS, "centred", "targets *= self.root", "pass", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets -= lost[:, None]", "pass", "tests/test_weights.py"),
     Mutant("solutions.py", "by", "y_means - shift", "y_means + shift", "tests/test_linear.py -k 'storages and C'"),
-    Mutant(PENALTY, "arrays", "factor * scale**2", "factor * scale", "tests/test_linear.py -k 'options and C'"),
+    Mutant(PENALTY, "arrays", "factor * spread**2", "factor * spread", "tests/test_linear.py -k 'options and C'"),
     Mutant(PENALTY, None, "(self.lower, self.upper)", "(self.lower, np.inf)",
            "tests/test_linear.py -k 'options and C'"),
     Mutant("solvers/folds.py", "moments", " - weight * np.outer(means, means)", "",

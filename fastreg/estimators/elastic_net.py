@@ -19,7 +19,8 @@ from fastreg.estimators.base import LinearRegressorMixin, as_stored
 from fastreg.parameters import documented
 from fastreg.path import enet_path, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.linear import solve_path
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
 
@@ -67,7 +68,7 @@ class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
         {lasso.ConvergenceWarning}
         """
         check_flag(check_input, "check_input")
-        alpha, l1_ratio, settings = self._check_parameters()
+        alpha, l1_ratio, effort, settings = self._check_parameters()
         X, y = self._check_data(X, y)
         n, p = X.shape
         Y = y if y.ndim == 2 else y[:, None]
@@ -75,11 +76,11 @@ class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
         penalty = Penalty(l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options)
-        solutions = solve_path(
-            X, Y, np.array([alpha]), penalty,
-            weights=Weights(check_weight(sample_weight, n), n), gram=check_precompute(self.precompute, p),
-            warm=check_start(self.coef_, Y.shape[1], p, "coef_") if warm else None,
-            rounded=X.dtype == np.float32, **settings)
+        problem = Problem.of(X, Y, penalty, weights=Weights(check_weight(sample_weight, n), n), **settings)
+        spec = Spec(np.array([alpha]), gram=check_precompute(self.precompute, p), **effort)
+        solutions = solve_path(problem, spec,
+                               warm=check_start(self.coef_, Y.shape[1], p, "coef_") if warm else None,
+                               rounded=X.dtype == np.float32)
         warn_unless_converged(solutions, self.tol, self.max_iter, stacklevel=2)
         coef, intercept = as_stored(X, solutions.dense(), solutions.intercepts[0])
         one = Y.shape[1] == 1
@@ -95,12 +96,13 @@ class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
         return sp.csr_array(np.atleast_2d(self.coef_))
 
     def _check_parameters(self):
-        """alpha, l1_ratio and the settings of the solver."""
+        """alpha, l1_ratio, and of the others what Spec takes and what Problem.of takes."""
         check_ignored(copy_X=self.copy_X, random_state=self.random_state, selection=self.selection)
         return check_number(self.alpha, "alpha", 0), check_number(self.l1_ratio, "l1_ratio", 0, 1), {
-            "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "tol": check_number(self.tol, "tol", 0),
             "max_iter": check_number(self.max_iter, "max_iter", 1, kind=Integral),
+        }, {
+            "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
             "n_threads": check_threads(self.n_threads),
         }
 

@@ -1,5 +1,6 @@
 """LassoCV and ElasticNetCV."""
 import sys
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -18,8 +19,8 @@ from fastreg.checks import (
     check_verbose,
     check_weight,
 )
-from fastreg.criteria import choose_by_criterion
-from fastreg.crossval import cross_validate_path
+from fastreg.criteria import ByCriterion, choose_by_criterion
+from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
@@ -27,9 +28,10 @@ from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.plots import PerTarget
+from fastreg.problem import Problem, Spec
 from fastreg.rounding import single
 from fastreg.selection import first_unconverged, fit_at
-from fastreg.solvers.linear import PathSolver
+from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
 
 
@@ -103,7 +105,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         -----
         {lasso.ConvergenceWarning}
         """
-        settings, ratios = self._check_parameters()
+        spec, selection, settings = self._check_parameters()
         X, y = self._check_data(X, y)
         n, p = X.shape
         Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
@@ -111,45 +113,45 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         options["standardize"] = check_flag(self.standardize, "standardize")
         eps = check_number(self.eps, "eps", 0, 1, low_open=True)
-        alphas = check_alphas(self.alphas, eps, min(ratios))
-        count = (alphas if isinstance(alphas, int) else len(alphas)) * len(ratios) * Y.shape[1]
-        settings |= {"l1_ratios": ratios, "alphas": alphas, "eps": eps, "weight": check_weight(sample_weight, n),
-                     "penalty": lambda ratio: Penalty(ratio, **options)}
+        spec = replace(spec, alphas=check_alphas(self.alphas, eps, min(selection["l1_ratios"])), eps=eps)
+        count = spec.n_alphas * len(selection["l1_ratios"]) * Y.shape[1]
+        problem = Problem.of(X, Y, Penalty(**options), weights=Weights(check_weight(sample_weight, n), n), **settings)
         if self.criterion is None:
             routed = self._routed(sample_weight, params)
-            folds = self._folds(X, y, settings["weight"], **(routed.splitter.split if routed else {}))
-            settings |= self._settings_of_folds()
+            folds = self._folds(X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))
+            how = ByFolds(**selection, **self._selection_by_folds())
             progress = self._progress(count * len(folds))
-            choices = cross_validate_path(X, Y, folds, report=progress, **settings)
+            choices = cross_validate_path(problem, replace(spec, report=progress), folds, how)
         else:
             if params:
                 raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
+            how = ByCriterion(**selection, criterion=self.criterion, noise_variance=self.noise_variance)
             progress = self._progress(count)
-            choices = choose_by_criterion(X, Y, criterion=self.criterion, noise_variance=self.noise_variance,
-                                          report=progress, **settings)
+            choices = choose_by_criterion(problem, replace(spec, report=progress), how)
         if progress is not None:
             progress(progress.total)
         unconverged = first_unconverged(*(choice.unconverged for choice in choices))
         if unconverged is not None:
             warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
         if X.dtype == np.float32:
-            self._round(X, Y, choices, settings)
+            self._round(problem, choices)
         self._keep(choices, y)
         return self
 
-    def _round(self, X, Y, choices, settings):
+    def _round(self, problem, choices):
         """Fits of all rows in float32, as X is stored, with the gaps that they have then."""
-        fits = [(y, choice.curves, choice.fit) for y, choice in zip(Y.T, choices) if choice.fit is not None]
-        for y, curves, fit in fits:
-            if check_gammas(self.relax) is None and single(fit.coef, fit.intercept):    # a relaxed fit has no gap
+        relaxed = check_gammas(self.relax) is not None               # such a fit has no gap
+        for t, choice in enumerate(choices):
+            fit, curves = choice.fit, choice.curves
+            if fit is None:
+                continue
+            if not relaxed and single(fit.coef, fit.intercept):
                 c, a = curves.chosen
-                solver = PathSolver(
-                    X, y[:, None], settings["penalty"](curves.l1_ratios[c]), 1, gram=False, tol=settings["tol"],
-                    weights=Weights(settings["weight"], len(y)), n_threads=settings["n_threads"],
-                    fit_intercept=settings["fit_intercept"])
+                solver = PathSolver(problem.target(t).with_l1_ratio(curves.l1_ratios[c]),
+                                    Spec(1, gram=False, tol=self.tol))
                 found = fit_at(solver.rounded(curves.alphas[c, a], fit.coef[None]), 0)
                 fit.coef, fit.intercept, fit.dual_gap = found.coef, found.intercept, found.dual_gap
-            fit.coef, fit.intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
+            fit.coef, fit.intercept = as_stored(problem.X, fit.coef, np.float64(fit.intercept))
 
     def _keep(self, choices, y):
         """Set the attributes; those of several targets are stacked, or in a list where they are no arrays."""
@@ -200,15 +202,14 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
     def _progress(self, total):
         return _Progress(type(self).__name__, total) if self.verbose else None
 
-    def _settings_of_folds(self):
-        """What cross_validate_path takes beyond what a criterion does."""
+    def _selection_by_folds(self):
+        """What ByFolds takes beyond any Selection."""
         scorer = self._scorer()
         return {
             "n_jobs": self.n_jobs,
-            "selection_rule": self.selection_rule,
+            "rule": self.selection_rule,
             "scorer": None if scorer is None else self._score_with(scorer),
             "metric": "squared error" if scorer is None else str(self.scoring),
-            "greater_is_better": scorer is not None,
             "gammas": check_gammas(self.relax),
             "no_change": self.n_alphas_no_change,
         }
@@ -232,6 +233,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         return score
 
     def _check_parameters(self):
+        """Spec but for the alphas, what any Selection takes, and what Problem.of takes of the parameters."""
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=object))
         if ratios.ndim != 1 or ratios.size == 0:
             raise ValueError(f"l1_ratio must be a number or a list of numbers, got {self.l1_ratio!r}.")
@@ -249,15 +251,12 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
                         relax=check_gammas(self.relax), n_alphas_no_change=self.n_alphas_no_change)
         check_ignored(copy_X=self.copy_X, random_state=self.random_state, selection=self.selection)
         check_verbose(self.verbose)
-        return {
-            "fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
-            "tol": check_number(self.tol, "tol", 0),
-            "max_iter": check_number(self.max_iter, "max_iter", 1, kind=Integral),
-            "n_threads": check_threads(self.n_threads),
-            "gram": check_precompute(self.precompute, 0),
-            "keep_paths": check_flag(self.keep_paths, "keep_paths"),
-            "refit": refit,
-        }, ratios
+        spec = Spec(self.alphas, tol=check_number(self.tol, "tol", 0), gram=check_precompute(self.precompute, 0),
+                    max_iter=check_number(self.max_iter, "max_iter", 1, kind=Integral))
+        selection = {"l1_ratios": ratios, "keep_paths": check_flag(self.keep_paths, "keep_paths"), "refit": refit}
+        settings = {"fit_intercept": check_flag(self.fit_intercept, "fit_intercept"),
+                    "n_threads": check_threads(self.n_threads)}
+        return spec, selection, settings
 
 
 @documented

@@ -7,7 +7,7 @@ in lockstep, or one by one where they have too little in common.
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,13 +16,12 @@ import scipy.sparse as sp
 from fastreg import costs
 from fastreg.design import as_design, effective_threads, in_row_order
 from fastreg.kernels.folds import part_sums
+from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import Moments, PathSolver, prefers_gram
 from fastreg.solvers.lockstep import Lockstep
+from fastreg.solvers.path import PathSolver
 from fastreg.solvers.working_set import Apart
 from fastreg.weights import Weights
-
-ROWS_AT_ONCE = 4096
 
 
 class Cancelled(Exception):
@@ -92,15 +91,15 @@ class KnownFolds:
 
     def __init__(self, X, Y, weight, fit_intercept, part, train, test, n_threads):
         self.train, self.test, self.centred, self.n = train, test, fit_intercept, len(Y)
-        weight = np.ones(len(Y)) if weight is None else weight
+        weight = Weights(weight, len(Y)).each
         some = np.flatnonzero(weight)[:1000]
         self.shift = np.zeros(X.shape[1])
-        self.levels = np.zeros(Y.shape[1])
-        if fit_intercept:
-            if not sp.issparse(X):
-                self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
-            self.levels = np.average(Y, axis=0, weights=weight)
-        design = as_design(in_row_order(X), weight, fit_intercept, n_threads)
+        self.levels = np.average(Y, axis=0, weights=weight) if fit_intercept else np.zeros(Y.shape[1])
+        if sp.issparse(X):
+            X = in_row_order(X)
+        elif fit_intercept:
+            self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
+        design = as_design(X, weight, fit_intercept, n_threads)
         with single_threaded_blas:
             self.sums = part_sums(design, np.ascontiguousarray((Y - self.levels).T), part, len(train), self.shift)
 
@@ -114,8 +113,9 @@ class KnownFolds:
         one.levels, one.sums = self.levels[t:t + 1], self.sums[:, keep[:, None], keep]
         return one
 
-    def moments(self, counts):
-        """Moments of a union of parts, its weights summing to the number of all rows as PathSolver wants them."""
+    def moments(self, counts=None):
+        """Moments of a union of parts, or of all rows, the weights summing to the number of all rows in either case."""
+        counts = np.ones(len(self.train)) if counts is None else counts
         S = np.tensordot(counts.astype(np.float64), self.sums, 1)
         p = len(self.shift)
         weight, scale = S[-1, -1], self.n / S[-1, -1]
@@ -143,43 +143,13 @@ class KnownFolds:
         return _products(v, S @ v, n_sets) / S[-1, -1]
 
 
-def predictions(X, rows, coefs, intercepts):
-    """X[rows] @ coefs + intercepts from the columns in use alone; a block of rows at a time where X is dense."""
-    used = np.unique(coefs.indices)
-    some = coefs[used].toarray()
-    if sp.issparse(X):
-        return (X[rows][:, used] if X.format == "csr" else _rows_of_columns(X[:, used], rows)) @ some + intercepts
-    out = np.empty((len(rows), coefs.shape[1]))
-    for i in range(0, len(rows), ROWS_AT_ONCE):
-        block = rows[i:i + ROWS_AT_ONCE]
-        np.matmul(X[np.ix_(block, used)], some, out=out[i:i + ROWS_AT_ONCE])
-    return out + intercepts
-
-
-def _rows_of_columns(X, rows):
-    """X[rows] of a CSC array, without the detour over CSR."""
-    unique, back = np.unique(rows, return_inverse=True)
-    if len(unique) < len(rows):
-        return _rows_of_columns(X, unique).tocsr()[back]
-    at = np.full(X.shape[0], -1, dtype=X.indices.dtype)
-    at[rows] = np.arange(len(rows))
-    at = at[X.indices]
-    seen = at >= 0
-    indptr = np.append(0, np.cumsum(seen))[X.indptr].astype(X.indptr.dtype)
-    return sp.csc_array((X.data[seen], at[seen], indptr), shape=(len(rows), X.shape[1]))
-
-
-def mean_products(X, y, rows, weight, coefs, intercepts, n_sets):
-    """Weighted mean products of the errors of several sets of coefficients on rows of X.
+def mean_products(error, weight, n_sets):
+    """Weighted mean products of the errors of several sets of coefficients on some rows.
 
     Parameters
     ----------
-    X : ndarray or scipy sparse, shape (n, p)
-    y : ndarray of shape (n,)
-    rows : ndarray of int
+    error : ndarray of shape (n_rows, n_sets * n_alphas)
     weight : ndarray of shape (n_rows,) or None
-    coefs : sparse array of shape (p, n_sets * n_alphas)
-    intercepts : ndarray of shape (n_sets * n_alphas,)
     n_sets : int
 
     Returns
@@ -187,9 +157,8 @@ def mean_products(X, y, rows, weight, coefs, intercepts, n_sets):
     ndarray of shape (n_sets, n_sets, n_alphas)
         Its diagonal in the first two axes is the mean squared error of each set.
     """
-    error = predictions(X, rows, coefs, intercepts) - y[rows, None]
     return _products(error if weight is None else error * weight[:, None], error, n_sets) / (
-        len(rows) if weight is None else weight.sum())
+        len(error) if weight is None else weight.sum())
 
 
 def _products(u, v, n_sets):
@@ -197,15 +166,14 @@ def _products(u, v, n_sets):
     return np.einsum("isa,ita->sta", u, v)
 
 
-def know_folds(X, Y, folds, weight, fit_intercept, n_alphas, n_threads):
-    """KnownFolds where the Gram matrix pays, else None."""
-    if not prefers_gram(X, n_alphas):
+def know_folds(problem, folds):
+    """KnownFolds, unless the sets split the rows into too many parts, or their sums take more memory than X."""
+    part, counts = parts_of([counts for f in folds for counts in (f.counts, np.bincount(f.test, minlength=problem.n))],
+                            problem.n)
+    if part is None or 8 * len(counts) * (problem.p + problem.n_targets + 1) ** 2 > problem.X.nbytes + 2**26:
         return None
-    part, counts = parts_of([counts for f in folds for counts in (f.counts, np.bincount(f.test, minlength=len(Y)))],
-                            len(Y))
-    if part is None or 8 * len(counts) * (X.shape[1] + Y.shape[1] + 1) ** 2 > X.nbytes + 2**26:
-        return None
-    return KnownFolds(X, Y, weight, fit_intercept, part, counts[:, ::2], counts[:, 1::2], n_threads)
+    return KnownFolds(problem.X, problem.Y, problem.weights.raw, problem.fit_intercept, part, counts[:, ::2],
+                      counts[:, 1::2], effective_threads(problem.n_threads))
 
 
 def in_threads(n_jobs, work, count, stop):
@@ -223,36 +191,29 @@ def in_threads(n_jobs, work, count, stop):
 
 
 class FoldPaths:
-    """Paths of all folds for one penalty after the other, each by a PathSolver of its own.
+    """Paths of all folds for one penalty after the other, each by a PathSolver of its own, and fits of all rows.
 
     Parameters
     ----------
-    X, y
-        As for PathSolver; y of shape (n,).
+    problem : Problem
+        Of all rows and a single target; `start` gives it its penalty, and its threads are for all paths together.
+    spec : Spec
+        Its report is not called: see `start`.
     folds : list of Fold
-    n_alphas : int
-        About how many will come.
-    weight : ndarray of shape (n,) or None
-        Raw sample weights.
-    known : KnownFolds or None
     n_jobs : int
         Paths solved at the same time; the results do not depend on it.
-    n_threads : int
-        For all of them together.
     then : callable or None
         (solver, Solutions) -> what `advance` is to return for a fold, called while its solver is alive.
-    max_iter : int
-        Rounds for each alpha.
-    settings
-        fit_intercept, tol, gram of PathSolver.
+    known : KnownFolds or None
+        Of the target.
     """
 
-    def __init__(self, X, y, folds, n_alphas, *, weight, known, n_jobs, n_threads, then=None, max_iter=1000,
-                 **settings):
-        self.X, self.y, self.folds, self.n_alphas = X, y, folds, n_alphas
-        self.weight, self.known, self.then = weight, known, then
-        self.n_jobs, self.max_iter = n_jobs, max_iter
-        self.settings = {"n_threads": max(1, n_threads // n_jobs), **settings}
+    def __init__(self, problem, spec, folds, *, n_jobs=1, then=None, known=None):
+        self.problem, self.spec, self.folds = problem, spec, folds
+        self.n_jobs, self.then, self.known = n_jobs, then, known
+        self.n_threads = max(1, problem.n_threads // n_jobs)
+        self.sizes = [1] * len(folds)          # of what is solved together
+        self.penalties = []
         self.stop = threading.Event()
 
     def start(self, penalty, report=None, more=False):
@@ -266,7 +227,8 @@ class FoldPaths:
         more : bool, default=False
             Whether other penalties will follow (nothing of one is of use to the next here).
         """
-        self.penalty, self.report = penalty, report
+        self.penalties.append(penalty)
+        self.report = report
         self.solvers = [None] * len(self.folds)
         self.before, self.finished = 0, [0] * len(self.folds)
 
@@ -288,59 +250,88 @@ class FoldPaths:
         return found
 
     def _advance(self, f, alphas, last):
-        solver = self.solvers[f] or self._solver(f)
+        solver = self.solvers[f] or self._solver(
+            self.penalties[-1], replace(self.spec, report=partial(self._tick, f)), f)
         self.solvers[f] = None if last else solver
-        solutions = solver.advance(alphas, self.max_iter, from_x=False)
+        solutions = solver.advance(alphas, from_x=False)
         self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
 
-    def _solver(self, f):
-        def tick(done):
-            if self.stop.is_set():
-                raise Cancelled
-            self.finished[f] = self.before + done
-            if self.report is not None:
-                self.report(sum(self.finished))
+    def _tick(self, k, done):
+        if self.stop.is_set():
+            raise Cancelled
+        self.finished[k] = self.before + done
+        if self.report is not None:
+            self.report(sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
 
-        counts = self.folds[f].counts
-        train = Weights(self.weight, len(self.y)).times(counts)
-        return PathSolver(self.X, self.y[:, None], self.penalty, self.n_alphas, weights=train, report=tick,
-                          known=None if self.known is None else self.known.moments(self.known.train[:, f]),
-                          **self.settings)
+    def _solver(self, penalty, spec, f=None):
+        """PathSolver of fold f, or of all rows."""
+        problem = self.problem
+        if f is not None:
+            moments = None if self.known is None else self.known.moments(self.known.train[:, f])
+            problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
+        return PathSolver(problem.with_penalty(penalty), spec)
 
     def largest_alpha(self, penalty):
-        """None: nothing is known of all rows; see LockstepPaths."""
+        """The smallest alpha at which all rows leave no penalised coefficient."""
+        return self._solver(penalty, Spec(1, gram=False)).largest_alpha()
+
+    def path(self, at, alphas):
+        """(solver, Solutions) of all rows at alphas for the penalty started as number `at`."""
+        solver = self._solver(self.penalties[at], self.spec.at(alphas))
+        return solver, solver.advance(alphas)
 
     def refit(self, at, alpha):
-        """None, likewise."""
+        """(solver, Solutions) of all rows at alpha for the penalty started as number `at`."""
+        return self.path(at, np.array([alpha]))
 
 
-class LockstepPaths:
-    """The same, the folds solved in lockstep, a few in each group; parameters as for FoldPaths."""
+class LockstepPaths(FoldPaths):
+    """Paths of all folds for one penalty after the other, solved in lockstep, a few in each group.
 
-    def __init__(self, X, y, folds, n_alphas, *, n_jobs, n_threads, then=None, **settings):
-        self.X, self.y, self.n_alphas, self.then = X, y, n_alphas, then
+    Parameters
+    ----------
+    problem : Problem
+        Of all rows and a single target; `start` gives it its penalty, and its threads are for all paths together.
+    spec : Spec
+        Its report is not called: see `start`.
+    folds : list of Fold
+    n_jobs : int
+        Groups solved at the same time; the results do not depend on it.
+    then : callable or None
+        (solver, Solutions) -> what `advance` is to return for a fold, called while its solver is alive.
+    """
+
+    def __init__(self, problem, spec, folds, *, n_jobs=1, then=None):
         groups = np.array_split(np.arange(len(folds)), -(-len(folds) // costs.MOST_SHARED))
+        super().__init__(problem, spec, folds, n_jobs=min(n_jobs, len(groups)), then=then)
         self.groups = [[folds[f] for f in group] for group in groups]
-        self.n_jobs = min(n_jobs, len(groups))
-        self.settings = {"n_threads": max(1, n_threads // self.n_jobs), **settings}
+        self.sizes = [len(group) for group in groups]
         self.solvers = [None] * len(groups)
         self.apart = [None] * len(groups)      # FoldPaths of the groups that cannot be solved in lockstep
-        self.penalties, self.solved = [], []
-        self.stop = threading.Event()
+        self.solved = []
         self.report, self.before, self.finished = None, 0, [0] * len(groups)
 
     def largest_alpha(self, penalty):
-        """The smallest alpha at which all rows leave no penalised coefficient, or None where that is not known here."""
+        """The smallest alpha at which all rows leave no penalised coefficient."""
         try:
             solver = self.solvers[-1] = self._lockstep(len(self.groups) - 1)
-            return None if solver is None else solver.largest_alpha(penalty)
+            return super().largest_alpha(penalty) if solver is None else solver.largest_alpha(penalty)
         except Apart:
             self.solvers[-1] = None
-            return None
+            return super().largest_alpha(penalty)
 
     def start(self, penalty, report=None, more=False):
-        """Start (anew) with this penalty; see FoldPaths."""
+        """Start (anew) with this penalty.
+
+        Parameters
+        ----------
+        penalty : Penalty
+        report : callable or None
+            Called now and then with the number of finished penalty values of all folds, from any thread.
+        more : bool, default=False
+            Whether other penalties will follow: what the groups have gathered is kept for them.
+        """
         self.penalties.append(penalty)
         self.solved.append([])
         self.report, self.more = report, more
@@ -350,7 +341,18 @@ class LockstepPaths:
                 started.start(penalty)
 
     def advance(self, alphas, last=True):
-        """Go on to the alphas given, in their order; see FoldPaths."""
+        """Go on to the alphas given, in their order.
+
+        Parameters
+        ----------
+        alphas : ndarray
+        last : bool, default=True
+            Whether no more will come: then a solver is dropped as soon as its group is done.
+
+        Returns
+        -------
+        list of Solutions (or of what `then` makes of them), one for each fold
+        """
         found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.groups), self.stop)
         self.solved[-1].append([s for fits, _ in found for s in fits])
         self.before += len(alphas)
@@ -381,55 +383,41 @@ class LockstepPaths:
 
     def _lockstep(self, g):
         """Lockstep of a group, the last with all rows; None where its sets split the rows into too many parts."""
-        part, counts = parts_of([fold.counts for fold in self.groups[g]], len(self.y))
+        part, counts = parts_of([fold.counts for fold in self.groups[g]], self.problem.n)
         if part is None:
             return None
-        return Lockstep(self.X, self.y, part, counts, [fold.test for fold in self.groups[g]],
-                        g == len(self.groups) - 1, report=partial(self._tick, g), **self.settings)
-
-    def _tick(self, g, done):
-        if self.stop.is_set():
-            raise Cancelled
-        self.finished[g] = self.before + done
-        if self.report is not None:
-            self.report(sum(len(group) * k for group, k in zip(self.groups, self.finished)))
+        return Lockstep(replace(self.problem, n_threads=self.n_threads),
+                        replace(self.spec, report=partial(self._tick, g)), part, counts,
+                        [fold.test for fold in self.groups[g]], g == len(self.groups) - 1)
 
     def _one_by_one(self, g):
-        paths = FoldPaths(self.X, self.y, self.groups[g], self.n_alphas, known=None, n_jobs=1, then=self.then,
-                          **self.settings)
+        paths = FoldPaths(replace(self.problem, n_threads=self.n_threads), self.spec, self.groups[g], then=self.then)
         paths.start(self.penalties[-1])
         return paths
 
     def refit(self, at, alpha):
-        """(solver, Solutions) of all rows for the penalty started as number `at`, from what the folds agree on.
+        """(solver, Solutions) of all rows at alpha for the penalty started as number `at`.
 
-        None where they were not solved in lockstep."""
+        Started from what the folds agree on, if they were solved in lockstep."""
         solver, self.report = self.solvers[-1], None
         if solver is None:
-            return None
-        votes, total = np.zeros(self.X.shape[1]), np.zeros(self.X.shape[1])
+            return super().refit(at, alpha)
+        try:
+            if self.penalties[at] is not solver.problem.penalty:
+                solver.start(self.penalties[at])
+            return solver.member(-1), solver.refit(alpha, self._agreed(at, alpha))
+        except Apart:
+            return super().refit(at, alpha)
+
+    def _agreed(self, at, alpha):
+        """Mean coefficients, over the folds, of the features that most of them use."""
+        votes, total = np.zeros(self.problem.p), np.zeros(self.problem.p)
         here = [s.nonzero(np.flatnonzero(s.alphas == alpha)[0])
                 for piece in self.solved[at] for s in piece if alpha in s.alphas]
         for features, values in here:
             votes[features] += 1
             total[features] += values
-        agreed = np.where(votes > len(here) / 2, total / len(here), 0)
-        try:
-            if self.penalties[at] is not solver.penalty:
-                solver.start(self.penalties[at])
-            return solver.member(-1), solver.refit(alpha, agreed)
-        except Apart:
-            return None
-
-
-def fold_paths(X, y, folds, n_alphas, *, known, gram, **options):
-    """The object that advances the paths of all folds; arguments as for FoldPaths, gram as for PathSolver.
-
-    Which one does not depend on the number of threads, so that the results do not."""
-    full = not sp.issparse(X) and (prefers_gram(X, n_alphas) if gram is None else gram)
-    if known is not None or full or len(folds) == 1 or X.size < costs.LEAST_SHARED:
-        return FoldPaths(X, y, folds, n_alphas, known=known, gram=gram, **options)
-    return LockstepPaths(X, y, folds, n_alphas, **options)
+        return np.where(votes > len(here) / 2, total / len(here), 0)
 
 
 def jobs_and_threads(n_jobs, n_threads, n_tasks):

@@ -1,13 +1,10 @@
 """Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share passes over X and,
 where X is sparse, the gathered columns, their Gram sums and the sweeps over them."""
 import numpy as np
-import scipy.sparse as sp
 
 from fastreg.design import as_design
-from fastreg.finite import check_finite
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.linear import capacity, largest_alpha
 from fastreg.solvers.working_set import Engine
 from fastreg.weights import Weights
 
@@ -17,8 +14,9 @@ class Lockstep:
 
     Parameters
     ----------
-    X, y
-        As for PathSolver; y of shape (n,).
+    problem : Problem
+        Of all rows and a single target; `start` gives it its penalty.
+    spec : Spec
     part : ndarray of int32, shape (n,)
         The part of each row.
     train : ndarray of shape (n_parts, n_folds)
@@ -27,13 +25,6 @@ class Lockstep:
         The rows of each test set.
     all_rows : bool
         Whether all rows are one problem more.
-    weight : ndarray of shape (n,) or None
-        Raw sample weights.
-    fit_intercept, tol, report
-        As for PathSolver.
-    max_iter : int
-        Rounds for each alpha.
-    n_threads : int
 
     Raises
     ------
@@ -42,57 +33,55 @@ class Lockstep:
         training set leaves out are so large that sums over all rows have no digits left for it.
     """
 
-    def __init__(self, X, y, part, train, test, all_rows, *, weight, fit_intercept, tol, max_iter, n_threads,
-                 report=None):
-        self.n, self.p = X.shape
-        self.tol, self.max_iter = tol, max_iter
-        weight = np.ones(self.n) if weight is None else np.asarray(weight, dtype=np.float64)
-        self.n_sets, problems = len(test), len(test) + all_rows
-        train = np.column_stack([train, np.ones(len(train))])       # all rows come last: their weights are the block's
-        total = np.sum(weight)
-        in_part = np.bincount(part, weight, minlength=len(train))
-        count = np.ascontiguousarray((train * (total / (in_part @ train))).T)
-        designs, targets, means = [], [], []
-        for of_part in count:
-            of_rows = weight * (self.n / total) * of_part[part]
-            target, mean = Weights(of_rows, self.n).centred(y[:, None], fit_intercept)
+    def __init__(self, problem, spec, part, train, test, all_rows):
+        self.problem, self.spec, self.n_sets = problem, spec, len(test)
+        n_problems = len(test) + all_rows
+        # all rows come last, problem or not: their weights are the block's
+        shares = problem.weights.by_parts(part, np.column_stack([train, np.ones(len(train))]))
+        designs, targets, y_means = [], [], []
+        for k in range(len(test) + 1):
+            of_rows = shares.weights(k)
+            target, mean = Weights(of_rows, problem.n).centred(problem.Y, problem.fit_intercept)
             targets.append(target[0])
-            means.append(float(mean[0]))
-            designs.append(as_design(X, of_rows, fit_intercept, n_threads))
-        self.designs, self.targets, self.y_means = designs[:problems], np.stack(targets[:problems]), means[:problems]
-        parts, tests, room = None, None, capacity(X, 1, share=problems)     # dense: a block of each
+            y_means.append(mean[0])
+            designs.append(as_design(problem.X, of_rows, problem.fit_intercept, problem.n_threads))
+        self.designs, self.targets = designs[:n_problems], np.stack(targets[:n_problems])
+        self.y_means = np.array(y_means[:n_problems])
+        parts, tests, room = None, None, problem.capacity(1, share=n_problems)     # dense: a block of each
         self.test_weights = None
-        if sp.issparse(X):
-            room = capacity(X, problems, 2 * problems)              # one block, two Gram matrices of each
-            count = np.ascontiguousarray(count[:problems])
-            times = np.stack([np.bincount(rows, minlength=self.n) for rows in test]).astype(np.float64)
-            tests = times, targets[-1], means[-1] - np.array(means[:-1])
+        if problem.sparse:
+            room = problem.capacity(n_problems, 2 * n_problems)     # one block, two Gram matrices of each
+            times = np.stack([np.bincount(rows, minlength=problem.n) for rows in test]).astype(np.float64)
+            tests = times, targets[-1], y_means[-1] - np.array(y_means[:-1])
             self.test_weights = times @ of_rows                     # those of all rows, as they came last
             start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
-            parts = (np.ascontiguousarray(np.sqrt(count)[:, part]), np.argsort(part, kind="stable").astype(np.intc),
-                     start.astype(np.intp), count)
+            parts = (shares.roots[:n_problems], np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
+                     shares.of_parts[:n_problems])
         with single_threaded_blas:
-            self.engine = Engine(designs[-1], self.targets, False, tol, room, report, self.designs, parts, tests)
+            self.engine = Engine(designs[-1], self.targets, False, spec.tol, room, spec.report, self.designs, parts,
+                                 tests)
             self.engine.prepare()
-        check_finite(X, designs[-1].norms)
+        problem.check_finite(designs[-1].norms)
 
     def start(self, penalty):
         """Start (anew) with this penalty."""
-        self.penalty = penalty
+        self.problem = self.problem.with_penalty(penalty)
         with single_threaded_blas:
-            self.engine.set_penalty([penalty.arrays(d.norms, self.n) for d in self.designs])
+            self.engine.set_penalty([self.problem.terms(design.norms) for design in self.designs])
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which every penalised coefficient of the fit of all rows is zero."""
         self.start(penalty)
         self._wake(all_rows=True)
         with single_threaded_blas:
-            return largest_alpha(self.engine, self.n_sets, penalty, self.designs[-1].norms, self.n)
+            found = self.engine.alpha_max()[self.n_sets]
+        return self.problem.largest_alpha(found, self.engine.correlations[self.n_sets], self.designs[-1].norms)
 
     def advance(self, alphas):
         """Solutions of every training set for alphas, going on from the last; of sparse X, with their test errors."""
         self._wake(all_rows=False)
-        found = self._solve(alphas)[:self.n_sets]
+        found = self._solve(alphas)
+        found = [found.of_target(t) for t in range(self.n_sets)]
         for t, solutions in enumerate(found if self.test_weights is not None else []):
             solutions.test_errors = self.engine.errors[:, t] / self.test_weights[t]
         return found
@@ -102,7 +91,7 @@ class Lockstep:
         self._wake(all_rows=True)
         with single_threaded_blas:
             self.engine.warm(self.n_sets, np.ascontiguousarray(coef, dtype=np.float64))
-        return self._solve(np.array([alpha], dtype=np.float64))[self.n_sets]
+        return self._solve(np.array([alpha], dtype=np.float64)).of_target(self.n_sets)
 
     def _wake(self, all_rows):
         """Solve all rows from now on, or the training sets."""
@@ -111,8 +100,7 @@ class Lockstep:
     def _solve(self, alphas):
         means = np.stack([design.means for design in self.designs])
         with single_threaded_blas:
-            found = Solutions.by(self.engine, alphas, self.max_iter, self.targets, means, np.array(self.y_means))
-        return [found.of_target(t) for t in range(len(self.designs))]
+            return Solutions.by(self.engine, alphas, self.spec.max_iter, self.targets, means, self.y_means)
 
     def member(self, t):
         """What there is to ask of training set t (-1: all rows) as of a PathSolver."""
@@ -123,9 +111,13 @@ class Member:
     """One training set of a Lockstep, with the attributes and methods of PathSolver that relaxed fits need."""
 
     def __init__(self, lockstep, t):
-        self.engine, self.t, self.small, self.penalty = lockstep.engine, t, False, lockstep.penalty
-        self.targets, self.y_mean = lockstep.targets[t:t + 1], np.array([lockstep.y_means[t]])
+        self.problem, self.engine, self.t = lockstep.problem, lockstep.engine, t
+        self.targets, self.y_means = lockstep.targets[t:t + 1], lockstep.y_means[t:t + 1]
         self.design = lockstep.designs[t]
+
+    def blas(self):
+        """The context in which to work: one BLAS thread."""
+        return single_threaded_blas
 
     def certify(self, solutions, at):
         """Solutions in lockstep are certified from X."""
@@ -134,6 +126,6 @@ class Member:
     def moments_of(self, features):
         """(X'X, X'y as a row, means) of a few columns, centred and weighted, the weights summing to n."""
         features = np.ascontiguousarray(features, dtype=np.intc)
-        with single_threaded_blas:
+        with self.blas():
             gram = self.engine.gram(features, self.t)
         return gram, self.engine.correlations[self.t:self.t + 1, features], self.design.means[features]

@@ -1,11 +1,9 @@
 """Relaxed fits: least squares on the support of a penalised fit, from the Gram matrix of that support."""
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 
 from fastreg.kernels.quadratic import LeastSquares
-from fastreg.solvers.blas import single_threaded_blas
 
 
 def least_squares_on_supports(solver, solutions):
@@ -13,8 +11,8 @@ def least_squares_on_supports(solver, solutions):
 
     Parameters
     ----------
-    solver : PathSolver
-        Of one target: its moments_of, penalty (for the limits), targets and y_mean are asked.
+    solver : PathSolver or Member
+        Of one target: its problem (for factors and limits), design, targets, y_means and moments_of are asked.
     solutions : Solutions
         From it.
 
@@ -24,20 +22,20 @@ def least_squares_on_supports(solver, solutions):
         Where columns are dependent, a minimiser with as few of them as the fit needs; the gaps, which are those of the
         penalised fits, are kept.
     """
-    penalty, p = solver.penalty, solutions.n_features
-    free = np.flatnonzero((np.asarray(penalty.factor) == 0) & (solver.design.norms > 0))
+    free = np.flatnonzero((np.asarray(solver.problem.penalty.factor) == 0) & (solver.design.norms > 0))
     union = np.union1d(solutions.indices, free)
     gram, xy, means = solver.moments_of(union)
-    lower, upper = (np.broadcast_to(limit, p)[union].astype(np.float64) for limit in penalty.limits())
+    lower, upper = (np.broadcast_to(limit, solutions.n_features)[union].astype(np.float64)
+                    for limit in solver.problem.limits())
     problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
     features, values, intercepts = [], [], np.empty_like(solutions.intercepts)
-    with nullcontext() if solver.small else single_threaded_blas:
+    with solver.blas():
         for a in range(len(solutions.alphas)):
             support = np.union1d(solutions.nonzero(a)[0], free)
             fit = problem.solve(np.searchsorted(union, support))
             used = np.flatnonzero(fit)
             features.append(union[used])
             values.append(fit[used])
-            intercepts[a, 0] = solver.y_mean[0] - means[used] @ fit[used]
+            intercepts[a, 0] = solver.y_means[0] - means[used] @ fit[used]
     return replace(solutions, indptr=np.append(0, np.cumsum([len(used) for used in features])),
                    indices=np.concatenate(features), data=np.concatenate(values), intercepts=intercepts)

@@ -17,10 +17,11 @@ from fastreg.finite import check_finite, check_values
 from fastreg.kernels.gram import gram_of, kernel_of, products_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.decompose import Problem as Rows
 from fastreg.solvers.grams import EPS, MOST_DENSE, raw_kernel, sparse_gram, sparse_kernel
-from fastreg.solvers.linear import solve_path
+from fastreg.solvers.path import solve_path
 from fastreg.solvers.ridge_certificate import (
     GOOD,
     GramProof,
@@ -429,9 +430,9 @@ def _limited(problem, units, tol, max_iter):
         here = (problem.raw_alphas == alpha) & (units.exponent == exponent)
         first = np.flatnonzero(here)[0]
         penalty = replace(problem.penalty, l1_ratio=0.0, lower=lower[first], upper=upper[first])
-        found = solve_path(problem.X, problem.Y[:, here], np.array([alpha / total]), penalty, weights=problem.weights,
-                           fit_intercept=problem.fit_intercept, tol=0.0, max_iter=max_iter or 1000,
-                           n_threads=problem.n_threads)
+        of_group = Problem.of(problem.X, problem.Y[:, here], penalty, weights=problem.weights,
+                              fit_intercept=problem.fit_intercept, n_threads=problem.n_threads)
+        found = solve_path(of_group, Spec(np.array([alpha / total]), tol=0.0, max_iter=max_iter or 1000))
         coef[here], rounds[here] = found.dense(), found.n_iters[0]
     proof = from_rows(problem, coef, (lower, upper))
     done = _reached(problem, coef, proof[1], tol, (lower, upper))

@@ -15,8 +15,9 @@ from fastreg.finite import check_finite
 from fastreg.kernels.gram import kernel_of
 from fastreg.kernels.krylov import column_moments, lanczos
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import ROWS_AT_ONCE
 from fastreg.solvers.decompose import Problem, column_scale, of_sums, prefers_dual
-from fastreg.solvers.folds import ROWS_AT_ONCE, KnownFolds, parts_of
+from fastreg.solvers.folds import KnownFolds, parts_of
 from fastreg.solvers.grams import HIGH, MOST_DENSE, raw_kernel, sparse_kernel
 from fastreg.solvers.ridge import solve_ridge
 from fastreg.solvers.spectral_certificate import certify

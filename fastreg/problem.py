@@ -1,0 +1,298 @@
+"""What is asked: one problem, built at the estimator's door and handed down, and how far it is to be solved."""
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastreg import costs
+from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.finite import check_finite, fine
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.scale import LEAST, UNIT, Scale, scale_of_each, scales_of_groups
+from fastreg.weights import Weights
+
+# Rows of dense X that are copied at a time.
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a fit needs of the (weighted, centred) X and y when it knows X'X.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (p, p)
+    xy : ndarray of shape (n_targets, p)
+    means, norms : ndarray of shape (p,)
+    """
+
+    gram: np.ndarray
+    xy: np.ndarray
+    means: np.ndarray
+    norms: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """How far a problem is to be solved.
+
+    Attributes
+    ----------
+    alphas : int or ndarray of shape (n_alphas,)
+        A number of values from the largest useful one down to `eps` times it; or the values, in the order to solve.
+    eps : float
+    tol : float
+        Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective.
+    max_iter : int
+        Rounds of working set and certificate for each alpha.
+    gram : bool, ndarray of shape (p, p) or None
+        Whether to compute the whole Gram matrix (of dense X), None meaning as is faster; or that matrix, of the centred
+        and weighted X.
+    report : callable or None
+        Called with the number of finished alphas now and then.
+    """
+
+    alphas: int | np.ndarray
+    eps: float = 1e-3
+    tol: float = 1e-4
+    max_iter: int = 1000
+    gram: bool | np.ndarray | None = None
+    report: Callable | None = None
+
+    @property
+    def n_alphas(self):
+        """How many values there are."""
+        return self.alphas if isinstance(self.alphas, int) else len(self.alphas)
+
+    @property
+    def counted(self):
+        """Whether a number of values is asked for, not the values."""
+        return isinstance(self.alphas, int)
+
+    def grid(self, largest):
+        """The values; those that are only counted fall geometrically from `largest`, and where that is 0 any alpha
+        gives zeros.
+
+        Raises
+        ------
+        ValueError
+            Where they leave float64.
+        """
+        if not self.counted:
+            return self.alphas
+        if largest == 0:
+            return np.full(self.alphas, np.finfo(float).resolution)
+        if not np.isfinite(largest):
+            raise ValueError("y and X are so large that the alphas of the path overflow: scale them down.")
+        if largest * self.eps < LEAST:
+            raise ValueError("y and X are so small that the alphas of the path underflow, to zero or to a few digits: "
+                             "scale them up.")
+        grid = np.geomspace(largest, largest * self.eps, num=self.alphas)
+        grid[0] = largest
+        return grid
+
+    def at(self, alphas):
+        """The same for these values, without report."""
+        return replace(self, alphas=alphas, report=None)
+
+    def after(self, done):
+        """The same, with a report that counts on from `done`."""
+        report = self.report
+        return self if report is None else replace(self, report=lambda more: report(done + more))
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """``1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2 + alpha * penalty(w)`` for each of several targets.
+
+    Attributes
+    ----------
+    X : ndarray, CSR or CSC of shape (n, p), float32 or float64
+        As kernels read it, where it lies.
+    Y : ndarray of shape (n, n_targets)
+        Float64, brought down by `scale`.
+    penalty : Penalty
+        In the units of the user.
+    weights : Weights
+    fit_intercept : bool
+    n_threads : int or None
+    scale : Scale
+        Of all targets, or of each.
+    known : Moments or None
+        Where they are known, X is not read for them.
+    """
+
+    X: np.ndarray | sp.csr_array | sp.csc_array
+    Y: np.ndarray
+    penalty: Penalty
+    weights: Weights
+    fit_intercept: bool = True
+    n_threads: int | None = None
+    scale: Scale = UNIT
+    known: Moments | None = None
+
+    @classmethod
+    def of(cls, X, Y, penalty, *, weights=None, fit_intercept=True, n_threads=None):
+        """The problem of checked X and Y in the units of the user, `weights` None being all 1."""
+        return cls(canonical_sparse(X) if sp.issparse(X) else X, np.asarray(Y, dtype=np.float64), penalty,
+                   weights or Weights(None, X.shape[0]), fit_intercept, n_threads)
+
+    @property
+    def n(self):
+        """Number of rows."""
+        return self.X.shape[0]
+
+    @property
+    def p(self):
+        """Number of features."""
+        return self.X.shape[1]
+
+    @property
+    def n_targets(self):
+        """Number of targets."""
+        return self.Y.shape[1]
+
+    @property
+    def sparse(self):
+        """Whether X is."""
+        return sp.issparse(self.X)
+
+    # ---- what follows from it ------------------------------------------------------------------------------------
+    def by_scale(self):
+        """Pairs (numbers of targets, their problem): one, unless no scale serves all targets."""
+        groups = scales_of_groups(self.Y)
+        if len(groups) == 1 and groups[0][1] == self.scale:
+            return [(groups[0][0], self)]
+        return [(group, replace(self, Y=scale.down(self.Y[:, group]), scale=scale)) for group, scale in groups]
+
+    def to_unit(self):
+        """The same with every target brought to unit size by a scale of its own."""
+        scale = scale_of_each(self.Y)
+        return replace(self, Y=scale.down(self.Y), scale=scale)
+
+    def target(self, t, known=None):
+        """The problem of target t alone, with its Moments where they are known."""
+        exponent = self.scale.exponent
+        scale = self.scale if isinstance(exponent, int) else Scale(int(exponent[t]))
+        return replace(self, Y=np.ascontiguousarray(self.Y[:, t:t + 1]), scale=scale, known=known)
+
+    def fold(self, counts, known=None, n_threads=None):
+        """The problem of a training set, in which each row is so often."""
+        return replace(self, weights=self.weights.times(counts), known=known, n_threads=n_threads)
+
+    def with_penalty(self, penalty):
+        """The same with another penalty."""
+        return replace(self, penalty=penalty)
+
+    def with_l1_ratio(self, l1_ratio):
+        """The same with another share of the L1 penalty."""
+        return self.with_penalty(replace(self.penalty, l1_ratio=l1_ratio))
+
+    # ---- what it costs -------------------------------------------------------------------------------------------
+    def prefers_gram(self, n_alphas):
+        """Whether X'X of dense X costs less than the passes a path of so many alphas would make without it."""
+        n, p = self.X.shape
+        if self.sparse or (p > 2 * n and p > 100):
+            return False
+        passes = 8 + 0.5 * (n_alphas - 1)
+        return 16 * p * p <= costs.BUDGET and n * p * p / costs.GRAM_RATE < passes * n * p / costs.PASS_RATE
+
+    def full_gram(self, spec):
+        """Whether solvers form X'X of all features; small problems with alpha = 0 are not left to it unasked."""
+        if self.sparse:
+            return False
+        if spec.gram is not None:
+            return spec.gram
+        return not (np.min(spec.alphas) == 0 and self.X.size <= costs.EXACT) and self.prefers_gram(spec.n_alphas)
+
+    def shares_passes(self, spec, n_folds):
+        """Whether training sets are solved in lockstep.
+
+        That does not depend on the number of threads, so that the results do not."""
+        full = self.known is not None or self.full_gram(spec)
+        return n_folds > 1 and self.X.size >= costs.LEAST_SHARED and not full
+
+    def capacity(self, n_targets, n_grams=1, share=1):
+        """Columns of a working set that fit into the budget: m columns of X, their Gram matrices, a factor for each
+        target; where `share` of them share it, each."""
+        n, p = self.X.shape
+        per_column = 12 * self.X.nnz / p if self.sparse else 8 * n
+        quadratic = 8 * (n_grams + n_targets)
+        return int((np.sqrt(per_column**2 + 4 * quadratic * costs.BUDGET / share) - per_column) / (2 * quadratic))
+
+    @property
+    def small(self):
+        """Whether it is too small for BLAS to start threads of its own."""
+        return self.n * self.p < costs.SMALL
+
+    # ---- what solvers ask ----------------------------------------------------------------------------------------
+    def design(self):
+        """A new Design of X under the weights, for the solver that asks: it is to learn its moments."""
+        return as_design(self.X, self.weights.normalised, self.fit_intercept, effective_threads(self.n_threads))
+
+    def targets(self):
+        """(targets as rows, centred where an intercept is fitted and times the roots of the weights; their means)"""
+        return self.weights.centred(self.Y, self.fit_intercept)
+
+    def terms(self, norms):
+        """What the engine takes of the penalty, the norms of the columns being known: see Penalty.arrays."""
+        return self.penalty.arrays(norms, self.n, self.scale)
+
+    def limits(self):
+        """Lower and upper limits for the targets as they are scaled, of shape (1,) or (p,)."""
+        return self.penalty.limits(self.scale)
+
+    def largest_alpha(self, found, slopes, norms):
+        """The largest of the alphas at which each target leaves no penalised coefficient.
+
+        Parameters
+        ----------
+        found : float or ndarray of shape (n_targets,)
+            As the engine gives them, 0 where they underflow.
+        slopes : ndarray of shape (p,) or (n_targets, p)
+            X'y for the targets as they are scaled.
+        norms : ndarray of shape (p,)
+
+        Returns
+        -------
+        float
+            Of what underflows, the smallest number that there is.
+        """
+        top, scale = float(np.max(found)), self.scale
+        if top > 0 or scale.exponent >= 0:
+            return top
+        slopes, factor = np.abs(slopes), self.penalty.arrays(norms, self.n, UNIT)[0]
+        shares = np.divide(slopes, factor, out=np.zeros_like(slopes), where=np.broadcast_to(factor > 0, slopes.shape))
+        lost = np.max(shares, initial=0.0) > 0 and scale.up(np.max(shares)) == 0
+        return np.finfo(float).smallest_subnormal if lost else top
+
+    def predict(self, rows, coefs, intercepts):
+        """X[rows] @ coefs + intercepts from the columns in use alone; a block of rows at a time where X is dense."""
+        X, used = self.X, np.unique(coefs.indices)
+        some = coefs[used].toarray()
+        if self.sparse:
+            return (X[rows][:, used] if X.format == "csr" else _rows_of_columns(X[:, used], rows)) @ some + intercepts
+        out = np.empty((len(rows), coefs.shape[1]))
+        for i in range(0, len(rows), ROWS_AT_ONCE):
+            block = rows[i:i + ROWS_AT_ONCE]
+            np.matmul(X[np.ix_(block, used)], some, out=out[i:i + ROWS_AT_ONCE])
+        return out + intercepts
+
+    def check_finite(self, norms):
+        """Raise a ValueError where the norms of the columns show that X holds what it must not."""
+        if not fine(norms, self.n):
+            check_finite(self.X, norms)
+
+
+def _rows_of_columns(X, rows):
+    """X[rows] of a CSC array, without the detour over CSR."""
+    unique, back = np.unique(rows, return_inverse=True)
+    if len(unique) < len(rows):
+        return _rows_of_columns(X, unique).tocsr()[back]
+    at = np.full(X.shape[0], -1, dtype=X.indices.dtype)
+    at[rows] = np.arange(len(rows))
+    at = at[X.indices]
+    seen = at >= 0
+    indptr = np.append(0, np.cumsum(seen))[X.indptr].astype(X.indptr.dtype)
+    return sp.csc_array((X.data[seen], at[seen], indptr), shape=(len(rows), X.shape[1]))
