@@ -59,3 +59,18 @@ def test_centred_targets(targets, weighted):
     rows, means = weights.centred(Y, False)
     assert not means.any()
     np.testing.assert_array_equal(rows, (Y * root[:, None]).T)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_shares_of_sets_by_parts(rng, weighted):
+    """What a part weighs in a set, times what its rows weigh among all, sums to n and is the fold's weight."""
+    part = rng.integers(0, 3, 30)
+    weights = Weights(rng.uniform(0.5, 2, 30) if weighted else None, 30)
+    counts = np.array([[1, 0, 1], [0, 2, 1], [1, 1, 1]])
+    shares = weights.by_parts(part, counts)
+    for k in range(3):
+        of_rows = shares.weights(k)
+        assert of_rows.sum() == pytest.approx(30)
+        fold = weights.times(counts[part, k]).normalised
+        np.testing.assert_allclose(of_rows, np.ones(30) if fold is None else fold)
+        np.testing.assert_allclose(shares.roots[k] ** 2 * shares.of_rows, of_rows)
