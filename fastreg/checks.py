@@ -202,18 +202,6 @@ def check_weight_values(sample_weight, n):
     return np.full(n, float(sample_weight)) if weight is None and sample_weight is not None else weight
 
 
-def check_sum(weight):
-    """A sum of sample weights, where it is what counts, has to be a number, as its inverse."""
-    if weight is None:
-        return
-    with np.errstate(over="ignore"):
-        total = np.sum(weight)
-        known = np.isfinite(total) and np.isfinite(len(weight) / total)
-    if not known:
-        raise ValueError(f"sample_weight has the sum {total:.3g}, which is beyond float64 or of which the inverse is: "
-                         "bring it to another scale, and alpha with it.")
-
-
 def check_per_feature(value, name, p, default):
     """A number or an array of shape (p,), without NaN, as float64."""
     if value is None:

@@ -327,8 +327,9 @@ standardize : bool, default=False
     For the splitter and the scorer, where scikit-learn's metadata routing is enabled.
 
 coef_bound_ : float or ndarray of shape (n_targets,)
-    At least the norm of ``coef_`` less the exact solution: that of half the gradient, computed from X itself, by
-    ``alpha_ * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known).
+    Bound of ``||coef_ - exact coefficients||``, rounding included: in general the norm of half the gradient, computed
+    from X itself, by ``alpha_ * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not
+    known).
 
 df_ : float or ndarray of shape (n_targets,)
     Effective degrees of freedom of the fit, the trace of its hat matrix; the intercept counts as one. NaN where X

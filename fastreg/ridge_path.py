@@ -1,6 +1,7 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
 import threading
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,26 +13,22 @@ from fastreg.checks import (
     check_flag,
     check_penalties,
     check_per_feature,
-    check_sum,
     check_threads,
     check_weight_values,
     check_X_y,
 )
 from fastreg.parameters import documented
 from fastreg.paths import Path, name_features
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.scale import Scale
 from fastreg.selection import SelectionCurves, select, within_one_error
-from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.decompose import Problem
 from fastreg.solvers.folds import in_threads, jobs_and_threads
-from fastreg.solvers.ridge_folds import MOST_STEPS, RidgeFit, fold_fits
-from fastreg.solvers.spectral_certificate import certify, certify_left_out, smallest
-from fastreg.solvers.spectrum import LEAST_ROOM
+from fastreg.solvers.ridge.decompose import can_decompose
+from fastreg.solvers.ridge.folds import MOST_STEPS, fold_fits
+from fastreg.solvers.ridge.leave_one_out import leave_one_out as choose_by_rows
+from fastreg.solvers.ridge.path import solve_path
+from fastreg.solvers.ridge.problem import RidgeProblem
 
-# Rows that are left out by fits of the others, where these cost much; room below which the identity is not trusted.
-MOST_REFITS, CHEAP_REFITS, NO_ROOM = 8, 5e8, 1e-9
-# Work up to which every fit of a hard path is certified from X.
-ALL_FITS = 2e7
 LOST = ("Some digits of the answer are lost to rounding: these alphas are too small for columns of X that are nearly "
         "combinations of others, or for rows that alone decide a coefficient. Leave out the smallest alphas, or such "
         "columns.")
@@ -94,58 +91,23 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     alphas = np.sort(check_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
-    check_sum(weight)
     Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
-    unit = Scale.of(Y, each=True)
-    with single_threaded_blas:
-        problem = Problem(X, unit.down(Y), weight, check_flag(fit_intercept, "fit_intercept"),
-                          check_threads(n_threads))
-        standardize = check_flag(standardize, "standardize")
-        for accurate in (False, True):
-            spectrum = problem.spectrum(alphas, factor, standardize, accurate)
-            if spectrum is None:
-                raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. "
-                                 "Fit Ridge at each alpha.")
-            coefs = spectrum.coefs(alphas)
-            bounds, source, squares, lost = _certified_path(problem, spectrum, coefs, alphas)
-            if not lost or spectrum.accurate:
-                break
-        residuals = spectrum.residuals(alphas, squares)
-    if lost:
+    penalty = Penalty(0.0, factor, standardize=check_flag(standardize, "standardize"))
+    problem = RidgeProblem.of(X, Y, alphas, penalty, weight, check_flag(fit_intercept, "fit_intercept"),
+                              check_threads(n_threads))
+    if not can_decompose(X):
+        raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. Fit Ridge "
+                         "at each alpha.")
+    with problem.blas():
+        fits, gcv, source = solve_path(problem)
+    if fits.lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
-    left = spectrum.freedom(alphas, problem.rows)[:, None]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        gcv = np.where(left > 0, unit.up(problem.rows * residuals / left**2, 2), np.inf)
-        bounds = unit.up(bounds)
-    df = np.tile(spectrum.df(alphas), (Y.shape[1], 1))
-    intercepts, coefs = unit.up(spectrum.intercepts(coefs)), unit.coefs_up(coefs)
-    found = [coefs.transpose(1, 2, 0), intercepts.T, df, bounds.T, gcv.T]
+    found = [fits.coef.transpose(1, 2, 0), fits.intercept.T, np.tile(fits.df, (Y.shape[1], 1)), fits.bound.T, gcv.T]
     coefs, intercepts, df, bounds, gcv = found if y.ndim == 2 else (of_target[0] for of_target in found)
     asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
     again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
     return name_features(Path(alphas, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv, _solve=again),
                          features)
-
-
-def _certified_path(problem, spectrum, coefs, alphas):
-    """(bounds (n_alphas, n_targets), where they come from, squared errors at the last alpha, whether digits are lost)
-
-    The last alpha, the smallest, is certified from X, and of hard problems the others too where that costs little.
-    Otherwise they are off by no larger a perturbation of X'X than the last."""
-    count, n_targets, p = coefs.shape
-    every = spectrum.accurate and problem.X.size * count * n_targets <= ALL_FITS
-    some = coefs if every else coefs[-1:]
-    found = certify(problem, spectrum, some.reshape(-1, p), np.repeat(alphas[-len(some):], n_targets))
-    bounds, squares = found.bound.reshape(-1, n_targets), found.squares.reshape(-1, n_targets)[-1]
-    if not every:
-        size, least = np.linalg.norm(coefs, axis=2), smallest(problem, spectrum)
-        damped = problem.unit * alphas[:, None] + least
-        with np.errstate(divide="ignore", invalid="ignore"):
-            others = np.where(size > 0, found.reach * size / size[-1] / damped, 0)
-        bounds = np.vstack([others[:-1], bounds])
-    source = np.full(count, "X" if every else "sums", dtype="<U4")
-    source[-1] = "X"
-    return bounds, source, squares, found.lost
 
 
 def check_alphas(alphas, positive=False):
@@ -172,88 +134,69 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
         Positive.
     weight : ndarray of shape (n,) or None
         Raw sample weights.
-    factor, standardize, accurate, n_threads
-        As for fastreg.solvers.spectrum.Problem.
+    fit_intercept : bool
+    factor : float or ndarray of shape (p,)
+        Of the penalty, positive.
+    standardize : bool
+    accurate : bool
+        By orthogonal transformations of X, whatever its columns.
+    n_threads : int or None
     choose : callable
-        (sums of squared errors (n_targets, n_alphas), Scale that each target was divided by, errors in its units times
-        the roots of weights, or predictions, or None, df of every alpha) -> index of the alpha of each target, and what
-        is to be handed back.
-    keep : {None, 'errors', 'predictions'}
-        What to compute of each row, of shape (n_targets, n, n_alphas).
+        LeftOut -> index of the alpha of each target, and what is to be handed back.
+    keep : bool
+        Whether the error of each row is wanted.
 
     Returns
     -------
     at : ndarray of int, shape (n_targets,)
     chosen
         What `choose` hands back.
-    fit : fastreg.solvers.ridge_folds.RidgeFit
+    left_out : fastreg.solvers.ridge.leave_one_out.LeftOut
+    fit : fastreg.solvers.ridge.solution.RidgeSolution
         With df of shape (n_targets,).
-    kept : ndarray of shape (n_targets, n, n_alphas) or None
-        Squared errors times weights, or predictions.
     """
-    unit = Scale.of(Y, each=True)
-    Y = unit.down(Y)
-    with single_threaded_blas:
-        problem = Problem(X, Y, weight, fit_intercept, n_threads)
-        for last in (accurate, True):
-            spectrum = problem.spectrum(alphas, factor, standardize, last)
-            if spectrum is None:
-                raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: leave-one-out would "
-                                 "need an array of one of them squared. Give cv (cv=5, say) for folds instead.")
-            sums, kept, room, lost = _errors_by_rows(problem, spectrum, alphas, keep is not None)
-            if keep == "predictions":
-                kept = np.ldexp(_predictions(spectrum, X, Y, weight, alphas, kept), unit.exponent[:, None, None])
-            at, chosen = choose(sums, unit, kept, spectrum.df(alphas))
-            coef, found, right = certify_left_out(problem, spectrum, alphas[at], room, sums[np.arange(len(at)), at])
-            if (right and not found.lost) or spectrum.accurate:
-                break
-    if found.lost or lost or not right:
+    if not can_decompose(X):
+        raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: leave-one-out would need an "
+                         "array of one of them squared. Give cv (cv=5, say) for folds instead.")
+    problem = RidgeProblem.of(X, Y, alphas, Penalty(0.0, factor, standardize=standardize), weight, fit_intercept,
+                              n_threads)
+    with problem.blas():
+        at, chosen, left_out, found = choose_by_rows(problem, choose, keep, accurate)
+    if found.lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
-    with np.errstate(over="ignore"):
-        if keep == "errors":
-            kept = np.ldexp(np.square(kept, out=kept), 2 * unit.exponent[:, None, None], out=kept)
-        fit = RidgeFit(unit.coefs_up(coef), unit.up(spectrum.intercepts(coef)),
-                       spectrum.df(alphas[at]), *map(unit.up, (found.residual, found.bound)), found.lost)
-    return at, chosen, fit, kept
+    return at, chosen, left_out, problem.restored(found)
 
 
-def losses_of_rows(sums, errors, unit, n, weight, each):
+def losses_of_rows(left_out, each):
     """Mean squared leave-one-out errors, times weights, of each target or, where these share an alpha, of their mean.
 
     Parameters
     ----------
-    sums : ndarray of shape (n_targets, n_alphas)
-        Of squared errors times weights.
-    errors : ndarray of shape (n_targets, n, n_alphas) or None
-        Errors times the roots of weights.
-    unit : Scale
-        That each target was divided by.
-    n : int
-    weight : ndarray of shape (n,) or None
-        Rows without weight are absent in the standard deviation.
+    left_out : fastreg.solvers.ridge.leave_one_out.LeftOut
     each : bool
 
     Returns
     -------
     means : ndarray of shape (n_targets or 1, n_alphas)
     standard_errors : ndarray of the same shape, or None
-        Of these means over rows.
+        Of these means over the rows that have a weight; None where their errors were not kept.
     units : list of Scale
-        That their roots were divided by.
+        That both were divided by.
     """
-    exponent = unit.exponent if each else np.max(unit.exponent, keepdims=True)
-    shift = 2 * (unit.exponent - exponent)[:, None]
-    means, found = sums / n, None
+    problem, found = left_out.problem, None
+    means, exponent = left_out.means()
+    top = exponent if each else np.max(exponent, keepdims=True)
+    shift = (exponent - top)[:, None]
     if not each:
         means = np.ldexp(means, shift).mean(axis=0, keepdims=True)
-    if errors is not None:
-        rows, found = np.arange(n) if weight is None else np.flatnonzero(weight), np.zeros_like(means)
+    if left_out.errors is not None:
+        rows, found = np.flatnonzero(problem.constant), np.zeros_like(means)
         for a in range(0, found.shape[1] if len(rows) > 1 else 0, 8):
-            squares = errors[:, rows, a:a + 8] ** 2
+            squares = left_out.errors[:, rows, a:a + 8] ** 2
             if not each:
                 squares = np.ldexp(squares, shift[:, None]).mean(axis=0, keepdims=True)
-            found[:, a:a + 8] = squares.std(axis=1, ddof=1) * (np.sqrt(len(rows)) / n)
-    return means, found, [Scale(int(e)) for e in exponent]
+            found[:, a:a + 8] = squares.std(axis=1, ddof=1) * (problem.unit * np.sqrt(len(rows)) / problem.n)
+    return means, found, [Scale(int(e)) for e in top]
 
 
 def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit, standard_error, selection_rule):
@@ -267,9 +210,9 @@ def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit,
     basis, metric, greater_is_better, selection_rule
         Of SelectionCurves.
     unit : Scale
-        The values are in units of its square.
+        That the values were divided by.
     standard_error : ndarray of shape (n_alphas,) or None
-        In the same.
+        Divided by it, too.
     """
     loss = -values if greater_is_better else values
     first = loss.argmin()
@@ -282,55 +225,12 @@ def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit,
     if standard_error is not None:
         standard_error = standard_error[None, place]
         best_1se = within_one_error(loss[None, place], standard_error, best)
-        standard_error = unit.up(standard_error, 2)
+        standard_error = unit.up(standard_error)
     curve = SelectionCurves(
-        alphas[None, place], unit.up(values[None, place], 2), df[None, place], metric, greater_is_better, best,
+        alphas[None, place], unit.up(values[None, place]), df[None, place], metric, greater_is_better, best,
         basis, standard_error=standard_error, best_1se=best_1se,
         selection_rule=selection_rule)
     return curve, place[curve.chosen[1]]
-
-
-def _errors_by_rows(problem, spectrum, alphas, keep):
-    """(sums (n_targets, n_alphas) of squared leave-one-out errors, errors or None, room of each row by leverage,
-    whether digits are lost): rows with hardly any room are left out by fits of the others."""
-    sums, errors, room = spectrum.leave_one_out(problem, alphas, keep)
-    full = np.flatnonzero(room < LEAST_ROOM)
-    n, p = problem.X.shape
-    most, lost = max(MOST_REFITS, int(CHEAP_REFITS / (n * p * min(n, p)))), False
-    if len(full) > most:
-        bound = np.partition(room, most)[most]
-        sums, errors, room = spectrum.leave_one_out(problem, alphas, keep, bound)
-        full, lost = np.flatnonzero(room < bound), bool(bound < NO_ROOM)
-    for row in full if problem.rows > 1 else ():
-        found = _error_without(problem, row, alphas)
-        sums += found**2
-        if keep:
-            errors[:, row] = found
-    room = np.where((problem.root > 0) & (room >= LEAST_ROOM), room, np.inf)
-    return sums, errors, room, lost
-
-
-def _error_without(problem, row, alphas):
-    """``sqrt(s) (y - x w - b)`` of a row, of fits of the others: shape (n_targets, n_alphas)."""
-    others = problem.without(row)
-    spectrum = others.spectrum(alphas, scale=problem.scale)
-    X, Y, weight = problem.raw
-    x = X[[row]]
-    x = (x.toarray() if hasattr(x, "toarray") else np.asarray(x, dtype=np.float64))[0] - spectrum.means
-    fits = spectrum.coefs(alphas) @ x + spectrum.y_means
-    return (1.0 if weight is None else np.sqrt(weight[row])) * (Y[row] - fits).T
-
-
-def _predictions(spectrum, X, Y, weight, alphas, errors):
-    """Leave-one-out predictions; to leave a row of no weight out changes nothing."""
-    root = np.ones(len(Y)) if weight is None else np.sqrt(weight)
-    absent = np.flatnonzero(root == 0)
-    found = Y.T[:, :, None] - errors / np.where(root == 0, 1, root)[:, None]
-    if len(absent):
-        coefs = spectrum.coefs(alphas)
-        fits = X[absent] @ coefs.reshape(-1, X.shape[1]).T + spectrum.intercepts(coefs).ravel()
-        found[:, absent] = fits.reshape(len(absent), len(alphas), -1).transpose(2, 0, 1)
-    return found
 
 
 def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, factor, standardize, n_threads,
@@ -355,55 +255,51 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
     Returns
     -------
     curves : SelectionCurves
-    fit : fastreg.solvers.ridge_folds.RidgeFit or None
+    fit : fastreg.solvers.ridge.solution.RidgeSolution or None
         With df of shape (n_alphas,).
     """
-    unit = Scale.of(Y, each=True)
-    Y = unit.down(Y)
     n_jobs, n_threads = jobs_and_threads(None, n_threads, len(folds))
-    with single_threaded_blas:
-        fits = fold_fits(X, Y, folds, weight=weight, fit_intercept=fit_intercept, factor=factor,
-                         standardize=standardize, n_threads=n_threads, n_jobs=n_jobs)
-        score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer, unit)
-        scores = np.stack(in_threads(n_jobs, partial(score, alphas=alphas), len(folds), threading.Event()), axis=1)
+    problem = RidgeProblem.of(X, Y, alphas, Penalty(0.0, factor, standardize=standardize), weight, fit_intercept,
+                              max(1, n_threads // n_jobs))
+    with problem.blas():
+        fits = fold_fits(problem, folds, n_jobs)
+        score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer)
+        scores = np.stack(in_threads(n_jobs, score, len(folds), threading.Event()), axis=1)
         mean, error, best, best_1se = select(alphas[None], scores[None], True)
         same = np.flatnonzero(mean[0] == mean[best])
         curves = SelectionCurves(
             alphas[None], mean, np.full(mean.shape, np.nan), metric, True, (0, int(same[np.argmin(place[same])])),
             f"mean over {len(folds)} folds", standard_error=error, fold_scores=scores[None], best_1se=best_1se,
             selection_rule=selection_rule)
-        fit = fits.refit(alphas, curves.chosen[1]) if refit else None
+        fit = fits.refit(curves.chosen[1]) if refit else None
     if not fits.converged:
         warnings.warn(f"{MOST_STEPS} products with X were too few for the smallest alphas: leave them out, or scale X.",
                       ConvergenceWarning, stacklevel=5)
     if fits.doubtful or (fit is not None and fit.lost):
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     if fit is not None:
-        curves.df = fit.df[None]
-        fit.coef = unit.coefs_up(fit.coef)
-        fit.intercept, fit.residual, fit.bound = map(unit.up, (fit.intercept, fit.residual, fit.bound))
+        curves, fit = replace(curves, df=fit.df[None]), problem.restored(fit)
     return curves, fit
 
 
-def _r2(fits, f, alphas):
+def _r2(fits, f):
     """R2 on test set f at every alpha, as scikit-learn's: averaged over targets, finite where y is constant."""
-    test = fits.folds[f].test
-    weight = None if fits.weight is None else fits.weight[test]
+    problem, test = fits.problem, fits.folds[f].test
     if len(test) < 2:
-        return np.full(len(alphas), np.nan)
-    y = fits.Y[test]
+        return np.full(len(problem.given), np.nan)
+    y, weight = problem.Y[test], problem.weights.of(test)
     spread = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
-    errors = fits.errors(f, alphas)
+    errors = fits.errors(f)
     constant = spread == 0
     return np.where(constant, errors == 0, 1 - errors / np.where(constant, 1, spread)).mean(axis=1)
 
 
-def _by_scorer(fits, scorer, unit, f, alphas):
+def _by_scorer(fits, scorer, f):
     """A scorer's values on test set f at every alpha; some alphas at a time where coefficients are many."""
-    step = max(1, 10**7 // (fits.X.shape[1] * fits.Y.shape[1]))
-    test, out = fits.folds[f].test, []
-    for a in range(0, len(alphas), step):
-        coefs, intercepts = fits.fit(f, alphas[a:a + step])
+    problem, test, out = fits.problem, fits.folds[f].test, []
+    step, units = max(1, 10**7 // (problem.p * problem.Y.shape[1])), problem.units
+    for a in range(0, len(problem.given), step):
+        coefs, intercepts = fits.fit(f, problem.given[a:a + step])
         out += [scorer(coef, intercept, test)
-                for coef, intercept in zip(unit.coefs_up(coefs), unit.up(intercepts))]
+                for coef, intercept in zip(units.coefs_up(coefs), units.up(intercepts))]
     return out

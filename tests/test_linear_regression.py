@@ -11,7 +11,8 @@ from problems import STORAGES, make_data
 from referee import dense
 from sklearn.linear_model import LinearRegression as Theirs
 
-import fastreg.solvers.ridge_orthogonal as ridge_orthogonal
+import fastreg.solvers.ridge.orthogonal as ridge_orthogonal
+import fastreg.solvers.ridge.triangle as triangle
 from fastreg import LinearRegression
 
 
@@ -121,8 +122,8 @@ def test_blocks_of_rows_are_all_rows(order, fit_intercept, monkeypatch):
     whole = LinearRegression(fit_intercept=fit_intercept).fit(X, y, weight)
     monkeypatch.setattr(ridge_orthogonal, "BLOCK", 100)
     calls = []
-    reduced = ridge_orthogonal._reduced
-    monkeypatch.setattr(ridge_orthogonal, "_reduced", lambda *args: calls.append(1) or reduced(*args))
+    reduced = triangle.reduced
+    monkeypatch.setattr(triangle, "reduced", lambda rows: calls.append(1) or reduced(rows))
     blocks = LinearRegression(fit_intercept=fit_intercept).fit(X, y, weight)
     assert len(calls) == 3
     np.testing.assert_allclose(blocks.coef_, whole.coef_, rtol=1e-9)

@@ -11,9 +11,12 @@ from referee import dense
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeClassifier as TheirClassifier
 
-import fastreg.solvers.ridge as ridge
-import fastreg.solvers.ridge_krylov as ridge_krylov
-from fastreg import Ridge, RidgeClassifier, RidgeCV, ridge_regression
+import fastreg.solvers.ridge.cholesky as ridge_cholesky
+import fastreg.solvers.ridge.choose as ridge
+import fastreg.solvers.ridge.krylov as ridge_krylov
+import fastreg.solvers.ridge.problem as ridge_problem
+from fastreg import Ridge, RidgeClassifier, RidgeCV, costs, ridge_regression
+from fastreg.penalties.elastic_net import Penalty
 
 SHAPES = {"tall": (60, 12), "wide": (20, 70), "square": (30, 30)}
 SOLVERS = ["auto", "cholesky", "svd", "sparse_cg"]
@@ -120,11 +123,11 @@ def test_extreme_alphas(alpha, shape, make):
 
 
 @pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
-@pytest.mark.parametrize("exact", [0, ridge.EXACT])
+@pytest.mark.parametrize("exact", [0, costs.EXACT])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_penalty_the_norm_is_least(shape, exact, make, monkeypatch):
     """alpha = 0 with duplicated, constant and combined columns: the minimum-norm solution."""
-    monkeypatch.setattr(ridge, "EXACT", exact)
+    monkeypatch.setattr(costs, "EXACT", exact)
     X, y, _ = make_data(9, *SHAPES[shape], density=1.0)
     X[:, 1] = X[:, 0]
     X[:, 2] = X[:, 3] + X[:, 4]
@@ -319,8 +322,8 @@ def test_many_alphas_on_singular_data(zero, make, monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 10))
     Y = rng.standard_normal((40, 12))
-    for exact in (0, ridge.EXACT):
-        monkeypatch.setattr(ridge, "EXACT", exact)
+    for exact in (0, costs.EXACT):
+        monkeypatch.setattr(costs, "EXACT", exact)
         if zero:
             factor = np.r_[0.0, np.ones(9)]
             found = Ridge(np.arange(1.0, 13), penalty_factor=factor).fit(make(X), Y)
@@ -375,7 +378,7 @@ def test_full_sparse_columns_of_high_level(level, shape, make):
 
 def test_conjugate_gradients_without_penalty_find_the_least_norm(monkeypatch):
     monkeypatch.setattr(ridge, "MOST_DENSE", 10)
-    monkeypatch.setattr(ridge, "EXACT", 0)
+    monkeypatch.setattr(costs, "EXACT", 0)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 80)) * (rng.random((60, 80)) < 0.3) * np.geomspace(1, 10, 80)
     y = rng.standard_normal(60)
@@ -537,8 +540,37 @@ def test_many_sparse_columns(weighted, fit_intercept):
 def test_many_targets_of_wide_data(storage, level):
     X, _, _ = make_data(7, 30, 400, density=1.0)
     X += level
-    Y = np.random.default_rng(7).standard_normal((30, ridge.MANY + 3))
+    Y = np.random.default_rng(7).standard_normal((30, ridge_cholesky.MANY + 3))
     model = Ridge(2.0).fit(STORAGES[storage](X), Y)
     coef, intercept = reference(X, Y, 2.0)
     np.testing.assert_allclose(model.coef_, coef, atol=1e-9 * np.abs(coef).max())
     np.testing.assert_allclose(model.intercept_, intercept, atol=1e-8 * (1 + np.abs(intercept).max()))
+
+
+def _choices():
+    rng = np.random.default_rng(0)
+    tall, wide, x = rng.standard_normal((30, 6)), rng.standard_normal((6, 30)), np.array([0.0, 1, 2, 3, 5])
+    twins = np.hstack([wide, wide[:, :1]])
+    words = sp.csr_array((rng.random(12000), (rng.integers(0, 3000, 12000), rng.integers(0, 4000, 12000))),
+                         shape=(3000, 4000))
+    free = np.where(np.arange(31) % 30 == 0, 0.0, 1.0)
+    return {
+        "a factor of X'X": (tall, 1.0, {}, "auto", "cholesky"),
+        "a factor of the kernel": (wide, 1.0, {}, "auto", "cholesky_kernel"),
+        "nothing but X itself": (tall, 0.0, {}, "auto", "svd"),
+        "rotations": (1e9 * np.c_[x, 3 * x], 1.0, {}, "auto", "svd"),
+        "it was asked for": (tall, 1.0, {}, "sparse_cg", "sparse_cg"),
+        "products with sparse X": (words, 1.0, {}, "auto", "sparse_cg"),
+        "free columns": (twins, 1.0, {"factor": free}, "auto", "sparse_cg"),
+        "limits": (tall, 1.0, {"lower": 0.0}, "auto", "active_set"),
+    }
+
+
+@pytest.mark.parametrize("why", _choices())
+def test_the_choice_says_why(why):
+    X, alpha, penalty, solver, taken = _choices()[why]
+    Y = X @ np.random.default_rng(1).standard_normal((X.shape[1], 1))
+    problem = ridge_problem.RidgeProblem.of(X, Y, np.array([alpha]), Penalty(**penalty), None, True, 1)
+    found, method = ridge.solve(problem, solver)
+    assert why in method.why
+    assert found.solver == taken and found.converged

@@ -10,10 +10,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSplit
 
-import fastreg.solvers.ridge_folds
+import fastreg.solvers.ridge.folds
 from fastreg import RidgeClassifierCV, RidgeCV, ridge_path
-from fastreg.solvers.decompose import Problem
-from fastreg.solvers.spectrum import PrimalSpectrum, low_rank
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.ridge.decompose import decompose
+from fastreg.solvers.ridge.problem import RidgeProblem
+from fastreg.solvers.ridge.spectrum import PrimalSpectrum, low_rank
 
 ALPHAS = np.logspace(-4, 4, 9)
 SHAPES = {"tall": (50, 8), "wide": (15, 30), "square": (25, 25), "one more row": (26, 25)}
@@ -121,8 +123,8 @@ def test_folds_are_refits(shape, cv, fit_intercept, monkeypatch):
         coef, _ = exact(X, Y, model.alpha_, weight, fit_intercept)
         np.testing.assert_allclose(model.coef_, coef.T, rtol=1e-6, atol=1e-8)
     # nothing of the size of X'X or XX'
-    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_COLUMNS", 0)
-    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_ROWS", 0)
+    monkeypatch.setattr(fastreg.solvers.ridge.folds, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(fastreg.solvers.ridge.folds, "FEW_ROWS", 0)
     for store in (sp.csr_array, sp.csc_matrix):
         model.fit(store(X), Y, sample_weight=weight)
         assert np.isnan(model.df_) and np.isnan(model.cv_path_.df).all()
@@ -311,8 +313,8 @@ def test_few_columns_stand_for_many_penalties():
     assert left.shape[1] < 50
     np.testing.assert_allclose(left @ right, D, rtol=0, atol=5e-14)
     X, Y, _ = problem("tall")
-    p = Problem(X, Y, None, True, 1)
-    spectrum = p.spectrum(np.logspace(-3, 3, 200))
+    p = RidgeProblem.of(X, Y, np.logspace(-3, 3, 200), Penalty(), None, True, 1)
+    spectrum = decompose(p)
     assert isinstance(spectrum, PrimalSpectrum)
     sums, _, _ = spectrum.leave_one_out(p, np.logspace(-3, 3, 200))
     alone = [spectrum.leave_one_out(p, np.array([alpha]))[0][:, 0] for alpha in np.logspace(-3, 3, 200)]
@@ -488,8 +490,8 @@ def test_more_refusals():
 
 
 def test_zero_among_the_alphas_of_low_rank_sparse_folds(monkeypatch):
-    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_COLUMNS", 0)
-    monkeypatch.setattr(fastreg.solvers.ridge_folds, "FEW_ROWS", 0)
+    monkeypatch.setattr(fastreg.solvers.ridge.folds, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(fastreg.solvers.ridge.folds, "FEW_ROWS", 0)
     X = sp.csr_array((np.ones(300), (np.arange(300), np.arange(300) % 6)), shape=(300, 350))
     y = np.random.default_rng(0).standard_normal(300)
     model = fastreg.RidgeCV([0.0, 1.0], cv=3).fit(X, y)

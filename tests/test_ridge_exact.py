@@ -13,10 +13,12 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeClassifier as TheirClassifier
 
-import fastreg.solvers.ridge as ridge
-import fastreg.solvers.ridge_orthogonal as ridge_orthogonal
-from fastreg import Ridge, RidgeClassifier, ridge_regression
-from fastreg.solvers.ridge import solve_ridge
+import fastreg.solvers.ridge.cholesky as ridge_cholesky
+import fastreg.solvers.ridge.limits as limits
+import fastreg.solvers.ridge.orthogonal as ridge_orthogonal
+import fastreg.solvers.ridge.triangle as triangle
+from fastreg import Ridge, RidgeClassifier, costs, ridge_regression
+from fastreg.solvers.ridge.choose import solve_ridge
 
 STORED = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
 
@@ -221,17 +223,17 @@ def test_limits_at_a_high_level_without_an_intercept(level):
 def test_the_bound_of_limits_sees_a_wrong_answer(monkeypatch):
     X, y, _, _, _, _ = problem(0)
     right = Ridge(1.0, positive=True).fit(X, y)
-    solve = ridge.solve_path
+    solve = limits.solve_path
 
     def spoiled(*args, **options):
         found = solve(*args, **options)
         found.data *= 1 + 1e-6
         return found
 
-    monkeypatch.setattr(ridge, "solve_path", spoiled)
+    monkeypatch.setattr(limits, "solve_path", spoiled)
     mended = Ridge(1.0, positive=True, tol=1e-9).fit(X, y)
     np.testing.assert_allclose(mended.coef_, right.coef_, rtol=1e-9)
-    monkeypatch.setattr(ridge, "EXACT", 0)
+    monkeypatch.setattr(costs, "EXACT", 0)
     with pytest.warns(ConvergenceWarning, match=r"Rounding ended .* cannot help"):
         model = Ridge(1.0, positive=True, tol=1e-9).fit(X, y)
     assert model.coef_bound_ >= np.linalg.norm(model.coef_ - right.coef_) > 0
@@ -280,14 +282,14 @@ def test_no_empty_system_goes_to_lapack(monkeypatch):
 
 
 @pytest.mark.parametrize("module, name, shape", [
-    (ridge, "dpotrs", (20, 4)), (ridge, "dpotrs", (4, 20)), (ridge_orthogonal, "dgeqrf", (20, 4)),
-    (ridge_orthogonal, "dormqr", (20, 4))])
+    (ridge_cholesky, "dpotrs", (20, 4)), (ridge_cholesky, "dpotrs", (4, 20)), (triangle, "dgeqrf", (20, 4))])
 def test_return_codes_of_lapack_are_read(module, name, shape, monkeypatch):
     called = getattr(module, name)
     monkeypatch.setattr(module, name, lambda *args, **options: (*called(*args, **options)[:-1], -3))
     rng = np.random.default_rng(0)
     with pytest.raises(RuntimeError, match=f"{name} refused argument 3"):
-        Ridge(1.0, solver="cholesky" if module is ridge else "svd").fit(rng.standard_normal(shape), np.ones(shape[0]))
+        solver = "cholesky" if module is ridge_cholesky else "svd"
+        Ridge(1.0, solver=solver).fit(rng.standard_normal(shape), np.ones(shape[0]))
 
 
 def test_least_squares_of_large_dense_data_keep_their_digits():
@@ -295,7 +297,7 @@ def test_least_squares_of_large_dense_data_keep_their_digits():
     rng = np.random.default_rng(0)
     n, p = 6000, 200
     X = rng.standard_normal((n, p)) @ (np.diag(np.geomspace(1, 1e-6, p)) + np.tri(p, k=-1) * 1e-2)
-    assert X.size > ridge.EXACT
+    assert X.size > costs.EXACT
     y = X @ rng.standard_normal(p) + rng.standard_normal(n)
     found = solve_ridge(X, y[:, None], np.zeros(1))
     w = scipy.linalg.lstsq(X - X.mean(axis=0), y - y.mean(), cond=1e-15)[0]

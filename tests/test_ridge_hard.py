@@ -3,8 +3,8 @@
 tools/exact_ridge.py does the same with hundreds of larger problems, in 400 bits."""
 
 import functools
-import sys
 import warnings
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,10 +13,15 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-import fastreg.solvers.decompose as decompose
-import fastreg.solvers.spectral_certificate as certificate
-import fastreg.solvers.spectrum as spectrum
-from fastreg import RidgeClassifierCV, RidgeCV, ridge_path
+import fastreg.solvers.ridge.decompose as decompose
+import fastreg.solvers.ridge.folds as ridge_folds
+import fastreg.solvers.ridge.leave_one_out as by_rows
+import fastreg.solvers.ridge.path as ridge_paths
+import fastreg.solvers.ridge.spectrum as spectrum
+from fastreg import RidgeClassifier, RidgeClassifierCV, RidgeCV, ridge_path
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.ridge.certificate import certify
+from fastreg.solvers.ridge.problem import RidgeProblem
 
 FITS, SCORES = 1e-6, 1e-5
 STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
@@ -250,6 +255,17 @@ def test_a_row_of_full_leverage(store, mode, n):
         np.testing.assert_allclose(predicted.best_score_, model.best_score_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_rows_left_out_are_penalised_as_all_rows_ask(store):
+    """A row that alone sees a column is left out by a fit of the others, with the standard deviations of all rows."""
+    i = np.arange(12)
+    X, y = np.c_[3 * np.sin(i), np.cos(3 * i), np.where(i == 7, 1e6, 0.0)], np.sin(i) + np.cos(i * i)
+    factor = np.array([1.0, 2.0, 1e-12])
+    model = RidgeCV([1.0], penalty_factor=factor, standardize=True, store_cv_results=True).fit(STORES[store](X), y)
+    right = without_each_row(X, y, 1.0, factor=factor * X.var(axis=0))
+    np.testing.assert_allclose(model.cv_results_[:, 0], right, rtol=1e-8)
+
+
 @pytest.mark.parametrize("scale", [1e160, 1e-200])
 @pytest.mark.parametrize("options", [{}, {"cv": 3}, {"alpha_per_target": True}, {"scoring": "r2"}], ids=str)
 def test_targets_of_any_scale(scale, options):
@@ -276,51 +292,97 @@ def test_targets_of_any_scale(scale, options):
                                   RidgeCV([0.1, 1], store_cv_results=True).fit(X, Y).cv_results_)
 
 
+@pytest.mark.parametrize("scale", [2.0**1021, 2.0**-1018])
+@pytest.mark.parametrize("options", [{}, {"cv": 3}, {"gcv_mode": "svd"}, {"alpha_per_target": True}], ids=str)
+@pytest.mark.parametrize("shape", [(30, 4), (12, 30)])
+def test_weights_of_any_scale(shape, scale, options):
+    """Their sum is beyond float64, or their products with squares are."""
+    rng = np.random.default_rng(0)
+    X, alphas = rng.standard_normal(shape), np.array([0.25, 1.0, 4.0])
+    Y = X @ rng.standard_normal((shape[1], 2)) + rng.standard_normal((shape[0], 2))
+    weight = rng.uniform(0.5, 1, shape[0])
+    plain = RidgeCV(alphas, **options).fit(X, Y, sample_weight=weight)
+    found = RidgeCV(alphas * scale, **options).fit(X, Y, sample_weight=weight * scale)
+    np.testing.assert_array_equal(found.alpha_ / scale, plain.alpha_)
+    for name in ("coef_", "intercept_", "coef_bound_", "df_"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(found.best_score_, plain.best_score_ * (1 if "cv" in options else scale))
+    path, right = (ridge_path(X, Y, alphas * s, sample_weight=weight * s) for s in (scale, 1.0))
+    for name in ("coefs", "intercepts", "coef_bounds", "df"):
+        np.testing.assert_array_equal(getattr(path, name), getattr(right, name))
+    kept, means = (RidgeCV(alphas * s, store_cv_results=True).fit(X, Y, sample_weight=weight * s).cv_results_
+                   for s in (scale, 1.0))
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(path.gcv, right.gcv * scale)
+        np.testing.assert_allclose(kept, means * scale, rtol=1e-9)                           # subnormal, some of them
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_bounds_include_rounding(seed):
+    """The exact coefficients are never outside, whatever rounding has done."""
+    X, y, weight, factor, fit_intercept, alphas = hard(seed)
+    settings = {"penalty_factor": factor, "fit_intercept": fit_intercept}
+    store = list(STORES.values())[seed % 4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models = [RidgeCV([alpha], cv=cv, **settings).fit(store(X), y, sample_weight=weight)
+                  for alpha in alphas for cv in (None, 3)]
+        path = ridge_path(store(X), y, alphas, sample_weight=weight, **settings)
+    for a, alpha in enumerate(alphas):
+        right = Exact(X, y, alpha, weight=weight, factor=factor, fit_intercept=fit_intercept)
+        for coef, bound in [*((model.coef_, model.coef_bound_) for model in models[2 * a:2 * a + 2]),
+                            (path.coefs[:, a], path.coef_bounds[a])]:
+            off = sum((Fraction(float(v)) - w) ** 2 for v, w in zip(coef, right.coef))
+            assert float(off) ** 0.5 <= bound
+
+
 @pytest.mark.parametrize("shape", [(60, 5), (12, 30)])
 def test_bounds_hold_and_certificates_see_planted_errors(shape):
     rng = np.random.default_rng(0)
     X = rng.standard_normal(shape) * np.logspace(0, 2, shape[1])
     Y = rng.standard_normal((shape[0], 2))
     weight, factor = rng.uniform(0.5, 2, shape[0]), np.logspace(-1, 1, shape[1])
-    problem = decompose.Problem(X, Y, weight, True, 1)
     alphas = np.array([0.1, 10.0])
-    found = problem.spectrum(alphas, factor)
-    coef = found.coefs_at(alphas)
-    good = certificate.certify(problem, found, coef, alphas)
-    assert not good.lost and np.all(good.bound <= 1e-8 * np.linalg.norm(coef, axis=1))
+    problem = RidgeProblem.of(X, Y, alphas, Penalty(factor=factor), weight, True, 1)
+    found = decompose.decompose(problem)
+    least = found.least_variance(problem)
+    coef = found.coefs_at(problem.alphas)
+    good = certify(problem, coef, least)
+    assert not by_rows.loses_digits(coef, good).any() and np.all(good.bound <= 1e-8 * np.linalg.norm(coef, axis=1))
     mean = np.average(X, axis=0, weights=weight)
     A, B = X - mean, Y - np.average(Y, axis=0, weights=weight)
     for planted in (1e-5, 1e-3):
         error = planted * rng.standard_normal(coef.shape) * np.linalg.norm(coef, axis=1)[:, None]
-        bad = certificate.certify(problem, found, coef + error, alphas)
-        assert bad.lost
+        bad = certify(problem, coef + error, least)
+        assert by_rows.loses_digits(coef + error, bad).all()
         assert np.all(bad.bound >= np.linalg.norm(error, axis=1) * (1 - 1e-6))
         for t, alpha in enumerate(alphas):
             w = coef[t] + error[t]
             gradient = A.T @ (weight * (B[:, t] - A @ w)) - alpha * factor * w
-            np.testing.assert_allclose(bad.residual[t], np.linalg.norm(gradient), rtol=1e-9)
-            np.testing.assert_allclose(bad.squares[t], weight @ (B[:, t] - A @ w) ** 2, rtol=1e-9)
+            np.testing.assert_allclose(bad.gradient[t] * problem.unit, gradient, rtol=1e-7)
+            np.testing.assert_allclose(bad.squares[t] * problem.unit, weight @ (B[:, t] - A @ w) ** 2, rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(60, 5), (12, 30), (12, 30000)])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_leave_one_out_is_checked_on_rows(shape, fit_intercept):
+def test_leave_one_out_is_checked_on_rows(shape, fit_intercept, monkeypatch):
     rng = np.random.default_rng(0)
     X, Y, alphas = rng.standard_normal(shape), rng.standard_normal((shape[0], 1)), np.array([1.0])
-    problem = decompose.Problem(X, Y, None, fit_intercept, 1)
-    found = problem.spectrum(alphas)
-    sums, _, room = found.leave_one_out(problem, alphas)
-    coef, certified, right = certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])
-    assert right and not certified.lost
+    problem = RidgeProblem.of(X, Y, alphas, Penalty(), None, fit_intercept, 1)
+    found = decompose.decompose(problem)
+    left_out = by_rows.errors_by_rows(problem, found)
+    coef, certified, right = by_rows.certify_left_out(left_out, np.array([0]))
+    assert right and not by_rows.loses_digits(coef, certified).any()
     np.testing.assert_allclose(coef, found.coefs_at(alphas), rtol=1e-8, atol=1e-15)
-    exact = found.left_over
+    exact = type(found).left_over
 
-    def wrong(problem, rows, alpha):                 # leverages a little too small
-        Z, left, residuals = exact(problem, rows, alpha)
+    def wrong(self, problem, rows, alpha):           # leverages a little too small
+        Z, left, residuals = exact(self, problem, rows, alpha)
         return Z, left + 1e-4 * (np.eye(len(rows)) - left), residuals
 
-    found.left_over = wrong
-    assert not certificate.certify_left_out(problem, found, alphas, room, sums[:, 0])[2]
+    monkeypatch.setattr(type(found), "left_over", wrong)
+    assert not by_rows.certify_left_out(left_out, np.array([0]))[2]
 
 
 def test_certificates_of_the_estimators(monkeypatch):
@@ -337,9 +399,13 @@ def test_certificates_of_the_estimators(monkeypatch):
             model.coef_ = model.coef_ * (1 + 1e-6)
             assert np.all(model.normal_residual(X, y, sample_weight=weight) > 1e-9)
         for of in (labels, Y.argmax(axis=1) + 2 * (Y[:, 0] > 1)):
-            model = RidgeClassifierCV(cv=cv, class_weight="balanced").fit(X, of, sample_weight=weight)
-            assert np.all(model.normal_residual(X, of, sample_weight=weight) <= 1e-13)
-            assert np.all(np.asarray(model.coef_bound_) <= 1e-12)
+            for model in (RidgeClassifierCV(cv=cv, class_weight="balanced"), RidgeClassifier(class_weight="balanced")):
+                model.fit(X, of, sample_weight=weight)
+                assert np.shape(model.normal_residual(X, of, sample_weight=weight)) == np.shape(model.coef_bound_)
+                assert np.all(model.normal_residual(X, of, sample_weight=weight) <= 1e-13)
+                assert np.all(np.asarray(model.coef_bound_) <= 1e-11)
+                model.coef_ = model.coef_ * (1 + 1e-6)
+                assert np.all(model.normal_residual(X, of, sample_weight=weight) > 1e-9)
     alphas = np.logspace(2, -2, 5)
     path = ridge_path(X, Y, alphas)
     assert path.coef_bounds.shape == (2, 5) and path.certified_from.tolist() == ["sums"] * 4 + ["X"]
@@ -348,7 +414,7 @@ def test_certificates_of_the_estimators(monkeypatch):
     scaled = X * np.logspace(0, 6, 6)
     path = ridge_path(scaled, Y[:, 0], alphas)
     assert path.coef_bounds.shape == (5,) and path.certified_from.tolist() == ["X"] * 5
-    monkeypatch.setattr(sys.modules["fastreg.ridge_path"], "ALL_FITS", 0)     # fastreg.ridge_path is the function
+    monkeypatch.setattr(ridge_paths, "ALL_FITS", 0)
     last = ridge_path(scaled, Y[:, 0], alphas)
     assert last.certified_from.tolist() == ["sums"] * 4 + ["X"]
     np.testing.assert_allclose(last.coef_bounds[-1], path.coef_bounds[-1])
@@ -359,7 +425,10 @@ def test_lost_digits_are_said(monkeypatch):
     X = np.array([[0.0, 1e9], [1, 0], [2, 2e9], [3, 1e9], [4, 3e9]])
     y = np.array([0.0, 1, 2, 3, 4])
     monkeypatch.setattr(spectrum, "SPREAD", np.inf)
-    monkeypatch.setattr(spectrum.Spectrum, "accurate", True)
+    by_eigenvectors = decompose.decompose
+    for module in (decompose, ridge_folds):
+        monkeypatch.setattr(module, "decompose", lambda problem, accurate=False: replace(by_eigenvectors(problem),
+                                                                                         accurate=True))
     for fit in (lambda: ridge_path(X, y, [1.0]), lambda: RidgeCV([1.0]).fit(X, y),
                 lambda: RidgeCV([1.0], cv=2).fit(X, y)):
         with pytest.warns(ConvergenceWarning, match="digits") as caught:

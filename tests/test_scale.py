@@ -202,10 +202,13 @@ def test_extreme_weights(data, fit, exponent):
 
 
 @pytest.mark.parametrize("fit", [
-    lambda X, y, w: ridge_path(X, y, [1.0], sample_weight=w), lambda X, y, w: RidgeCV().fit(X, y, w),
-    lambda X, y, w: RidgeCV(cv=3).fit(X, y, w), lambda X, y, w: RidgeClassifierCV().fit(X, y > 0, w)])
-@pytest.mark.parametrize("size", [1e307, 1e-312])
-def test_weights_without_a_sum_are_named(data, fit, size):
+    lambda X, y, a, w: ridge_path(X, y, [a], sample_weight=w), lambda X, y, a, w: RidgeCV([a]).fit(X, y, w),
+    lambda X, y, a, w: RidgeCV([a], cv=3).fit(X, y, w), lambda X, y, a, w: RidgeClassifierCV([a]).fit(X, y > 0, w)])
+@pytest.mark.parametrize("exponent", [-1040, 1020])
+def test_weights_whose_sum_or_its_inverse_is_no_number(data, fit, exponent):
     X, y = data
-    with pytest.raises(ValueError, match="sample_weight has the sum"):
-        fit(X, y, np.linspace(size, 2 * size, len(y)))
+    weight = np.ldexp(np.linspace(1, 2, len(y)), exponent)
+    with np.errstate(over="ignore"):
+        assert not np.isfinite(np.sum(weight)) or not np.isfinite(1 / np.sum(weight))
+    right = fit(X, y, 1.0, np.ldexp(weight, -exponent))                # less the digits that it lost
+    np.testing.assert_allclose(answer(fit(X, y, np.ldexp(1.0, exponent), weight)), answer(right), rtol=1e-12)

@@ -10,12 +10,12 @@ from fastreg.kernels.probe import WrongSums
 from problems import TOL, correlated
 from referee import Referee
 
+import fastreg.solvers.ridge.grams as grams
 from fastreg import ElasticNetCV, Lasso, LassoCV, regularization_path
 from fastreg.adapter.sums import residuals
 from fastreg.design import as_design
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Moments, Problem, Spec
-from fastreg.solvers import grams
 from fastreg.solvers.path import PathSolver
 
 

@@ -82,6 +82,7 @@ PENALTY, WEIGHTS = "penalties/elastic_net.py", "weights.py"
 GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
 DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
+RIDGE = "solvers/ridge/"
 
 MUTANTS = [
     # ---- sums held against X
@@ -178,14 +179,24 @@ MUTANTS = [
            "tests/test_linear.py -k 'options and C'"),
     Mutant("solvers/folds.py", "moments", " - weight * np.outer(means, means)", "",
            "tests/test_crossval.py -k fold_is_the_fit"),
-    Mutant("solvers/ridge*.py", None, "F *= norms**2 / self.n", "F *= norms**2",
+    Mutant(RIDGE + "problem.py", "diagonal", "F *= norms**2 / self.n", "F *= norms**2",
            "tests/test_ridge.py -k standardize"),
-    Mutant("solvers/*.py", "column_scale", "norms**2 / n if", "norms**2 if",
+    Mutant(RIDGE + "problem.py", "column_scale", "1 / np.sqrt(F[active])", "1 / F[active]",
            "tests/test_ridge_cv.py -k penalty_factors"),
+    Mutant(RIDGE + "problem.py", "of", "weight = of_weight.down(weight)", "of_weight = Scale(0)",
+           "tests/test_ridge_hard.py -k weights_of_any"),
+    Mutant(RIDGE + "problem.py", "without", "factor=F, ", "", "tests/test_ridge_hard.py -k rows_left_out"),
+    Mutant(RIDGE + "certificate.py", "reach_of", "rounding_of_sums(per_row) * (", "0 * (",
+           "tests/test_ridge_hard.py -k include_rounding"),
+    Mutant(RIDGE + "certificate.py", "bound", "self.scaled / damped + through", "through",
+           "tests/test_ridge_hard.py -k planted"),
+    Mutant(RIDGE + "leave_one_out.py", "loses_digits", "certificate.bound > PROMISED", "certificate.bound < PROMISED",
+           "tests/test_ridge_hard.py -k planted"),
+    Mutant(RIDGE + "choose.py", "solve", "or method.trusted", "", "tests/test_ridge_exact.py -k dependent_columns"),
     # ---- paths and choices
     Mutant("selection.py", "best_of", "-alphas[curve, at]", "alphas[curve, at]", "tests/test_selection.py -k ties"),
     Mutant("selection.py", "within_one_error", "near[0]", "near[-1]", "tests/test_ridge_cv.py -k curves_of_leave"),
-    Mutant("ridge_path.py", "losses_of_rows", "np.flatnonzero(weight)", "np.arange(n)",
+    Mutant("ridge_path.py", "losses_of_rows", "np.flatnonzero(problem.constant)", "np.arange(problem.n)",
            "tests/test_ridge_cv.py -k curves_of_leave"),
     Mutant("ridge_path.py", "losses_of_rows", "ddof=1", "ddof=0", "tests/test_ridge_cv.py -k curves_of_leave"),
     Mutant("ridge_path.py", "curve_of_rows", "df[None, place]", "df[None]",

@@ -10,8 +10,8 @@ from fastreg.estimators.base import LinearRegressorMixin
 from fastreg.estimators.ridge import NormalResidualMixin, stored, warn_of_end
 from fastreg.parameters import documented
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.ridge import solve_least_squares, solve_ridge
-from fastreg.solvers.ridge_certificate import normal_residual
+from fastreg.solvers.ridge.certificate import normal_residual
+from fastreg.solvers.ridge.choose import solve_least_squares, solve_ridge
 
 
 @documented

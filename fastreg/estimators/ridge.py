@@ -26,8 +26,9 @@ from fastreg.checks import (
 from fastreg.estimators.base import LinearRegressorMixin, as_stored
 from fastreg.parameters import documented
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.solvers.ridge import SOLVERS, solve_ridge
-from fastreg.solvers.ridge_certificate import normal_residual
+from fastreg.solvers.ridge.certificate import normal_residual
+from fastreg.solvers.ridge.choose import SOLVERS, solve_ridge
+from fastreg.solvers.ridge.solution import BY_LIMIT
 
 
 def check_target_alphas(alpha, n_targets):
@@ -50,7 +51,7 @@ def warn_of_end(found, tol, max_iter, remedies="max_iter, tol or alpha", stackle
     else:
         known = f"the residual of the normal equations is above tol={tol:g}"
     steps = np.max(found.n_iter)
-    if found.stopped == "max_iter":
+    if np.any(found.stopped == BY_LIMIT):
         limit = "" if max_iter is None else f"={max_iter}"
         text = f"max_iter{limit} ended the fit after {steps} steps: {known}. Increase {remedies}."
     else:
@@ -151,6 +152,39 @@ class NormalResidualMixin:
         return residual if y.ndim == 2 else float(residual[0])
 
 
+class LabelsResidualMixin:
+    """The certificate of a classification by ridge regression, of whose targets `_residual` knows the residuals."""
+
+    def normal_residual(self, X, y, sample_weight=None):
+        """Certificate of the fit: norms of the residuals of its normal equations, relative to ``||X'S(y - mean)||``.
+
+        Computed in float64 from X itself (two readings of it); limits are not taken into account.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            What the model was fitted to.
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+            A float where there is one target (two classes).
+        """
+        check_is_fitted(self, "coef_")
+        X, y = validate_X_y(self, X, y, labels=True, reset=False)
+        weight = _weight_by_class(check_weight_values(sample_weight, X.shape[0]), self.class_weight, y)
+        residual = self._residual(X, self.label_binarizer_.transform(y).astype(np.float64), weight)
+        return float(residual[0]) if len(residual) == 1 else residual
+
+
+def _weight_by_class(weight, class_weight, y):
+    """Sample weights times those of the classes; None where all are 1."""
+    if class_weight is None:
+        return weight
+    of_class = compute_sample_weight(class_weight, y)
+    return of_class if weight is None else weight * of_class
+
+
 @documented
 class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     """Linear least squares with an L2 penalty, solved exactly.
@@ -240,11 +274,7 @@ class RidgeLabelsMixin(ClassifierMixin):
             raise TypeError(f"y holds labels that cannot be sorted, of several types or None: {error}.") from None
         if not self.label_binarizer_.y_type_.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
-        weight = check_weight_values(sample_weight, X.shape[0])
-        if class_weight is not None:
-            of_class = compute_sample_weight(class_weight, y)
-            weight = of_class if weight is None else weight * of_class
-        return X, Y, weight
+        return X, Y, _weight_by_class(check_weight_values(sample_weight, X.shape[0]), class_weight, y)
 
     @property
     def classes_(self):
@@ -292,7 +322,7 @@ class RidgeLabelsMixin(ClassifierMixin):
 
 
 @documented
-class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
+class RidgeClassifier(LabelsResidualMixin, RidgeLabelsMixin, RidgeBase):
     """Classification by ridge regression on labels of -1 and 1, one target for each class (one for two classes).
 
     Minimises for each target over w and b::

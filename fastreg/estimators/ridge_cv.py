@@ -1,5 +1,6 @@
 """RidgeCV and RidgeClassifierCV."""
 import warnings
+from dataclasses import replace
 from inspect import signature
 from itertools import repeat
 
@@ -8,13 +9,18 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MethodMapping
-from sklearn.utils.validation import check_is_fitted
 
-from fastreg.checks import check_choice, check_flag, check_sum, check_threads, check_weight_values, validate_X_y
+from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
-from fastreg.estimators.ridge import NormalResidualMixin, Ridge, RidgeClassifier, RidgeLabelsMixin, stored
+from fastreg.estimators.ridge import (
+    LabelsResidualMixin,
+    NormalResidualMixin,
+    Ridge,
+    RidgeClassifier,
+    RidgeLabelsMixin,
+    stored,
+)
 from fastreg.parameters import documented
 from fastreg.plots import PerTarget
 from fastreg.ridge_path import (
@@ -82,7 +88,6 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         settings = self._check_parameters()
         alphas = check_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
-        check_sum(weight)
         split_params, score_params = self._split_and_score_params(weight, params)
         self._forget()
         if self.cv is None:
@@ -107,25 +112,22 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
                    "metric": "squared error" if scorer is None else str(self.scoring),
                    "basis": f"{'mean over' if scorer is None else 'of'} {len(Y)} left-out rows"}
 
-        def choose(sums, unit, kept, df):
+        def choose(left_out):
             if scorer is None:
-                found = losses_of_rows(sums, kept, unit, len(Y), weight, each)
+                found = losses_of_rows(left_out, each)
             else:
-                scores = np.array(self._score_rows(scorer, y, kept, each, score_params), dtype=np.float64)
-                found = scores, None, repeat(Scale(0))
+                scores = self._score_rows(scorer, y, left_out.predictions(), each, score_params)
+                found = np.array(scores, dtype=np.float64), None, repeat(Scale(0))
             values, errors, units = found
+            df = left_out.spectrum.df(left_out.problem.alphas)
             curves, at = zip(*(curve_of_rows(alphas, of_target, df, unit=scale, standard_error=error, **options)
                                for of_target, error, scale in zip(values, repeat(None) if errors is None else errors,
                                                                   units)))
             return np.array(at if each else at * Y.shape[1]), curves
 
-        keep = None
-        if scorer is not None:
-            keep = "predictions"
-        elif self.store_cv_results or self.selection_rule == "1se":
-            keep = "errors"
-        at, curves, fit, kept = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd",
-                                              choose=choose, keep=keep, **settings)
+        keep = scorer is not None or self.store_cv_results or self.selection_rule == "1se"
+        at, curves, left_out, fit = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd",
+                                                  choose=choose, keep=keep, **settings)
         sign = 1 if scorer is not None else -1
         best = np.array([sign * curve.values[curve.chosen] for curve in curves])
         self.alpha_, self.best_score_ = (alphas[at], best) if each else (float(alphas[at[0]]), float(best[0]))
@@ -133,10 +135,10 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         if curves[0].best_1se is not None:
             found = np.array([curve.alphas[curve.best_1se] for curve in curves])
             self.alpha_1se_ = found if each else float(found[0])
-        fit.df = fit.df if each else fit.df[0]
         if self.store_cv_results:
+            kept = left_out.squares() if scorer is None else left_out.predictions()
             self.cv_results_ = kept[0] if y.ndim == 1 and not is_classifier(self) else kept.transpose(1, 0, 2).copy()
-        return fit
+        return fit if each else replace(fit, df=fit.df[0])
 
     def _residual(self, X, Y, weight):
         """Relative residuals of the normal equations of numeric targets, as Ridge has them."""
@@ -178,9 +180,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         self.cv_path_ = curves
         self.alpha_, self.alpha_1se_ = (float(curves.alphas[at]) for at in (curves.chosen, curves.best_1se))
         self.best_score_ = float(curves.values[curves.chosen])
-        if fit is not None:
-            fit.df = fit.df[curves.chosen[1]]
-        return fit
+        return fit and replace(fit, df=fit.df[curves.chosen[1]])
 
     def _scorer(self, metric=None):
         """scikit-learn's scorer; without `scoring` the one that folds have, which asks for weights where metadata
@@ -347,7 +347,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
 
 @documented
-class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
+class RidgeClassifierCV(LabelsResidualMixin, RidgeLabelsMixin, _RidgeCVBase):
     """RidgeClassifier with alpha chosen by exact leave-one-out or by folds.
 
     Labels are targets of -1 and 1, one for each class (one for two classes). For every alpha, minimises for each target
@@ -428,30 +428,6 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)
-
-    def normal_residual(self, X, y, sample_weight=None):
-        """Certificate of the fit: norms of the residuals of its normal equations, relative to ``||X'S(y - mean)||``.
-
-        Computed in float64 from X itself (two readings of it).
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            What the model was fitted to.
-
-        Returns
-        -------
-        float or ndarray of shape (n_targets,)
-            A float where there is one target (two classes).
-        """
-        check_is_fitted(self, "coef_")
-        X, y = validate_X_y(self, X, y, labels=True, reset=False)
-        weight = check_weight_values(sample_weight, X.shape[0])
-        if self.class_weight is not None:
-            of_class = compute_sample_weight(self.class_weight, y)
-            weight = of_class if weight is None else weight * of_class
-        residual = self._residual(X, self.label_binarizer_.transform(y).astype(np.float64), weight)
-        return float(residual[0]) if len(residual) == 1 else residual
 
     def _keep(self, fit, y):
         self.coef_ = fit.coef[0] if len(fit.coef) == 1 else fit.coef

@@ -3,71 +3,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh, lstsq, qr, solve_triangular, svdvals
-from scipy.linalg.lapack import dgeqrf, dormqr, dtrtri
+from scipy.linalg.lapack import dtrtri
 
-from fastreg.kernels.krylov import column_moments, correlate
-from fastreg.solvers.graded import graded_svd
-from fastreg.solvers.grams import EPS
-from fastreg.solvers.ridge_certificate import (
-    from_rows,
-    gradient,
-    least_penalty,
-    proof_of,
-    raw_norms,
-    rounding_of_sums,
-)
+from fastreg.kernels.krylov import correlate
+from fastreg.solvers.ridge.certificate import Columns, certify, gradient, reach_of, rounding_of_sums
+from fastreg.solvers.ridge.graded import graded_svd
+from fastreg.solvers.ridge.grams import EPS
+from fastreg.solvers.ridge.triangle import reduced, triangle
 
 # Elements of a block of rows that one decomposition takes at once.
 BLOCK = 1 << 22
-
-
-def centred_rows(problem, start=0, stop=None):
-    """Rows of X, dense, centred and weighted: a copy. The means must be known."""
-    rows = problem.X[start:stop]
-    rows = np.array(rows.toarray() if problem.sparse else rows, dtype=np.float64, order="C")
-    rows -= problem.design.means
-    if problem.root is not None:
-        rows *= problem.root[start:stop, None]
-    return rows
-
-
-def triangle(problem):
-    """(R, C) with X = QR, C = (Q'y)' for centred and weighted X, from blocks of rows.
-
-    What the means' rounding leaves of a level is taken out by a column of its own before the others."""
-    n, p = problem.n, problem.p
-    lead = int(problem.fit_intercept)
-    per = n if n * p <= BLOCK else max(1024, 4 * p)
-    R, C = np.zeros((0, p + lead)), np.zeros((0, len(problem.targets)))
-    for start in range(0, n, per):
-        stop = min(n, start + per)
-        block = np.empty((len(R) + stop - start, p + lead), order="F")
-        block[:len(R)] = R
-        if lead:
-            block[len(R):, 0] = 1.0 if problem.root is None else problem.root[start:stop]
-        block[len(R):, lead:] = centred_rows(problem, start, stop)
-        right = np.asfortranarray(np.vstack([C, problem.targets[:, start:stop].T]))
-        R, C = _reduced(block, right)
-    if lead:
-        problem.design.means[:] += R[0, 1:] / R[0, 0]
-    return np.ascontiguousarray(R[lead:, lead:]), np.ascontiguousarray(C[lead:].T)
-
-
-def _reduced(block, right):
-    """(R, Q' right) of the rows that are left; both arguments are overwritten."""
-    if block.size == 0:                          # LAPACK refuses arrays of nothing
-        return block[:0], right[:0]
-    found, tau, _, failed = dgeqrf(block, lwork=64 * block.shape[1], overwrite_a=1)
-    _succeeded("dgeqrf", failed)
-    kept = min(block.shape)
-    right, _, failed = dormqr("L", "T", found[:, :kept], tau, right, lwork=64 * max(1, right.shape[1]), overwrite_c=1)
-    _succeeded("dormqr", failed)
-    return np.triu(found[:kept]), right[:kept]
-
-
-def _succeeded(name, failed):
-    if failed:
-        raise RuntimeError(f"LAPACK's {name} refused argument {-failed}.")
 
 
 @dataclass
@@ -124,42 +69,59 @@ def _inverse(unit, scale):
 def least_squares(problem):
     """(solution, rank, singular values of the columns that count): the last two for the smallest alpha, penalty
     included. None instead where p > n and free columns depend on each other or are many."""
+    problem = problem.dense()                    # the level of sparse X costs no digits then
     return _wide(problem) if problem.p > problem.n else _tall(problem)
 
 
 def _tall(problem):
-    """Every alpha by a triangular factor of [X; sqrt(alpha F)]."""
+    """Every alpha by a triangular factor of [X; sqrt(alpha F)], beside it Q'y of every target."""
     problem.moments()
-    R, C = triangle(problem)
-    norms, p = problem.design.norms, problem.p
-    whole, active = problem.diagonal(norms)
+    R, T, p = _centred_triangle(problem), len(problem.alphas), problem.p
+    whole, active = problem.diagonal(problem.design.norms)
     columns = np.arange(p) if active is None else active
-    F = whole[columns]
+    F, k = whole[columns], len(columns)
     if active is not None:
-        R, C = _reduced(np.asfortranarray(R[:, active]), np.asfortranarray(C.T))
-        C = np.ascontiguousarray(C.T)
-    coef, found = np.zeros((len(problem.alphas), p)), {}
+        R = reduced(np.asfortranarray(R[:, np.concatenate([active, np.arange(p, p + T)])]))
+    coef, found = np.zeros((T, p)), {}
     for alpha in np.unique(problem.alphas):
-        here = problem.alphas == alpha
-        part, right = R, C[here]
+        here = np.flatnonzero(problem.alphas == alpha)
+        part = R[:, np.concatenate([np.arange(k), k + here])]
         if alpha > 0 and F.any():
-            rows = np.vstack([R, np.diag(np.sqrt(alpha * F))])
-            right = np.hstack([right, np.zeros((len(right), len(F)))])
-            part, right = _reduced(np.asfortranarray(rows), np.asfortranarray(right.T))
-            right = np.ascontiguousarray(right.T)
-        found[alpha] = minimum_norm(part, right)
-        coef[np.ix_(here, columns)] = found[alpha].coef
-    proof = _refined(problem, coef, columns, whole, found)
+            damping = np.hstack([np.diag(np.sqrt(alpha * F)), np.zeros((k, len(here)))])
+            part = reduced(np.asfortranarray(np.vstack([part, damping])))
+        found[alpha] = minimum_norm(np.ascontiguousarray(part[:k, :k]), np.ascontiguousarray(part[:k, k:].T))
+        coef[here[:, None], columns] = found[alpha].coef
+    bound = _refined(problem, coef, columns, found)
     least = found[np.min(problem.alphas)]
-    return problem.solution(coef, None, problem.design.means, "svd", proof), least.rank, least.singular
+    return problem.solution(coef, problem.design.means, "svd", bound), least.rank, least.singular
 
 
-def _refined(problem, coef, columns, F, found):
-    """One step of refinement on X itself, where its factor has full rank; (residual, bound) of what coef is then."""
-    raw = raw_norms(problem.design)
-    counted, penalty = raw[columns], F[columns]
-    g, rows = _gradient(problem, coef, penalty, columns)
-    norms, bound = np.linalg.norm(g, axis=1), np.full(len(coef), np.inf)
+def _centred_triangle(problem):
+    """R of centred and weighted X and the targets, from blocks of rows.
+
+    What the means' rounding leaves of a level is taken out by a column of its own before the others."""
+    n, p = problem.n, problem.p
+    lead = int(problem.fit_intercept)
+    per = n if n * p <= BLOCK else max(1024, 4 * p)
+
+    def blocks():
+        for start in range(0, n, per):
+            rows = slice(start, min(n, start + per))
+            yield np.hstack([problem.constant[rows, None][:, :lead], problem.centred_rows(rows),
+                             problem.targets[:, rows].T])
+
+    R = triangle(blocks())
+    if lead:
+        problem.design.means[:] += R[0, 1:1 + p] / R[0, 0]
+    return R[lead:, lead:]
+
+
+def _refined(problem, coef, active, found):
+    """One step of refinement on X itself, where its factor has full rank; the bound of what coef is then."""
+    columns = Columns.of(problem)
+    raw, counted, penalty = columns.raw, columns.raw[active], columns.F[active]
+    g, squares = gradient(problem, coef)
+    norms, rows, bound = np.linalg.norm(g, axis=1), np.sqrt(squares), np.full(len(coef), np.inf)
     for alpha, least in found.items():
         here, back = np.flatnonzero(problem.alphas == alpha), least.back
         if back is None:
@@ -168,27 +130,17 @@ def _refined(problem, coef, columns, F, found):
         share = rounding_of_sums(problem.n) * np.linalg.norm(back * counted[:, None]) * np.sqrt(len(back))
         if share >= 0.5:
             continue
-        steps = g[np.ix_(here, columns)] @ back
+        cells = here[:, None], active
+        steps = g[cells] @ back
         lost = rounding_of_sums(problem.p) * (np.abs(coef[here]) @ raw + rows[here])
         lost += rounding_of_sums(problem.n) * np.linalg.norm(counted @ np.abs(back)) * rows[here]
-        lost += EPS * alpha * np.linalg.norm(np.abs(coef[np.ix_(here, columns)]) * penalty @ np.abs(back), axis=1)
+        lost += EPS * alpha * np.linalg.norm(np.abs(coef[cells]) * penalty @ np.abs(back), axis=1)
         size = np.linalg.norm(steps, axis=1)
-        coef[np.ix_(here, columns)] += steps @ back.T
+        coef[cells] += steps @ back.T
         norms[here] = np.minimum(norms[here], 2 * share * np.linalg.norm(counted) * size)
         bound[here] = np.linalg.norm(back) * (share * size + lost) / (1 - share)
-    residual, by_penalty = proof_of(problem, norms, rows, coef, F, least_penalty(problem, F, columns))
-    return residual, np.minimum(bound, by_penalty)
-
-
-def _gradient(problem, coef, penalty, columns):
-    """``gradient``, from a dense copy of sparse X, small as it is here: its level costs no digits then."""
-    if not problem.sparse:
-        return gradient(problem, coef)
-    A = centred_rows(problem)
-    left = problem.targets - coef @ A.T
-    g = np.zeros_like(coef)
-    g[:, columns] = left @ A[:, columns] - problem.alphas[:, None] * penalty * coef[:, columns]
-    return g, np.linalg.norm(left, axis=1)
+    reach = reach_of(problem, columns, columns.longest * norms, rows, coef)
+    return np.minimum(bound, reach.bound(problem.alphas))
 
 
 def _wide(problem):
@@ -196,9 +148,9 @@ def _wide(problem):
     problem.moments()
     F, active = problem.diagonal(problem.design.norms)
     columns = np.arange(problem.p) if active is None else active
-    A, F = centred_rows(problem)[:, columns], F[columns]
+    A, F = problem.centred_rows()[:, columns], F[columns]
     if problem.fit_intercept:                           # what the means' rounding leaves of a level
-        unit = (np.ones(problem.n) if problem.root is None else problem.root)[:, None] / np.sqrt(problem.n)
+        unit = problem.constant[:, None] / np.sqrt(problem.n)
         again = unit.T @ A
         A -= unit * again
         problem.design.means[columns] += again[0] / np.sqrt(problem.n)
@@ -223,26 +175,8 @@ def _wide(problem):
         coef[~positive] = (q @ found).T
     whole = np.zeros((len(coef), problem.p))
     whole[:, columns] = coef
-    solution = problem.solution(whole, None, problem.design.means, "svd", from_rows(problem, whole))
+    solution = problem.solution(whole, problem.design.means, "svd", certify(problem, whole).bound)
     return solution, int(rank), singular
-
-
-def bounded(problem, t, lower, upper):
-    """Coefficients of target t within limits, by orthogonal decompositions of the columns between theirs."""
-    from scipy.optimize import lsq_linear  # rarely needed, and slow to import
-
-    F, _ = problem.diagonal(problem.design.norms)
-    moves = np.flatnonzero(np.isfinite(F) & (problem.design.norms > 0) & (lower < upper))
-    coef = np.zeros(problem.p)
-    if moves.size:
-        damping = np.sqrt(problem.alphas[t] * F[moves])
-        rows = np.vstack([centred_rows(problem)[:, moves], np.diag(damping)])
-        scale = np.linalg.norm(rows, axis=0)         # digits are lost to dependence alone, not to units
-        right = np.concatenate([problem.targets[t], np.zeros(len(moves))])
-        found = lsq_linear(rows / scale, right, (lower[moves] * scale, upper[moves] * scale), method="bvls", tol=EPS,
-                           max_iter=10 * len(moves) + 100)
-        coef[moves] = np.clip(found.x / scale, lower[moves], upper[moves])
-    return coef
 
 
 def eigen_primal(problem, G, Q, F, active, means):
@@ -256,10 +190,10 @@ def eigen_primal(problem, G, Q, F, active, means):
         kept = values > problem.p * EPS * values[-1]
         back = vectors[:, kept] / values[kept]
         coef[here] = Q[here] @ back @ vectors[:, kept].T
-    found = problem.solution(coef, active, means, "eigh", (None, None))
-    column_moments(problem.design, problem.targets[:1])
-    found.residual, found.bound = from_rows(problem, found.coef)
-    return found
+    whole = np.zeros((len(coef), problem.p))
+    whole[:, slice(None) if active is None else active] = coef
+    problem.measure()
+    return problem.solution(whole, means, "eigh", certify(problem, whole).bound)
 
 
 def eigen_dual(problem, K, inverse):
@@ -268,8 +202,8 @@ def eigen_dual(problem, K, inverse):
     values = values + problem.alphas[:, None]
     kept = values > problem.n * EPS * values[:, -1:]
     A = (np.where(kept, problem.targets @ vectors, 0) / np.where(kept, values, 1)) @ vectors.T
-    coef = correlate(problem.design, A if problem.root is None else A * problem.root) * inverse
-    return problem.solution(coef, None, problem.design.means, "eigh", from_rows(problem, coef))
+    coef = correlate(problem.design, problem.weights.rooted(A)) * inverse
+    return problem.solution(coef, problem.design.means, "eigh", certify(problem, coef).bound)
 
 
 @dataclass

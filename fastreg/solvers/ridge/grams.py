@@ -1,10 +1,11 @@
-"""X'X and XX' as p x p and n x n arrays: of sparse X with few columns or few rows from sums over rows or columns, of
-dense X without preparing it where its level allows that."""
+"""X'X and XX' of a ridge problem as p x p and n x n arrays: of sparse X with few columns or few rows from sums over
+rows or columns, of dense X without preparing it where its level allows that."""
 import numpy as np
 
 from fastreg.design import as_design, in_row_order
+from fastreg.finite import check_finite
 from fastreg.kernels.folds import part_sums, row_parts
-from fastreg.kernels.gram import kernel_of, reads_directly
+from fastreg.kernels.gram import gram_of, kernel_of, reads_directly
 from fastreg.kernels.krylov import column_moments, correlate
 from fastreg.kernels.probe import WrongSums
 
@@ -15,70 +16,79 @@ EPS = np.finfo(float).eps
 HIGH = 1e-3
 
 
-def sparse_gram(X, Y, weight, fit_intercept, n_threads):
-    """X'X, X'Y and the moments of the columns, in one pass.
+def gram(problem):
+    """(X'X, X'Y as rows), centred and weighted; the design knows its moments then.
 
     Parameters
     ----------
-    X : CSR or CSC
-        Columns that are not sorted are copied to sort them.
-    Y : ndarray of shape (n_targets, n)
-        Centred where an intercept is fitted, not weighted.
-    weight : ndarray of shape (n,) or None
-        Summing to n.
-
-    Returns
-    -------
-    gram : ndarray of shape (p, p)
-        Of the centred and weighted X.
-    xy : ndarray of shape (n_targets, p)
-    means, norms : ndarray of shape (p,)
+    problem : RidgeProblem
     """
-    n, p = X.shape
-    sums = _sums(X, Y, weight, n_threads)
-    means = sums[:p, -1] / n if fit_intercept else np.zeros(p)
-    gram, squares = np.empty((p, p)), np.diag(sums)[:p]
+    found = _sparse_gram(problem) if problem.sparse else gram_of(problem.design, problem.targets)
+    check_finite(problem.X, problem.design.norms)
+    return found
+
+
+def kernel(problem, inverse=None):
+    """X diag(inverse) X', rows centred and scaled by sqrt(weight).
+
+    Parameters
+    ----------
+    problem : RidgeProblem
+        Whose moments are known.
+    inverse : ndarray of shape (p,) or None
+        None: of ones.
+    """
+    if problem.sparse:
+        return _sparse_kernel(problem, np.ones(problem.p) if inverse is None else inverse)
+    return kernel_of(problem.design, inverse)
+
+
+def _sparse_gram(problem):
+    """`gram`, and the moments, in one pass; columns that are not sorted are copied to sort them."""
+    X, n, p, weight = problem.X, problem.n, problem.p, problem.weights.normalised
+    Y = problem.targets if weight is None else np.ascontiguousarray((problem.Y - problem.y_means).T)
+    sums = _sums(X, Y, weight, problem.n_threads)
+    means = sums[:p, -1] / n if problem.fit_intercept else np.zeros(p)
+    G, squares = np.empty((p, p)), np.diag(sums)[:p]
     with np.errstate(invalid="ignore"):               # whoever calls looks for NaN and infinity in the norms
         for j in range(0, p, 256):                    # row blocks: no second p x p array
             level = np.multiply.outer(n * means[j:j + 256], means)
-            np.subtract(sums[j:min(j + 256, p), :p], level, out=gram[j:j + 256])
+            np.subtract(sums[j:min(j + 256, p), :p], level, out=G[j:j + 256])
         xy = sums[p:-1, :p] - np.outer(sums[p:-1, -1], means)
-    if fit_intercept:
-        of_rows = np.ones(n) if weight is None else weight
-        design = None
-        for high, columns in _high_columns(X, weight, np.diag(gram) <= HIGH * squares):
-            if design is None:
-                design = as_design(X, weight, True, n_threads)
-                column_moments(design, np.zeros((1, n)))
+    if problem.fit_intercept:
+        of_rows, design = np.ones(n) if weight is None else weight, problem.design
+        high = np.diag(G) <= HIGH * squares
+        if high.any():
+            column_moments(design, np.empty((0, n)))
+        for here, columns in _high_columns(X, weight, high):
             rows = correlate(design, np.ascontiguousarray(columns.T) * of_rows)
-            gram[high], gram[:, high] = rows, rows.T
-            xy[:, high] = (Y * of_rows) @ columns
-            means[high] = design.means[high]
-    norms = np.sqrt(np.maximum(np.diag(gram), 0))
+            G[here], G[:, here] = rows, rows.T
+            xy[:, here] = (Y * of_rows) @ columns
+            means[here] = design.means[here]
+    norms = np.sqrt(np.maximum(np.diag(G), 0))
     norms[norms <= 32 * EPS * np.abs(means) * np.sqrt(n)] = 0
-    return gram, xy, means, norms
+    problem.design.means[:], problem.design.norms[:] = means, norms
+    return G, xy
 
 
-def sparse_kernel(X, design, scale, weight, fit_intercept, n_threads):
-    """X diag(scale) X', rows centred and scaled by sqrt(weight), in one pass: shape (n, n).
-
-    `scale` has shape (p,), the moments of `design` are known; the rest as for `sparse_gram`."""
-    n = X.shape[0]
+def _sparse_kernel(problem, scale):
+    """X diag(scale) X', rows centred and scaled by sqrt(weight), in one pass."""
+    X, design, weights = problem.X, problem.design, problem.weights
+    n, weight = problem.n, weights.normalised
     squares = design.norms**2 + n * design.means**2
-    high = (design.norms**2 <= HIGH * squares) & (scale > 0) & fit_intercept
-    kernel = _sums(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), n_threads)[:-1, :-1]
-    if fit_intercept:
+    high = (design.norms**2 <= HIGH * squares) & (scale > 0) & problem.fit_intercept
+    K = _sums(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), problem.n_threads)[:-1, :-1]
+    if problem.fit_intercept:
         share = np.full(n, 1 / n) if weight is None else weight / n
-        level = kernel @ share
-        kernel -= level
-        kernel -= (level - share @ level)[:, None]
+        level = K @ share
+        K -= level
+        K -= (level - share @ level)[:, None]
     for of_block, columns in _high_columns(X, weight, high):
-        kernel += (columns * scale[of_block]) @ columns.T
-    if weight is not None:
-        root = np.sqrt(weight)
-        kernel *= root
-        kernel *= root[:, None]
-    return np.ascontiguousarray(kernel)
+        K += (columns * scale[of_block]) @ columns.T
+    if weights.root is not None:
+        K *= weights.root
+        K *= weights.root[:, None]
+    return np.ascontiguousarray(K)
 
 
 def _high_columns(X, weight, high):
