@@ -101,7 +101,7 @@ class Reach:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             through = self.rows * np.minimum(self.whole / damped, _passed(alphas, self.least))
             bound = self.longest * (self.scaled / damped + through)
-        return np.where((damped > 0) & np.isfinite(self.longest), bound, np.inf)
+        return np.where((damped > 0) & math.isfinite(self.longest), bound, np.inf)
 
     def times(self, shares):
         """Of coefficients that are `shares` times these in size."""
@@ -175,8 +175,7 @@ def certify(problem, coef, least=0.0, limits=None):
     g, squares = _gradient(problem, columns, coef)
     if limits is not None:
         g[((coef <= limits[0]) & (g < 0)) | ((coef >= limits[1]) & (g > 0))] = 0
-    with np.errstate(invalid="ignore"):
-        norms = row_norms(g * columns.scale)     # of no account where a column is free
+    norms = row_norms(g * columns.scale if math.isfinite(columns.longest) else g)
     reach = reach_of(problem, columns, norms, np.sqrt(squares), coef, least)
     room = rounding(problem, columns, coef, row_norms(problem.targets))
     return Certificate(g, squares, problem.alphas, columns, reach, (np.abs(g) <= room).all(axis=1))
@@ -200,7 +199,7 @@ def _gradient(problem, columns, coef):
 
 def reach_of(problem, columns, norms, rows, coef, least=0.0):
     """Reach from norms of D g as it was computed, and of the residuals of the rows."""
-    if not np.isfinite(columns.longest):
+    if not math.isfinite(columns.longest):
         return Reach(np.inf, norms, rows, np.inf, least)
     per_row, per_column = _lengths(problem)
     weighted = columns.raw * columns.scale

@@ -85,7 +85,7 @@ def _tall(problem):
     coef, found = np.zeros((T, p)), {}
     for alpha in np.unique(problem.alphas):
         here = np.flatnonzero(problem.alphas == alpha)
-        part = R[:, np.concatenate([np.arange(k), k + here])]
+        part = R if len(here) == T else R[:, np.concatenate([np.arange(k), k + here])]
         if alpha > 0 and F.any():
             damping = np.hstack([np.diag(np.sqrt(alpha * F)), np.zeros((k, len(here)))])
             part = reduced(np.asfortranarray(np.vstack([part, damping])))

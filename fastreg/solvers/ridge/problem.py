@@ -94,9 +94,9 @@ class RidgeProblem:
             Y = units.down(np.asarray(Y, dtype=np.float64))
         if weight is not None:
             of_weight = Scale.of(weight)
+        if of_weight.exponent:
             weight = of_weight.down(weight)
-            with np.errstate(over="ignore"):
-                alphas = np.minimum(of_weight.down(alphas), LARGEST)
+            alphas = np.minimum(of_weight.down(alphas), LARGEST)
         X = canonical_sparse(X) if sp.issparse(X) else X
         return cls(X, Y, penalty, alphas, Weights(weight, X.shape[0]), fit_intercept, effective_threads(n_threads),
                    units, of_weight)
