@@ -1,0 +1,28 @@
+# What is asked about the columns outside the working sets.
+from fastreg.solvers.state cimport State
+
+cdef struct Findings:
+    # columns outside the working set of a problem that violate their condition, or are expected to
+    Py_ssize_t n
+    int *cols
+    double *g            # x_j'r
+    double *score        # the alpha at which it would stop violating
+    double worst         # largest relative violation; INFINITY before the first solution
+    double loss          # what the columns cost the gap that were allowed to stay unread
+
+cdef class Outside:
+    cdef Py_ssize_t n_live                    # columns that are watched
+    cdef double streamed                      # elements of X streamed so far
+    cdef Findings nothing
+
+    cdef void begin(self) noexcept nogil
+    cdef void restart(self) noexcept nogil
+    cdef bint begun(self, Py_ssize_t t) noexcept nogil
+    cdef const Findings *found(self, Py_ssize_t t) noexcept nogil
+    cdef int revive(self, double alpha, const State *states) except -1 nogil
+    cdef bint predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
+                      const char *gathered) noexcept nogil
+    cdef void screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
+                     const char *inside) noexcept nogil
+    cdef int read_candidates(self, int threads) except -1 nogil
+    cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil
