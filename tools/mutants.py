@@ -74,7 +74,7 @@ def bodies(text, function):
         yield m.start(), after.start() if after else len(text)
 
 
-CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/screening.pyx"
+CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/reference_screening.pyx"
 BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
 LOOP, FREE, GATHERED = "solvers/loop.pyx", "solvers/matrix_free.pyx", "solvers/gathered.pyx"

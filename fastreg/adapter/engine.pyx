@@ -18,9 +18,9 @@ from fastreg.kernels.references cimport (
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.matrix_free cimport free_settled, free_solve
-from fastreg.solvers.outside cimport Findings
 from fastreg.solvers.problem cimport Batch, Problem, Terms
-from fastreg.solvers.screening cimport Bounds, Screening, Watch
+from fastreg.solvers.reference_screening cimport Bounds, ReferenceScreening, Watch
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State, measure
 
@@ -387,7 +387,7 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
 
 cdef class Outside:
     """Screening of the columns outside working sets, all of them empty, for targets whose residuals the caller sets."""
-    cdef Screening screening
+    cdef ReferenceScreening screening
     cdef Batch batch
     cdef State *states
     cdef _Arrays keep
@@ -405,7 +405,7 @@ cdef class Outside:
         for t in range(T):
             self.states[t].r = self.keep.doubles(Y[t], self.n)
             self.put(t, Y[t])
-        self.screening = Screening(self.batch, slack, most)
+        self.screening = ReferenceScreening(self.batch, slack, most)
         self.screening.begin()
 
     def __dealloc__(self):

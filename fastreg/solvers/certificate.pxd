@@ -1,5 +1,5 @@
 # The certificate: the duality gap of a solution.
-from fastreg.solvers.outside cimport Findings
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.problem cimport Problem
 from fastreg.solvers.small cimport Small
 

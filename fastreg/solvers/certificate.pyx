@@ -3,7 +3,7 @@ from libc.math cimport INFINITY, fabs, isinf, sqrt
 
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.quadratic cimport FREE, Quad
-from fastreg.solvers.outside cimport Findings
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
 from fastreg.solvers.small cimport Small
 

@@ -29,9 +29,9 @@ from fastreg.kernels.design cimport Design
 from fastreg.kernels.references cimport MAX_REFERENCES
 from fastreg.solvers.gathered cimport gram_of_columns
 from fastreg.solvers.loop cimport Loop
-from fastreg.solvers.outside cimport Outside
-from fastreg.solvers.problem cimport Batch
 from fastreg.solvers.screening cimport Screening
+from fastreg.solvers.problem cimport Batch
+from fastreg.solvers.reference_screening cimport ReferenceScreening
 from fastreg.solvers.solutions cimport AT_CERTIFICATE, BY_ROUNDING, BY_ROUNDS, Solutions, Stopped
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.whole_gram cimport WholeGram
@@ -69,7 +69,7 @@ cdef class Engine:
     """
     cdef Batch batch
     cdef WorkingSets sets
-    cdef Outside outside                      # columns outside the working sets
+    cdef Screening screening                  # of the columns outside the working sets
     cdef Loop loop
     cdef Ticker ticker
     cdef WholeGram whole                      # the solver of full Gram mode; None otherwise
@@ -87,9 +87,9 @@ cdef class Engine:
             times, y, shifts = test
             self.batch.set_tests(times, y, shifts)
         self.sets = WorkingSets(self.batch, full, capacity, parts)
-        self.outside = Outside() if full else Screening(self.batch, slack, references)
+        self.screening = Screening() if full else ReferenceScreening(self.batch, slack, references)
         self.whole = self.sets.solver if full else None
-        self.loop = Loop(self.batch, self.sets, self.outside, self.ticker, tol, slack)
+        self.loop = Loop(self.batch, self.sets, self.screening, self.ticker, tol, slack)
 
     @property
     def full(self):
@@ -104,7 +104,7 @@ cdef class Engine:
     @property
     def columns_streamed(self):
         """Elements of X streamed so far."""
-        return self.outside.streamed
+        return self.screening.streamed
 
     @property
     def correlations(self):
@@ -126,7 +126,7 @@ cdef class Engine:
                 self.whole.read_gram()
         else:
             passes = self.batch.read_moments()
-        self.outside.streamed += <double> self.batch.design.nnz * passes
+        self.screening.streamed += <double> self.batch.design.nnz * passes
 
     def prepare_known(self, const double[:, ::1] gram, const double[:, ::1] xy, const double[::1] means,
                       const double[::1] norms):
@@ -148,7 +148,7 @@ cdef class Engine:
             if self.begun:
                 self.loop.restart()
             else:
-                self.outside.begin()
+                self.screening.begin()
                 self.sets.solver.begin()
         self.begun = True
 

@@ -242,7 +242,7 @@ cdef class SharedBlock(Gathered):
         for t in range(self.n_problems):
             small = &self.smalls[t]
             for k in range(small.n_entering):
-                self.gathered[small.entering[k]] = True
+                self.at_hand[small.entering[k]] = True
                 if self.at[small.entering[k]] < 0:
                     self.at[small.entering[k]] = <int> (self.blocks[0].m + self.n_coming)
                     self.coming[self.n_coming] = small.entering[k]

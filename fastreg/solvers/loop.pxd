@@ -1,8 +1,9 @@
 # Solving a batch of problems at one penalty value after the other.
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.tasks cimport Task
-from fastreg.solvers.outside cimport Outside
+from fastreg.solvers.screening cimport Screening
 from fastreg.solvers.problem cimport Batch
+from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.working_set cimport WorkingSets
@@ -10,7 +11,7 @@ from fastreg.solvers.working_set cimport WorkingSets
 cdef class Loop:
     cdef Batch batch
     cdef WorkingSets sets
-    cdef Outside outside                      # columns outside the working sets
+    cdef Screening screening                  # of the columns outside the working sets
     cdef Ticker ticker
     cdef State *states                        # of each problem
     cdef Pool pool
@@ -18,6 +19,7 @@ cdef class Loop:
     cdef bint slide                           # dependent coordinates may slide before the first round
     cdef bint started                         # from given coefficients, which may be a solution already
 
+    cdef Small *_small(self, Py_ssize_t t) noexcept nogil
     cdef void _rest(self, Py_ssize_t t) noexcept nogil
     cdef int restart(self) except -1 nogil
     cdef bint untouched(self) noexcept nogil

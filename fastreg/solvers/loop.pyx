@@ -9,7 +9,7 @@ from fastreg.kernels.leaf cimport fr_maxabs
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.tasks cimport Task, run_tasks
 from fastreg.solvers.certificate cimport duality_gap
-from fastreg.solvers.outside cimport Findings, Outside
+from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, excluded
 from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State
@@ -28,7 +28,7 @@ cdef class Loop:
     ----------
     batch : Batch
     sets : WorkingSets
-    outside : Outside
+    screening : Screening
     ticker : Ticker
     tol : float
         A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
@@ -36,9 +36,9 @@ cdef class Loop:
         A relative violation that is none.
     """
 
-    def __cinit__(self, Batch batch, WorkingSets sets, Outside outside, Ticker ticker, double tol, double slack):
+    def __cinit__(self, Batch batch, WorkingSets sets, Screening screening, Ticker ticker, double tol, double slack):
         cdef Py_ssize_t t
-        self.batch, self.sets, self.outside, self.ticker = batch, sets, outside, ticker
+        self.batch, self.sets, self.screening, self.ticker = batch, sets, screening, ticker
         self.tol, self.slack, self.pool = tol, slack, Pool()
         self.states = <State *> self.pool.take(batch.n_problems * sizeof(State))
         for t in range(batch.n_problems):
@@ -51,11 +51,15 @@ cdef class Loop:
         memcpy(state.r, self.batch.problems[t].y, self.batch.n * sizeof(double))
         state.rr, state.r_max = self.batch.problems[t].yy, fr_maxabs(self.batch.n, state.r)
 
+    cdef Small *_small(self, Py_ssize_t t) noexcept nogil:
+        """The small problem on the present working set."""
+        return &self.sets.solver.smalls[t]
+
     # ---- where to begin --------------------------------------------------------------------------------------------
     cdef int restart(self) except -1 nogil:
         """Every problem back at w = 0, under new penalties."""
         cdef Py_ssize_t t
-        self.outside.restart()
+        self.screening.restart()
         for t in range(self.batch.n_problems):
             self._rest(t)
             self.sets.solver.restart(t)
@@ -65,13 +69,13 @@ cdef class Loop:
         """Whether nothing has been solved, nor let in, of the problems that are awake."""
         cdef Py_ssize_t t
         for t in range(self.batch.n_problems):
-            if not self.states[t].asleep and (self.outside.begun(t) or self.sets.solver.smalls[t].q.m > 0):
+            if not self.states[t].asleep and (self.screening.begun(t) or self._small(t).q.m > 0):
                 return False
         return True
 
     cdef int start_from(self, Py_ssize_t t, const double *coef) except -1 nogil:
         """Start from given coefficients; a certificate is tried on them before any round."""
-        cdef Small *small = &self.sets.solver.smalls[t]
+        cdef Small *small = self._small(t)
         cdef Py_ssize_t j, k
         small.n_entering = 0
         for j in range(self.batch.p):
@@ -79,7 +83,7 @@ cdef class Loop:
                 small.entering[small.n_entering] = <int> j
                 small.n_entering += 1
         self.sets.enlarge(self.alpha, self.states, self._threads())
-        small = &self.sets.solver.smalls[t]
+        small = self._small(t)
         for k in range(small.q.m):
             small.q.w[k] = min(max(coef[small.cols[k]], small.q.lo[k]), small.q.hi[k])
         self.sets.solver.residual(t, &self.states[t])    # placed once alpha, and so the l2 terms, are known
@@ -98,7 +102,7 @@ cdef class Loop:
             self.started = False
             pending = self._try_start(max_rounds)
         while pending > 0:
-            self.sets.grow(self.outside, alpha, self.states, self._threads())
+            self.sets.grow(self.screening, alpha, self.states, self._threads())
             self._each(_solve_small)
             self._certify()
             pending = self._accept(max_rounds)
@@ -127,8 +131,8 @@ cdef class Loop:
         cdef Py_ssize_t t, s
         cdef double work = 0
         for t in range(self.batch.n_problems if self.batch.n_problems > 1 else 0):
-            s = self.sets.solver.smalls[t].q.f.s
-            work += 8 * s * s + 8 * self.outside.n_live + self.batch.n
+            s = self._small(t).q.f.s
+            work += 8 * s * s + 8 * self.screening.n_live + self.batch.n
         return self.batch.design.threads(work / 3)
 
     cdef int _each(self, Task task) except -1 nogil:
@@ -142,8 +146,8 @@ cdef class Loop:
             return 0
         self.sets.solver.set_penalties(t, self.alpha, &l2_changed)
         self.sets.solver.place(t, self.slide, l2_changed)
-        self.states[t].ready = self.outside.predict(t, self.alpha, self.states[t].r, self.sets.solver.smalls[t].inside,
-                                                    self.sets.solver.gathered)
+        self.states[t].ready = self.screening.predict(
+            t, self.alpha, self.states[t].r, self._small(t).inside, self.sets.solver.at_hand)
         return self.ticker.tick()
 
     cdef Py_ssize_t _try_start(self, Py_ssize_t max_rounds) except -1 nogil:
@@ -183,12 +187,12 @@ cdef class Loop:
     cdef int _solve_small(self, Py_ssize_t t) except -1 nogil:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
         cdef State *state = &self.states[t]
-        cdef Small *small = &self.sets.solver.smalls[t]
+        cdef Small *small = self._small(t)
         cdef Py_ssize_t _
         if state.done:
             return 0
         state.rounds += 1
-        small.q.slack = max(self.slack, min(0.3, 0.1 * self.outside.found(t).worst))
+        small.q.slack = max(self.slack, min(0.3, 0.1 * self.screening.found(t).worst))
         small.q.loose = sqrt(state.spare / (small.q.m + 1))
         small.exact = False
         for _ in range(50 + small.q.m if small.q.m > 0 else 0):
@@ -219,25 +223,25 @@ cdef class Loop:
         """Correlations at the new solutions, violators outside the working sets, gaps."""
         self.ticker.tick()
         self.sets.solver.residuals(self.states)
-        self.outside.revive(self.alpha, self.states)
+        self.screening.revive(self.alpha, self.states)
         self._each(_screen)
-        self.outside.read_candidates(self._threads())
+        self.screening.read_candidates(self._threads())
         return self._each(_judge)
 
     cdef int _screen(self, Py_ssize_t t) except -1 nogil:
         cdef State *state = &self.states[t]
         if not state.done:
-            self.outside.screen(t, self.alpha, state.r, state.spare, self.sets.solver.smalls[t].inside)
+            self.screening.screen(t, self.alpha, state.r, state.spare, self._small(t).inside)
         return 0
 
     cdef int _judge(self, Py_ssize_t t) except -1 nogil:
         """Violators, gap, and whether anything is left to do."""
         cdef State *state = &self.states[t]
-        cdef Small *small = &self.sets.solver.smalls[t]
+        cdef Small *small = self._small(t)
         cdef const Findings *found
         if state.done:
             return 0
-        found = self.outside.violators(t, self.alpha)
+        found = self.screening.violators(t, self.alpha)
         if found.n == 0:                           # else the small problem's own correlations will do
             self.sets.solver.correlate(t, state)
         state.gap = self._gap(t)
@@ -250,8 +254,8 @@ cdef class Loop:
         return 0
 
     cdef double _gap(self, Py_ssize_t t) noexcept nogil:
-        return duality_gap(&self.batch.problems[t], self.states[t].rr, &self.sets.solver.smalls[t],
-                           self.outside.found(t), self.alpha)
+        return duality_gap(&self.batch.problems[t], self.states[t].rr, self._small(t),
+                           self.screening.found(t), self.alpha)
 
     cdef bint _stalls(self, State *state) noexcept nogil:
         """Nothing violates outside, and three rounds inside have not halved the gap: rounding has the last word."""
@@ -304,7 +308,7 @@ cdef class Loop:
         """Residuals, correlations and gaps of the open problems from X."""
         cdef Py_ssize_t t
         self.sets.solver.read_x(self.states)
-        self.outside.streamed += self.batch.design.nnz
+        self.screening.streamed += self.batch.design.nnz
         for t in range(self.batch.n_problems):
             if not self.states[t].done:
                 self.states[t].gap = self._gap(t)

@@ -293,7 +293,7 @@ cdef class Products(SmallSolver):
         cdef Py_ssize_t t, k
         for t in range(self.n_problems if self.n_problems > 1 else 0):
             for k in range(self.smalls[t].n_entering):
-                self.gathered[self.smalls[t].entering[k]] = True
+                self.at_hand[self.smalls[t].entering[k]] = True
         return 0
 
     cdef int admit(self, Py_ssize_t t, double alpha, const State *state) except -1 nogil:

@@ -1,4 +1,4 @@
-"""From one problem to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
+"""From one problem to a path of certified solutions. Thin: the work is in ``engine`` and the kernels."""
 from contextlib import nullcontext
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ cdef class SmallSolver:
     cdef Pool pool
     cdef Py_ssize_t n_problems
     cdef Small *smalls                        # of each problem
-    cdef char *gathered                       # whether another problem has a column already, so that it costs nothing
+    cdef char *at_hand                        # whether another problem has a column already, so that it costs nothing
 
     cdef int _allocate(self, Batch batch) except -1
     cdef void _take_over(self, SmallSolver before)

@@ -27,7 +27,7 @@ cdef class SmallSolver:
         cdef Small *small
         cdef Pool pool = Pool()
         self.batch, self.pool, self.n_problems = batch, pool, batch.n_problems
-        self.gathered = pool.flags(batch.p)
+        self.at_hand = pool.flags(batch.p)
         self.smalls = <Small *> zeros(batch.n_problems * sizeof(Small))
         for t in range(batch.n_problems):
             small = &self.smalls[t]
@@ -41,7 +41,7 @@ cdef class SmallSolver:
     cdef void _take_over(self, SmallSolver before):
         """The small problems of a solver that is given up."""
         self.batch, self.pool, self.n_problems = before.batch, before.pool, before.n_problems
-        self.smalls, self.gathered = before.smalls, before.gathered
+        self.smalls, self.at_hand = before.smalls, before.at_hand
         before.smalls = NULL
 
     def __dealloc__(self):

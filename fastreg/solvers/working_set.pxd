@@ -1,6 +1,6 @@
 # Which columns the problems are solved on, and by which means.
 from fastreg.kernels.pool cimport Pool
-from fastreg.solvers.outside cimport Outside
+from fastreg.solvers.screening cimport Screening
 from fastreg.solvers.problem cimport Batch
 from fastreg.solvers.small cimport SmallSolver
 from fastreg.solvers.state cimport State
@@ -12,6 +12,6 @@ cdef class WorkingSets:
     cdef double *scores                       # work (p)
     cdef Pool pool
 
-    cdef int grow(self, Outside outside, double alpha, const State *states, int threads) except -1 nogil
+    cdef int grow(self, Screening screening, double alpha, const State *states, int threads) except -1 nogil
     cdef int enlarge(self, double alpha, const State *states, int threads) except -1 nogil
     cdef int _give_up_gram(self) except -1 with gil

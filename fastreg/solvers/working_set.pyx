@@ -12,7 +12,7 @@ from fastreg.kernels.tasks cimport run_tasks
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.gathered cimport OwnBlocks, SharedBlock
 from fastreg.solvers.matrix_free cimport Products
-from fastreg.solvers.outside cimport Findings, Outside
+from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch
 from fastreg.solvers.small cimport Small, SmallSolver
 from fastreg.solvers.state cimport State
@@ -53,14 +53,14 @@ cdef class WorkingSets:
         self.scores = self.pool.doubles(batch.p)
         self.solver = _solver(batch, full, parts)
 
-    cdef int grow(self, Outside outside, double alpha, const State *states, int threads) except -1 nogil:
+    cdef int grow(self, Screening screening, double alpha, const State *states, int threads) except -1 nogil:
         """Let in the worst violators of the open problems: at most GROWTH, or as many as the support holds, of each."""
         cdef Py_ssize_t t, k, n, most
         cdef Small *small
         cdef const Findings *found
         cdef double least
         for t in range(self.batch.n_problems):
-            small, found = &self.solver.smalls[t], outside.found(t)
+            small, found = &self.solver.smalls[t], screening.found(t)
             most = max(GROWTH, self.solver.support(t))
             least, n = 0, 0
             if found.n > most:
