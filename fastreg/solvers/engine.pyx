@@ -202,7 +202,8 @@ cdef class Engine:
         self.ticker.finished = 0
         if L > 0 and alphas[0] > 0 and self.loop.untouched():
             self._descend(alphas[0], max_rounds, before)
-        taken = np.max(before) if T > 0 else 0
+        for t in range(T):
+            taken = max(taken, before[t])
         with nogil:
             for k in range(L):
                 self.loop.solve(alphas[k], max_rounds - (taken if k == 0 else 0))
