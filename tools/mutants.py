@@ -116,7 +116,7 @@ MUTANTS = [
            "tests/test_screening.py -k along"),
     Mutant(SCREENING, "violators", "excess <= self.slack * l1", "excess <= 0.1 * l1",
            "tests/test_screening.py -k along"),
-    Mutant(SCREENING, "predict", "        if ahead:", "        if False:", "tests/test_counts.py"),
+    Mutant(SCREENING, "predict", "if ahead:", "if False:", "tests/test_counts.py"),
     Mutant(SCREENING, "read_candidates", "whole = cost > PARTIAL * each", "whole = cost > 0", "tests/test_counts.py"),
     Mutant(REFERENCES, "references_fit", "for _ in range(2)", "for _ in range(1)",
            "tests/test_references.py -k parallel"),
