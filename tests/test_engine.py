@@ -78,7 +78,7 @@ def test_conditions_hold_under_every_penalty_in_turn(storage, way):
 
 @pytest.mark.parametrize("way", ["shared block", "all of X, three", "products, three"])
 def test_who_sleeps_stays_as_it_is(way):
-    d, own, Y = problem("F", 3)
+    d, _, Y = problem("F", 3)
     engine = Engine(d, Y, WAYS[way].get("full", False), 1e-12, WAYS[way].get("capacity", 1000))
     engine.prepare()
     engine.set_penalty(arrays(*PENALTIES["lasso"]))
@@ -86,7 +86,7 @@ def test_who_sleeps_stays_as_it_is(way):
     before = solutions(engine, np.array([0.3 * top]), 3, 40)[0]
     engine.wake([False, True, False])
     indptr, *_ = engine.solve(np.array([0.1 * top]), 1000)
-    assert indptr[1] == 0 and indptr[2] == indptr[3] > 0        # nothing is handed back for the sleepers
+    assert indptr[1] == 0 and indptr[2] == indptr[3] > 0  # nothing is handed back for the sleepers
     engine.wake([True, True, True])
     after = solutions(engine, np.array([0.3 * top]), 3, 40)[0]
     np.testing.assert_allclose(after, before, atol=1e-6)
