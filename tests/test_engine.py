@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from twins import STORED, design, some_data, view
-
 from fastreg.solvers.engine import Engine
+from twins import STORED, design, some_data, view
 
 INF = np.inf
 WAYS = {
