@@ -74,10 +74,11 @@ def bodies(text, function):
         yield m.start(), after.start() if after else len(text)
 
 
-CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/screening.pyx"
+CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/reference_screening.pyx"
 BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
-ENGINE, FREE = "solvers/working_set.pyx", "solvers/matrix_free.pyx"
+LOOP, FREE, GATHERED = "solvers/loop.pyx", "solvers/matrix_free.pyx", "solvers/gathered.pyx"
+PROBLEM = "solvers/problem.pyx"
 PENALTY, WEIGHTS = "penalties/elastic_net.py", "weights.py"
 GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.pyx"
 DENSE, SPARSE = "kernels/dense.pxi", "kernels/sparse.pxi"
@@ -91,31 +92,32 @@ MUTANTS = [
     Mutant(PROBE, "probe_block", "memset(here, 0, p * sizeof(double))", "pass", "tests/test_sums.py -k probe"),
     Mutant(RESIDUAL, "residual_pass", "-of_mean", "0 * of_mean", "tests/test_sums.py -k residuals"),
     Mutant(RESIDUAL, "_reads_in_place", "fabs(d.mean[j])", "0 * fabs(d.mean[j])", "tests/test_sums.py -k residuals"),
-    Mutant(ENGINE, "_certify_from_x", "quad_solve(&P.q, 4)", "pass", "tests/test_sums.py -k mended"),
-    Mutant(ENGINE, "_read_x", "P.gap = duality_gap(P, alpha)", "pass", "tests/test_sums.py -k truth"),
+    Mutant(LOOP, "mend_from_x", "self.sets.solver.solve(t, state)", "pass", "tests/test_sums.py -k mended"),
+    Mutant(LOOP, "_read_x", "self.states[t].gap = self._gap(t)", "pass", "tests/test_sums.py -k truth"),
     # ---- the certificate
-    Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ free_", "tests/test_certificate.py -k unread"),
-    Mutant(CERTIFICATE, "duality_gap", "+ free_ + P.loss", "+ P.loss", "tests/test_certificate.py -k free"),
+    Mutant(CERTIFICATE, "duality_gap", "+ free_ + found.loss", "+ free_", "tests/test_certificate.py -k unread"),
+    Mutant(CERTIFICATE, "duality_gap", "+ free_ + found.loss", "+ found.loss", "tests/test_certificate.py -k free"),
     Mutant(CERTIFICATE, "duality_gap", "return INFINITY", "continue", "tests/test_certificate.py -k yet"),
     Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
-    Mutant(CERTIFICATE, "_dual", "P.viol_g[k]", "0", "tests/test_certificate.py -k violators"),
+    Mutant(CERTIFICATE, "_dual", "found.g[k]", "0", "tests/test_certificate.py -k violators"),
     # ---- screening and references
-    Mutant(SCREENING, "revive", "sqrt(P.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
+    Mutant(SCREENING, "revive", "sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
            "tests/test_screening.py -k come_back"),
-    Mutant(SCREENING, "revive", "P.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY", "1",
+    Mutant(SCREENING, "revive", "s.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY", "1",
            "tests/test_screening.py -k come_back"),
     Mutant(SCREENING, "revive", "> horizon * l1_factor", "> 2 * horizon * l1_factor",
            "tests/test_screening.py -k dead_only"),
-    Mutant(SCREENING, "screen", "fabs(P.est[a]) + P.err[a] <= l1", "fabs(P.est[a]) <= l1",
+    Mutant(SCREENING, "screen", "fabs(now.est[a]) + now.err[a] <= l1", "fabs(now.est[a]) <= l1",
            "tests/test_screening.py -k sharp"),
-    Mutant(SCREENING, "_allow", "P.loss += most + (", "P.loss += (", "tests/test_screening.py -k unread"),
+    Mutant(SCREENING, "_allow", "found.loss += most + (", "found.loss += (", "tests/test_screening.py -k unread"),
     Mutant(SCREENING, "_allow", "n = kept", "return n", "tests/test_screening.py -k unread"),
-    Mutant(SCREENING, "_extend_references", "P.refs.g[0][a] = self.q[t, self.live[a]]", "P.refs.g[0][a] = 0",
+    Mutant(SCREENING, "_extend_references", "watch.refs.g[0][a] = self.batch.xy[t, self.live[a]]",
+           "watch.refs.g[0][a] = 0",
            "tests/test_screening.py -k along"),
     Mutant(SCREENING, "violators", "excess <= self.slack * l1", "excess <= 0.1 * l1",
            "tests/test_screening.py -k along"),
-    Mutant(SCREENING, "predict", "P.predicted = True", "return 0", "tests/test_counts.py"),
+    Mutant(SCREENING, "predict", "if ahead:", "if False:", "tests/test_counts.py"),
     Mutant(SCREENING, "read_candidates", "whole = cost > PARTIAL * each", "whole = cost > 0", "tests/test_counts.py"),
     Mutant(REFERENCES, "references_fit", "for _ in range(2)", "for _ in range(1)",
            "tests/test_references.py -k parallel"),
@@ -146,12 +148,12 @@ MUTANTS = [
     Mutant(QUADRATIC, "_append", "q.l2f[js[k]] = q.l2[js[k]]", "q.l2f[js[k]] = 0", "tests/test_quadratic.py -k path"),
     Mutant(QUADRATIC, "quad_polish", "q.d[i]) <= 1", "q.d[i]) < 0", "tests/test_quadratic.py -k polish"),
     # ---- the engine
-    Mutant(ENGINE, "_good", "max(self.tol, LEAST_TOL) * P.yy", "1e300",
+    Mutant(LOOP, "good", "max(self.tol, LEAST_TOL) * self.batch.problems[t].yy", "1e300",
            "tests/test_certificate.py -k rounds"),
-    Mutant(ENGINE, "_stalls", "P.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
-    Mutant(ENGINE, "_judge", "P.n_viol == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
-    Mutant(ENGINE, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
-    Mutant(ENGINE, "alpha_max", "and lower(terms, j) < 0", "", "tests/test_counts.py -k largest"),
+    Mutant(LOOP, "_stalls", "state.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
+    Mutant(LOOP, "_judge", "found.n == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
+    Mutant(GATHERED, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
+    Mutant(PROBLEM, "largest_alphas", "and lower(terms, j) < 0", "", "tests/test_counts.py -k largest"),
     Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0",
            "tests/test_quadratic.py -k products"),
     Mutant(FREE, "free_correlate", "(1 if d.root == NULL else d.root[i])", "1", "tests/test_quadratic.py -k products"),

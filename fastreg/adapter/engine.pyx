@@ -5,20 +5,24 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastreg.kernels.block cimport (
-    Block, Fit, Test, Weighting, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
+    Block, Fit, Test, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
 from fastreg.kernels.design cimport Design, Moments
 from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_init, factor_remove, factor_solve
-from fastreg.kernels.leaf cimport fr_maxabs, fr_vdot
+from fastreg.kernels.memory cimport zeros
 from fastreg.kernels.quadratic cimport (
     FREE, Quad, quad_add, quad_free, quad_init, quad_place, quad_polish, quad_reserve, quad_set_l2, quad_settled,
     quad_solve)
 from fastreg.kernels.references cimport (
-    MAX_REFERENCES, References, references_fit, references_free, references_init, references_keep)
+    MAX_REFERENCES, References, references_fit, references_free, references_init, references_keep,
+    references_slot)
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.matrix_free cimport free_settled, free_solve
-from fastreg.solvers.problem cimport EXCLUDED, Problem, Terms, excluded, weigh
-from fastreg.solvers.screening cimport Screening
+from fastreg.solvers.problem cimport Batch, Problem, Terms
+from fastreg.solvers.reference_screening cimport Bounds, ReferenceScreening, Watch
+from fastreg.solvers.screening cimport Findings
+from fastreg.solvers.small cimport Small
+from fastreg.solvers.state cimport State, measure
 
 
 def prepare(Design d):
@@ -284,7 +288,7 @@ cdef class KnownResiduals:
         references_free(&self.f)
 
     def keep(self, const double[::1] r, const double[::1] g):
-        memcpy(self.f.g[self.f.oldest], &g[0], self.p * sizeof(double))
+        memcpy(references_slot(&self.f), &g[0], self.p * sizeof(double))
         references_keep(&self.f, &r[0])
 
     def fit(self, const double[::1] r):
@@ -354,103 +358,88 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
     """duality_gap at coefficients w of the columns `inside`, whose X'r is g; `fitted`: the free ones in the support.
 
     Penalties, limits and moments are arrays over all columns."""
-    cdef Problem P
+    cdef Problem problem
+    cdef Small small
+    cdef Findings found
     cdef Terms terms
     cdef _Arrays keep = _Arrays()
     cdef Py_ssize_t k, j, m = len(inside)
-    memset(&P, 0, sizeof(Problem))
+    memset(&problem, 0, sizeof(Problem))
+    memset(&small, 0, sizeof(Small))
+    memset(&found, 0, sizeof(Findings))
     _terms(&terms, keep, len(norms), pen1, pen2, lo, hi, norms, means, weight_sum)
-    quad_init(&P.q)
-    quad_reserve(&P.q, m + 1)
+    quad_init(&small.q)
+    quad_reserve(&small.q, m + 1)
     try:
         for k in range(m):
             j = inside[k]
-            quad_add(&P.q, alpha * pen1[j], alpha * pen2[j], lo[j], hi[j], g[k])
-            P.q.w[k] = w[k]
+            quad_add(&small.q, alpha * pen1[j], alpha * pen2[j], lo[j], hi[j], g[k])
+            small.q.w[k] = w[k]
             if j in fitted:
-                P.q.st[k] = FREE
-        P.terms, P.rr, P.loss, P.q.noise = &terms, rr, loss, noise
-        P.wcol, P.viol = keep.ints(inside, m), keep.ints(violators, len(violators))
-        P.viol_g, P.n_viol = keep.doubles(violator_g, len(violators)), len(violators)
-        return duality_gap(&P, alpha)
+                small.q.st[k] = FREE
+        problem.terms, problem.noise, small.cols = &terms, noise, keep.ints(inside, m)
+        found.n, found.loss = len(violators), loss
+        found.cols, found.g = keep.ints(violators, found.n), keep.doubles(violator_g, found.n)
+        return duality_gap(&problem, rr, &small, &found, alpha)
     finally:
-        quad_free(&P.q)
+        quad_free(&small.q)
 
 
 cdef class Outside:
     """Screening of the columns outside working sets, all of them empty, for targets whose residuals the caller sets."""
-    cdef Screening screening
-    cdef Problem *problems
-    cdef Terms terms
-    cdef Weighting of
+    cdef ReferenceScreening screening
+    cdef Batch batch
+    cdef State *states
     cdef _Arrays keep
-    cdef Py_ssize_t T, n, p
+    cdef char *none
+    cdef Py_ssize_t n, p
 
     def __cinit__(self, Design d, Y, pen1, pen2, lo, hi, double slack=1e-9, int most=MAX_REFERENCES):
-        cdef Py_ssize_t t, j
-        cdef double[:, ::1] q
-        cdef Problem *P
-        self.T, self.n, self.p, self.keep = len(Y), d.n, d.p, _Arrays()
-        self.problems = <Problem *> calloc(self.T, sizeof(Problem))
-        prepare(d)
-        q = np.empty((self.T, self.p))
-        self.of.root = d.root
-        for t in range(self.T):
-            P = &self.problems[t]
-            P.of, P.terms, P.y = &self.of, &self.terms, self.keep.doubles(Y[t], self.n)
-            P.r, P.r_last = self.keep.doubles(Y[t], self.n), self.keep.doubles(None, self.n)
-            P.work, P.inside = self.keep.doubles(None, self.n), self.keep.flags(self.p)
-            P.est, P.err = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
-            P.est_last, P.err_last = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
-            P.cand, P.viol = self.keep.ints(None, self.p), self.keep.ints(None, self.p)
-            P.viol_g, P.score = self.keep.doubles(None, self.p), self.keep.doubles(None, self.p)
-            references_init(&P.refs, self.n, self.p, most)
-            weigh(P, self.n, P.y, P.work)
-            d.stream(NULL, self.p, P.work, 1, &q[t, 0], self.p)
+        cdef Py_ssize_t t, T = len(Y)
+        self.n, self.p, self.keep = d.n, d.p, _Arrays()
+        self.states = <State *> zeros(T * sizeof(State))
+        self.none = self.keep.flags(self.p)
+        self.batch = Batch(d, None, np.array(Y))
+        self.batch.read_moments()
+        self.batch.set_penalties([(np.array(pen1), np.array(pen2), np.array(lo), np.array(hi))])
+        for t in range(T):
+            self.states[t].r = self.keep.doubles(Y[t], self.n)
             self.put(t, Y[t])
-        _terms(&self.terms, self.keep, self.p, pen1, pen2, lo, hi, d.norms, d.means if d.sparse() else None,
-               d.weight_sum)
-        self.screening = Screening(d, [d], q, slack)
-        self.screening.problems, self.screening.terms = self.problems, &self.terms
-        self.screening.at = self.keep.ints(None, self.p)
-        for j in range(self.p):
-            if excluded(&self.terms, j):
-                self.screening.place[j] = EXCLUDED
+        self.screening = ReferenceScreening(self.batch, slack, most)
         self.screening.begin()
 
     def __dealloc__(self):
-        cdef Py_ssize_t t
-        for t in range(self.T if self.problems != NULL else 0):
-            references_free(&self.problems[t].refs)
-        free(self.problems)
+        free(self.states)
 
     def put(self, Py_ssize_t t, r, double spare=0, bint done=False, bint asleep=False):
         """Target t has come to residual r; its l2 terms may leave `spare` in the gap."""
-        cdef Problem *P = &self.problems[t]
+        cdef State *state = &self.states[t]
         cdef const double[::1] values = np.ascontiguousarray(r)
-        memcpy(P.r, &values[0], self.n * sizeof(double))
-        P.rr, P.r_max = fr_vdot(self.n, P.r, P.r), fr_maxabs(self.n, P.r)
-        P.spare, P.done, P.asleep, P.n_viol = spare, done, asleep, 0
+        memcpy(state.r, &values[0], self.n * sizeof(double))
+        measure(state, self.n)
+        state.spare, state.done, state.asleep = spare, done, asleep
 
     def revive(self, double alpha):
         """The live columns from now on."""
-        self.screening.revive(alpha)
+        self.screening.revive(alpha, self.states)
         return [self.screening.live[a] for a in range(self.screening.n_live)]
 
     def screen(self, Py_ssize_t t, double alpha):
         """Candidates of target t: the columns that the bound does not clear."""
-        self.screening.screen(&self.problems[t], alpha)
-        return [self.screening.live[self.problems[t].cand[k]] for k in range(self.problems[t].n_cand)]
+        cdef Watch *watch = &self.screening.watches[t]
+        self.screening.screen(t, alpha, self.states[t].r, self.states[t].spare, self.none)
+        return [self.screening.live[watch.cand[k]] for k in range(watch.n_cand)]
 
     def bounds(self, Py_ssize_t t):
         """Estimates of x_j'r and their errors, by column; nan where a column is not live."""
+        cdef Bounds *now = &self.screening.watches[t].now
         est, err = np.full(self.p, np.nan), np.full(self.p, np.nan)
-        for a in range(self.problems[t].n_known):
-            est[self.screening.live[a]], err[self.screening.live[a]] = self.problems[t].est[a], self.problems[t].err[a]
+        for a in range(now.n):
+            est[self.screening.live[a]], err[self.screening.live[a]] = now.est[a], now.err[a]
         return est, err
 
     def loss(self, Py_ssize_t t):
-        return self.problems[t].loss
+        return self.screening.found(t).loss
 
     def read(self):
         """Exact correlations of all candidates; returns the elements streamed so far."""
@@ -459,13 +448,11 @@ cdef class Outside:
 
     def violators(self, Py_ssize_t t, double alpha):
         """Columns that break their condition, and x_j'r of each."""
-        cdef Problem *P = &self.problems[t]
-        P.n_viol = 0
-        self.screening.violators(P, alpha)
-        return {P.viol[k]: P.viol_g[k] for k in range(P.n_viol)}
+        cdef const Findings *found = self.screening.violators(t, alpha)
+        return {found.cols[k]: found.g[k] for k in range(found.n)}
 
     def predict(self, Py_ssize_t t, double alpha):
         """Columns expected to enter at alpha."""
-        cdef Problem *P = &self.problems[t]
-        self.screening.predict(P, alpha)
-        return [P.viol[k] for k in range(P.n_viol)]
+        cdef const Findings *found = self.screening.found(t)
+        self.screening.predict(t, alpha, self.states[t].r, self.none, self.none)
+        return [found.cols[k] for k in range(found.n)]

@@ -13,6 +13,7 @@ cdef struct References:
 
 cdef int references_init(References *f, Py_ssize_t n, Py_ssize_t p, int most) except -1
 cdef void references_free(References *f) noexcept nogil
+cdef double *references_slot(const References *f) noexcept nogil
 cdef void references_keep(References *f, const double *r) noexcept nogil
 cdef void references_fit(const References *f, const double *r, double *c, double *e, double *e2,
                          double *einf) noexcept nogil

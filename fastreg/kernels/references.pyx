@@ -29,8 +29,13 @@ cdef void references_free(References *f) noexcept nogil:
         free(f.g[k])
 
 
+cdef double *references_slot(const References *f) noexcept nogil:
+    """Where the correlations of the residual that is kept next go, before it is: the oldest gives way."""
+    return f.g[f.oldest]
+
+
 cdef void references_keep(References *f, const double *r) noexcept nogil:
-    """r takes the place of the oldest residual; its correlations are in g[oldest] already."""
+    """r, whose correlations are in the slot, takes the place of the oldest residual."""
     cdef int a, b = f.oldest
     memcpy(f.r[b], r, f.n * sizeof(double))
     f.first = f.held == 0 or (f.first and b > 0)

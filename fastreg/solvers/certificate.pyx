@@ -2,35 +2,39 @@
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 
 from fastreg.kernels.factor cimport PIVOT_TOL
-from fastreg.kernels.quadratic cimport FREE
+from fastreg.kernels.quadratic cimport FREE, Quad
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
+from fastreg.solvers.small cimport Small
 
 
-cdef double duality_gap(const Problem *P, double alpha) noexcept nogil:
+cdef double duality_gap(const Problem *problem, double rr, const Small *small, const Findings *found,
+                        double alpha) noexcept nogil:
     """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
 
     Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
     is counted as the descent that a step along them would still bring."""
-    cdef const Terms *t = P.terms
+    cdef const Terms *t = problem.terms
+    cdef const Quad *q = &small.q
     cdef Py_ssize_t j, k
     cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
-    primal = 0.5 * P.rr
-    yr = P.rr                                     # y'r = r'r + w'X'r
-    for j in range(P.q.m):
-        k = P.wcol[j]
+    primal = 0.5 * rr
+    yr = rr                                       # y'r = r'r + w'X'r
+    for j in range(q.m):
+        k = small.cols[j]
         if excluded(t, k):
             continue
-        primal += P.q.l1[j] * fabs(P.q.w[j]) + 0.5 * P.q.l2[j] * P.q.w[j] * P.q.w[j]
-        yr += P.q.w[j] * P.q.g[j]
-        _scaling(t, P.q.g[j], k, alpha, P.q.noise, P.q.st[j] == FREE, &c_safe, &free_)
-    for k in range(P.n_viol):
-        if _free(t, P.viol_g[k], P.viol[k], alpha):
+        primal += q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j]
+        yr += q.w[j] * q.g[j]
+        _scaling(t, q.g[j], k, alpha, problem.noise, q.st[j] == FREE, &c_safe, &free_)
+    for k in range(found.n):
+        if _free(t, found.g[k], found.cols[k], alpha):
             return INFINITY                       # it has yet to be fitted
-        _scaling(t, P.viol_g[k], P.viol[k], alpha, P.q.noise, False, &c_safe, &free_)
-    c_lasso = min(max(yr / P.rr if P.rr > 0 else 1., -c_safe), c_safe)
-    value = max(_dual(t, P, alpha, c_safe, yr), _dual(t, P, alpha, 1, yr))
-    value = max(value, _dual(t, P, alpha, c_lasso, yr))
-    return max(primal - value, 0.) + free_ + P.loss
+        _scaling(t, found.g[k], found.cols[k], alpha, problem.noise, False, &c_safe, &free_)
+    c_lasso = min(max(yr / rr if rr > 0 else 1., -c_safe), c_safe)
+    value = max(_dual(problem, rr, small, found, alpha, c_safe, yr), _dual(problem, rr, small, found, alpha, 1, yr))
+    value = max(value, _dual(problem, rr, small, found, alpha, c_lasso, yr))
+    return max(primal - value, 0.) + free_ + found.loss
 
 
 cdef inline bint _free(const Terms *t, double g, Py_ssize_t j, double alpha) noexcept nogil:
@@ -61,17 +65,18 @@ cdef inline double _rounding(const Terms *t, Py_ssize_t j, double noise) noexcep
     return noise * sqrt(norm * norm + t.weight_sum * level * level)
 
 
-cdef double _dual(const Terms *t, const Problem *P, double alpha, double c,
+cdef double _dual(const Problem *problem, double rr, const Small *small, const Findings *found, double alpha, double c,
                   double yr) noexcept nogil:
     """Dual objective at theta = c r; -inf where theta is not feasible."""
+    cdef const Terms *t = problem.terms
     cdef Py_ssize_t j, k
-    cdef double value = c * yr - 0.5 * c * c * P.rr
-    for j in range(P.q.m):
-        k = P.wcol[j]
+    cdef double value = c * yr - 0.5 * c * c * rr
+    for j in range(small.q.m):
+        k = small.cols[j]
         if not excluded(t, k):
-            value -= _conjugate(t, c * P.q.g[j], k, alpha, P.q.noise)
-    for k in range(P.n_viol):
-        value -= _conjugate(t, c * P.viol_g[k], P.viol[k], alpha, P.q.noise)
+            value -= _conjugate(t, c * small.q.g[j], k, alpha, problem.noise)
+    for k in range(found.n):
+        value -= _conjugate(t, c * found.g[k], found.cols[k], alpha, problem.noise)
     return value
 
 

@@ -18,9 +18,9 @@ from fastreg.design import as_design, effective_threads, in_row_order
 from fastreg.kernels.folds import part_sums
 from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.gathered import Apart
 from fastreg.solvers.lockstep import Lockstep
 from fastreg.solvers.path import PathSolver
-from fastreg.solvers.working_set import Apart
 from fastreg.weights import Weights
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from fastreg.kernels.krylov import normal_products
 from fastreg.problem import Moments
-from fastreg.solvers.working_set import Engine
+from fastreg.solvers.engine import Engine
 
 # Relative difference from X'X up to which a matrix that the user gives in its place is one to rounding.
 EXACT_GRAM = 1e-12

@@ -5,7 +5,7 @@ import numpy as np
 from fastreg.design import as_design
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.working_set import Engine
+from fastreg.solvers.engine import Engine
 from fastreg.weights import Weights
 
 

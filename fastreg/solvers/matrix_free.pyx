@@ -12,10 +12,13 @@ from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 
 from fastreg.kernels.design cimport SPARSE_ROWS, Design
+from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
     AT_LOWER, AT_UPPER, FREE, OUT, Break, Quad, by_time, quad_breakpoint, quad_freeze)
+from fastreg.solvers.small cimport Small, SmallSolver
+from fastreg.solvers.state cimport State, measure
 
 cdef int STEPS = 30              # Newton steps in one call
 cdef int ITERATIONS = 500        # of conjugate gradients in one step
@@ -232,3 +235,78 @@ cdef int free_solve(Quad *q, Design d, const int *cols, double *r) except -1 nog
         return 0
     finally:
         free(mine)
+
+
+cdef class Products(SmallSolver):
+    """Goes on without Gram matrices and factors where they would outgrow their memory.
+
+    Parameters
+    ----------
+    before : SmallSolver
+        Whose small problems are taken over, all of them under the same weights; it is of no use any more.
+    """
+
+    def __cinit__(self, SmallSolver before):
+        cdef Py_ssize_t t
+        self._take_over(before)
+        for t in range(self.n_problems):
+            factor_free(&self.smalls[t].q.f)
+            self.smalls[t].q.G, self.smalls[t].exact = NULL, False
+
+    cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
+        """Nothing: signs and supports are found anew."""
+        return 0
+
+    cdef int solve(self, Py_ssize_t t, State *state) except -1 nogil:
+        cdef Small *small = &self.smalls[t]
+        return free_solve(&small.q, self.batch.design, small.cols, state.r)
+
+    cdef bint settled(self, Py_ssize_t t) noexcept nogil:
+        return free_settled(&self.smalls[t].q, self.batch.design, self.smalls[t].cols)
+
+    cdef Py_ssize_t support(self, Py_ssize_t t) noexcept nogil:
+        """At most as many as there are coordinates."""
+        return self.smalls[t].q.m
+
+    cdef double polish(self, Py_ssize_t t) except -1 nogil:
+        """None: steps from exact correlations are all there is."""
+        return 0
+
+    cdef int residual(self, Py_ssize_t t, State *state) except -1 nogil:
+        cdef Small *small = &self.smalls[t]
+        free_residual(self.batch.design, small.cols, small.q.m, small.q.w, self.batch.problems[t].y, state.r)
+        small.exact = False
+        measure(state, self.batch.n)
+        return 0
+
+    cdef int correlate(self, Py_ssize_t t, State *state) except -1 nogil:
+        cdef Small *small = &self.smalls[t]
+        if small.exact:
+            return 0
+        free_correlate(self.batch.design, small.cols, small.q.m, state.r, small.q.g)
+        memcpy(small.q.seen, small.q.w, small.q.m * sizeof(double))
+        small.exact = True
+        return 0
+
+    cdef Py_ssize_t announce(self) noexcept nogil:
+        """No Gram matrix; but columns of one problem are still let in early by the others."""
+        cdef Py_ssize_t t, k
+        for t in range(self.n_problems if self.n_problems > 1 else 0):
+            for k in range(self.smalls[t].n_entering):
+                self.at_hand[self.smalls[t].entering[k]] = True
+        return 0
+
+    cdef int admit(self, Py_ssize_t t, double alpha, const State *state) except -1 nogil:
+        """Entering columns, whose correlations the solver starts by computing."""
+        cdef Small *small = &self.smalls[t]
+        cdef Py_ssize_t k, n = small.n_entering
+        small.n_entering = 0
+        if n > 0:
+            self.reserve(t, small.q.m + n)
+        for k in range(n):
+            self.add(t, small.entering[k], alpha, 0)
+        return 0
+
+    cdef object gram(self, Py_ssize_t t, const int[::1] features):
+        """None is held."""
+        return None

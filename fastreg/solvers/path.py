@@ -1,4 +1,4 @@
-"""From one problem to a path of certified solutions. Thin: the work is in ``working_set`` and the kernels."""
+"""From one problem to a path of certified solutions. Thin: the work is in ``engine`` and the kernels."""
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import numpy as np
 from fastreg.rounding import single, toward_zero
 from fastreg.solutions import Solutions, relative
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.engine import Engine
 from fastreg.solvers.given import check_products, moments_of_given
-from fastreg.solvers.working_set import Engine
 
 
 class PathSolver:

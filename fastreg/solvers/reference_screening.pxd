@@ -1,0 +1,68 @@
+# Columns outside the working sets: what is known of them, and what must be read.
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.pool cimport Pool
+from fastreg.kernels.references cimport References
+from fastreg.solvers.screening cimport Findings, Screening
+from fastreg.solvers.problem cimport Batch, Problem
+
+cdef enum Place:
+    DEAD = 0             # cannot enter any working set until alpha has fallen
+    LIVE = 1             # watched, or inside
+    EXCLUDED = 2         # constant, or left out by its penalty or limits, in every problem
+
+cdef struct Bounds:
+    # by live column, for the first n of them: estimate of x'r and its error bound (0: exact)
+    Py_ssize_t n
+    double *est
+    double *err
+
+cdef struct Watch:
+    # what is known of the columns outside the working set of one problem
+    const Problem *problem
+    const double *r      # the residual that the candidates are bounded at
+    References refs
+    Bounds now
+    Bounds last          # at the solution before
+    double *r_last       # whose residual this is
+    double alpha[2]      # the last two penalty values
+    Py_ssize_t n_solved
+    int *cand            # live positions whose bound does not clear the penalty
+    Py_ssize_t n_cand
+    double cost          # of streaming the candidates; 0 where nothing needs to be read
+    double *remainder    # n: what the references leave of a residual
+    Findings found
+
+cdef class ReferenceScreening(Screening):
+    cdef Batch batch
+    cdef Design design
+    cdef Watch *watches                       # of each problem
+    cdef Pool pool
+    cdef Py_ssize_t n_problems, n, p
+    cdef double slack                         # relative violation that is none
+    cdef double **norm1                       # of every column under each weighting; NULL for dense storage
+    cdef char *place
+    cdef int *live
+    cdef double *live_norm
+    cdef double *live_norm1
+    cdef double live_cost, dead_alpha, dead_r, dead_rmax
+    cdef int *joint                           # live positions that are candidates of some problem, and their columns
+    cdef int *joint_cols
+    cdef char *listed                         # by live position, all False between uses
+    cdef double *shares                       # weighted residuals to be streamed: of each problem, or a few references
+    cdef double *passes                       # what streaming them gave
+
+    cdef int _new_watch(self, Py_ssize_t t, int most) except -1
+    cdef void _exclude(self) noexcept nogil
+    cdef void _add_live(self, Py_ssize_t j) noexcept nogil
+    cdef int _extend_references(self, Py_ssize_t first) except -1 nogil
+    cdef void _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
+                      const char *at_hand) noexcept nogil
+    cdef void _list_expected(self, Watch *watch, double alpha, Py_ssize_t first, Py_ssize_t m, const double *g_est,
+                             const char *inside, const char *at_hand) noexcept nogil
+    cdef void _bound(self, const Watch *watch, const double *c, double e2, double einf, Py_ssize_t first, Py_ssize_t m,
+                     double *est, double *err) noexcept nogil
+    cdef Py_ssize_t _allow(self, Watch *watch, double alpha, double spare, Py_ssize_t n) noexcept nogil
+    cdef Py_ssize_t _any_candidates(self, Py_ssize_t n_open, double *cost) noexcept nogil
+    cdef int _read_together(self, Py_ssize_t n_open, Py_ssize_t n) except -1 nogil
+    cdef int _read_own(self, Py_ssize_t t) except -1 nogil
+    cdef int _read_all(self, Py_ssize_t n_open) except -1 nogil

@@ -1,0 +1,469 @@
+"""Columns outside the working sets: which of them may violate their condition, and what must be read to know.
+
+a) **Certificate from few passes.** A residual r is nearly a combination of earlier residuals r_k whose X'r_k is
+   known: with e = r - sum_k c_k r_k,
+
+       |x_j'r - sum_k c_k x_j'r_k| <= min(||x_j||_2 ||e||_2, ||x_j||_1 ||e||_inf),
+
+   so only columns whose bound reaches l1_j need their own dot product. Where they are too many, one pass over all live
+   columns is made and becomes a new reference. Nothing is assumed: a column is skipped only when the bound proves it.
+b) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
+   direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
+"""
+from libc.math cimport INFINITY, fabs, sqrt
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from fastreg.kernels.design cimport Design
+from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_highest, fr_maxabs
+from fastreg.kernels.memory cimport grow, zeros
+from fastreg.kernels.pool cimport Pool
+from fastreg.kernels.references cimport (
+    MAX_REFERENCES, references_fit, references_free, references_init, references_keep, references_slot)
+from fastreg.kernels.tasks cimport run_tasks
+from fastreg.solvers.screening cimport Findings, Screening
+from fastreg.solvers.problem cimport Batch, Terms, excluded, l1_factor, l2_factor, lower, upper, weigh
+from fastreg.solvers.state cimport State
+
+cdef enum:
+    COLUMNS = 512                # live columns looked at while what is known of them stays in cache
+cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
+cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
+cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
+cdef double NEAR = 0.1           # a column that is in the block already may be let in that much too early
+cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
+
+
+cdef class ReferenceScreening(Screening):
+    """Watches the columns of a batch of problems by bounds that rest on residuals whose correlations are known.
+
+    Parameters
+    ----------
+    batch : Batch
+    slack : float
+        A relative violation that is none.
+    most : int
+        References kept for each problem.
+    """
+
+    def __cinit__(self, Batch batch, double slack, int most):
+        cdef Py_ssize_t f, t
+        cdef Pool pool = Pool()
+        self.batch, self.design, self.slack, self.pool = batch, batch.design, slack, pool
+        self.n_problems, self.n, self.p = batch.n_problems, batch.n, batch.p
+        self.dead_alpha = INFINITY
+        self.norm1 = <double **> zeros(batch.n_weightings * sizeof(double *))
+        for f in range(batch.n_weightings):
+            self.norm1[f] = (<Design> batch.designs[f]).norm1
+        self.place, self.listed = pool.flags(self.p), pool.flags(self.p)
+        self.live, self.joint, self.joint_cols = pool.ints(self.p), pool.ints(self.p), pool.ints(self.p)
+        self.live_norm = pool.doubles(self.p)
+        self.live_norm1 = pool.doubles(self.p) if batch.design.norm1 != NULL else NULL
+        self.shares = pool.doubles(max(self.n_problems, MAX_REFERENCES) * self.n)
+        self.watches = <Watch *> zeros(self.n_problems * sizeof(Watch))
+        for t in range(self.n_problems):
+            self._new_watch(t, most)
+
+    cdef int _new_watch(self, Py_ssize_t t, int most) except -1:
+        cdef Watch *watch = &self.watches[t]
+        cdef Pool pool = self.pool
+        watch.problem = &self.batch.problems[t]
+        references_init(&watch.refs, self.n, self.p, most)
+        watch.now.est, watch.now.err = pool.doubles(self.p), pool.doubles(self.p)
+        watch.last.est, watch.last.err = pool.doubles(self.p), pool.doubles(self.p)
+        watch.r_last, watch.remainder = pool.doubles(self.n), pool.doubles(self.n)
+        watch.cand, watch.found.cols = pool.ints(self.p), pool.ints(self.p)
+        watch.found.g, watch.found.score = pool.doubles(self.p), pool.doubles(self.p)
+        return 0
+
+    def __dealloc__(self):
+        cdef Py_ssize_t t
+        for t in range(self.n_problems if self.watches != NULL else 0):
+            references_free(&self.watches[t].refs)
+        free(self.watches)
+        free(self.norm1)
+        free(self.passes)
+
+    # ---- live columns ----------------------------------------------------------------------------------------------
+    cdef void begin(self) noexcept nogil:
+        """y itself is the first reference of every problem."""
+        cdef Py_ssize_t t, j
+        cdef double *g
+        self._exclude()
+        if not self.design.by_columns():                 # rows are streamed whole: every column is live
+            self.dead_alpha = 0
+            for j in range(self.p):
+                if self.place[j] == DEAD:
+                    self.place[j] = LIVE
+                self._add_live(j)
+            self.live_cost = self.design.nnz
+        for t in range(self.n_problems):
+            g = references_slot(&self.watches[t].refs)
+            for j in range(self.n_live):
+                g[j] = self.batch.xy[t, self.live[j]]
+            references_keep(&self.watches[t].refs, self.watches[t].problem.y)
+
+    cdef void restart(self) noexcept nogil:
+        """New penalties: columns may be live that were not, and no path is there to go on from."""
+        cdef Py_ssize_t t
+        self._exclude()
+        if self.design.by_columns():
+            self.dead_alpha = INFINITY
+        for t in range(self.n_problems):
+            self.watches[t].n_solved = self.watches[t].now.n = self.watches[t].last.n = 0
+
+    cdef void _exclude(self) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if self.batch.excluded_from_all(j):
+                self.place[j] = EXCLUDED
+
+    cdef bint begun(self, Py_ssize_t t) noexcept nogil:
+        return self.watches[t].n_solved > 0
+
+    cdef const Findings *found(self, Py_ssize_t t) noexcept nogil:
+        return &self.watches[t].found
+
+    cdef int revive(self, double alpha, const State *states) except -1 nogil:
+        """Bring to life the columns that alpha, or the size of a residual, no longer keeps out."""
+        cdef Py_ssize_t j, t, f, first = self.n_live
+        cdef double bound, horizon
+        cdef bint late = False
+        cdef const State *s
+        for t in range(self.n_problems):
+            s = &states[t]
+            late |= not s.done and s.rr > 0 and alpha < self.dead_alpha * max(
+                sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY,
+                s.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY)
+        if not late:
+            return 0
+        self.dead_r = self.dead_rmax = 0
+        for t in range(self.n_problems):
+            s = &states[t]
+            if not s.asleep:
+                self.dead_r = max(self.dead_r, sqrt(s.rr))
+                self.dead_rmax = max(self.dead_rmax, s.r_max)
+        self.dead_alpha = horizon = HORIZON * alpha
+        for j in range(self.p):
+            for f in range(self.batch.n_weightings if self.place[j] == DEAD else 0):
+                bound = self.batch.terms[f].norm[j] * self.dead_r
+                if self.norm1[f] != NULL:
+                    bound = min(bound, self.norm1[f][j] * self.dead_rmax)
+                if bound > horizon * l1_factor(&self.batch.terms[f], j):
+                    self.place[j] = LIVE
+                    self._add_live(j)
+                    break
+        return self._extend_references(first)
+
+    cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
+        """Watch column j; its norms are the largest that it has under any of the weightings."""
+        cdef Py_ssize_t f, a = self.n_live
+        self.live[a] = <int> j
+        self.live_norm[a] = self.batch.terms[0].norm[j]
+        if self.live_norm1 != NULL:
+            self.live_norm1[a] = self.norm1[0][j]
+        for f in range(1, self.batch.n_weightings):
+            self.live_norm[a] = max(self.live_norm[a], self.batch.terms[f].norm[j])
+            if self.live_norm1 != NULL:
+                self.live_norm1[a] = max(self.live_norm1[a], self.norm1[f][j])
+        self.live_cost += self.design.cost(j)
+        self.n_live += 1
+
+    cdef int _extend_references(self, Py_ssize_t first) except -1 nogil:
+        """Correlations of the live columns from `first` on with the residuals kept for reference."""
+        cdef Py_ssize_t t, a, k, known, n = self.n_live - first
+        cdef Watch *watch
+        if n == 0:
+            return 0
+        grow(<void **> &self.passes, MAX_REFERENCES * n * sizeof(double))
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            known = watch.refs.first                       # y itself: its correlations are at hand
+            for a in range(first, self.n_live if known else first):
+                watch.refs.g[0][a] = self.batch.xy[t, self.live[a]]
+            for k in range(known, watch.refs.held):
+                weigh(watch.problem.root, self.n, watch.refs.r[k], self.shares + k * self.n)
+            if watch.refs.held > known:
+                self.design.stream(self.live + first, n, self.shares + known * self.n, watch.refs.held - known,
+                                   self.passes, n)
+            for k in range(known, watch.refs.held):
+                memcpy(watch.refs.g[k] + first, self.passes + (k - known) * n, n * sizeof(double))
+        return 0
+
+    # ---- bounds ----------------------------------------------------------------------------------------------------
+    cdef bint predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
+                      const char *at_hand) noexcept nogil:
+        """A guess: it only saves a round of certificates, it decides nothing."""
+        cdef Watch *watch = &self.watches[t]
+        cdef bint ahead = watch.n_solved >= 2 and alpha < watch.alpha[0] < watch.alpha[1]
+        cdef Bounds last = watch.last
+        watch.found.n = 0
+        watch.found.worst = INFINITY if watch.n_solved == 0 else 0
+        if ahead:
+            self._expect(watch, alpha, r, self.shares + t * self.n, inside, at_hand)
+        watch.last, watch.now = watch.now, last
+        watch.now.n = 0
+        memcpy(watch.r_last, r, self.n * sizeof(double))
+        watch.alpha[1], watch.alpha[0] = watch.alpha[0], alpha
+        watch.n_solved += 1
+        return ahead
+
+    cdef void _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
+                      const char *at_hand) noexcept nogil:
+        """List the columns that would violate at alpha if r went on along its path, which is linear between events.
+
+        Where both of the last two correlations of a column are known they are continued; otherwise those of the
+        references, taken back by the error they may have. r_ahead: n elements of work."""
+        cdef Py_ssize_t a, b, k, m
+        cdef double t, e2, einf, doubt
+        cdef double c[MAX_REFERENCES]
+        cdef double g_est[COLUMNS]
+        cdef double g_err[COLUMNS]
+        t = (alpha - watch.alpha[0]) / (watch.alpha[0] - watch.alpha[1])
+        for a in range(watch.last.n, self.n_live):
+            watch.last.err[a] = INFINITY
+        for a in range(watch.now.n, self.n_live):
+            watch.now.err[a] = INFINITY
+        # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
+        doubt = DOUBT / sqrt(<double> self.n)
+        memcpy(r_ahead, r, self.n * sizeof(double))
+        fr_axpy(self.n, t, r, r_ahead)
+        fr_axpy(self.n, -t, watch.r_last, r_ahead)
+        references_fit(&watch.refs, r_ahead, c, watch.remainder, &e2, &einf)
+        for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
+            b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
+            self._bound(watch, c, e2, einf, b, m, g_est, g_err)
+            fr_continue(m, t, watch.now.est + b, watch.now.err + b, watch.last.est + b, watch.last.err + b, doubt,
+                        g_err, g_est)
+            if fr_maxabs(m, g_est) > (1 - NEAR) * alpha * watch.problem.terms.least_pen1:
+                self._list_expected(watch, alpha, b, m, g_est, inside, at_hand)
+
+    cdef void _list_expected(self, Watch *watch, double alpha, Py_ssize_t first, Py_ssize_t m, const double *g_est,
+                             const char *inside, const char *at_hand) noexcept nogil:
+        """Of m live columns from `first` on, with correlations g_est ahead, those that would violate."""
+        cdef const Terms *terms = watch.problem.terms
+        cdef Findings *found = &watch.found
+        cdef Py_ssize_t a
+        cdef int j
+        cdef double g, l1
+        for a in range(m):
+            g = g_est[a]
+            j = self.live[first + a]
+            l1 = alpha * l1_factor(terms, j)
+            if fabs(g) <= l1 * (1 - NEAR) or self.place[j] != LIVE or inside[j] or excluded(terms, j):
+                continue
+            if fabs(g) > l1 * (1 - NEAR if at_hand[j] else 1) and (
+                    upper(terms, j) > 0 if g > 0 else lower(terms, j) < 0):
+                found.cols[found.n], found.g[found.n] = j, g
+                found.score[found.n] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
+                found.n += 1
+
+    cdef void screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
+                     const char *inside) noexcept nogil:
+        """Bound x_j'r for every live column; list those whose bound exceeds their l1, and what reading them costs."""
+        cdef Watch *watch = &self.watches[t]
+        cdef Bounds *now = &watch.now
+        cdef const Terms *terms = watch.problem.terms
+        cdef Py_ssize_t a, b, k, m, n = 0
+        cdef int j
+        cdef double e2, einf, l1
+        cdef double c[MAX_REFERENCES]
+        watch.r, watch.cost, now.n, watch.found.n = r, 0, self.n_live, 0
+        references_fit(&watch.refs, r, c, watch.remainder, &e2, &einf)
+        for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
+            b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
+            self._bound(watch, c, e2, einf, b, m, now.est + b, now.err + b)
+            if fr_highest(m, now.est + b, now.err + b) <= alpha * terms.least_pen1:
+                continue
+            for a in range(b, b + m):
+                j = self.live[a]
+                l1 = alpha * l1_factor(terms, j)
+                if fabs(now.est[a]) + now.err[a] <= l1 or self.place[j] != LIVE or inside[j] or excluded(terms, j):
+                    continue
+                if ((now.est[a] + now.err[a] > l1 and upper(terms, j) > 0)
+                        or (now.err[a] - now.est[a] > l1 and lower(terms, j) < 0)):
+                    watch.cand[n] = <int> a
+                    n += 1
+        watch.n_cand = n = self._allow(watch, alpha, spare, n)
+        for a in range(n if e2 > 0 else 0):
+            watch.cost += self.design.cost(self.live[watch.cand[a]])
+
+    cdef void _bound(self, const Watch *watch, const double *c, double e2, double einf, Py_ssize_t first, Py_ssize_t m,
+                     double *est, double *err) noexcept nogil:
+        """Estimates and their errors for m live columns from `first` on."""
+        cdef int k
+        cdef const double *g[MAX_REFERENCES]
+        for k in range(watch.refs.held):
+            g[k] = watch.refs.g[k] + first
+        fr_bound(m, watch.refs.held, c, <const double *const *> g, self.live_norm + first, e2,
+                 self.live_norm1 + first if self.live_norm1 != NULL else NULL, einf, est, err)
+
+    cdef Py_ssize_t _allow(self, Watch *watch, double alpha, double spare, Py_ssize_t n) noexcept nogil:
+        """Drop candidates that are likely none and, by their l2 term, cheap if they are: an excess e of the bound over
+        l1 adds at most e^2 / (2 l2) to the gap. Returns how many are left."""
+        cdef const Terms *terms = watch.problem.terms
+        cdef Findings *found = &watch.found
+        cdef Py_ssize_t a, k, kept, before
+        cdef int j
+        cdef double cost, most, l1
+        found.loss = 0
+        before = n + 1
+        while 0 < n < before:
+            before, kept, most = n, 0, (spare - found.loss) / n
+            for k in range(n):
+                a = watch.cand[k]
+                j = self.live[a]
+                l1 = alpha * l1_factor(terms, j)
+                cost = fabs(watch.now.est[a]) + watch.now.err[a] - l1
+                cost = cost * cost - 2 * most * alpha * l2_factor(terms, j)
+                if cost <= 0 and fabs(watch.now.est[a]) <= l1:
+                    found.loss += most + (0.5 * cost / (alpha * l2_factor(terms, j)) if cost < 0 else 0)
+                else:
+                    watch.cand[kept] = <int> a
+                    kept += 1
+            n = kept
+        return n
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+    cdef int read_candidates(self, int threads) except -1 nogil:
+        """Exact correlations of the candidates: of each problem's own, of all of them for every problem, or of all live
+        columns, where one pass for all problems costs little more."""
+        cdef Py_ssize_t t, n_open = 0, n_any
+        cdef Watch *watch
+        cdef bint whole
+        cdef double cost = 0, cost_of_any, each
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            if watch.cost > 0:
+                n_open += 1
+                cost += min(self.design.part(watch.cost / self.live_cost), 1)
+        each = 1 + SHARED * (n_open - 1)
+        n_any = self._any_candidates(n_open, &cost_of_any)
+        whole = cost > PARTIAL * each
+        if not whole and each * self.design.part(cost_of_any / self.live_cost) < cost:
+            self._read_together(n_open, n_any)
+        elif not whole:
+            run_tasks(_read_own, <void *> self, self.n_problems, threads if n_open > 1 else 1)
+            for t in range(self.n_problems):
+                self.streamed += self.watches[t].cost
+        elif n_open > 0:
+            self._read_all(n_open)
+        for t in range(self.n_problems):
+            self.watches[t].cost = 0                       # nothing is left to be read
+        return 0
+
+    cdef Py_ssize_t _any_candidates(self, Py_ssize_t n_open, double *cost) noexcept nogil:
+        """List the live positions that are a candidate of any of several problems; cost: of streaming them."""
+        cdef Py_ssize_t t, a, k, n = 0
+        cdef Watch *watch
+        cost[0] = INFINITY if n_open < 2 else 0
+        for t in range(self.n_problems if n_open > 1 else 0):
+            watch = &self.watches[t]
+            for k in range(watch.n_cand if watch.cost > 0 else 0):
+                a = watch.cand[k]
+                if not self.listed[a]:
+                    self.listed[a] = True
+                    self.joint[n], self.joint_cols[n] = <int> a, self.live[a]
+                    cost[0] += self.design.cost(self.live[a])
+                    n += 1
+        for k in range(n):
+            self.listed[self.joint[k]] = False
+        return n
+
+    cdef int _read_together(self, Py_ssize_t n_open, Py_ssize_t n) except -1 nogil:
+        """Exact correlations of the n live columns listed in joint, for all problems with candidates."""
+        cdef Py_ssize_t t, a, k = 0
+        cdef Watch *watch
+        cdef const double *out
+        grow(<void **> &self.passes, n_open * n * sizeof(double))
+        for a in range(n):
+            self.streamed += n_open * self.design.cost(self.joint_cols[a])
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            if watch.cost > 0:
+                weigh(watch.problem.root, self.n, watch.r, self.shares + k * self.n)
+                k += 1
+        self.design.stream(self.joint_cols, n, self.shares, n_open, self.passes, n)
+        out = self.passes
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            if watch.cost > 0:
+                for a in range(n):
+                    watch.now.est[self.joint[a]], watch.now.err[self.joint[a]] = out[a], 0
+                out += n
+        return 0
+
+    cdef int _read_own(self, Py_ssize_t t) except -1 nogil:
+        """Exact correlations of a problem's candidates; where its findings go there is nothing yet."""
+        cdef Watch *watch = &self.watches[t]
+        cdef Py_ssize_t a, n = watch.n_cand
+        cdef double *share = self.shares + t * self.n
+        if watch.cost == 0:
+            return 0
+        for a in range(n):
+            watch.found.cols[a] = self.live[watch.cand[a]]
+        weigh(watch.problem.root, self.n, watch.r, share)
+        self.design.stream(watch.found.cols, n, share, 1, watch.found.g, n)
+        for a in range(n):
+            watch.now.est[watch.cand[a]], watch.now.err[watch.cand[a]] = watch.found.g[a], 0
+        return 0
+
+    cdef int _read_all(self, Py_ssize_t n_open) except -1 nogil:
+        """One pass over the live columns for every problem with candidates; it becomes their newest reference."""
+        cdef Py_ssize_t t, k = 0
+        cdef Watch *watch
+        cdef double *out
+        cdef double *g
+        if n_open > 1:
+            grow(<void **> &self.passes, n_open * self.n_live * sizeof(double))
+        out = self.passes
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            if watch.cost > 0:
+                weigh(watch.problem.root, self.n, watch.r, self.shares + k * self.n)
+                if n_open == 1:
+                    out = references_slot(&watch.refs)
+                k += 1
+        self.design.stream(self.live if self.design.by_columns() else NULL, self.n_live, self.shares, n_open, out,
+                           self.n_live)
+        self.streamed += self.live_cost * n_open
+        for t in range(self.n_problems):
+            watch = &self.watches[t]
+            if watch.cost == 0:
+                continue
+            g = references_slot(&watch.refs)
+            if n_open > 1:
+                memcpy(g, out, self.n_live * sizeof(double))
+                out += self.n_live
+            memcpy(watch.now.est, g, self.n_live * sizeof(double))
+            memset(watch.now.err, 0, self.n_live * sizeof(double))
+            references_keep(&watch.refs, watch.r)
+        return 0
+
+    cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil:
+        """Columns outside the working set whose (now exact) correlation breaks their condition."""
+        cdef Watch *watch = &self.watches[t]
+        cdef const Terms *terms = watch.problem.terms
+        cdef Findings *found = &watch.found
+        cdef Py_ssize_t a, k
+        cdef int j
+        cdef double l1, g, excess
+        found.n, found.worst = 0, 0
+        for k in range(watch.n_cand):
+            a = watch.cand[k]
+            j = self.live[a]
+            g = watch.now.est[a]
+            l1 = alpha * l1_factor(terms, j)
+            excess = fabs(g) - l1
+            if excess <= self.slack * l1 + watch.problem.noise * terms.norm[j] or (
+                    upper(terms, j) == 0 if g > 0 else lower(terms, j) == 0):
+                continue
+            found.cols[found.n], found.g[found.n] = j, g
+            found.score[found.n] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
+            found.worst = max(found.worst, excess / l1 if l1 > 0 else 1.)
+            found.n += 1
+        return found
+
+
+cdef int _read_own(void *screening, Py_ssize_t t) except -1 nogil:
+    return (<ReferenceScreening> screening)._read_own(t)
