@@ -47,7 +47,7 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         msvc = self.compiler.compiler_type == "msvc"
-        compile_args = ["/O2"] if msvc else ["-O0", "-g"] if DEBUG else ["-O1"] if SANITIZE else ["-O3"]
+        compile_args = ["/O2", "/std:c11"] if msvc else ["-O0", "-g"] if DEBUG else ["-O1"] if SANITIZE else ["-O3"]
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         both = ["-g", "-fno-omit-frame-pointer", *sanitizers] if SANITIZE else []
         openmp = "/openmp" if msvc else "-fopenmp"

@@ -15,7 +15,7 @@ from scipy.linalg.cython_blas cimport dgemm
 
 from fastreg.kernels.design cimport Design
 from fastreg.kernels.leaf cimport (
-    fr_axpy, fr_axpy4, fr_dot4_f64, fr_list_add, fr_list_add4, fr_list_add8, fr_list_dot, fr_list_dot4, fr_list_dot8,
+    fr_axpy, fr_axpy4, fr_dot4, fr_list_add, fr_list_add4, fr_list_add8, fr_list_dot, fr_list_dot4, fr_list_dot8,
     fr_vdot)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
@@ -449,7 +449,7 @@ cdef void _correlate_columns(const Block *b, const double *r, const int *pos, Py
     cdef double zero[4]
     zero[0] = zero[1] = zero[2] = zero[3] = 0
     for k in range(lo, hi - 3, 4):
-        fr_dot4_f64(b.n, _column(b, pos, k), _column(b, pos, k + 1), _column(b, pos, k + 2), _column(b, pos, k + 3),
+        fr_dot4(b.n, _column(b, pos, k), _column(b, pos, k + 1), _column(b, pos, k + 2), _column(b, pos, k + 3),
                     zero, r, g + k)
     for k in range(hi - (hi - lo) % 4, hi):
         g[k] = fr_vdot(b.n, _column(b, pos, k), r)

@@ -2,76 +2,12 @@
 #
 # Included in design.pyx. Four columns or rows at a time, because one alone is bound by the latency of its sums.
 
-cdef inline double _dot(Py_ssize_t n, const real *x, double m, const double *v) noexcept nogil:
-    if real is double:
-        return fr_dot_f64(n, x, m, v)
-    else:
-        return fr_dot_f32(n, x, m, v)
-
-
 cdef inline void _dot4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
-    if real is double:
-        fr_dot4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
-    else:
-        fr_dot4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
-
-
-cdef inline void _load(Py_ssize_t n, const real *x, double m, const double *q, double *out) noexcept nogil:
-    if real is double:
-        fr_load_f64(n, x, m, q, out)
-    else:
-        fr_load_f32(n, x, m, q, out)
-
-
-cdef inline void _sum4(Py_ssize_t n, const real **x, double *out) noexcept nogil:
-    if real is double:
-        fr_sum4_f64(n, x[0], x[1], x[2], x[3], out)
-    else:
-        fr_sum4_f32(n, x[0], x[1], x[2], x[3], out)
-
-
-cdef inline void _sqdot4(Py_ssize_t n, const real **x, const double *m, const double *w, const double *v, double *sq,
-                         double *dot) noexcept nogil:
-    if real is double:
-        fr_sqdot4_f64(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
-    else:
-        fr_sqdot4_f32(n, x[0], x[1], x[2], x[3], m, w, v, sq, dot)
-
-
-cdef inline void _row(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
-    if real is double:
-        fr_row_f64(p, x, m, v, out)
-    else:
-        fr_row_f32(p, x, m, v, out)
+    fr_dot4(n, x[0], x[1], x[2], x[3], m, v, out)
 
 
 cdef inline void _comb4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
-    if real is double:
-        fr_comb4_f64(n, x[0], x[1], x[2], x[3], m, v, out)
-    else:
-        fr_comb4_f32(n, x[0], x[1], x[2], x[3], m, v, out)
-
-
-cdef inline double _rowdot(Py_ssize_t p, const real *x, const double *m, const double *w) noexcept nogil:
-    if real is double:
-        return fr_rowdot_f64(p, x, m, w)
-    else:
-        return fr_rowdot_f32(p, x, m, w)
-
-
-cdef inline void _rows4(Py_ssize_t p, const real *x, Py_ssize_t ld, const double *m, const double *v,
-                        double *out) noexcept nogil:
-    if real is double:
-        fr_rows4_f64(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
-    else:
-        fr_rows4_f32(p, x, x + ld, x + 2 * ld, x + 3 * ld, m, v, out)
-
-
-cdef inline void _rowsq(Py_ssize_t p, const real *x, const double *m, double v, double *out) noexcept nogil:
-    if real is double:
-        fr_rowsq_f64(p, x, m, v, out)
-    else:
-        fr_rowsq_f32(p, x, m, v, out)
+    fr_comb4(n, x[0], x[1], x[2], x[3], m, v, out)
 
 
 cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t step,
@@ -111,7 +47,7 @@ cdef void _dense_columns(Design d, const real *X, const int *cols, Py_ssize_t lo
             rows = min(block, n - i)
             for t in range(k):
                 if c == 1:
-                    out[t * ldo + a] += _dot(rows, x[0], m[0], V + t * n + i)
+                    out[t * ldo + a] += fr_dot(rows, x[0], m[0], V + t * n + i)
                 else:
                     _dot4(rows, x, m, V + t * n + i, o)
                     for b in range(c):
@@ -142,12 +78,12 @@ cdef void _dense_column_moments(Design d, const real *X, const Moments *of, Py_s
                 memset(m, 0, sizeof(m))
                 if d.centred:
                     if w.weight == NULL:
-                        _sum4(n, x, sq)
+                        fr_sum4(n, x[0], x[1], x[2], x[3], sq)
                     else:
                         _dot4(n, x, m, w.weight, sq)
                     for b in range(c):
                         m[b] = w.mean[a + b] = sq[b] / d.weight_sum
-                _sqdot4(n, x, m, w.weight, V + max(0, min(t, k - 1)) * n, sq, dot)
+                fr_sqdot4(n, x[0], x[1], x[2], x[3], m, w.weight, V + max(0, min(t, k - 1)) * n, sq, dot)
                 for b in range(c):
                     w.norm[a + b] = sqrt(sq[b])
             for b in range(c if t < k else 0):
@@ -165,10 +101,11 @@ cdef void _dense_rows(Design d, const real *X, Py_ssize_t lo, Py_ssize_t hi, con
     for i in range(0, n - 3, 4):
         for t in range(k):
             memcpy(v, V + t * n + i, 4 * sizeof(double))
-            _rows4(hi - lo, X + i * ld + lo, ld, d.mean + lo, v, out + t * ldo + lo)
+            fr_rows4(hi - lo, X + i * ld + lo, X + (i + 1) * ld + lo, X + (i + 2) * ld + lo,
+                     X + (i + 3) * ld + lo, d.mean + lo, v, out + t * ldo + lo)
     for i in range(n - n % 4, n):
         for t in range(k):
-            _row(hi - lo, X + i * ld + lo, d.mean + lo, V[t * n + i], out + t * ldo + lo)
+            fr_row(hi - lo, X + i * ld + lo, d.mean + lo, V[t * n + i], out + t * ldo + lo)
 
 
 cdef void _dense_rows_some(Design d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *V,
@@ -207,13 +144,13 @@ cdef void _dense_rows_moments(Design d, const real *X, const Moments *of, Py_ssi
             of.norm[j] = X[first * ld + j]
         for i in range(n):
             w = 1 if of.weight == NULL else of.weight[i]
-            _row(hi - lo, X + i * ld + lo, of.norm + lo, w / d.weight_sum, of.mean + lo)
+            fr_row(hi - lo, X + i * ld + lo, of.norm + lo, w / d.weight_sum, of.mean + lo)
         for j in range(lo, hi):
             of.mean[j] += X[first * ld + j]
     memset(of.norm + lo, 0, (hi - lo) * sizeof(double))
     for i in range(n):
         w = 1 if of.weight == NULL else of.weight[i]
-        _rowsq(hi - lo, X + i * ld + lo, of.mean + lo, w, of.norm + lo)
+        fr_rowsq(hi - lo, X + i * ld + lo, of.mean + lo, w, of.norm + lo)
     for j in range(lo, hi):
         of.norm[j] = sqrt(of.norm[j])
 
@@ -305,7 +242,7 @@ cdef void _apply_rows(Design d, const real *X, const int *cols, Py_ssize_t m, co
     cdef double v[4]
     if full != NULL:
         for i in range(lo, hi):
-            out[i] = _rowdot(d.p, X + i * d.stride, d.mean, full)
+            out[i] = fr_rowdot(d.p, X + i * d.stride, d.mean, full)
     else:
         memset(out + lo, 0, (hi - lo) * sizeof(double))
         for a in range(0, m, 4):
@@ -327,7 +264,7 @@ cdef int _gather_dense(Design d, const real *X, const int *cols, Py_ssize_t m, d
         if d.step != 1:
             grow(<void **> &copy, n * sizeof(real))
         for a in range(m):
-            _load(n, _column(X, cols[a], n, d.stride, d.step, copy), d.mean[cols[a]], d.root, out + a * n)
+            fr_load(n, _column(X, cols[a], n, d.stride, d.step, copy), d.mean[cols[a]], d.root, out + a * n)
         free(copy)
         return 0
     for i in range(n):
@@ -356,7 +293,7 @@ cdef void _load_rows(Design d, const real *X, Py_ssize_t i0, const int *rows, Py
     cdef double root
     if d.kind == DENSE_COLUMNS and d.step == 1 and rows == NULL:
         for j in range(d.p):
-            _load(m, X + j * d.stride + i0, shift[j], NULL if d.root == NULL else d.root + i0, out + j * m)
+            fr_load(m, X + j * d.stride + i0, shift[j], NULL if d.root == NULL else d.root + i0, out + j * m)
         return
     if d.kind == DENSE_COLUMNS:
         for j in range(d.p):

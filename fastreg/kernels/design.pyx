@@ -12,19 +12,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastreg.kernels.leaf cimport (
-    fr_axpy, fr_comb4_f32, fr_comb4_f64, fr_dot4_f32, fr_dot4_f64, fr_dot_f32, fr_dot_f64, fr_load_f32, fr_load_f64,
-    fr_normal_rows1_f32_i32, fr_normal_rows1_f32_i64, fr_normal_rows1_f64_i32, fr_normal_rows1_f64_i64,
-    fr_normal_rows2_f32_i32, fr_normal_rows2_f32_i64, fr_normal_rows2_f64_i32, fr_normal_rows2_f64_i64,
-    fr_normal_rows4_f32_i32, fr_normal_rows4_f32_i64, fr_normal_rows4_f64_i32, fr_normal_rows4_f64_i64,
-    fr_normal_rows8_f32_i32, fr_normal_rows8_f32_i64, fr_normal_rows8_f64_i32, fr_normal_rows8_f64_i64, fr_row_f32,
-    fr_row_f64, fr_rowdot_f32, fr_rowdot_f64, fr_rows4_f32, fr_rows4_f64, fr_rowsq_f32, fr_rowsq_f64,
-    fr_scatter1_f32_i32, fr_scatter1_f32_i64, fr_scatter1_f64_i32, fr_scatter1_f64_i64, fr_scatter4_f32_i32,
-    fr_scatter4_f32_i64, fr_scatter4_f64_i32, fr_scatter4_f64_i64, fr_scatter8_f32_i32, fr_scatter8_f32_i64,
-    fr_scatter8_f64_i32, fr_scatter8_f64_i64, fr_spcols4_f32_i32, fr_spcols4_f32_i64, fr_spcols4_f64_i32,
-    fr_spcols4_f64_i64, fr_spcols8_f32_i32, fr_spcols8_f32_i64, fr_spcols8_f64_i32, fr_spcols8_f64_i64,
-    fr_spcols_f32_i32, fr_spcols_f32_i64, fr_spcols_f64_i32, fr_spcols_f64_i64, fr_spmoments1_f32_i32,
-    fr_spmoments1_f32_i64, fr_spmoments1_f64_i32, fr_spmoments1_f64_i64, fr_spmoments4_f32_i32, fr_spmoments4_f32_i64,
-    fr_spmoments4_f64_i32, fr_spmoments4_f64_i64, fr_sqdot4_f32, fr_sqdot4_f64, fr_sum4_f32, fr_sum4_f64)
+    fr_axpy, fr_comb4, fr_dot, fr_dot4, fr_load, fr_normal_rows1, fr_normal_rows2, fr_normal_rows4, fr_normal_rows8,
+    fr_row, fr_rowdot, fr_rows4, fr_rowsq, fr_scatter1, fr_scatter4, fr_scatter8, fr_spcols, fr_spcols4, fr_spcols8,
+    fr_spmoments1, fr_spmoments4, fr_sqdot4, fr_sum4)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
 

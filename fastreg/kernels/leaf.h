@@ -465,4 +465,34 @@ FR_LEAF void fr_direction(ptrdiff_t n, double b, const double *m, const double *
     FR_PRAGMA(omp simd)
     for (ptrdiff_t j = 0; j < n; j++) p[j] = m[j] * r[j] + b * p[j];
 }
+
+/* ---- which of them, by the types of x and of its indices: chosen when compiled ------------------------------------ */
+#define FR_OF_TYPE(name, x) \
+    _Generic((x), const double *: name##_f64, double *: name##_f64, const float *: name##_f32, float *: name##_f32)
+#define FR_OF_TYPES(name, x, idx)                                                                                    \
+    _Generic((x),                                                                                                    \
+             const double *: _Generic((idx), const int32_t *: name##_f64_i32, const int64_t *: name##_f64_i64),      \
+             const float *: _Generic((idx), const int32_t *: name##_f32_i32, const int64_t *: name##_f32_i64))
+#define fr_dot(n, x, ...) FR_OF_TYPE(fr_dot, x)(n, x, __VA_ARGS__)
+#define fr_dot4(n, x, ...) FR_OF_TYPE(fr_dot4, x)(n, x, __VA_ARGS__)
+#define fr_sum4(n, x, ...) FR_OF_TYPE(fr_sum4, x)(n, x, __VA_ARGS__)
+#define fr_sqdot4(n, x, ...) FR_OF_TYPE(fr_sqdot4, x)(n, x, __VA_ARGS__)
+#define fr_load(n, x, ...) FR_OF_TYPE(fr_load, x)(n, x, __VA_ARGS__)
+#define fr_rows4(p, x, ...) FR_OF_TYPE(fr_rows4, x)(p, x, __VA_ARGS__)
+#define fr_comb4(n, x, ...) FR_OF_TYPE(fr_comb4, x)(n, x, __VA_ARGS__)
+#define fr_row(p, x, ...) FR_OF_TYPE(fr_row, x)(p, x, __VA_ARGS__)
+#define fr_rowdot(p, x, ...) FR_OF_TYPE(fr_rowdot, x)(p, x, __VA_ARGS__)
+#define fr_rowsq(p, x, ...) FR_OF_TYPE(fr_rowsq, x)(p, x, __VA_ARGS__)
+#define fr_spcols(lo, hi, cols, x, idx, ...) FR_OF_TYPES(fr_spcols, x, idx)(lo, hi, cols, x, idx, __VA_ARGS__)
+#define fr_spcols4(lo, hi, cols, x, idx, ...) FR_OF_TYPES(fr_spcols4, x, idx)(lo, hi, cols, x, idx, __VA_ARGS__)
+#define fr_spcols8(lo, hi, cols, x, idx, ...) FR_OF_TYPES(fr_spcols8, x, idx)(lo, hi, cols, x, idx, __VA_ARGS__)
+#define fr_spmoments1(n, x, idx, ...) FR_OF_TYPES(fr_spmoments1, x, idx)(n, x, idx, __VA_ARGS__)
+#define fr_spmoments4(n, x, idx, ...) FR_OF_TYPES(fr_spmoments4, x, idx)(n, x, idx, __VA_ARGS__)
+#define fr_normal_rows1(lo, hi, x, idx, ...) FR_OF_TYPES(fr_normal_rows1, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_normal_rows2(lo, hi, x, idx, ...) FR_OF_TYPES(fr_normal_rows2, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_normal_rows4(lo, hi, x, idx, ...) FR_OF_TYPES(fr_normal_rows4, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_normal_rows8(lo, hi, x, idx, ...) FR_OF_TYPES(fr_normal_rows8, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_scatter1(lo, hi, x, idx, ...) FR_OF_TYPES(fr_scatter1, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_scatter4(lo, hi, x, idx, ...) FR_OF_TYPES(fr_scatter4, x, idx)(lo, hi, x, idx, __VA_ARGS__)
+#define fr_scatter8(lo, hi, x, idx, ...) FR_OF_TYPES(fr_scatter8, x, idx)(lo, hi, x, idx, __VA_ARGS__)
 #endif

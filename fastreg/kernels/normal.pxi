@@ -9,72 +9,24 @@ cdef inline void _normal_rows(int lanes, Py_ssize_t lo, Py_ssize_t hi, const rea
                               const index *ptr, const double *level, const double *s, const double *v, double *z,
                               double *out, double *total) noexcept nogil:
     """Of `lanes` vectors at once; 2: of one, with v and out interleaved."""
-    if real is double:
-        if index is int32_t:
-            if lanes == 1:
-                fr_normal_rows1_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-            elif lanes == 2:
-                fr_normal_rows2_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-            elif lanes == 4:
-                fr_normal_rows4_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-            else:
-                fr_normal_rows8_f64_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        elif lanes == 1:
-            fr_normal_rows1_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        elif lanes == 2:
-            fr_normal_rows2_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        elif lanes == 4:
-            fr_normal_rows4_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        else:
-            fr_normal_rows8_f64_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-    elif index is int32_t:
-        if lanes == 1:
-            fr_normal_rows1_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        elif lanes == 2:
-            fr_normal_rows2_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        elif lanes == 4:
-            fr_normal_rows4_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-        else:
-            fr_normal_rows8_f32_i32(lo, hi, x, idx, ptr, level, s, v, z, out, total)
-    elif lanes == 1:
-        fr_normal_rows1_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+    if lanes == 1:
+        fr_normal_rows1(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     elif lanes == 2:
-        fr_normal_rows2_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        fr_normal_rows2(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     elif lanes == 4:
-        fr_normal_rows4_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        fr_normal_rows4(lo, hi, x, idx, ptr, level, s, v, z, out, total)
     else:
-        fr_normal_rows8_f32_i64(lo, hi, x, idx, ptr, level, s, v, z, out, total)
+        fr_normal_rows8(lo, hi, x, idx, ptr, level, s, v, z, out, total)
 
 
 cdef inline void _scatter(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx, const index *ptr,
                           const double *v, double *z) noexcept nogil:
-    if real is double:
-        if index is int32_t:
-            if lanes == 1:
-                fr_scatter1_f64_i32(lo, hi, x, idx, ptr, v, z)
-            elif lanes == 4:
-                fr_scatter4_f64_i32(lo, hi, x, idx, ptr, v, z)
-            else:
-                fr_scatter8_f64_i32(lo, hi, x, idx, ptr, v, z)
-        elif lanes == 1:
-            fr_scatter1_f64_i64(lo, hi, x, idx, ptr, v, z)
-        elif lanes == 4:
-            fr_scatter4_f64_i64(lo, hi, x, idx, ptr, v, z)
-        else:
-            fr_scatter8_f64_i64(lo, hi, x, idx, ptr, v, z)
-    elif index is int32_t:
-        if lanes == 1:
-            fr_scatter1_f32_i32(lo, hi, x, idx, ptr, v, z)
-        elif lanes == 4:
-            fr_scatter4_f32_i32(lo, hi, x, idx, ptr, v, z)
-        else:
-            fr_scatter8_f32_i32(lo, hi, x, idx, ptr, v, z)
-    elif lanes == 1:
-        fr_scatter1_f32_i64(lo, hi, x, idx, ptr, v, z)
+    if lanes == 1:
+        fr_scatter1(lo, hi, x, idx, ptr, v, z)
     elif lanes == 4:
-        fr_scatter4_f32_i64(lo, hi, x, idx, ptr, v, z)
+        fr_scatter4(lo, hi, x, idx, ptr, v, z)
     else:
-        fr_scatter8_f32_i64(lo, hi, x, idx, ptr, v, z)
+        fr_scatter8(lo, hi, x, idx, ptr, v, z)
 
 
 cdef void _interleave(const double *V, Py_ssize_t k, Py_ssize_t n, int lanes, double *out) noexcept nogil:
@@ -217,7 +169,7 @@ cdef inline void _gather_chunk(int lanes, Py_ssize_t lo, Py_ssize_t hi, const re
                                double *out, double **outs) noexcept nogil:
     """Columns [lo, hi) against interleaved u."""
     if lanes == 1:
-        _spcols(lo, hi, NULL, x, idx, ptr, mean, u, total[0], out)
+        fr_spcols(lo, hi, NULL, x, idx, ptr, mean, u, total[0], out)
     else:
         _spcols_lanes(lanes, lo, hi, NULL, x, idx, ptr, mean, u, total, outs)
 
@@ -235,7 +187,7 @@ cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_
         for t in range(k):
             if d.kind == DENSE_ROWS:
                 for i in range(m):
-                    z[i] = _rowdot(d.p, X + (i0 + i) * d.stride, d.mean, V + t * d.p)
+                    z[i] = fr_rowdot(d.p, X + (i0 + i) * d.stride, d.mean, V + t * d.p)
             else:
                 memset(z, 0, m * sizeof(double))
                 for j in range(0, d.p, 4):
@@ -251,9 +203,10 @@ cdef void _normal_dense_part(Design d, const real *X, const double *V, Py_ssize_
                 z[i] *= d.weight[i0 + i]
             if d.kind == DENSE_ROWS:
                 for i in range(0, m - 3, 4):
-                    _rows4(d.p, X + (i0 + i) * d.stride, d.stride, d.mean, z + i, out + t * d.p)
+                    fr_rows4(d.p, X + (i0 + i) * d.stride, X + (i0 + i + 1) * d.stride, X + (i0 + i + 2) * d.stride,
+                             X + (i0 + i + 3) * d.stride, d.mean, z + i, out + t * d.p)
                 for i in range(m - m % 4, m):
-                    _row(d.p, X + (i0 + i) * d.stride, d.mean, z[i], out + t * d.p)
+                    fr_row(d.p, X + (i0 + i) * d.stride, d.mean, z[i], out + t * d.p)
             else:
                 for j in range(0, d.p, 4):
                     c = min(4, d.p - j)

@@ -2,44 +2,13 @@
 #
 # Included in design.pyx. Columns are centred on the fly: x_j'v - mean_j sum(v).
 
-cdef inline void _spcols(Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x, const index *idx,
-                         const index *ptr, const double *mean, const double *v, double total,
-                         double *out) noexcept nogil:
-    if real is double:
-        if index is int32_t:
-            fr_spcols_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        else:
-            fr_spcols_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-    else:
-        if index is int32_t:
-            fr_spcols_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        else:
-            fr_spcols_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-
-
 cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x,
                                const index *idx, const index *ptr, const double *mean, const double *v,
                                const double *total, double **out) noexcept nogil:
-    if real is double:
-        if index is int32_t:
-            if lanes == 4:
-                fr_spcols4_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-            else:
-                fr_spcols8_f64_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        elif lanes == 4:
-            fr_spcols4_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        else:
-            fr_spcols8_f64_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+    if lanes == 4:
+        fr_spcols4(lo, hi, cols, x, idx, ptr, mean, v, total, out)
     else:
-        if index is int32_t:
-            if lanes == 4:
-                fr_spcols4_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-            else:
-                fr_spcols8_f32_i32(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        elif lanes == 4:
-            fr_spcols4_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
-        else:
-            fr_spcols8_f32_i64(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        fr_spcols8(lo, hi, cols, x, idx, ptr, mean, v, total, out)
 
 
 # ---- moments ---------------------------------------------------------------------------------------------------------
@@ -51,26 +20,10 @@ cdef inline double _absent(Design d, double present) noexcept nogil:
 
 cdef inline void _spmoments(int lanes, Py_ssize_t n, const real *x, const index *idx, const double *w,
                             const double *root, double scale, double *out) noexcept nogil:
-    if real is double:
-        if index is int32_t:
-            if lanes == 1:
-                fr_spmoments1_f64_i32(n, x, idx, w, root, scale, out)
-            else:
-                fr_spmoments4_f64_i32(n, x, idx, w, root, scale, out)
-        elif lanes == 1:
-            fr_spmoments1_f64_i64(n, x, idx, w, root, scale, out)
-        else:
-            fr_spmoments4_f64_i64(n, x, idx, w, root, scale, out)
+    if lanes == 1:
+        fr_spmoments1(n, x, idx, w, root, scale, out)
     else:
-        if index is int32_t:
-            if lanes == 1:
-                fr_spmoments1_f32_i32(n, x, idx, w, root, scale, out)
-            else:
-                fr_spmoments4_f32_i32(n, x, idx, w, root, scale, out)
-        elif lanes == 1:
-            fr_spmoments1_f32_i64(n, x, idx, w, root, scale, out)
-        else:
-            fr_spmoments4_f32_i64(n, x, idx, w, root, scale, out)
+        fr_spmoments4(n, x, idx, w, root, scale, out)
 
 
 cdef void _sparse_column_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
@@ -294,7 +247,7 @@ cdef void _sparse_chunk(Design d, const real *data, const index *idx, const inde
     """A few columns against every right-hand side while they are in cache."""
     cdef Py_ssize_t t
     for t in range(k):
-        _spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
+        fr_spcols(lo, hi, cols, data, idx, ptr, d.mean, V + t * d.n, total[t], out + t * ldo)
 
 
 cdef int _stream_lanes(Design d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
