@@ -5,9 +5,11 @@ import threading
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.kernels.design import Design
+from fastreg.kernels.dense import Dense
 from fastreg.kernels.info import max_threads
+from fastreg.kernels.sparse import Sparse
 from fastreg.kernels.storage import DUPLICATES, FALLING, OUTSIDE, SORTED, inspect
+from fastreg.kernels.view import View
 
 # Rows and columns that an int can count.
 MOST = np.iinfo(np.intc).max
@@ -48,12 +50,12 @@ def _address(array):
 
 
 def _dense_strides(n, p, rows, cols):
-    """(kind, stride, step) of an n x p array whose rows and columns lie so many elements apart, of either sign or 0."""
+    """(whether by rows, stride, step) of an n x p array whose rows and columns lie so many elements apart, of either sign or 0."""
     if rows == 1 or n == 1:
-        return 0, (cols if p > 1 else n), 1
+        return False, (cols if p > 1 else n), 1
     if cols == 1 or p == 1:
-        return (1, rows, 1) if p > 1 else (0, n, rows)
-    return 0, cols, rows
+        return (True, rows, 1) if p > 1 else (False, n, rows)
+    return False, cols, rows
 
 
 def readable(X):
@@ -190,7 +192,7 @@ def as_design(X, weight, centred, n_threads):
 
     Returns
     -------
-    Design
+    View
 
     Raises
     ------
@@ -200,19 +202,15 @@ def as_design(X, weight, centred, n_threads):
     n, p = X.shape
     if max(n, p) > MOST:
         raise ValueError(f"X must have at most {MOST} rows and columns, got shape {X.shape}.")
-    mean, norm = np.zeros(p), np.zeros(p)
     weight = None if weight is None else np.require(weight, np.float64, ["C", "A"])
     root = None if weight is None else np.sqrt(weight)
-    weight_sum = float(n)
     if sp.issparse(X):
         X = canonical_sparse(X)
-        kind = 2 if X.format == "csc" else 3
         owners = (X.data, X.indices, X.indptr)
-        return Design(kind, n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), 0, 0,
-                      X.dtype == np.float32, X.indices.dtype == np.int64, centred, weight, root, mean, norm,
-                      np.zeros(p), np.zeros(p), weight_sum, n_threads, owners)
-    X = readable(X)
-    kind, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
-    address, single = X.__array_interface__["data"][0], X.dtype == np.float32
-    return Design(kind, n, p, n * p, address, 0, 0, stride, step, single, False, centred, weight, root, mean, norm,
-                  None, None, weight_sum, n_threads, X)
+        design = Sparse(n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), X.format == "csr",
+                        X.dtype == np.float32, X.indices.dtype == np.int64, n_threads, owners)
+    else:
+        X = readable(X)
+        by_rows, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
+        design = Dense(n, p, X.__array_interface__["data"][0], stride, step, by_rows, X.dtype == np.float32, n_threads, X)
+    return View(design, weight, root, centred)

@@ -109,7 +109,7 @@ def check_moments(case):
 def check_stream(case):
     d, p = case.design, case.p
     for cols in (None, [0], [1, 0, p - 1, 1, 2], np.arange(p)[::-1]):
-        if cols is not None and d.kind == 3:  # CSR: all columns only
+        if cols is not None and verbs.storage(d) == (True, True):  # CSR: all columns only
             continue
         which = slice(None) if cols is None else cols
         for k in (1, 2, 5, 9):
@@ -117,11 +117,11 @@ def check_stream(case):
             close(verbs.stream(d, V, cols), V @ case.Xc[:, which], np.abs(V) @ case.A[:, which])
 
 
-def check_apply(case):
+def check_combine(case):
     for cols in (None, [2, 0, 1], [case.p - 1]):
         which = np.arange(case.p) if cols is None else cols
         w = case.rng.standard_normal(len(which))
-        close(verbs.apply(case.design, w, cols), case.Z[:, which] @ w, case.root * (case.A[:, which] @ np.abs(w)))
+        close(verbs.combine(case.design, w, cols), case.Z[:, which] @ w, case.root * (case.A[:, which] @ np.abs(w)))
 
 
 def check_normal(case):
@@ -159,7 +159,7 @@ def check_rows(case):
     for rows in (slice(0, case.n), slice(2, case.n - 1), [case.n - 1, 0, 0, 2]):
         size = case.root[rows, None] * (case.A[rows] + 1)
         close(verbs.load_rows(case.design, rows, shift), wanted[rows], size)
-        if case.design.kind == 1:
+        if verbs.storage(case.design) == (False, True):
             for beside in (0, 3):
                 close(verbs.load_as_rows(case.design, rows, shift, beside), wanted[rows], size)
 
@@ -217,7 +217,7 @@ def check_parts(case):
         close(found[a], wanted, (size[here].T * case.s[here].astype(float)) @ size[here])
 
 
-LINEAR = (check_moments, check_stream, check_apply, check_normal, check_gather)
+LINEAR = (check_moments, check_stream, check_combine, check_normal, check_gather)
 TALL = (*LINEAR, check_rows, check_gram, check_parts)
 WIDE = (*LINEAR, check_kernel)
 VERBS = (*TALL, check_kernel)
@@ -265,12 +265,13 @@ def answers(design, n, p):
     V, W, Y = rng.standard_normal((3, n)), rng.standard_normal((3, p)), rng.standard_normal((1, n))
     found, products = verbs.moments(design, V)
     found = [*found[0][:2], products, verbs.stream(design, V), verbs.stream(design, V[:1])]
-    found += [verbs.apply(design, W[0]), *verbs.normal(design, W), *verbs.normal(design, W[:1])]
-    found += [verbs.kernel_of(design)] if design.kind < 2 and n < 100 else []
+    found += [verbs.combine(design, W[0]), *verbs.normal(design, W), *verbs.normal(design, W[:1])]
+    sparse, _ = verbs.storage(design)
+    found += [verbs.kernel_of(design)] if not sparse and n < 100 else []
     if p > 1000:
         return found
-    found += verbs.gram_of(design, Y) if design.kind < 2 else []
-    part, shift = (np.arange(n) % 3).astype(np.int32), None if design.kind >= 2 else np.zeros(p)
+    found += verbs.gram_of(design, Y) if not sparse else []
+    part, shift = (np.arange(n) % 3).astype(np.int32), None if sparse else np.zeros(p)
     return [*found, verbs.part_sums(design, Y, part, 3, shift)]
 
 

@@ -91,7 +91,7 @@ MUTANTS = [
     Mutant(PROBE, "probe_excess", "EPS * (4096 + additions)", "1e-3", "tests/test_sums.py -k probe"),
     Mutant(PROBE, "probe_block", "memset(here, 0, p * sizeof(double))", "pass", "tests/test_sums.py -k probe"),
     Mutant(RESIDUAL, "residual_pass", "-of_mean", "0 * of_mean", "tests/test_sums.py -k residuals"),
-    Mutant(RESIDUAL, "_reads_in_place", "fabs(d.mean[j])", "0 * fabs(d.mean[j])", "tests/test_sums.py -k residuals"),
+    Mutant(RESIDUAL, "_moderate", "fabs(d.mean[j])", "0 * fabs(d.mean[j])", "tests/test_sums.py -k residuals"),
     Mutant(LOOP, "mend_from_x", "self.sets.solver.solve(t, state)", "pass", "tests/test_sums.py -k mended"),
     Mutant(LOOP, "_read_x", "self.states[t].gap = self._gap(t)", "pass", "tests/test_sums.py -k truth"),
     # ---- the certificate

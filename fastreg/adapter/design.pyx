@@ -1,4 +1,4 @@
-"""The verbs of Design.  In the formulas, ``Xc`` is X less its column means where the design is centred, s are its
+"""The verbs of a design under weights.  In the formulas, ``Xc`` is X less its column means where the design is centred, s are its
 weights (ones without), and ``Z = diag(sqrt(s)) Xc``."""
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
@@ -10,25 +10,31 @@ from fastreg.kernels.folds import part_sums
 from fastreg.kernels.gram import gram_of, kernel_of, products_of, reads_directly
 from fastreg.kernels.storage import DUPLICATES, FALLING, OUTSIDE, SORTED, UNSORTED, inspect
 
-from fastreg.kernels.design cimport Design, Moments, SparseRows, sparse_rows_free
+from fastreg.kernels.design cimport Moments, SparseRows, sparse_rows_free
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init
+from fastreg.kernels.view cimport View
 
 # What takes arrays as it is.
-__all__ = ["DUPLICATES", "FALLING", "OUTSIDE", "SORTED", "UNSORTED", "apply", "gather", "gather_rows", "gram_of",
+__all__ = ["DUPLICATES", "FALLING", "OUTSIDE", "SORTED", "UNSORTED", "combine", "gather", "gather_rows", "gram_of",
            "inspect", "kernel_of", "load_as_rows", "load_rows", "load_sparse_rows", "moments", "normal", "part_sums",
-           "products_of", "reads_directly", "stream"]
+           "products_of", "reads_directly", "storage", "stream"]
 
 
 cdef const double *_address(const double[:, ::1] V) noexcept nogil:
     return &V[0, 0] if V.shape[0] > 0 else NULL
 
 
-cdef int[::1] _all(Design d, cols):
+cdef int[::1] _all(View d, cols):
     return np.arange(d.p, dtype=np.intc) if cols is None else np.ascontiguousarray(cols, dtype=np.intc)
 
 
-def moments(Design d, const double[:, ::1] V, weights=()):
+def storage(View d):
+    """(whether X is sparse, whether its rows lie in one place)."""
+    return d.sparse(), d.across()
+
+
+def moments(View d, const double[:, ::1] V, weights=()):
     """Moments under the design's own weights and those given: a list of (mean, norm, norm1, level), and X'V[t] as rows.
 
     ``mean = X's / n``, 0 where not centred; ``norm_j = sqrt(sum_i s_i (x_ij - mean_j)^2)``; sparse X only:
@@ -62,7 +68,7 @@ def moments(Design d, const double[:, ::1] V, weights=()):
     return [own, *rest], out.base
 
 
-def stream(Design d, const double[:, ::1] V, cols=None):
+def stream(View d, const double[:, ::1] V, cols=None):
     """``out[t] = Xc[:, cols]' V[t]``; X stored as CSR: all columns."""
     cdef int[::1] listed = _all(d, cols)
     cdef double[:, ::1] out = np.empty((V.shape[0], listed.shape[0]))
@@ -72,16 +78,16 @@ def stream(Design d, const double[:, ::1] V, cols=None):
     return out.base
 
 
-def apply(Design d, const double[::1] w, cols=None):
+def combine(View d, const double[::1] w, cols=None):
     """``out = Z[:, cols] w``."""
     cdef int[::1] listed = _all(d, cols)
     cdef double[::1] out = np.empty(d.n)
     with nogil:
-        d.apply(&listed[0], listed.shape[0], &w[0], &out[0])
+        d.combine(&listed[0], listed.shape[0], &w[0], &out[0])
     return out.base
 
 
-def normal(Design d, const double[:, ::1] V, bint fits=True):
+def normal(View d, const double[:, ::1] V, bint fits=True):
     """``out[t] = Z'Z V[t]`` and, with fits, ``Xc V[t]`` (None without)."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     cdef double[:, ::1] of_rows = np.empty((V.shape[0], d.n))
@@ -90,7 +96,7 @@ def normal(Design d, const double[:, ::1] V, bint fits=True):
     return out.base, of_rows.base if fits else None
 
 
-def gather(Design d, cols):
+def gather(View d, cols):
     """``Z[:, cols]``."""
     cdef int[::1] listed = _all(d, cols)
     cdef double[:, ::1] out = np.empty((listed.shape[0], d.n))
@@ -99,7 +105,7 @@ def gather(Design d, cols):
     return out.base.T
 
 
-cdef _some_rows(Design d, Py_ssize_t i0, rows, Py_ssize_t m, const double[::1] shift, bint as_rows, Py_ssize_t ld):
+cdef _some_rows(View d, Py_ssize_t i0, rows, Py_ssize_t m, const double[::1] shift, bint as_rows, Py_ssize_t ld):
     cdef int[::1] listed = np.zeros(1, dtype=np.intc) if rows is None else np.ascontiguousarray(rows, dtype=np.intc)
     cdef double[:, ::1] out = np.full((m, ld) if as_rows else (d.p, m), np.nan)
     cdef const int *at = NULL if rows is None else &listed[0]
@@ -111,14 +117,14 @@ cdef _some_rows(Design d, Py_ssize_t i0, rows, Py_ssize_t m, const double[::1] s
     return out.base[:, :d.p] if as_rows else out.base.T
 
 
-def load_rows(Design d, rows, const double[::1] shift):
+def load_rows(View d, rows, const double[::1] shift):
     """``sqrt(s) (X - shift)`` of the rows listed, or of a slice without a step; dense X."""
     if isinstance(rows, slice):
         return _some_rows(d, rows.start, None, rows.stop - rows.start, shift, False, 0)
     return _some_rows(d, 0, rows, len(rows), shift, False, 0)
 
 
-def load_as_rows(Design d, rows, const double[::1] shift, Py_ssize_t beside=0):
+def load_as_rows(View d, rows, const double[::1] shift, Py_ssize_t beside=0):
     """The same of X stored by rows, `beside` elements being left between the rows that are written."""
     if isinstance(rows, slice):
         return _some_rows(d, rows.start, None, rows.stop - rows.start, shift, True, d.p + beside)
@@ -135,7 +141,7 @@ cdef _dense_of(Py_ssize_t start, Py_ssize_t length, const int32_t *pos, const do
     return rising
 
 
-def load_sparse_rows(Design d, Py_ssize_t step):
+def load_sparse_rows(View d, Py_ssize_t step):
     """X as an array from its rows, `step` at a time, and whether each was in the order of its columns."""
     cdef SparseRows rows
     cdef Py_ssize_t i0, i, m
@@ -153,7 +159,7 @@ def load_sparse_rows(Design d, Py_ssize_t step):
     return out.base, rising
 
 
-def gather_rows(Design d, *batches):
+def gather_rows(View d, *batches):
     """``diag(sqrt(s)) (X - level)[:, cols]`` where X has entries (0 elsewhere) of sparse X, cols being batches of
     columns that come one after the other; and whether each row holds them in order."""
     cdef RowLists rows

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastreg.kernels.block cimport (
     Block, Fit, Test, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
-from fastreg.kernels.design cimport Design, Moments
+from fastreg.kernels.design cimport Moments
 from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_init, factor_remove, factor_solve
 from fastreg.kernels.memory cimport zeros
 from fastreg.kernels.quadratic cimport (
@@ -16,6 +16,7 @@ from fastreg.kernels.references cimport (
     MAX_REFERENCES, References, references_fit, references_free, references_init, references_keep,
     references_slot)
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
+from fastreg.kernels.view cimport View
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.matrix_free cimport free_settled, free_solve
 from fastreg.solvers.problem cimport Batch, Problem, Terms
@@ -25,7 +26,7 @@ from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State, measure
 
 
-def prepare(Design d):
+def prepare(View d):
     """The design with the moments of its columns, norm1 and levels among them."""
     cdef Moments own = d.own()
     with nogil:
@@ -68,15 +69,15 @@ cdef class WorkingBlock:
     `parts`: as for Engine, (shares (n_of, n), order (n), start (n_parts + 1), squared shares (n_of, n_parts)).
     """
     cdef Block b
-    cdef Design d
+    cdef View d
     cdef list designs
     cdef const double[:, ::1] share, count
     cdef const int[::1] order
     cdef const Py_ssize_t[::1] start
 
-    def __cinit__(self, Design d, designs=None, parts=None):
+    def __cinit__(self, View d, designs=None, parts=None):
         cdef Py_ssize_t f
-        cdef Design design
+        cdef View design
         self.d, self.designs = d, [d] if designs is None else list(designs)
         block_init(&self.b, d, len(self.designs))
         if parts is not None:
@@ -257,7 +258,7 @@ cdef class SmallProblem:
         return [self.Q.st[j] for j in range(self.Q.m)]
 
 
-def solve_by_products(Design d, const int[::1] cols, const double[::1] y, l1, l2, lo, hi, double slack=1e-10):
+def solve_by_products(View d, const int[::1] cols, const double[::1] y, l1, l2, lo, hi, double slack=1e-10):
     """free_solve on these columns, from zero: the solution, its residual, and whether it is solved."""
     cdef Quad Q
     cdef Py_ssize_t j, m = cols.shape[0]
@@ -394,7 +395,7 @@ cdef class Outside:
     cdef char *none
     cdef Py_ssize_t n, p
 
-    def __cinit__(self, Design d, Y, pen1, pen2, lo, hi, double slack=1e-9, int most=MAX_REFERENCES):
+    def __cinit__(self, View d, Y, pen1, pen2, lo, hi, double slack=1e-9, int most=MAX_REFERENCES):
         cdef Py_ssize_t t, T = len(Y)
         self.n, self.p, self.keep = d.n, d.p, _Arrays()
         self.states = <State *> zeros(T * sizeof(State))

@@ -1,5 +1,5 @@
 # The working block: the columns gathered so far, and their Gram matrix under each weighting of the rows.
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.view cimport View
 from fastreg.kernels.rows cimport RowLists
 
 cdef struct Weighting:
@@ -44,9 +44,9 @@ cdef inline Py_ssize_t gram_column(const Block *b, Py_ssize_t j) noexcept nogil:
     return j * b.ld if b.n_of == 1 else j * (j + 1) // 2
 
 
-cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil
+cdef int block_init(Block *b, View d, Py_ssize_t n_of) except -1 nogil
 cdef void block_free(Block *b) noexcept nogil
-cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except -1 nogil
-cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogil
-cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,
+cdef int block_append(Block *b, View d, const int *cols, Py_ssize_t k) except -1 nogil
+cdef int block_residuals(View d, const Fit *fits, Py_ssize_t k) except -1 nogil
+cdef int block_correlate(const Block *b, View d, const Weighting *of, const double *r, const int *pos,
                          Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil

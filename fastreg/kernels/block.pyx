@@ -13,12 +13,12 @@ from libc.string cimport memcpy, memset
 
 from scipy.linalg.cython_blas cimport dgemm
 
-from fastreg.kernels.design cimport Design
 from fastreg.kernels.leaf cimport (
     fr_axpy, fr_axpy4, fr_dot4, fr_list_add, fr_list_add4, fr_list_add8, fr_list_dot, fr_list_dot4, fr_list_dot8,
     fr_vdot)
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
+from fastreg.kernels.view cimport View
 
 cdef enum:
     SPARSE_ROWS_AT_ONCE = 256
@@ -27,7 +27,7 @@ cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
 cdef Py_ssize_t SLABS = 4            # parts of the rows with correlations of their own
 
 
-cdef int block_init(Block *b, Design d, Py_ssize_t n_of) except -1 nogil:
+cdef int block_init(Block *b, View d, Py_ssize_t n_of) except -1 nogil:
     """An empty block for so many weightings, which the caller fills in."""
     memset(b, 0, sizeof(Block))
     b.n, b.n_parts = d.n, 1
@@ -52,7 +52,7 @@ cdef void block_free(Block *b) noexcept nogil:
     memset(b, 0, sizeof(Block))
 
 
-cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
+cdef int _reserve(Block *b, View d, Py_ssize_t m) except -1 nogil:
     cdef Py_ssize_t cap, j, f
     cdef double *G
     if m <= b.cap:
@@ -75,7 +75,7 @@ cdef int _reserve(Block *b, Design d, Py_ssize_t m) except -1 nogil:
     return 0
 
 
-cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except -1 nogil:
+cdef int block_append(Block *b, View d, const int *cols, Py_ssize_t k) except -1 nogil:
     """Gather columns cols[0..k) and their Gram entries."""
     cdef Py_ssize_t a, i, f, m = b.m
     cdef double *G
@@ -102,7 +102,7 @@ cdef int block_append(Block *b, Design d, const int *cols, Py_ssize_t k) except 
 
 
 # ---- Gram entries ----------------------------------------------------------------------------------------------------
-cdef int _dense_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+cdef int _dense_gram(Block *b, View d, Py_ssize_t k) except -1 nogil:
     """G[:, m:m+k] = X[:, :m+k]' X[:, m:m+k], tile by tile of rows of G."""
     cdef Py_ssize_t m = b.m, c, tiles = (m + k + TILE - 1) // TILE
     cdef int threads = d.threads(<double> b.n * (m + k) * k / 16)
@@ -154,7 +154,7 @@ cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo,
     fr_axpy(size, 1., sums + size, sums)
 
 
-cdef int _sparse_gram(Block *b, Design d, Py_ssize_t k) except -1 nogil:
+cdef int _sparse_gram(Block *b, View d, Py_ssize_t k) except -1 nogil:
     """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
     cdef Py_ssize_t c, m = b.m, width = max(1, min(65536 // (m + k), (k + 7) // 8)), groups = (k + width - 1) // width
     cdef int threads = d.threads(<double> b.rows.used)
@@ -215,7 +215,7 @@ cdef double _level(const Block *b, const Fit *fit) noexcept nogil:
     return level
 
 
-cdef int block_residuals(Design d, const Fit *fits, Py_ssize_t k) except -1 nogil:
+cdef int block_residuals(View d, const Fit *fits, Py_ssize_t k) except -1 nogil:
     """r = y - X w of each fit; for sparse storage, whose fits share a block, also g = X'r, while the rows are in
     cache."""
     cdef Py_ssize_t t
@@ -269,7 +269,7 @@ cdef void _dense_rows(const Block *b, const Fit *fit, const int *js, Py_ssize_t 
         fr_axpy(hi - lo, -fit.w[js[k]], b.X + js[k] * b.n + lo, fit.r + lo)
 
 
-cdef int _sparse_residual(const Block *b, Design d, const Fit *fit, int threads) except -1 nogil:
+cdef int _sparse_residual(const Block *b, View d, const Fit *fit, int threads) except -1 nogil:
     cdef Py_ssize_t c, size = SPARSE_ROWS_AT_ONCE, chunks = (b.n + size - 1) // size
     cdef double level = _level(b, fit), total = 0
     memset(fit.g, 0, b.m * sizeof(double))
@@ -296,7 +296,7 @@ cdef void _residual_rows(const Block *b, const Fit *fit, double level, Py_ssize_
             level if root == NULL else level * root[i])
 
 
-cdef int _sparse_residuals(const Block *b, Design d, const Fit *fits, Py_ssize_t k, int threads) except -1 nogil:
+cdef int _sparse_residuals(const Block *b, View d, const Fit *fits, Py_ssize_t k, int threads) except -1 nogil:
     """Up to 8 fits at once, their coefficients and correlations interleaved: a row is read for all of them.
 
     The rows are dealt to a fixed number of slabs with sums of their own: the threads do not matter."""
@@ -391,7 +391,7 @@ cdef double _slab_residual(const Fit *fit, double level, Py_ssize_t lo, Py_ssize
     return total
 
 
-cdef int block_correlate(const Block *b, Design d, const Weighting *of, const double *r, const int *pos,
+cdef int block_correlate(const Block *b, View d, const Weighting *of, const double *r, const int *pos,
                          Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil:
     """g[k] = x_j'r for first <= k < m, j being the column at position pos[k], or k where pos is NULL."""
     cdef Py_ssize_t c, i, k, least, chunks = (m - first + 31) // 32

@@ -11,12 +11,13 @@ from libc.string cimport memset
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design, SparseRows, sparse_rows_free
+from fastreg.kernels.design cimport SparseRows, sparse_rows_free
 from fastreg.kernels.gram cimport add_rows
 from fastreg.kernels.leaf cimport fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.probe cimport (
     Probe, probe_excess, probe_failed, probe_free, probe_init, probe_sizes, probe_sums)
+from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t ROWS = 512               # rows of a part that come at a time, on average
 cdef Py_ssize_t SEEN = 64                # rows that tell a probe the sizes of the others,
@@ -24,12 +25,12 @@ cdef Py_ssize_t SPARSE_SEEN = 4096       # of sparse X
 cdef Py_ssize_t ROWS_AT_ONCE = 4096      # sparse X: rows put in order at a time
 
 
-def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift=None):
+def part_sums(View d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t n_parts, const double[::1] shift=None):
     """Sums of weighted products over each part of the rows.
 
     Parameters
     ----------
-    d : Design
+    d : View
         With its sample weights s. Sparse X: of what `in_row_order` gives.
     Y : ndarray of shape (n_targets, n)
         Less a level of its own for each target: one that X and y share costs digits.
@@ -70,7 +71,7 @@ def part_sums(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t 
     return sums.base
 
 
-cdef int _sizes(Design d, const double[:, ::1] Y, const double[::1] shift, Probe *probe) except -1 nogil:
+cdef int _sizes(View d, const double[:, ::1] Y, const double[::1] shift, Probe *probe) except -1 nogil:
     """Sizes of the elements of z from the first rows."""
     cdef Py_ssize_t m = min(d.n, SPARSE_SEEN if d.sparse() else SEEN), e, k, T = Y.shape[0]
     cdef SparseRows rows
@@ -96,7 +97,7 @@ cdef int _sizes(Design d, const double[:, ::1] Y, const double[::1] shift, Probe
     return 0
 
 
-cdef int _sparse_sums(Design d, const double[:, ::1] Y, const int[::1] part, double[:, :, ::1] sums,
+cdef int _sparse_sums(View d, const double[:, ::1] Y, const int[::1] part, double[:, :, ::1] sums,
                       Probe *probe) except -1:
     cdef Py_ssize_t n_parts = sums.shape[0]
     cdef int a, stop = 0, threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
@@ -109,7 +110,7 @@ cdef int _sparse_sums(Design d, const double[:, ::1] Y, const int[::1] part, dou
     return 0
 
 
-cdef int _dense_sums(Design d, const double[:, ::1] Y, const int[::1] part, const double[::1] shift,
+cdef int _dense_sums(View d, const double[:, ::1] Y, const int[::1] part, const double[::1] shift,
                      double[:, :, ::1] sums, Probe *probe) except -1:
     cdef Py_ssize_t n_parts = sums.shape[0], block = ROWS * n_parts, a, b
     cdef Py_ssize_t blocks = (d.n + block - 1) // block
@@ -146,7 +147,7 @@ def row_parts(n, work):
     return (np.arange(n) * n_parts // n).astype(np.int32), n_parts
 
 
-cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
+cdef int _outer_products(View d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
                          double[:, :, ::1] sums, Probe *probe, int *stop) except -1 nogil:
     """Sparse X: add the rows of parts [lo, hi), row by row, until a signal comes (which one thread sees) or stop."""
     cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
@@ -209,7 +210,7 @@ cdef int _outer_products(Design d, const double[:, ::1] Y, const int[::1] part, 
     return 0
 
 
-cdef int _rows_of_part(Design d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t a,
+cdef int _rows_of_part(View d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t a,
                        Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double[:, :, ::1] sums,
                        Probe *probe) except -1 nogil:
     """Add the rows of part a that come next and lie before row `upto`."""

@@ -12,11 +12,12 @@ import numpy as np
 
 from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
 
-from fastreg.kernels.design cimport DENSE_ROWS, Design
+from fastreg.kernels.design cimport Direct
 from fastreg.kernels.leaf cimport fr_axpy, fr_dotsum4, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.probe cimport (
     Probe, probe_block, probe_excess, probe_failed, probe_free, probe_init, probe_products, probe_sizes, probe_sums)
+from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t SEEN = 64            # rows (columns) that tell a probe the sizes of the others
 cdef Py_ssize_t RAW_WIDTH = 2048     # columns that BLAS reads at a time where they lie
@@ -33,7 +34,7 @@ cdef struct Sums:
     Probe probe
 
 
-def gram_of(Design d, const double[:, ::1] Y):
+def gram_of(View d, const double[:, ::1] Y):
     """X'X and X'Y[k] as rows, of dense X and Y (centred, times sqrt(s)); sets the means and norms of d."""
     cdef double[:, ::1] G = np.empty((d.p, d.p))
     cdef double[:, ::1] Q = np.empty((Y.shape[0], d.p))
@@ -42,7 +43,7 @@ def gram_of(Design d, const double[:, ::1] Y):
     return G.base, Q.base
 
 
-def kernel_of(Design d, scale=None, bint raw=False):
+def kernel_of(View d, scale=None, bint raw=False):
     """X diag(scale) X' (n x n) of dense X, centred and times sqrt(s), in one pass; the means must be known.
 
     Columns are dealt to a fixed number of lanes with sums of their own, and centred as they are loaded; with `raw`, for
@@ -89,7 +90,7 @@ def kernel_of(Design d, scale=None, bint raw=False):
     return K.base[0]
 
 
-cdef int _column_sizes(Design d, const int[::1] cols, const double[::1] scale, Probe *probe) except -1 nogil:
+cdef int _column_sizes(View d, const int[::1] cols, const double[::1] scale, Probe *probe) except -1 nogil:
     """Sizes of the elements of the columns, from the first of them."""
     cdef Py_ssize_t i, j, m = min(d.p, SEEN)
     cdef double *seen = NULL
@@ -105,46 +106,52 @@ cdef int _column_sizes(Design d, const int[::1] cols, const double[::1] scale, P
     return 0
 
 
-cpdef bint reads_directly(Design d) noexcept nogil:
+cpdef bint reads_directly(View d) noexcept nogil:
     """Whether BLAS can read X where it lies: float64, its rows or its columns contiguous, the distance between them
     no less than their length (which views that overlap or run backwards fail) and, as all that BLAS is told, an int."""
-    cdef Py_ssize_t length = d.p if d.kind == DENSE_ROWS else d.n
-    if d.sparse() or d.single or (d.kind != DENSE_ROWS and d.step != 1):
+    cdef Direct x
+    if not d.direct(&x):
         return False
-    return max(<Py_ssize_t> 1, length) <= d.stride <= INT_MAX and d.n <= INT_MAX and d.p <= INT_MAX
+    return (max(<Py_ssize_t> 1, d.p if x.across else d.n) <= x.stride <= INT_MAX and d.n <= INT_MAX
+            and d.p <= INT_MAX)
 
 
-def products_of(Design d, const double[:, ::1] V):
+def products_of(View d, const double[:, ::1] V):
     """X'V[t] as rows, of X that BLAS can read where it lies (``reads_directly``), neither centred nor weighted."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
-    cdef int n = <int> d.n, p = <int> d.p, k = <int> V.shape[0], ld = <int> d.stride
+    cdef int n = <int> d.n, p = <int> d.p, k = <int> V.shape[0], ld
     cdef double one = 1, zero = 0
+    cdef Direct x
     if not reads_directly(d):
         raise ValueError("BLAS cannot read X")
     with nogil:
-        dgemm('N' if d.kind == DENSE_ROWS else 'T', 'N', &p, &k, &n, &one, <double *> d.data, &ld, <double *> &V[0, 0],
-              &n, &zero, &out[0, 0], &p)
+        d.direct(&x)
+        ld = <int> x.stride
+        dgemm('N' if x.across else 'T', 'N', &p, &k, &n, &one, <double *> x.data, &ld, <double *> &V[0, 0], &n, &zero,
+              &out[0, 0], &p)
     return out.base
 
 
-cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
+cdef int _kernel_lane(View d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
                       Py_ssize_t width, double[:, ::1] work, Py_ssize_t lane, double[:, :, ::1] K,
                       Probe *probe) except -1 nogil:
     """Add the outer products of columns [lo, hi) to the sums of a lane, and to its probe."""
     cdef Py_ssize_t j0 = lo, j, i
-    cdef int m, n = <int> d.n, ld = <int> d.stride
+    cdef int m, n = <int> d.n, ld
     cdef double one = 1, root
-    cdef bint rows = d.kind == DENSE_ROWS
     cdef double *B
+    cdef Direct x
+    d.direct(&x)
+    ld = <int> x.stride
     while j0 < hi:
         with gil:
             PyErr_CheckSignals()
         m = <int> min(width, hi - j0)
         if raw:
             m = <int> min(RAW_WIDTH, hi - j0)
-            B = <double *> d.data + (j0 if rows else j0 * d.stride)
-            dsyrk('U', 'T' if rows else 'N', &n, &m, &one, B, &ld, &one, &K[lane, 0, 0], &n)
-            probe_block(probe, lane, not rows, m, n, B, d.stride)
+            B = <double *> x.data + (j0 if x.across else j0 * x.stride)
+            dsyrk('U', 'T' if x.across else 'N', &n, &m, &one, B, &ld, &one, &K[lane, 0, 0], &n)
+            probe_block(probe, lane, not x.across, m, n, B, x.stride)
             j0 += m
             continue
         B = &work[lane, 0]
@@ -159,7 +166,7 @@ cdef int _kernel_lane(Design d, const int[::1] cols, const double[::1] scale, bi
     return 0
 
 
-cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q) except -1 nogil:
+cdef int full_gram(View d, const double *Y, Py_ssize_t t, double *G, double *Q) except -1 nogil:
     """G = X'X (p x p), Q[k] = X'Y[k] for dense X, centred and weighted; sets the means and norms of d.
 
     Y (t x n) is centred and scaled. Float64 X without weights is read by BLAS where it lies, unless the level of a
@@ -200,14 +207,14 @@ cdef int full_gram(Design d, const double *Y, Py_ssize_t t, double *G, double *Q
     return 0
 
 
-cdef double _run_lanes(Design d, Sums *u) except -1 nogil:
+cdef double _run_lanes(View d, Sums *u) except -1 nogil:
     """Sums over all rows in the first lane; how far off their probe is, in units of its rounding."""
     cdef Py_ssize_t lane, k, per = (d.n + u.lanes - 1) // u.lanes, square = u.q * u.q
     memset(u.total, 0, u.lanes * square * sizeof(double))
     grow(<void **> &u.buffer, u.lanes * (u.rows + u.q if u.direct else u.rows * u.q) * sizeof(double))
     _begin_probe(d, u)
     if u.lanes > 1 and d.threads(<double> d.n * u.p * u.p) > 1:
-        for lane in prange(u.lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
+        for lane in prange(u.lanes, num_threads=d.design.n_threads, schedule="dynamic", chunksize=1):
             _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
     else:
         for lane in range(u.lanes):
@@ -222,7 +229,7 @@ cdef double _run_lanes(Design d, Sums *u) except -1 nogil:
     return probe_excess(&u.probe, 0, u.total, u.p, d.n // u.rows)
 
 
-cdef int _begin_probe(Design d, Sums *u) except -1 nogil:
+cdef int _begin_probe(View d, Sums *u) except -1 nogil:
     """Sizes of the elements of z from the first rows."""
     cdef Py_ssize_t k, m = min(u.rows, SEEN)
     cdef double *seen = NULL
@@ -240,7 +247,7 @@ cdef int _begin_probe(Design d, Sums *u) except -1 nogil:
     return 0
 
 
-cdef bint _high_level(Design d, const Sums *u) noexcept nogil:
+cdef bint _high_level(View d, const Sums *u) noexcept nogil:
     """Whether some column's mean is so large against its deviation that subtracting it loses more than 3 digits."""
     cdef Py_ssize_t j
     cdef double level, sq
@@ -252,7 +259,7 @@ cdef bint _high_level(Design d, const Sums *u) noexcept nogil:
     return False
 
 
-cdef int _approximate_mean(Design d, Sums *u) except -1 nogil:
+cdef int _approximate_mean(View d, Sums *u) except -1 nogil:
     """Weighted mean of the first rows; where their weights are all zero, of nothing (0)."""
     cdef Py_ssize_t i, j
     cdef double w = 0, s
@@ -273,14 +280,14 @@ cdef int _approximate_mean(Design d, Sums *u) except -1 nogil:
     return 0
 
 
-cdef void add_rows(Design d, const double *Y, Py_ssize_t T, bint scaled, Py_ssize_t i0, const int *rows, Py_ssize_t m,
+cdef void add_rows(View d, const double *Y, Py_ssize_t T, bint scaled, Py_ssize_t i0, const int *rows, Py_ssize_t m,
                    const double *shift, double *B, double *total, Probe *probe, Py_ssize_t lane) noexcept nogil:
     """Add z z' of m rows of dense X, from i0 on or those listed, to one triangle of total (q x q), and to a probe.
 
     z = (sqrt(s) (x - shift), y, sqrt(s)), with y from Y (T x n), which has the factor sqrt(s) already if scaled.
     B has room for m q elements; X stored by rows is loaded by rows: nothing is turned round.
     """
-    cdef bint across = d.kind == DENSE_ROWS
+    cdef bint across = d.across()
     cdef int im = <int> m, iq = <int> (d.p + T + 1)
     cdef Py_ssize_t i, t, at, to = iq if across else 1, over = 1 if across else m
     cdef double one = 1, root
@@ -298,10 +305,10 @@ cdef void add_rows(Design d, const double *Y, Py_ssize_t T, bint scaled, Py_ssiz
     probe_block(probe, lane, across, m, iq, B, iq if across else im)
 
 
-cdef int _gram_lane(Design d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+cdef int _gram_lane(View d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
-    cdef int iq = <int> q, ip = <int> p, im, ld = <int> d.stride, inc = 1, it = <int> u.t, n = <int> d.n
+    cdef int iq = <int> q, ip = <int> p, im, ld, inc = 1, it = <int> u.t, n = <int> d.n
     cdef double one = 1
     cdef double *total = u.total + lane * q * q
     cdef double *B = u.buffer + lane * (u.rows + q if u.direct else u.rows * q)
@@ -310,6 +317,9 @@ cdef int _gram_lane(Design d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_
     cdef double zero = 0
     cdef double *X
     cdef double *products
+    cdef Direct x
+    d.direct(&x)
+    ld = <int> x.stride
     while i0 < hi:
         with gil:
             PyErr_CheckSignals()
@@ -321,35 +331,35 @@ cdef int _gram_lane(Design d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_
             continue
         for i in range(m):
             ones[i] = 1
-        X = <double *> d.data + (i0 * d.stride if d.kind == DENSE_ROWS else i0)
+        X = <double *> x.data + (i0 * x.stride if x.across else i0)
         products = probe_products(&u.probe, lane)
         for k in range(u.t):
             fr_axpy(m, u.probe.v[p + k], u.Y + k * d.n + i0, products)
         fr_axpy(m, u.probe.v[p + u.t], ones, products)
-        probe_block(&u.probe, lane, d.kind == DENSE_ROWS, m, p, X, d.stride)
-        if u.t == 1 and d.kind != DENSE_ROWS:
+        probe_block(&u.probe, lane, x.across, m, p, X, x.stride)
+        if u.t == 1 and not x.across:
             for k in range(0, p - 3, 4):
-                fr_dotsum4(m, X + k * d.stride, d.stride, u.Y + i0, total + p * q + k, total + (p + 1) * q + k)
+                fr_dotsum4(m, X + k * x.stride, x.stride, u.Y + i0, total + p * q + k, total + (p + 1) * q + k)
             for k in range(p - p % 4, p):
-                total[p * q + k] += fr_vdot(m, X + k * d.stride, u.Y + i0)
-                total[(p + 1) * q + k] += fr_vdot(m, X + k * d.stride, ones)
-        dsyrk('U', 'N' if d.kind == DENSE_ROWS else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
-        if d.kind == DENSE_ROWS and u.t == 1:
+                total[p * q + k] += fr_vdot(m, X + k * x.stride, u.Y + i0)
+                total[(p + 1) * q + k] += fr_vdot(m, X + k * x.stride, ones)
+        dsyrk('U', 'N' if x.across else 'T', &ip, &im, &one, X, &ld, &one, total, &iq)
+        if x.across and u.t == 1:
             dgemv('N', &ip, &im, &one, X, &ld, <double *> u.Y + i0, &inc, &zero, block, &inc)
             fr_axpy(p, 1., block, total + p * q)
-        elif d.kind == DENSE_ROWS:
+        elif x.across:
             dgemm('N', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
         elif u.t > 1:
             dgemm('T', 'N', &ip, &it, &im, &one, X, &ld, <double *> u.Y + i0, &n, &one, total + p * q, &iq)
-        if d.kind == DENSE_ROWS or u.t > 1:
-            dgemv('N' if d.kind == DENSE_ROWS else 'T', &ip if d.kind == DENSE_ROWS else &im,
-                  &im if d.kind == DENSE_ROWS else &ip, &one, X, &ld, ones, &inc, &zero, block, &inc)
+        if x.across or u.t > 1:
+            dgemv('N' if x.across else 'T', &ip if x.across else &im,
+                  &im if x.across else &ip, &one, X, &ld, ones, &inc, &zero, block, &inc)
             fr_axpy(p, 1., block, total + (p + u.t) * q)
         i0 += m
     return 0
 
 
-cdef void _centre_gram(Design d, const Sums *u, double *G, double *Q) noexcept nogil:
+cdef void _centre_gram(View d, const Sums *u, double *G, double *Q) noexcept nogil:
     """From sums about the shift to sums about the mean, in both triangles of G.
 
     Y sums to zero against the weights, so X'Y needs no correction when centred."""

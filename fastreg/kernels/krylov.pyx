@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design, Moments
+from fastreg.kernels.design cimport Moments
 from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_direction, fr_vdot
+from fastreg.kernels.view cimport View
 
 
 # Rounding of a step, relative to the largest product it may make, and what share of tol it may add up to unseen.
@@ -34,7 +35,7 @@ class Iterations(NamedTuple):
     spent: bool            # max_iter ended them
 
 
-def column_moments(Design d, const double[:, ::1] V):
+def column_moments(View d, const double[:, ::1] V):
     """X'V[t] as rows, V times the weights s and of sum zero where X is centred; sets the means and norms of d."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     cdef Moments own = d.own()
@@ -45,7 +46,7 @@ def column_moments(Design d, const double[:, ::1] V):
     return out.base
 
 
-def correlate(Design d, const double[:, ::1] V):
+def correlate(View d, const double[:, ::1] V):
     """X'V[t] as rows, X centred and V times the weights s; the means must be known."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     with nogil:
@@ -53,7 +54,7 @@ def correlate(Design d, const double[:, ::1] V):
     return out.base
 
 
-def normal_products(Design d, const double[:, ::1] V):
+def normal_products(View d, const double[:, ::1] V):
     """X'S X V[t] and X V[t] as rows, X centred, the second not weighted; the means must be known."""
     cdef double[:, ::1] out = np.empty((V.shape[0], d.p))
     cdef double[:, ::1] Z = np.empty((V.shape[0], d.n))
@@ -62,18 +63,18 @@ def normal_products(Design d, const double[:, ::1] V):
     return out.base, Z.base
 
 
-def combine(Design d, const double[:, ::1] W):
+def combine(View d, const double[:, ::1] W):
     """X W[t] as rows, X centred and times sqrt(s); the means must be known."""
     cdef double[:, ::1] out = np.empty((W.shape[0], d.n))
     cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
     cdef Py_ssize_t t
     with nogil:
         for t in range(W.shape[0]):
-            d.apply(&cols[0], d.p, &W[t, 0], &out[t, 0])
+            d.combine(&cols[0], d.p, &W[t, 0], &out[t, 0])
     return out.base
 
 
-cdef int _product(Design d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, const double[::1] scale,
+cdef int _product(View d, double[:, ::1] P, Py_ssize_t m, double[:, ::1] Q, const double[::1] scale,
                   const double[::1] unit, const double[::1] beside, double[:, ::1] work) except -1 nogil:
     """Q[a] = C (X'SX + diag(beside)) C' P[a] for a < m, with C = (I - unit unit') diag(scale)."""
     cdef Py_ssize_t a, j, p = P.shape[1]
@@ -118,7 +119,7 @@ cdef double _solution_size(const double[:, ::1] B, const double[:, ::1] D, const
     return sqrt(max(0., fr_vdot(p, &W[t, 0], &B[t, 0]) - fr_vdot(p, &W[t, 0], &R[t, 0]) - D[t, 0] * square))
 
 
-cdef int _left_by_rows(Design d, const double[:, ::1] Y, const double[:, ::1] W, double[:, ::1] R,
+cdef int _left_by_rows(View d, const double[:, ::1] Y, const double[:, ::1] W, double[:, ::1] R,
                        double[::1] rows) except -1:
     """R = X'S X W - X'S^(1/2) Y by way of the rows, whose residuals' norms go to `rows`.
 
@@ -132,7 +133,7 @@ cdef int _left_by_rows(Design d, const double[:, ::1] Y, const double[:, ::1] W,
     return 0
 
 
-cdef double _precondition(Design d, const double *D, const double *scale, const double *beside,
+cdef double _precondition(View d, const double *D, const double *scale, const double *beside,
                           double *M) noexcept nogil:
     """M becomes the inverse of what stands for C (X'SX + diag(beside)) C' + diag(D): its diagonal for tall X.
     Returns a bound of the eigenvalues, and of what rounding is relative to.
@@ -168,7 +169,7 @@ cdef double _precondition(Design d, const double *D, const double *scale, const 
     return trace + top
 
 
-def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
+def conjugate_gradients(View d, const double[:, ::1] B, const double[:, ::1] D, double[:, ::1] W, double tol,
                         Py_ssize_t max_iter, const double[::1] scale=None, const double[::1] unit=None,
                         const double[::1] beside=None, const double[::1] least=None, double within=0,
                         const double[:, ::1] Y=None):
@@ -176,7 +177,7 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
 
     Parameters
     ----------
-    d : Design
+    d : View
         Its means must be known, its norms too: they precondition.
     B, D : ndarray of shape (k, p)
         Right-hand sides and diagonals; D not negative, infinite where W is to stay 0. Where D is zero, W is the
@@ -305,12 +306,12 @@ def conjugate_gradients(Design d, const double[:, ::1] B, const double[:, ::1] D
     return Iterations(count.base, rel.base, goal.base, rows.base, R.base, used >= max_iter)
 
 
-def lanczos(Design d, const double[::1] b, Py_ssize_t steps, Z=None, start=None):
+def lanczos(View d, const double[::1] b, Py_ssize_t steps, Z=None, start=None):
     """Go on with the Lanczos process on X'SX begun at b, by so many steps.
 
     Parameters
     ----------
-    d : Design
+    d : View
         Its means must be known.
     b : ndarray of shape (p,)
     steps : int

@@ -14,9 +14,9 @@ import numpy as np
 
 from scipy.linalg.cython_blas cimport dgemm
 
-from fastreg.kernels.design cimport DENSE_ROWS, Design
 from fastreg.kernels.leaf cimport fr_loo
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t LANES = 8               # sums of their own, whatever the number of threads
 
@@ -34,13 +34,13 @@ cdef struct Task:
     double *errors       # T x n x A, or NULL
 
 
-def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, const double[:, ::1] Y,
+def loo_sums(View d, const double[::1] mean, V, const double[:, :, ::1] W, R, const double[:, ::1] Y,
              const double[::1] own, Py_ssize_t least, double bound, errors=None):
     """Sums of squared leave-one-out errors for every target and penalty.
 
     Parameters
     ----------
-    d : Design
+    d : View
         Dense.
     mean : ndarray of shape (p,)
         What to subtract from X.
@@ -107,7 +107,7 @@ def loo_sums(Design d, const double[::1] mean, V, const double[:, :, ::1] W, R, 
     return sums.base.sum(axis=0), room.base
 
 
-cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *sums) noexcept nogil:
+cdef void _rows(View d, const Task *u, Py_ssize_t i0, double *buffer, double *sums) noexcept nogil:
     """Add the errors of the rows from i0 on."""
     cdef Py_ssize_t m = min(u.rows, d.n - i0), i, a, t
     cdef double *B = buffer
@@ -122,7 +122,7 @@ cdef void _rows(Design d, const Task *u, Py_ssize_t i0, double *buffer, double *
     if u.V == NULL:
         Z = B
         d.load_rows(i0, NULL, m, u.mean, Z)
-    elif d.kind == DENSE_ROWS:
+    elif d.across():
         d.load_as_rows(i0, NULL, m, u.mean, d.p, B)
         _product('T', m, u.k, d.p, B, u.V, Z)
     else:

@@ -1,5 +1,5 @@
 # Residuals of dense X, and what X says of them, in one reading.
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.view cimport View
 
 cdef struct Target:
     const double *y      # centred, times sqrt(s)
@@ -7,4 +7,4 @@ cdef struct Target:
     double *r            # y - X w
     double *g            # X'r
 
-cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 nogil
+cdef int residual_pass(View d, const Target *targets, Py_ssize_t T) except -1 nogil

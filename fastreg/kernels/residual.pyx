@@ -13,9 +13,10 @@ from libc.string cimport memset
 
 import numpy as np
 
-from fastreg.kernels.design cimport DENSE_ROWS, Design
+from fastreg.kernels.design cimport Direct
 from fastreg.kernels.leaf cimport fr_axpy, fr_dots, fr_sums, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t LANES = 8
 cdef Py_ssize_t CACHED = 1 << 16     # elements of a block of rows
@@ -25,6 +26,7 @@ cdef double HIGH = 30                # a level so many deviations from zero is s
 cdef struct Pass:
     Py_ssize_t T, lanes, rows
     bint direct              # X is read where it lies, centred and weighted afterwards
+    Direct x
     const Target *targets
     double *v                # -w of each target
     double *lift             # what the means make of it
@@ -32,7 +34,7 @@ cdef struct Pass:
     double *block            # of each lane: rows that had to be loaded
 
 
-def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
+def residuals(View d, const double[:, ::1] Y, const double[:, ::1] W):
     """``R[t] = Y[t] - Z W[t]`` and ``Z'R[t]``, Z being X centred and times sqrt(s), dense or sparse."""
     cdef Py_ssize_t t, i, T = Y.shape[0]
     cdef double[:, ::1] R = np.empty((T, d.n))
@@ -44,7 +46,7 @@ def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
         share, columns = np.empty((T, d.n)), np.arange(d.p, dtype=np.intc)
         with nogil:
             for t in range(T):
-                d.apply(&columns[0], d.p, &W[t, 0], &R[t, 0])
+                d.combine(&columns[0], d.p, &W[t, 0], &R[t, 0])
                 for i in range(d.n):
                     R[t, i] = Y[t, i] - R[t, i]
                     share[t, i] = R[t, i] * (1 if d.root == NULL else d.root[i])
@@ -61,7 +63,7 @@ def residuals(Design d, const double[:, ::1] Y, const double[:, ::1] W):
     return R.base, G.base
 
 
-cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 nogil:
+cdef int residual_pass(View d, const Target *targets, Py_ssize_t T) except -1 nogil:
     """Fill in r and g of every target."""
     cdef Pass u
     cdef Py_ssize_t t, j, lane, per, p = d.p
@@ -70,7 +72,7 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
     u.v = u.lift = u.sums = u.block = NULL
     u.rows = min(d.n, max(64, min(4096, CACHED // p)))
     u.lanes = min(LANES, max(1, d.n // (4 * u.rows)))
-    u.direct = _reads_in_place(d)
+    u.direct = d.direct(&u.x) and _moderate(d)
     per = (d.n + u.lanes - 1) // u.lanes
     try:
         grow(<void **> &u.v, T * p * sizeof(double))
@@ -83,7 +85,7 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
                 u.v[t * p + j] = -targets[t].w[j]
             u.lift[t] = fr_vdot(p, d.mean, targets[t].w) if u.direct and d.centred else 0
         if u.lanes > 1 and d.threads(<double> d.n * p * T) > 1:
-            for lane in prange(u.lanes, num_threads=d.n_threads, schedule="dynamic", chunksize=1):
+            for lane in prange(u.lanes, num_threads=d.design.n_threads, schedule="dynamic", chunksize=1):
                 _lane(d, &u, lane, lane * per, min(d.n, (lane + 1) * per))
         else:
             for lane in range(u.lanes):
@@ -105,21 +107,19 @@ cdef int residual_pass(Design d, const Target *targets, Py_ssize_t T) except -1 
     return 0
 
 
-cdef bint _reads_in_place(Design d) noexcept nogil:
-    """Whether rows need not be loaded first: float64, and no mean that costs digits."""
+cdef bint _moderate(View d) noexcept nogil:
+    """Whether columns can be centred afterwards: no mean costs digits."""
     cdef Py_ssize_t j
-    if d.single or not (d.kind == DENSE_ROWS or d.step == 1):
-        return False
     for j in range(d.p):
         if d.norm[j] > 0 and fabs(d.mean[j]) * sqrt(d.weight_sum) > HIGH * d.norm[j]:
             return False
     return True
 
 
-cdef int _lane(Design d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+cdef int _lane(View d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Rows [lo, hi)."""
     cdef Py_ssize_t i0 = lo, i, t, m, ld, p = d.p
-    cdef bint across = d.kind == DENSE_ROWS
+    cdef bint across = d.across()
     cdef double *sums = u.sums + lane * ((u.T + 1) * p + u.rows)
     cdef double *here = sums + u.T * p
     cdef double *share = here + p
@@ -133,7 +133,7 @@ cdef int _lane(Design d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi)
             PyErr_CheckSignals()
         m = min(u.rows, hi - i0)
         if u.direct:
-            X, ld = <const double *> d.data + (i0 * d.stride if across else i0), d.stride
+            X, ld = u.x.data + (i0 * u.x.stride if across else i0), u.x.stride
         elif across:
             d.load_as_rows(i0, NULL, m, d.mean, p, block)
             X, ld = block, p

@@ -25,8 +25,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design
 from fastreg.kernels.references cimport MAX_REFERENCES
+from fastreg.kernels.view cimport View
 from fastreg.solvers.gathered cimport gram_of_columns
 from fastreg.solvers.loop cimport Loop
 from fastreg.solvers.screening cimport Screening
@@ -46,7 +46,7 @@ cdef class Engine:
 
     Parameters
     ----------
-    design : Design
+    design : View
     Y : ndarray of shape (n_targets, n), float64, C-contiguous
         Centred and scaled by the square roots of the weights.
     full : bool
@@ -57,7 +57,7 @@ cdef class Engine:
         Most columns the working set may hold with its Gram matrix.
     report : callable or None
         Called with the number of finished penalty values from time to time.
-    designs : list of Design or None
+    designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     parts : tuple or None
         For designs of sparse X: their shares in the roots of the weights of `design` (n_targets, n), and the parts of
@@ -76,7 +76,7 @@ cdef class Engine:
     cdef bint begun                           # penalties have been set
     cdef readonly object errors               # (n_alphas, n_targets) at the solutions found last, on their test sets
 
-    def __cinit__(self, Design design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
+    def __cinit__(self, View design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
                   report=None, designs=None, parts=None, test=None):
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         cdef double slack = min(1e-7, max(1e-10, 1e-2 * tol))

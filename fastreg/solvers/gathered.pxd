@@ -1,6 +1,6 @@
 # Small problems on the Gram matrix of columns gathered in a block.
 from fastreg.kernels.block cimport Block, Fit, Weighting
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.view cimport View
 from fastreg.solvers.small cimport SmallSolver
 from fastreg.solvers.state cimport State
 
@@ -43,4 +43,4 @@ cdef class SharedBlock(Gathered):
     cdef int _check_digits(self) except -1 nogil
     cdef int _copy_gram(self, Py_ssize_t t, Py_ssize_t first) except -1 nogil
 
-cdef object gram_of_columns(Design design, const int[::1] features)
+cdef object gram_of_columns(View design, const int[::1] features)

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastreg.kernels.block cimport (
     Block, Fit, Weighting, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
-from fastreg.kernels.design cimport SPARSE_COLUMNS, Design
 from fastreg.kernels.memory cimport grow, zeros
+from fastreg.kernels.view cimport View
 from fastreg.solvers.problem cimport Batch, Problem, weigh
 from fastreg.solvers.small cimport Small, SmallSolver
 from fastreg.solvers.state cimport State, measure
@@ -108,7 +108,7 @@ cdef class Gathered(SmallSolver):
         cdef Small *small = &self.smalls[t]
         cdef Py_ssize_t n = small.q.m - first
         cdef double *share = NULL
-        if self.batch.design.kind != SPARSE_COLUMNS:
+        if not self.batch.design.sparse() or self.batch.design.across():
             return block_correlate(self._block(t), self.batch.design, self._weighting(t), r, self._positions(t), first,
                                    small.q.m, small.q.g)
         grow(<void **> &share, self.batch.n * sizeof(double))
@@ -160,7 +160,7 @@ cdef class OwnBlocks(Gathered):
 
     cdef int _append(self, Py_ssize_t t, Py_ssize_t n) except -1:
         """Gather the first n entering columns, which takes a hold of the problem's own design."""
-        cdef Design design = self.batch.design_of(t)
+        cdef View design = self.batch.design_of(t)
         with nogil:
             block_append(self._block(t), design, self.smalls[t].entering, n)
         return 0
@@ -306,11 +306,11 @@ cdef class SharedBlock(Gathered):
         return 0
 
 
-cdef void _set_weighting(Weighting *weighting, Design design) noexcept:
+cdef void _set_weighting(Weighting *weighting, View design) noexcept:
     weighting.root, weighting.weight_sum, weighting.column_mean = design.root, design.weight_sum, design.mean
 
 
-cdef object gram_of_columns(Design design, const int[::1] features):
+cdef object gram_of_columns(View design, const int[::1] features):
     """X'X of a few columns, centred and weighted, from a block that is made for it."""
     cdef Py_ssize_t a, s = features.shape[0]
     cdef Block block

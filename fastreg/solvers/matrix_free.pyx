@@ -11,12 +11,12 @@ from libc.string cimport memcpy, memset
 
 from cpython.exc cimport PyErr_CheckSignals
 
-from fastreg.kernels.design cimport SPARSE_ROWS, Design
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
     AT_LOWER, AT_UPPER, FREE, OUT, Break, Quad, by_time, quad_breakpoint, quad_freeze)
+from fastreg.kernels.view cimport View
 from fastreg.solvers.small cimport Small, SmallSolver
 from fastreg.solvers.state cimport State, measure
 
@@ -43,17 +43,17 @@ cdef struct Face:
     Py_ssize_t n_breaks
 
 
-cdef int free_residual(Design d, const int *cols, Py_ssize_t m, const double *w, const double *y,
+cdef int free_residual(View d, const int *cols, Py_ssize_t m, const double *w, const double *y,
                        double *r) except -1 nogil:
     """r = y - X w."""
     cdef Py_ssize_t i
-    d.apply(cols, m, w, r)
+    d.combine(cols, m, w, r)
     for i in range(d.n):
         r[i] = y[i] - r[i]
     return 0
 
 
-cdef int free_correlate(Design d, const int *cols, Py_ssize_t m, const double *r, double *g) except -1 nogil:
+cdef int free_correlate(View d, const int *cols, Py_ssize_t m, const double *r, double *g) except -1 nogil:
     """g = X'r, by a whole pass where storage gives no single columns."""
     cdef Py_ssize_t i
     cdef double *v = NULL
@@ -61,7 +61,7 @@ cdef int free_correlate(Design d, const int *cols, Py_ssize_t m, const double *r
     grow(<void **> &v, d.n * sizeof(double))
     for i in range(d.n):
         v[i] = r[i] * (1 if d.root == NULL else d.root[i])
-    if d.kind == SPARSE_ROWS:
+    if d.sparse() and d.across():
         grow(<void **> &whole, d.p * sizeof(double))
         d.stream(NULL, d.p, v, 1, whole, d.p)
         for i in range(m):
@@ -73,7 +73,7 @@ cdef int free_correlate(Design d, const int *cols, Py_ssize_t m, const double *r
     return 0
 
 
-cdef double _face(Quad *q, Design d, const int *cols, bint open_, Face *f) noexcept nogil:
+cdef double _face(Quad *q, View d, const int *cols, bint open_, Face *f) noexcept nogil:
     """The free coordinates, their signs and residuals; returns the largest residual against its tolerance.
 
     Only an open face takes in new coordinates: after a bend it stays closed until it has been minimised over, or
@@ -107,16 +107,16 @@ cdef double _face(Quad *q, Design d, const int *cols, bint open_, Face *f) noexc
     return worst
 
 
-cdef inline double _tolerance(const Quad *q, Design d, Py_ssize_t j, Py_ssize_t column) noexcept nogil:
+cdef inline double _tolerance(const Quad *q, View d, Py_ssize_t j, Py_ssize_t column) noexcept nogil:
     return q.slack * q.l1[j] + q.noise * d.norm[column] + q.loose * sqrt(q.l2[j]) + 1e-300
 
 
-cdef bint free_settled(Quad *q, Design d, const int *cols) noexcept nogil:
+cdef bint free_settled(Quad *q, View d, const int *cols) noexcept nogil:
     """Do all coordinates meet their optimality conditions at the present g?"""
     return _face(q, d, cols, True, NULL) <= 1
 
 
-cdef int _conjugate_gradients(const Quad *q, Design d, Face *f, double accuracy, double worst) except -1 nogil:
+cdef int _conjugate_gradients(const Quad *q, View d, Face *f, double accuracy, double worst) except -1 nogil:
     """d with (X'X + l2) d = rem on the face, until the largest residual has fallen to `accuracy` of the first."""
     cdef Py_ssize_t k, j
     cdef int it
@@ -131,7 +131,7 @@ cdef int _conjugate_gradients(const Quad *q, Design d, Face *f, double accuracy,
             f.prod[k] = z
         for k in range(f.m):
             f.dir[k] = f.prod[k] + (rz / old * f.dir[k] if it > 0 else 0)
-        d.apply(f.col, f.m, f.dir, f.v)
+        d.combine(f.col, f.m, f.dir, f.v)
         free_correlate(d, f.col, f.m, f.v, f.prod)
         for k in range(f.m):
             f.prod[k] += q.l2[f.pos[k]] * f.dir[k]
@@ -170,13 +170,13 @@ cdef void _find_breaks(const Quad *q, Face *f) noexcept nogil:
     qsort(f.breaks, f.n_breaks, sizeof(Break), by_time)
 
 
-cdef int _walk(Quad *q, Design d, Face *f, double *r) except -1 nogil:
+cdef int _walk(Quad *q, View d, Face *f, double *r) except -1 nogil:
     """Along the bent path of step d to its first minimum, w and r with it; returns how many bends there were."""
     cdef Py_ssize_t k, j, b = 0, next_
     cdef double slope, curve, dt, t = 0, end
     cdef int cols[BENDS]
     _find_breaks(q, f)
-    d.apply(f.col, f.m, f.d, f.xd)
+    d.combine(f.col, f.m, f.d, f.xd)
     while True:
         slope, curve = fr_vdot(d.n, r, f.xd), fr_vdot(d.n, f.xd, f.xd)
         for k in range(f.m):
@@ -205,7 +205,7 @@ cdef int _walk(Quad *q, Design d, Face *f, double *r) except -1 nogil:
     return <int> b
 
 
-cdef int free_solve(Quad *q, Design d, const int *cols, double *r) except -1 nogil:
+cdef int free_solve(Quad *q, View d, const int *cols, double *r) except -1 nogil:
     """Minimise over the working set from w, with r its residual (both updated); 1 when solved, 0 if steps ran out."""
     cdef Face f
     cdef Py_ssize_t m = q.m

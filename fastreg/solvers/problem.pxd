@@ -3,7 +3,7 @@ from libc.math cimport isinf
 from libc.string cimport memcpy
 
 from fastreg.kernels.block cimport Test
-from fastreg.kernels.design cimport Design
+from fastreg.kernels.view cimport View
 
 cdef struct Terms:
     # by column; a stride i of 0 stands for one value for all columns
@@ -59,7 +59,7 @@ cdef inline void weigh(const double *root, Py_ssize_t n, const double *r, double
 
 
 cdef class Batch:
-    cdef Design design
+    cdef View design
     cdef list designs                         # of each weighting of the rows: one, or one for each problem
     cdef Py_ssize_t n_problems, n_weightings, n, p
     cdef Problem *problems
@@ -70,7 +70,7 @@ cdef class Batch:
     cdef const double[::1] test_y
     cdef list penalties                       # arrays that terms point to
 
-    cdef Design design_of(self, Py_ssize_t t)
+    cdef View design_of(self, Py_ssize_t t)
     cdef int set_tests(self, const double[:, ::1] times, const double[::1] y, const double[::1] shifts) except -1
     cdef Py_ssize_t read_moments(self) except -1
     cdef int set_penalties(self, penalties) except -1

@@ -9,9 +9,10 @@ from libc.stdlib cimport free
 
 import numpy as np
 
-from fastreg.kernels.design cimport Design, Moments
+from fastreg.kernels.design cimport Moments
 from fastreg.kernels.leaf cimport fr_vdot
 from fastreg.kernels.memory cimport grow, zeros
+from fastreg.kernels.view cimport View
 
 cdef double NOISE = 5e-15        # rounding of a correlation, relative to the norms of the two
 
@@ -21,15 +22,15 @@ cdef class Batch:
 
     Parameters
     ----------
-    design : Design
+    design : View
         The rows, with the weights of all problems or, where each has its own, of their passes over X.
-    designs : list of Design or None
+    designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     Y : ndarray of shape (n_targets, n), float64, C-contiguous
         Centred and scaled by the square roots of the weights.
     """
 
-    def __cinit__(self, Design design, designs, const double[:, ::1] Y):
+    def __cinit__(self, View design, designs, const double[:, ::1] Y):
         cdef Py_ssize_t t
         cdef Problem *problem
         self.design, self.designs, self.Y = design, [design] if designs is None else list(designs), Y
@@ -48,7 +49,7 @@ cdef class Batch:
         free(self.problems)
         free(self.terms)
 
-    cdef Design design_of(self, Py_ssize_t t):
+    cdef View design_of(self, Py_ssize_t t):
         """The rows under the weights of problem t."""
         return self.designs[t if self.n_weightings > 1 else 0]
 
@@ -64,7 +65,7 @@ cdef class Batch:
     cdef Py_ssize_t read_moments(self) except -1:
         """Column moments under every weighting and X'Y; returns how many weightings were read."""
         cdef Py_ssize_t t, k = 0
-        cdef Design design
+        cdef View design
         cdef double *shares = NULL
         cdef Moments *weightings = <Moments *> zeros((self.n_weightings + 1) * sizeof(Moments))
         for design in self.designs if self.design in self.designs else [*self.designs, self.design]:
@@ -85,7 +86,7 @@ cdef class Batch:
         """For each weighting, factors of alpha by column (l1, l2) and limits; arrays of length 1 stand for all."""
         cdef Py_ssize_t f
         cdef Terms *terms
-        cdef Design design
+        cdef View design
         cdef const double[::1] pen1, pen2, lo, hi
         self.penalties = list(penalties)
         for f in range(self.n_weightings):

@@ -1,7 +1,7 @@
 # Columns outside the working sets: what is known of them, and what must be read.
-from fastreg.kernels.design cimport Design
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport References
+from fastreg.kernels.view cimport View
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Problem
 
@@ -34,7 +34,7 @@ cdef struct Watch:
 
 cdef class ReferenceScreening(Screening):
     cdef Batch batch
-    cdef Design design
+    cdef View design
     cdef Watch *watches                       # of each problem
     cdef Pool pool
     cdef Py_ssize_t n_problems, n, p

@@ -14,13 +14,13 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from fastreg.kernels.design cimport Design
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_highest, fr_maxabs
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep, references_slot)
 from fastreg.kernels.tasks cimport run_tasks
+from fastreg.kernels.view cimport View
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Terms, excluded, l1_factor, l2_factor, lower, upper, weigh
 from fastreg.solvers.state cimport State
@@ -54,7 +54,7 @@ cdef class ReferenceScreening(Screening):
         self.dead_alpha = INFINITY
         self.norm1 = <double **> zeros(batch.n_weightings * sizeof(double *))
         for f in range(batch.n_weightings):
-            self.norm1[f] = (<Design> batch.designs[f]).norm1
+            self.norm1[f] = (<View> batch.designs[f]).norm1
         self.place, self.listed = pool.flags(self.p), pool.flags(self.p)
         self.live, self.joint, self.joint_cols = pool.ints(self.p), pool.ints(self.p), pool.ints(self.p)
         self.live_norm = pool.doubles(self.p)
@@ -90,7 +90,7 @@ cdef class ReferenceScreening(Screening):
         cdef Py_ssize_t t, j
         cdef double *g
         self._exclude()
-        if not self.design.by_columns():                 # rows are streamed whole: every column is live
+        if self.design.across():                 # rows are streamed whole: every column is live
             self.dead_alpha = 0
             for j in range(self.p):
                 if self.place[j] == DEAD:
@@ -107,7 +107,7 @@ cdef class ReferenceScreening(Screening):
         """New penalties: columns may be live that were not, and no path is there to go on from."""
         cdef Py_ssize_t t
         self._exclude()
-        if self.design.by_columns():
+        if not self.design.across():
             self.dead_alpha = INFINITY
         for t in range(self.n_problems):
             self.watches[t].n_solved = self.watches[t].now.n = self.watches[t].last.n = 0
@@ -424,7 +424,7 @@ cdef class ReferenceScreening(Screening):
                 if n_open == 1:
                     out = references_slot(&watch.refs)
                 k += 1
-        self.design.stream(self.live if self.design.by_columns() else NULL, self.n_live, self.shares, n_open, out,
+        self.design.stream(self.live if not self.design.across() else NULL, self.n_live, self.shares, n_open, out,
                            self.n_live)
         self.streamed += self.live_cost * n_open
         for t in range(self.n_problems):

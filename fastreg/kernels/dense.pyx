@@ -1,0 +1,521 @@
+"""Dense X, by columns or by rows, of any strides, in float64 or float32: the verbs of Design over it.
+
+Four columns or rows at a time, because one alone is bound by the latency of its sums.
+"""
+from cython.parallel cimport prange
+
+from libc.math cimport sqrt
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastreg.kernels.design cimport CHUNK, Design, Direct, Moments, scattered, shares
+from fastreg.kernels.leaf cimport (
+    fr_axpy, fr_comb4, fr_dot, fr_dot4, fr_load, fr_row, fr_rowdot, fr_rows4, fr_rowsq, fr_sqdot4, fr_sum4)
+from fastreg.kernels.memory cimport grow
+
+ctypedef fused real:
+    float
+    double
+
+cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
+cdef double ROW_SCATTER = 4             # what an element read on its own costs against one in a run of a row
+
+# The verbs for one element type: chosen once, when X is wrapped.
+ctypedef int (*moments_verb)(Dense, const void *, const Moments *, Py_ssize_t, const double *, const double *,
+                             Py_ssize_t, double *) except -1 nogil
+ctypedef int (*stream_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *, Py_ssize_t,
+                            double *, Py_ssize_t) except -1 nogil
+ctypedef int (*combine_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *,
+                             const double *, double *) except -1 nogil
+ctypedef int (*normal_verb)(Dense, const void *, const double *, const double *, const double *, Py_ssize_t, double *,
+                            double *) except -1 nogil
+ctypedef int (*gather_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *,
+                            double *) except -1 nogil
+ctypedef void (*load_verb)(Dense, const void *, Py_ssize_t, const int *, Py_ssize_t, const double *, const double *,
+                           double *) noexcept nogil
+ctypedef void (*load_as_rows_verb)(Dense, const void *, Py_ssize_t, const int *, Py_ssize_t, const double *,
+                                   const double *, Py_ssize_t, double *) noexcept nogil
+
+cdef struct Verbs:
+    moments_verb moments
+    stream_verb stream
+    combine_verb combine
+    normal_verb normal
+    gather_verb gather
+    load_verb load_rows
+    load_as_rows_verb load_as_rows
+
+
+cdef class Dense(Design):
+    """Dense X by address.
+
+    Parameters
+    ----------
+    n, p : int
+    data : int
+        Address of the first element.
+    stride, step : int
+        In elements, of any sign: between columns (rows), and between entries of a column (row).
+    by_rows : bool
+        Whether rows are contiguous.
+    single : bool
+        float32; otherwise float64.
+    n_threads : int
+    owner : object
+        Kept alive as long as this.
+    """
+    cdef const void *data
+    cdef Py_ssize_t stride, step
+    cdef bint by_rows, single
+    cdef Verbs verbs
+    cdef object owner
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t p, uintptr_t data, Py_ssize_t stride, Py_ssize_t step, bint by_rows,
+                 bint single, int n_threads, owner):
+        self.n, self.p, self.nnz, self.n_threads = n, p, n * p, n_threads
+        self.data, self.stride, self.step = <const void *> data, stride, step
+        self.by_rows, self.single, self.owner = by_rows, single, owner
+        if single:
+            _choose(&self.verbs, <const float *> NULL)
+        else:
+            _choose(&self.verbs, <const double *> NULL)
+
+    cdef bint sparse(self) noexcept nogil:
+        return False
+
+    cdef bint across(self) noexcept nogil:
+        return self.by_rows
+
+    cdef bint direct(self, Direct *of) noexcept nogil:
+        of.data, of.stride, of.across = <const double *> self.data, self.stride, self.by_rows
+        return not self.single and (self.by_rows or self.step == 1)
+
+    cdef double part(self, double share) noexcept nogil:
+        return ROW_SCATTER * share if self.by_rows else share
+
+    cdef double cost(self, Py_ssize_t j) noexcept nogil:
+        return <double> self.n
+
+    cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V, Py_ssize_t k,
+                     double *out) except -1 nogil:
+        return self.verbs.moments(self, self.data, of, n_of, mean, V, k, out)
+
+    cdef int stream(self, const int *cols, Py_ssize_t m, const double *mean, const double *V, Py_ssize_t k,
+                    double *out, Py_ssize_t ldo) except -1 nogil:
+        return self.verbs.stream(self, self.data, cols, m, mean, V, k, out, ldo)
+
+    cdef int combine(self, const int *cols, Py_ssize_t m, const double *mean, const double *root, const double *w,
+                     double *out) except -1 nogil:
+        return self.verbs.combine(self, self.data, cols, m, mean, root, w, out)
+
+    cdef int normal(self, const double *mean, const double *weight, const double *V, Py_ssize_t k, double *Z,
+                    double *out) except -1 nogil:
+        return self.verbs.normal(self, self.data, mean, weight, V, k, Z, out)
+
+    cdef int gather(self, const int *cols, Py_ssize_t m, const double *mean, const double *root,
+                    double *out) except -1 nogil:
+        return self.verbs.gather(self, self.data, cols, m, mean, root, out)
+
+    cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift, const double *root,
+                        double *out) noexcept nogil:
+        self.verbs.load_rows(self, self.data, i0, rows, m, shift, root, out)
+
+    cdef void load_as_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                           const double *root, Py_ssize_t ld, double *out) noexcept nogil:
+        self.verbs.load_as_rows(self, self.data, i0, rows, m, shift, root, ld, out)
+
+
+cdef void _choose(Verbs *verbs, const real *_) noexcept:
+    verbs.moments = <moments_verb> _dense_moments[real]
+    verbs.stream = <stream_verb> _stream_dense[real]
+    verbs.combine = <combine_verb> _combine_dense[real]
+    verbs.normal = <normal_verb> _normal_dense[real]
+    verbs.gather = <gather_verb> _gather_dense[real]
+    verbs.load_rows = <load_verb> _load_rows[real]
+    verbs.load_as_rows = <load_as_rows_verb> _load_as_rows[real]
+
+
+# ---- four at a time --------------------------------------------------------------------------------------------------
+cdef inline void _dot4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    fr_dot4(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline void _comb4(Py_ssize_t n, const real **x, const double *m, const double *v, double *out) noexcept nogil:
+    fr_comb4(n, x[0], x[1], x[2], x[3], m, v, out)
+
+
+cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t step,
+                                real *copy) noexcept nogil:
+    """Column j of a strided array: itself when contiguous, otherwise through a buffer of n."""
+    cdef const real *x = X + j * stride
+    cdef Py_ssize_t i
+    if step == 1:
+        return x
+    for i in range(n):
+        copy[i] = x[i * step]
+    return copy
+
+
+# ---- by columns ------------------------------------------------------------------------------------------------------
+cdef void _dense_columns(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
+                         const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
+    """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for a in [lo, hi)."""
+    cdef Py_ssize_t a, b, c, t, i, n = d.n, rows, block = n if k == 1 else min(n, ROW_BLOCK)
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double o[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            i = cols[a + min(b, c - 1)] if cols != NULL else a + min(b, c - 1)
+            if b < c:
+                x[b] = _column(X, i, n, d.stride, d.step, copy + b * n)
+            else:
+                x[b] = x[c - 1]
+            m[b] = mean[i]
+        for t in range(k):
+            for b in range(c):
+                out[t * ldo + a + b] = 0
+        i = 0
+        while i < n:
+            rows = min(block, n - i)
+            for t in range(k):
+                if c == 1:
+                    out[t * ldo + a] += fr_dot(rows, x[0], m[0], V + t * n + i)
+                else:
+                    _dot4(rows, x, m, V + t * n + i, o)
+                    for b in range(c):
+                        out[t * ldo + a + b] += o[b]
+            for b in range(4):
+                x[b] += rows
+            i += rows
+
+
+cdef void _dense_column_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_of, Py_ssize_t lo,
+                                Py_ssize_t hi, const double *V, Py_ssize_t k, double *out, real *copy) noexcept nogil:
+    """Moments of columns [lo, hi), four at a time, and, while these are in cache, their products with V."""
+    cdef Py_ssize_t a, b, t, c, n = d.n
+    cdef const Moments *w
+    cdef const real *x[4]
+    cdef double m[4]
+    cdef double sq[4]
+    cdef double dot[4]
+    for a in range(lo, hi, 4):
+        c = min(4, hi - a)
+        for b in range(4):
+            x[b] = _column(X, a + b, n, d.stride, d.step, copy + b * n) if b < c else x[c - 1]
+        for t in range(max(n_of, k)):
+            w = &of[min(t, n_of - 1)]
+            if t >= n_of:
+                _dot4(n, x, m, V + t * n, dot)
+            else:
+                memset(m, 0, sizeof(m))
+                if w.centred:
+                    if w.weight == NULL:
+                        fr_sum4(n, x[0], x[1], x[2], x[3], sq)
+                    else:
+                        _dot4(n, x, m, w.weight, sq)
+                    for b in range(c):
+                        m[b] = w.mean[a + b] = sq[b] / w.total
+                fr_sqdot4(n, x[0], x[1], x[2], x[3], m, w.weight, V + max(0, min(t, k - 1)) * n, sq, dot)
+                for b in range(c):
+                    w.norm[a + b] = sqrt(sq[b])
+            for b in range(c if t < k else 0):
+                out[t * d.p + a + b] = dot[b]
+
+
+# ---- by rows ---------------------------------------------------------------------------------------------------------
+cdef void _dense_rows(Dense d, const real *X, Py_ssize_t lo, Py_ssize_t hi, const double *mean, const double *V,
+                      Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, j] for columns j in [lo, hi): out += V[t, i] (x_i - mean) row by row."""
+    cdef Py_ssize_t i, t, n = d.n, ld = d.stride
+    cdef double v[4]
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(0, n - 3, 4):
+        for t in range(k):
+            memcpy(v, V + t * n + i, 4 * sizeof(double))
+            fr_rows4(hi - lo, X + i * ld + lo, X + (i + 1) * ld + lo, X + (i + 2) * ld + lo,
+                     X + (i + 3) * ld + lo, mean + lo, v, out + t * ldo + lo)
+    for i in range(n - n % 4, n):
+        for t in range(k):
+            fr_row(hi - lo, X + i * ld + lo, mean + lo, V[t * n + i], out + t * ldo + lo)
+
+
+cdef void _dense_rows_some(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
+                           const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    """out[t, a] for a in [lo, hi), columns cols[a]: row by row, so that neighbours share what is fetched."""
+    cdef Py_ssize_t i, a, t, ld = d.stride
+    cdef const real *x
+    cdef double v
+    for t in range(k):
+        memset(out + t * ldo + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(d.n):
+        x = X + i * ld
+        for t in range(k):
+            v = V[t * d.n + i]
+            for a in range(lo, hi):
+                out[t * ldo + a] += (x[cols[a]] - mean[cols[a]]) * v
+
+
+cdef void _dense_rows_tile(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
+                           const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    if cols == NULL:
+        _dense_rows(d, X, lo, hi, mean, V, k, out, ldo)
+    else:
+        _dense_rows_some(d, X, cols, lo, hi, mean, V, k, out, ldo)
+
+
+cdef void _dense_rows_moments(Dense d, const real *X, const Moments *of, Py_ssize_t lo,
+                              Py_ssize_t hi) noexcept nogil:
+    cdef Py_ssize_t i, j, n = d.n, ld = d.stride, first = 0
+    cdef double w
+    if of.centred:
+        # sums about the first row that counts, so that a large common level costs no digits
+        while of.weight != NULL and first < n - 1 and of.weight[first] == 0:
+            first += 1
+        for j in range(lo, hi):
+            of.norm[j] = X[first * ld + j]
+        for i in range(n):
+            w = 1 if of.weight == NULL else of.weight[i]
+            fr_row(hi - lo, X + i * ld + lo, of.norm + lo, w / of.total, of.mean + lo)
+        for j in range(lo, hi):
+            of.mean[j] += X[first * ld + j]
+    memset(of.norm + lo, 0, (hi - lo) * sizeof(double))
+    for i in range(n):
+        w = 1 if of.weight == NULL else of.weight[i]
+        fr_rowsq(hi - lo, X + i * ld + lo, of.mean + lo, w, of.norm + lo)
+    for j in range(lo, hi):
+        of.norm[j] = sqrt(of.norm[j])
+
+
+# ---- every column ----------------------------------------------------------------------------------------------------
+cdef int _dense_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V,
+                        Py_ssize_t k, double *out) except -1 nogil:
+    cdef Py_ssize_t c, f, chunks = (d.p + CHUNK - 1) // CHUNK
+    cdef real *copy = NULL
+    cdef double *none = NULL                 # stands for V where there is none: the kernel reads one
+    cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
+    if d.by_rows:
+        for f in range(n_of):
+            _dense_rows_moments(d, X, &of[f], 0, d.p)
+        return _stream_dense(d, X, NULL, d.p, mean, V, k, out, d.p)
+    if d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+    if k == 0:
+        grow(<void **> &none, d.n * sizeof(double))
+        memset(none, 0, d.n * sizeof(double))
+        V = none
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_column_moments(d, X, of, n_of, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
+    else:
+        _dense_column_moments(d, X, of, n_of, 0, d.p, V, k, out, copy)
+    free(copy)
+    free(none)
+    return 0
+
+
+cdef int _stream_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *V,
+                       Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, tile, chunks
+    cdef int threads = d.threads(<double> d.n * m * k)
+    cdef real *copy = NULL
+    if d.by_rows:
+        tile = min(2048, (m // 4 + 63) // 64 * 64 + 64)
+        chunks = (m + tile - 1) // tile
+        if threads > 1:
+            for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), mean, V, k, out, ldo)
+        else:
+            for c in range(chunks):
+                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), mean, V, k, out, ldo)
+        return 0
+    chunks = (m + CHUNK - 1) // CHUNK
+    if d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        threads = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _dense_columns(d, X, cols, c * CHUNK, min(m, (c + 1) * CHUNK), mean, V, k, out, ldo,
+                           copy)
+    else:
+        _dense_columns(d, X, cols, 0, m, mean, V, k, out, ldo, copy)
+    free(copy)
+    return 0
+
+
+cdef int _combine_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
+                        const double *w, double *out) except -1 nogil:
+    cdef Py_ssize_t c, chunks = (d.n + ROW_BLOCK - 1) // ROW_BLOCK
+    cdef int threads = d.threads(<double> d.n * m) if d.step == 1 or d.by_rows else 1
+    cdef real *copy = NULL
+    cdef double *full = NULL
+    if d.by_rows:
+        full = scattered(d.p, cols, m, w)
+    elif d.step != 1:
+        grow(<void **> &copy, 4 * d.n * sizeof(real))
+        chunks = 1
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="static"):
+            _combine_rows(d, X, cols, m, mean, root, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK), out)
+    else:
+        for c in range(chunks):
+            _combine_rows(d, X, cols, m, mean, root, w, full, copy, c * ROW_BLOCK,
+                          min(d.n, (c + 1) * ROW_BLOCK) if chunks > 1 else d.n, out)
+    free(copy)
+    free(full)
+    return 0
+
+
+cdef void _combine_rows(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
+                        const double *w, const double *full, real *copy, Py_ssize_t lo, Py_ssize_t hi,
+                        double *out) noexcept nogil:
+    """Rows [lo, hi) of X w; full is w by column, for row storage."""
+    cdef Py_ssize_t i, a, b, c
+    cdef const real *x[4]
+    cdef double level[4]
+    cdef double v[4]
+    if full != NULL:
+        for i in range(lo, hi):
+            out[i] = fr_rowdot(d.p, X + i * d.stride, mean, full)
+    else:
+        memset(out + lo, 0, (hi - lo) * sizeof(double))
+        for a in range(0, m, 4):
+            c = min(4, m - a)
+            for b in range(4):
+                x[b] = _column(X, cols[a + b], d.n, d.stride, d.step, copy + b * d.n) + lo if b < c else x[0]
+                level[b] = mean[cols[a + b]] if b < c else 0
+                v[b] = w[a + b] if b < c else 0
+            _comb4(hi - lo, x, level, v, out + lo)
+    for i in range(lo, hi if root != NULL else lo):
+        out[i] *= root[i]
+
+
+cdef int _gather_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
+                       double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, n = d.n
+    cdef real *copy = NULL
+    cdef const real *row
+    if not d.by_rows:
+        if d.step != 1:
+            grow(<void **> &copy, n * sizeof(real))
+        for a in range(m):
+            fr_load(n, _column(X, cols[a], n, d.stride, d.step, copy), mean[cols[a]], root,
+                    out + a * n)
+        free(copy)
+        return 0
+    for i in range(n):
+        row = X + i * d.stride
+        for a in range(m):
+            out[a * n + i] = (row[cols[a]] - mean[cols[a]]) * (1 if root == NULL else root[i])
+    return 0
+
+
+cdef void _load_as_rows(Dense d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                        const double *root, Py_ssize_t ld, double *out) noexcept nogil:
+    """m rows of sqrt(s) (x - shift) by rows, ld apart, of X stored by rows: nothing is turned round."""
+    cdef Py_ssize_t i, j, at
+    cdef double s
+    for i in range(m):
+        at = rows[i] if rows != NULL else i0 + i
+        s = 1 if root == NULL else root[at]
+        for j in range(d.p):
+            out[i * ld + j] = (X[at * d.stride + j] - shift[j]) * s
+
+
+cdef void _load_rows(Dense d, const real *X, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
+                     const double *root, double *out) noexcept nogil:
+    """m rows, from i0 on or those listed, of sqrt(s) (x - shift), column-major with leading dimension m."""
+    cdef Py_ssize_t i, j, lo, at
+    cdef double s
+    if not d.by_rows and d.step == 1 and rows == NULL:
+        for j in range(d.p):
+            fr_load(m, X + j * d.stride + i0, shift[j], NULL if root == NULL else root + i0, out + j * m)
+        return
+    if not d.by_rows:
+        for j in range(d.p):
+            for i in range(m):
+                at = rows[i] if rows != NULL else i0 + i
+                out[j * m + i] = (X[j * d.stride + at * d.step] - shift[j]) * (1 if root == NULL else root[at])
+        return
+    for lo in range(0, d.p, 16):                 # tiles that stay in cache while they are turned round
+        for i in range(m):
+            at = rows[i] if rows != NULL else i0 + i
+            s = 1 if root == NULL else root[at]
+            for j in range(lo, min(lo + 16, d.p)):
+                out[j * m + i] = (X[at * d.stride + j] - shift[j]) * s
+
+
+# ---- products with X'SX ----------------------------------------------------------------------------------------------
+cdef void _normal_part(Dense d, const real *X, const double *mean, const double *weight, const double *V, Py_ssize_t k,
+                       Py_ssize_t lo, Py_ssize_t hi, double *Z, double *z, real *copy, double *out) noexcept nogil:
+    """Add the product of rows [lo, hi); z holds as many as are read at a time (they stay in cache for the way back),
+    copy four columns of them."""
+    cdef Py_ssize_t block = max(4, min(1024, (1 << 16) // d.p) // 4 * 4), i0 = lo, i, j, b, c, m, t
+    cdef const real *x[4]
+    cdef double level[4]
+    cdef double v[4]
+    while i0 < hi:
+        m = min(block, hi - i0)
+        for t in range(k):
+            if d.by_rows:
+                for i in range(m):
+                    z[i] = fr_rowdot(d.p, X + (i0 + i) * d.stride, mean, V + t * d.p)
+            else:
+                memset(z, 0, m * sizeof(double))
+                for j in range(0, d.p, 4):
+                    c = min(4, d.p - j)
+                    for b in range(4):
+                        x[b] = _column(X + i0 * d.step, j + min(b, c - 1), m, d.stride, d.step, copy + b * 1024)
+                        level[b] = mean[j + b] if b < c else 0
+                        v[b] = V[t * d.p + j + b] if b < c else 0
+                    _comb4(m, x, level, v, z)
+            if Z != NULL:
+                memcpy(Z + t * d.n + i0, z, m * sizeof(double))
+            for i in range(m if weight != NULL else 0):
+                z[i] *= weight[i0 + i]
+            if d.by_rows:
+                for i in range(0, m - 3, 4):
+                    fr_rows4(d.p, X + (i0 + i) * d.stride, X + (i0 + i + 1) * d.stride, X + (i0 + i + 2) * d.stride,
+                             X + (i0 + i + 3) * d.stride, mean, z + i, out + t * d.p)
+                for i in range(m - m % 4, m):
+                    fr_row(d.p, X + (i0 + i) * d.stride, mean, z[i], out + t * d.p)
+            else:
+                for j in range(0, d.p, 4):
+                    c = min(4, d.p - j)
+                    for b in range(4):
+                        x[b] = _column(X + i0 * d.step, j + min(b, c - 1), m, d.stride, d.step, copy + b * 1024)
+                        level[b] = mean[j + min(b, c - 1)]
+                    _dot4(m, x, level, z, v)
+                    for b in range(c):
+                        out[t * d.p + j + b] += v[b]
+        i0 += m
+
+
+cdef int _normal_dense(Dense d, const real *X, const double *mean, const double *weight, const double *V, Py_ssize_t k,
+                       double *Z, double *out) except -1 nogil:
+    cdef Py_ssize_t part, parts = shares(<double> d.n * d.p * k, d.p * k), per = (d.n + parts - 1) // parts
+    cdef int threads = d.threads(<double> d.n * d.p * k)
+    cdef double *work = <double *> calloc(parts * (d.p * k + 5 * 1024), sizeof(double))
+    cdef double *z
+    cdef real *copy
+    if work == NULL:
+        with gil:
+            raise MemoryError()
+    z = work + parts * d.p * k
+    copy = <real *> (z + parts * 1024)
+    if threads > 1 and parts > 1:
+        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
+            _normal_part(d, X, mean, weight, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
+                         copy + part * 4096, work + part * d.p * k)
+    else:
+        for part in range(parts):
+            _normal_part(d, X, mean, weight, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
+                         copy + part * 4096, work + part * d.p * k)
+    for part in range(1, parts):
+        fr_axpy(d.p * k, 1, work + part * d.p * k, work)
+    memcpy(out, work, d.p * k * sizeof(double))
+    free(work)
+    return 0

@@ -1,0 +1,391 @@
+"""Sparse X, by columns or by rows, with 32- or 64-bit indices, in float64 or float32: the verbs of Design over it.
+
+Columns are centred on the fly: x_j'v - mean_j sum(v).
+"""
+from cython.parallel cimport prange
+
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from fastreg.kernels.csx cimport index, real
+from fastreg.kernels.design cimport CHUNK, Design, Direct, Moments, SparseRows, scattered
+from fastreg.kernels.leaf cimport fr_spcols, fr_spcols4, fr_spcols8
+from fastreg.kernels.memory cimport grow
+from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
+from fastreg.kernels.sparse_moments cimport sparse_moments
+from fastreg.kernels.sparse_normal cimport sparse_normal
+
+
+cdef class Sparse(Design):
+    """CSC or CSR by address.
+
+    Parameters
+    ----------
+    n, p, nnz : int
+    data, indices, indptr : int
+        Addresses of the arrays.
+    by_rows : bool
+        CSR; otherwise CSC.
+    single, wide : bool
+        float32 data; int64 indices.
+    n_threads : int
+    owners : object
+        Kept alive as long as this.
+    """
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t p, Py_ssize_t nnz, uintptr_t data, uintptr_t indices, uintptr_t indptr,
+                 bint by_rows, bint single, bint wide, int n_threads, owners):
+        self.n, self.p, self.nnz, self.n_threads, self.owners = n, p, nnz, n_threads, owners
+        self.data, self.indices, self.indptr = <const void *> data, <const void *> indices, <const void *> indptr
+        self.by_rows, self.wide = by_rows, wide
+        self.verbs.moments, self.verbs.normal = sparse_moments(single, wide), sparse_normal(single, wide)
+        if single and wide:
+            _choose(&self.verbs, <const float *> NULL, <const int64_t *> NULL)
+        elif single:
+            _choose(&self.verbs, <const float *> NULL, <const int32_t *> NULL)
+        elif wide:
+            _choose(&self.verbs, <const double *> NULL, <const int64_t *> NULL)
+        else:
+            _choose(&self.verbs, <const double *> NULL, <const int32_t *> NULL)
+
+    cdef bint sparse(self) noexcept nogil:
+        return True
+
+    cdef bint across(self) noexcept nogil:
+        return self.by_rows
+
+    cdef bint direct(self, Direct *of) noexcept nogil:
+        return False
+
+    cdef double part(self, double share) noexcept nogil:
+        return INFINITY if self.by_rows else share
+
+    cdef double cost(self, Py_ssize_t j) noexcept nogil:
+        if self.by_rows:
+            return <double> self.nnz / self.p
+        if self.wide:
+            return <double> ((<const int64_t *> self.indptr)[j + 1] - (<const int64_t *> self.indptr)[j])
+        return <double> ((<const int32_t *> self.indptr)[j + 1] - (<const int32_t *> self.indptr)[j])
+
+    cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V, Py_ssize_t k,
+                     double *out) except -1 nogil:
+        self.verbs.moments(self, self.data, self.indices, self.indptr, of, n_of, mean, V if k == 1 else NULL, out)
+        return self.stream(NULL, self.p, mean, V, k, out, self.p) if k > 1 else 0
+
+    cdef int stream(self, const int *cols, Py_ssize_t m, const double *mean, const double *V, Py_ssize_t k,
+                    double *out, Py_ssize_t ldo) except -1 nogil:
+        return self.verbs.stream(self, self.data, self.indices, self.indptr, cols, m, mean, V, k, out, ldo)
+
+    cdef int combine(self, const int *cols, Py_ssize_t m, const double *mean, const double *root, const double *w,
+                     double *out) except -1 nogil:
+        return self.verbs.combine(self, self.data, self.indices, self.indptr, cols, m, mean, root, w, out)
+
+    cdef int normal(self, const double *mean, const double *weight, const double *V, Py_ssize_t k, double *Z,
+                    double *out) except -1 nogil:
+        return self.verbs.normal(self, self.data, self.indices, self.indptr, mean, weight, V, k, Z, out)
+
+    cdef int gather(self, const int *cols, Py_ssize_t m, const double *mean, const double *root,
+                    double *out) except -1 nogil:
+        return self.verbs.gather(self, self.data, self.indices, self.indptr, cols, m, mean, root, out)
+
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *root, int first,
+                         RowLists *rows) except -1 nogil:
+        return self.verbs.gather_rows(self, self.data, self.indices, self.indptr, cols, m, level, root, first, rows)
+
+    cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil:
+        return self.verbs.load_rows(self, self.data, self.indices, self.indptr, i0, m, rows)
+
+
+cdef void _choose(Verbs *verbs, const real *_, const index *__) noexcept:
+    verbs.stream = <stream_verb> _stream[real, index]
+    verbs.combine = <combine_verb> _combine[real, index]
+    verbs.gather = <gather_verb> _gather[real, index]
+    verbs.gather_rows = <gather_rows_verb> _gather_rows[real, index]
+    verbs.load_rows = <load_verb> _load_rows[real, index]
+
+
+# ---- products --------------------------------------------------------------------------------------------------------
+cdef double *_totals(Sparse d, const double *V, Py_ssize_t k) except NULL nogil:
+    """Sum of each V[t], which the means are multiplied by; to be freed."""
+    cdef Py_ssize_t t, i
+    cdef double *total = <double *> calloc(k + 1, sizeof(double))
+    if total == NULL:
+        with gil:
+            raise MemoryError()
+    for t in range(k):
+        for i in range(d.n):
+            total[t] += V[t * d.n + i]
+    return total
+
+
+cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x,
+                               const index *idx, const index *ptr, const double *mean, const double *v,
+                               const double *total, double **out) noexcept nogil:
+    if lanes == 4:
+        fr_spcols4(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+    else:
+        fr_spcols8(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+
+
+cdef void _stream_rows(Sparse d, const real *data, const index *idx, const index *ptr, const double *mean,
+                       const double *V, const double *total, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    cdef Py_ssize_t i, j, t, e
+    cdef double v
+    for t in range(k):
+        for j in range(d.p):
+            out[t * ldo + j] = -mean[j] * total[t]
+        for i in range(d.n):
+            v = V[t * d.n + i]
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                out[t * ldo + idx[e]] += v * data[e]
+
+
+cdef void _stream_chunk(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
+                        Py_ssize_t lo, Py_ssize_t hi, const double *mean, const double *V, const double *total,
+                        Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
+    """A few columns against every right-hand side while they are in cache."""
+    cdef Py_ssize_t t
+    for t in range(k):
+        fr_spcols(lo, hi, cols, data, idx, ptr, mean, V + t * d.n, total[t], out + t * ldo)
+
+
+cdef int _stream_lanes(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                       const double *mean, const double *V, const double *totals, Py_ssize_t k, double *out,
+                       Py_ssize_t ldo) except -1 nogil:
+    """Up to 8 right-hand sides of sparse columns at once, interleaved: an entry is read for all of them."""
+    cdef Py_ssize_t c, i, t, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
+    cdef int lanes = 4 if k <= 4 else 8, threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef double *v = NULL
+    cdef double *spare = NULL
+    cdef double total[8]
+    cdef double *outs[8]
+    grow(<void **> &v, d.n * lanes * sizeof(double))
+    grow(<void **> &spare, (m + 1) * sizeof(double))
+    for t in range(lanes):
+        total[t] = totals[t] if t < k else 0
+        outs[t] = out + t * ldo if t < k else spare        # what an empty lane gives is never read
+        for i in range(d.n):
+            v[i * lanes + t] = V[t * d.n + i] if t < k else 0
+    if threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _spcols_lanes(lanes, c * chunk, min(m, (c + 1) * chunk), cols, data, idx, ptr, mean, v, total, outs)
+    else:
+        _spcols_lanes(lanes, 0, m, cols, data, idx, ptr, mean, v, total, outs)
+    free(v)
+    free(spare)
+    return 0
+
+
+cdef int _stream(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                 const double *mean, const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
+    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
+    cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
+    cdef Py_ssize_t t
+    cdef double *total = _totals(d, V, k)
+    if d.by_rows:
+        _stream_rows(d, data, idx, ptr, mean, V, total, k, out, ldo)
+    elif k > 1:
+        for t in range(0, k, 8):
+            _stream_lanes(d, data, idx, ptr, cols, m, mean, V + t * d.n, total + t, min(8, k - t), out + t * ldo, ldo)
+    elif threads > 1:
+        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
+            _stream_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), mean, V, total, k, out, ldo)
+    else:
+        for c in range(chunks):
+            _stream_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), mean, V, total, k, out, ldo)
+    free(total)
+    return 0
+
+
+cdef int _combine(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                  const double *mean, const double *root, const double *w, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e
+    cdef double level = 0, s
+    cdef double *full
+    for a in range(m):
+        level += w[a] * mean[cols[a]]
+    if not d.by_rows:
+        for i in range(d.n):
+            out[i] = -level
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[idx[e]] += w[a] * data[e]
+    else:
+        full = scattered(d.p, cols, m, w)
+        for i in range(d.n):
+            s = -level
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                s += full[idx[e]] * data[e]
+            out[i] = s
+        free(full)
+    for i in range(d.n if root != NULL else 0):
+        out[i] *= root[i]
+    return 0
+
+
+# ---- columns for the working block -----------------------------------------------------------------------------------
+cdef int *_positions(Sparse d, const int *cols, Py_ssize_t m, int first) except NULL nogil:
+    """first, first + 1, ... for the columns in cols, 0 for all others; to be freed."""
+    cdef Py_ssize_t a
+    cdef int *where = <int *> calloc(d.p, sizeof(int))
+    if where == NULL:
+        with gil:
+            raise MemoryError()
+    for a in range(m):
+        where[cols[a]] = first + <int> a
+    return where
+
+
+cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """Insertion sort by position: rows of X give their few new entries in the order of its columns."""
+    cdef Py_ssize_t e, k
+    cdef int32_t q
+    cdef double v
+    for e in range(lo + 1, hi):
+        q, v, k = pos[e], val[e], e
+        while k > lo and pos[k - 1] > q:
+            pos[k], val[k] = pos[k - 1], val[k - 1]
+            k -= 1
+        pos[k], val[k] = q, v
+
+
+cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
+                                 Py_ssize_t m, const double *level, const double *root, int first,
+                                 RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t a, i, e, need = 0, most = 0
+    cdef double of_column
+    cdef int32_t *more = rows.fresh
+    memset(more, 0, d.n * sizeof(int32_t))
+    for a in range(m):
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            more[idx[e]] += root == NULL or root[idx[e]] > 0       # rows of weight zero stay empty
+    for i in range(d.n):
+        if more[i] > 0:
+            most += rows_room(&rows.row[i], more[i])
+            need += rows_room(&rows.row[i], more[i]) if rows.row[i].len + more[i] > rows.row[i].room else 0
+    if rows.used + need > rows.size:
+        rows_repack(rows, most)              # now: a later one would take back room that is not yet used
+    for i in range(d.n):
+        rows_reserve(rows, i, more[i])
+    for a in range(m):
+        of_column = level[cols[a]]
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            if root != NULL and root[idx[e]] == 0:
+                continue
+            rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
+                      (data[e] - of_column) * (1 if root == NULL else root[idx[e]]))
+    return 0
+
+
+cdef int _gather_rows_by_rows(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
+                              Py_ssize_t m, const double *level, const double *root, int first,
+                              RowLists *rows) except -1 nogil:
+    cdef Py_ssize_t i, e, more
+    cdef Row *row
+    cdef int *where = _positions(d, cols, m, first + 1)
+    for i in range(d.n):
+        more = rows.fresh[i] = 0
+        if root != NULL and root[i] == 0:
+            continue
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            more += where[idx[e]] > 0
+        if more == 0:
+            continue
+        rows.fresh[i] = <int32_t> more
+        rows_reserve(rows, i, more)
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            if where[idx[e]] > 0:
+                rows_push(rows, i, where[idx[e]] - 1,
+                          (data[e] - level[idx[e]]) * (1 if root == NULL else root[i]))
+        row = &rows.row[i]
+        _sort_tail(rows.pos + row.start, rows.val + row.start, row.len - more, row.len)
+    free(where)
+    return 0
+
+
+cdef int _gather_rows(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                      const double *level, const double *root, int first, RowLists *rows) except -1 nogil:
+    if not d.by_rows:
+        return _gather_rows_by_columns(d, data, idx, ptr, cols, m, level, root, first, rows)
+    return _gather_rows_by_rows(d, data, idx, ptr, cols, m, level, root, first, rows)
+
+
+cdef int _gather(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                 const double *mean, const double *root, double *out) except -1 nogil:
+    cdef Py_ssize_t a, i, e, n = d.n
+    cdef int *where = NULL
+    for a in range(m):
+        for i in range(n):
+            out[a * n + i] = -mean[cols[a]]
+    if not d.by_rows:
+        for a in range(m):
+            for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+                out[a * n + idx[e]] += data[e]
+    else:
+        where = _positions(d, cols, m, 1)
+        for i in range(n):
+            for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+                if where[idx[e]] > 0:
+                    out[(where[idx[e]] - 1) * n + i] += data[e]
+        free(where)
+    for a in range(m if root != NULL else 0):
+        for i in range(n):
+            out[a * n + i] *= root[i]
+    return 0
+
+
+# ---- a few rows at a time --------------------------------------------------------------------------------------------
+cdef int _load_rows(Sparse d, const real *data, const index *idx, const index *ptr, Py_ssize_t i0, Py_ssize_t m,
+                           SparseRows *rows) except -1 nogil:
+    cdef Py_ssize_t i, j, e, at, total = 0
+    cdef int32_t last
+    cdef bint ordered
+    if rows.start == NULL:
+        grow(<void **> &rows.start, (m + 1) * sizeof(Py_ssize_t))
+        if not d.by_rows:
+            grow(<void **> &rows.cursor, d.p * sizeof(Py_ssize_t))
+            for j in range(d.p):
+                rows.cursor[j] = <Py_ssize_t> ptr[j]
+    memset(rows.start, 0, (m + 1) * sizeof(Py_ssize_t))
+    if d.by_rows:
+        for i in range(m):
+            rows.start[i + 1] = <Py_ssize_t> (ptr[i0 + i + 1] - ptr[i0 + i])
+    else:
+        for j in range(d.p):
+            e = rows.cursor[j]
+            while e < <Py_ssize_t> ptr[j + 1] and idx[e] < i0 + m:
+                rows.start[idx[e] - i0 + 1] += 1
+                e += 1
+    for i in range(m):
+        rows.start[i + 1] += rows.start[i]
+    total = rows.start[m]
+    if total > rows.size:
+        grow(<void **> &rows.pos, total * sizeof(int32_t))
+        grow(<void **> &rows.val, total * sizeof(double))
+        rows.size = total
+    if d.by_rows:
+        for i in range(m):
+            at = rows.start[i]
+            last, ordered = -1, True
+            for e in range(<Py_ssize_t> ptr[i0 + i], <Py_ssize_t> ptr[i0 + i + 1]):
+                rows.pos[at], rows.val[at] = <int> idx[e], data[e]
+                ordered = ordered and rows.pos[at] > last
+                last = rows.pos[at]
+                at += 1
+            if not ordered:
+                _sort_tail(rows.pos, rows.val, rows.start[i], at)
+        return 0
+    for j in range(d.p):                     # start[i] runs ahead to the end of what row i has so far
+        e = rows.cursor[j]
+        while e < <Py_ssize_t> ptr[j + 1] and idx[e] < i0 + m:
+            at = rows.start[idx[e] - i0]
+            rows.pos[at], rows.val[at] = <int> j, data[e]
+            rows.start[idx[e] - i0] += 1
+            e += 1
+        rows.cursor[j] = e
+    for i in range(m, 0, -1):
+        rows.start[i] = rows.start[i - 1]
+    rows.start[0] = 0
+    return 0
