@@ -50,7 +50,8 @@ def _address(array):
 
 
 def _dense_strides(n, p, rows, cols):
-    """(whether by rows, stride, step) of an n x p array whose rows and columns lie so many elements apart, of either sign or 0."""
+    """(whether by rows, stride, step) of an n x p array whose rows and columns lie so many elements apart, of either
+    sign or 0."""
     if rows == 1 or n == 1:
         return False, (cols if p > 1 else n), 1
     if cols == 1 or p == 1:
@@ -212,5 +213,6 @@ def as_design(X, weight, centred, n_threads):
     else:
         X = readable(X)
         by_rows, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
-        design = Dense(n, p, X.__array_interface__["data"][0], stride, step, by_rows, X.dtype == np.float32, n_threads, X)
+        address, single = X.__array_interface__["data"][0], X.dtype == np.float32
+        design = Dense(n, p, address, stride, step, by_rows, single, n_threads, X)
     return View(design, weight, root, centred)
