@@ -230,7 +230,6 @@ MODULE_LINES, FUNCTION_LINES, KERNEL_LINES = 500, 60, 90  # functions without th
 # What is larger today, in lines: entries only shrink.  The test fails where one grew, and where one is needed no more.
 LARGER_TODAY = {
     "kernels/quadratic.pyx": 586,
-    "kernels/sparse.pxi": 543,
     "kernels/krylov.pyx:conjugate_gradients": 105,
 }
 CYTHON_HEAD = re.compile(r"^( *)(?:cp?def|def) (?!class|struct|enum|extern|union)[^=\n(]*?(\w+)\(", re.MULTILINE)

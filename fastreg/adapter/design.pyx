@@ -1,5 +1,5 @@
-"""The verbs of a design under weights.  In the formulas, ``Xc`` is X less its column means where the design is centred, s are its
-weights (ones without), and ``Z = diag(sqrt(s)) Xc``."""
+"""The verbs of a design under weights.  In the formulas, ``Xc`` is X less its column means where the view is centred, s
+are its weights (ones without), and ``Z = diag(sqrt(s)) Xc``."""
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memset

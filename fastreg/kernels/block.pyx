@@ -450,6 +450,6 @@ cdef void _correlate_columns(const Block *b, const double *r, const int *pos, Py
     zero[0] = zero[1] = zero[2] = zero[3] = 0
     for k in range(lo, hi - 3, 4):
         fr_dot4(b.n, _column(b, pos, k), _column(b, pos, k + 1), _column(b, pos, k + 2), _column(b, pos, k + 3),
-                    zero, r, g + k)
+                zero, r, g + k)
     for k in range(hi - (hi - lo) % 4, hi):
         g[k] = fr_vdot(b.n, _column(b, pos, k), r)

@@ -21,31 +21,6 @@ ctypedef fused real:
 cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
 cdef double ROW_SCATTER = 4             # what an element read on its own costs against one in a run of a row
 
-# The verbs for one element type: chosen once, when X is wrapped.
-ctypedef int (*moments_verb)(Dense, const void *, const Moments *, Py_ssize_t, const double *, const double *,
-                             Py_ssize_t, double *) except -1 nogil
-ctypedef int (*stream_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *, Py_ssize_t,
-                            double *, Py_ssize_t) except -1 nogil
-ctypedef int (*combine_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *,
-                             const double *, double *) except -1 nogil
-ctypedef int (*normal_verb)(Dense, const void *, const double *, const double *, const double *, Py_ssize_t, double *,
-                            double *) except -1 nogil
-ctypedef int (*gather_verb)(Dense, const void *, const int *, Py_ssize_t, const double *, const double *,
-                            double *) except -1 nogil
-ctypedef void (*load_verb)(Dense, const void *, Py_ssize_t, const int *, Py_ssize_t, const double *, const double *,
-                           double *) noexcept nogil
-ctypedef void (*load_as_rows_verb)(Dense, const void *, Py_ssize_t, const int *, Py_ssize_t, const double *,
-                                   const double *, Py_ssize_t, double *) noexcept nogil
-
-cdef struct Verbs:
-    moments_verb moments
-    stream_verb stream
-    combine_verb combine
-    normal_verb normal
-    gather_verb gather
-    load_verb load_rows
-    load_as_rows_verb load_as_rows
-
 
 cdef class Dense(Design):
     """Dense X by address.
@@ -65,11 +40,6 @@ cdef class Dense(Design):
     owner : object
         Kept alive as long as this.
     """
-    cdef const void *data
-    cdef Py_ssize_t stride, step
-    cdef bint by_rows, single
-    cdef Verbs verbs
-    cdef object owner
 
     def __init__(self, Py_ssize_t n, Py_ssize_t p, uintptr_t data, Py_ssize_t stride, Py_ssize_t step, bint by_rows,
                  bint single, int n_threads, owner):

@@ -84,9 +84,9 @@ cdef class Design:
 
     cdef int moments(self, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V, Py_ssize_t k,
                      double *out) except -1 nogil:
-        """Moments under several weightings, whose arrays are zero before, and out[t, j] = sum_i (x_ij - mean_j) V[t, i].
+        """Moments under several weightings, and out[t, j] = sum_i (x_ij - mean_j) V[t, i].
 
-        `mean` is that of one of them; V[t] is such that no mean matters but for rounding."""
+        The arrays are zero before. `mean` is that of one of them; V[t] is such that no mean matters but for rounding."""
         return _not_here(self)
 
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *mean, const double *V, Py_ssize_t k,

@@ -30,4 +30,3 @@ cdef class Sparse(Design):
     cdef bint by_rows, wide
     cdef Verbs verbs
     cdef object owners
-

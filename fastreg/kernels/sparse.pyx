@@ -338,7 +338,7 @@ cdef int _gather(Sparse d, const real *data, const index *idx, const index *ptr,
 
 # ---- a few rows at a time --------------------------------------------------------------------------------------------
 cdef int _load_rows(Sparse d, const real *data, const index *idx, const index *ptr, Py_ssize_t i0, Py_ssize_t m,
-                           SparseRows *rows) except -1 nogil:
+                    SparseRows *rows) except -1 nogil:
     cdef Py_ssize_t i, j, e, at, total = 0
     cdef int32_t last
     cdef bint ordered

@@ -34,8 +34,8 @@ cdef inline void _spmoments(int lanes, Py_ssize_t n, const real *x, const index 
 
 
 cdef void _column_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
-                                 Py_ssize_t k, const double *w, const double *root, int lanes, Py_ssize_t lo,
-                                 Py_ssize_t hi) noexcept nogil:
+                          Py_ssize_t k, const double *w, const double *root, int lanes, Py_ssize_t lo,
+                          Py_ssize_t hi) noexcept nogil:
     """Of columns [lo, hi) under k weightings, interleaved in w and root where there are several lanes."""
     cdef Py_ssize_t j, f, e
     cdef double m, absent
@@ -131,7 +131,7 @@ cdef int _few_row_moments(Design d, const real *data, const index *idx, const in
 
 
 cdef int _row_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
-                             const double *v, double *out) except -1 nogil:
+                      const double *v, double *out) except -1 nogil:
     """Moments of all columns and, unless v is NULL, their products with v (not centred), in one sweep over the rows."""
     cdef Py_ssize_t i, j, e
     cdef double w, root, x, vi, m, absent

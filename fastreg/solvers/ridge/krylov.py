@@ -6,9 +6,9 @@ import scipy.sparse as sp
 
 from fastreg.design import as_canonical, as_design
 from fastreg.finite import check_values
-from fastreg.kernels.design import Design
 from fastreg.kernels.krylov import column_moments, conjugate_gradients, normal_products
 from fastreg.kernels.merged import merge, spread
+from fastreg.kernels.view import View
 from fastreg.solvers.ridge.certificate import (
     Columns,
     bound_from_kernel,
@@ -118,7 +118,7 @@ class Kernel:
     inverse: np.ndarray | None    # F^-1; None where all factors are 1
     least_factor: float
     merged: object                # X with columns of a single entry merged, or None
-    across: Design                # X', its rows weighted by F^-1
+    across: View                  # X', its rows weighted by F^-1
     unit: np.ndarray | None       # the direction of the intercept, of norm 1
 
     @classmethod
