@@ -86,7 +86,8 @@ cdef class Design:
                      double *out) except -1 nogil:
         """Moments under several weightings, and out[t, j] = sum_i (x_ij - mean_j) V[t, i].
 
-        The arrays are zero before. `mean` is that of one of them; V[t] is such that no mean matters but for rounding."""
+        The arrays are zero before. `mean` is that of one of them; V[t] is such that no mean matters but for
+        rounding."""
         return _not_here(self)
 
     cdef int stream(self, const int *cols, Py_ssize_t m, const double *mean, const double *V, Py_ssize_t k,
