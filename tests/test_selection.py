@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as reference
 from fastreg.kernels.factor import Basis
-from fastreg.kernels.quadratic import LeastSquares
+from fastreg.kernels.least_squares import LeastSquares
 from problems import correlated, covering, label
 from referee import Referee
 from scipy.optimize import lsq_linear

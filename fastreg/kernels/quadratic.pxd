@@ -52,5 +52,6 @@ cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogi
 cdef int quad_place(Quad *q, bint slide=*) except -1 nogil
 cdef bint quad_settled(const Quad *q) noexcept nogil
 cdef int quad_set_l2(Quad *q) except -1 nogil
+cdef int quad_refresh(Quad *q, bint everywhere) noexcept nogil
 cdef int quad_solve(Quad *q, int rounds) except -1 nogil
 cdef double quad_polish(Quad *q) except -1 nogil

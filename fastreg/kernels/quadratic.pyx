@@ -18,8 +18,6 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 from fastreg.kernels.factor cimport (
     factor_append, factor_clear, factor_free, factor_init, factor_remove, factor_solve)
 from fastreg.kernels.leaf cimport fr_axpy, fr_axpy4, fr_vdot
@@ -191,7 +189,7 @@ cdef int quad_set_l2(Quad *q) except -1 nogil:
 
 
 # ---- gradient ------------------------------------------------------------------------------------------------------
-cdef int _refresh(Quad *q, bint everywhere) noexcept nogil:
+cdef int quad_refresh(Quad *q, bint everywhere) noexcept nogil:
     """Make g valid at w: outside the support only (Newton keeps it inside), or everywhere."""
     cdef Py_ssize_t j, k, n = 0, m = q.m, ld = q.ldg, rows = 0
     cdef double a[4]
@@ -460,7 +458,7 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
             q.st[j] = IDLE                             # what violated was rounding
             return 0
         q.w[j], q.st[j] = 0, OUT                       # Newton fits the others anew
-        return _refresh(q, True)
+        return quad_refresh(q, True)
     dj = -1 if slope > 0 else 1
     own = quad_breakpoint(q, j, dj)
     for i in range(s):
@@ -469,7 +467,7 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
             step, first = quad_breakpoint(q, q.f.idx[i], q.d[i]), i
     if min(own, step) == INFINITY:                     # nothing penalised takes part: a violation by rounding alone
         q.w[j], q.st[j] = 0, OUT
-        return _refresh(q, True)
+        return quad_refresh(q, True)
     for i in range(s):
         k = q.f.idx[i]
         q.w[k] += min(own, step) * q.d[i]
@@ -483,7 +481,7 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
         _append(q, &one, 1)
         if q.st[j] != FREE:                            # numerically still dependent: leave it at zero
             q.w[j], q.st[j] = 0, OUT
-    return _refresh(q, True)
+    return quad_refresh(q, True)
 
 
 cdef Py_ssize_t _entering(Quad *q, Py_ssize_t *waiting) noexcept nogil:
@@ -509,7 +507,7 @@ cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
     cdef int _
     for _ in range(rounds):
         _newton(q)
-        _refresh(q, False)
+        quad_refresh(q, False)
         n = _entering(q, &wait)
         if n == 0 and wait < 0:
             return 1
@@ -520,67 +518,3 @@ cdef int quad_solve(Quad *q, int rounds) except -1 nogil:
         else:
             _enter(q, q.list_, n)
     return 0
-
-
-cdef class LeastSquares:
-    """The small problem without penalties, for one set of coordinates after another: the factor goes along.
-
-    Parameters
-    ----------
-    G : ndarray of shape (m, m)
-        X'X.
-    q : ndarray of shape (m,)
-        X'y.
-    lo, hi : ndarray of shape (m,)
-        They bracket 0.
-    size : float
-        The norm of y, which says what rounding is.
-    """
-    cdef Quad Q
-    cdef const double[:, ::1] G
-    cdef const double[::1] q, lo, hi
-
-    def __cinit__(self):
-        quad_init(&self.Q)
-
-    def __dealloc__(self):
-        quad_free(&self.Q)
-
-    def __init__(self, const double[:, ::1] G, const double[::1] q, const double[::1] lo, const double[::1] hi,
-                 double size):
-        cdef Py_ssize_t j, m = q.shape[0]
-        self.G, self.q, self.lo, self.hi = G, q, lo, hi
-        quad_reserve(&self.Q, m)
-        self.Q.G, self.Q.ldg, self.Q.noise = &G[0, 0] if m > 0 else NULL, m, 5e-15 * size
-        for j in range(m):
-            quad_add(&self.Q, 0, 0, 0, 0, q[j])
-
-    def solve(self, const Py_ssize_t[::1] at):
-        """Minimise 1/2 w'Gw - q'w subject to lo <= w <= hi and w = 0 outside the coordinates `at`.
-
-        Returns
-        -------
-        ndarray of shape (m,)
-            A minimiser that is zero at every column that depends on the others in use.
-        """
-        cdef Py_ssize_t j, k, m = self.Q.m
-        cdef Quad *Q = &self.Q
-        cdef double[::1] w = np.zeros(m)
-        if m == 0:
-            return w.base
-        with nogil:
-            memset(Q.lo, 0, m * sizeof(double))
-            memset(Q.hi, 0, m * sizeof(double))
-            for k in range(at.shape[0]):
-                j = at[k]
-                Q.lo[j], Q.hi[j], w[j] = self.lo[j], self.hi[j], Q.w[j]
-            memcpy(Q.w, &w[0], m * sizeof(double))
-            quad_place(Q)
-            memcpy(Q.g, &self.q[0], m * sizeof(double))
-            memset(Q.seen, 0, m * sizeof(double))
-            _refresh(Q, True)
-            for _ in range(50 + m):
-                if quad_solve(Q, 4) == 1:
-                    break
-            memcpy(&w[0], Q.w, m * sizeof(double))
-        return w.base

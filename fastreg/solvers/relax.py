@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastreg.kernels.quadratic import LeastSquares
+from fastreg.kernels.least_squares import LeastSquares
 
 
 def least_squares_on_supports(solver, solutions):
