@@ -251,6 +251,11 @@ def check_penalties(alphas, name="alphas", low_open=False):
     return array
 
 
+def check_listed_alphas(alphas, positive=False):
+    """Values of alpha, or a single one, as a float64 array of shape (n_alphas,) in the order given."""
+    return check_penalties(alphas if np.ndim(alphas) else [as_scalar(alphas)], low_open=positive)
+
+
 def check_alphas(alphas, eps, l1_ratio):
     """A number of values (int), or the values as a decreasing float64 array."""
     alphas = as_scalar(alphas)

@@ -9,9 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from fastreg.checks import (
-    as_scalar,
     check_flag,
-    check_penalties,
+    check_listed_alphas,
     check_per_feature,
     check_threads,
     check_weight_values,
@@ -88,7 +87,7 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     features = BaseEstimator()
     X, y = check_X_y(X, y, features)
     n, p = X.shape
-    alphas = np.sort(check_alphas(alphas))[::-1]
+    alphas = np.sort(check_listed_alphas(alphas))[::-1]
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
     Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
@@ -108,11 +107,6 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
     return name_features(Path(alphas, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv, _solve=again),
                          features)
-
-
-def check_alphas(alphas, positive=False):
-    """Penalties as a float64 array of shape (n_alphas,), in the order given."""
-    return check_penalties(alphas if np.ndim(alphas) else [as_scalar(alphas)], low_open=positive)
 
 
 def check_factor(penalty_factor, p):

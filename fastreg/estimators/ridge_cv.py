@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MethodMapping
 
-from fastreg.checks import check_choice, check_flag, check_threads, check_weight_values
+from fastreg.checks import check_choice, check_flag, check_listed_alphas, check_threads, check_weight_values
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import (
     LabelsResidualMixin,
@@ -24,7 +24,6 @@ from fastreg.estimators.ridge import (
 from fastreg.parameters import documented
 from fastreg.plots import PerTarget
 from fastreg.ridge_path import (
-    check_alphas,
     check_factor,
     cross_validate_ridge,
     curve_of_rows,
@@ -86,7 +85,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
     def _choose(self, X, y, Y, weight, params):
         """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
         settings = self._check_parameters()
-        alphas = check_alphas(self.alphas, positive=self.cv is None)
+        alphas = check_listed_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
         split_params, score_params = self._split_and_score_params(weight, params)
         self._forget()
