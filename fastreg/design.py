@@ -175,8 +175,8 @@ def _parts(X):
     return found, data, indices, indptr
 
 
-def as_design(X, weight, centred, n_threads):
-    """Wrap checked X for the engine, which reads it where it lies.
+def as_design(X, n_threads):
+    """Wrap checked X for kernels, which read it where it lies.
 
     Dense X may have any strides; only what cannot be read in place is converted (see `readable` and
     `canonical_sparse`): whoever makes several designs of X converts it before.
@@ -185,15 +185,11 @@ def as_design(X, weight, centred, n_threads):
     ----------
     X : ndarray or scipy sparse matrix or array of float32 or float64, shape (n, p)
         Checked: two-dimensional, finite, at least one row and column.
-    weight : ndarray of shape (n,) or None
-        Non-negative, summing to n.
-    centred : bool
-        Subtract (weighted) column means.
     n_threads : int
 
     Returns
     -------
-    View
+    Design
 
     Raises
     ------
@@ -203,16 +199,30 @@ def as_design(X, weight, centred, n_threads):
     n, p = X.shape
     if max(n, p) > MOST:
         raise ValueError(f"X must have at most {MOST} rows and columns, got shape {X.shape}.")
-    weight = None if weight is None else np.require(weight, np.float64, ["C", "A"])
-    root = None if weight is None else np.sqrt(weight)
     if sp.issparse(X):
         X = canonical_sparse(X)
-        owners = (X.data, X.indices, X.indptr)
-        design = Sparse(n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), X.format == "csr",
-                        X.dtype == np.float32, X.indices.dtype == np.int64, n_threads, owners)
-    else:
-        X = readable(X)
-        by_rows, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
-        address, single = X.__array_interface__["data"][0], X.dtype == np.float32
-        design = Dense(n, p, address, stride, step, by_rows, single, n_threads, X)
-    return View(design, weight, root, centred)
+        return Sparse(n, p, X.nnz, _address(X.data), _address(X.indices), _address(X.indptr), X.format == "csr",
+                      X.dtype == np.float32, X.indices.dtype == np.int64, n_threads, (X.data, X.indices, X.indptr))
+    X = readable(X)
+    by_rows, stride, step = _dense_strides(n, p, *(s // X.itemsize for s in X.strides))
+    address, single = X.__array_interface__["data"][0], X.dtype == np.float32
+    return Dense(n, p, address, stride, step, by_rows, single, n_threads, X)
+
+
+def view_of(design, weight, centred):
+    """A design under weights of its rows.
+
+    Parameters
+    ----------
+    design : Design
+    weight : ndarray of shape (n,) or None
+        Non-negative, summing to n.
+    centred : bool
+        Subtract (weighted) column means.
+
+    Returns
+    -------
+    View
+    """
+    weight = None if weight is None else np.require(weight, np.float64, ["C", "A"])
+    return View(design, weight, None if weight is None else np.sqrt(weight), centred)

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
-from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.design import as_design, canonical_sparse, effective_threads, view_of
 from fastreg.finite import check_finite, fine
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.scale import LEAST, UNIT, Scale, scale_of_each, scales_of_groups
@@ -228,8 +228,9 @@ class Problem:
 
     # ---- what solvers ask ----------------------------------------------------------------------------------------
     def design(self):
-        """A new Design of X under the weights, for the solver that asks: it is to learn its moments."""
-        return as_design(self.X, self.weights.normalised, self.fit_intercept, effective_threads(self.n_threads))
+        """A new View of X under the weights, for the solver that asks: it is to learn its moments."""
+        design = as_design(self.X, effective_threads(self.n_threads))
+        return view_of(design, self.weights.normalised, self.fit_intercept)
 
     def targets(self):
         """(targets as rows, centred where an intercept is fitted and times the roots of the weights; their means)"""

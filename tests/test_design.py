@@ -14,7 +14,7 @@ from views import COMPRESSED, DENSE, SHARING, VECTORS, uncompressed, with_parts
 
 from fastreg.adapter import design as verbs
 from fastreg.adapter import parallel_work
-from fastreg.design import as_design, in_row_order
+from fastreg.design import as_design, in_row_order, view_of
 
 EPS = np.finfo(float).eps
 LONG = np.longdouble
@@ -57,8 +57,8 @@ class Case:
     def __init__(self, X, weight, centred, n_threads):
         self.X = np.array(uncompressed(X) if sp.issparse(X) else X, dtype=LONG)
         self.n, self.p = self.X.shape
-        self.design = as_design(X, weight, centred, n_threads)
-        self.in_order = as_design(in_row_order(X) if sp.issparse(X) else X, weight, centred, n_threads)
+        self.design = view_of(as_design(X, n_threads), weight, centred)
+        self.in_order = view_of(as_design(in_row_order(X) if sp.issparse(X) else X, n_threads), weight, centred)
         self.s = np.ones(self.n, dtype=LONG) if weight is None else weight.astype(LONG)
         self.root, self.sparse = np.sqrt(self.s), sp.issparse(X)
         self.mean, self.norm = moments(self.X, self.s, centred)
@@ -280,7 +280,7 @@ def answers(design, n, p):
 def test_the_same_bits_for_any_number_of_threads(storage, shape):
     X = STORAGES[storage](numbers(*shape, np.float64, "array" in storage))
     with parallel_work(0):
-        one, *more = (answers(as_design(X, None, True, threads), *shape) for threads in (1, 2, 3, 8))
+        one, *more = (answers(view_of(as_design(X, threads), None, True), *shape) for threads in (1, 2, 3, 8))
     for other in more:
         assert all(np.array_equal(a, b) for a, b in zip(one, other))
 
@@ -323,7 +323,7 @@ LARGEST = np.iinfo(np.intc).max
     ],
 )
 def test_what_blas_may_read(X, reads):
-    assert verbs.reads_directly(as_design(X, None, True, 1)) == reads
+    assert verbs.reads_directly(view_of(as_design(X, 1), None, True)) == reads
 
 
 def test_strides_beyond_an_int_are_followed(tmp_path):
@@ -343,15 +343,15 @@ def test_strides_beyond_an_int_are_followed(tmp_path):
 @pytest.mark.parametrize("shape", [(LARGEST + 1, 2), (2, LARGEST + 1)])
 def test_more_rows_or_columns_than_an_int_counts(shape):
     with pytest.raises(ValueError, match=r"^X must have at most \d+ rows and columns"):
-        as_design(np.broadcast_to(np.zeros(1), shape), None, True, 1)
+        view_of(as_design(np.broadcast_to(np.zeros(1), shape), 1), None, True)
     with pytest.raises(ValueError, match=r"^X must have at most"):
-        as_design(sp.csr_array((2, LARGEST + 1)), None, True, 1)
+        view_of(as_design(sp.csr_array((2, LARGEST + 1)), 1), None, True)
 
 
 def test_lowering_the_threshold_starts_threads_and_ends():
     X = numbers(50, 140, np.float64, False)
     with parallel_work(1e9):
-        before = verbs.kernel_of(as_design(X[:9], None, True, 2))
+        before = verbs.kernel_of(view_of(as_design(X[:9], 2), None, True))
         with parallel_work(0), pytest.raises(KeyError):
             raise KeyError
-        assert np.array_equal(before, verbs.kernel_of(as_design(X[:9], None, True, 2)))
+        assert np.array_equal(before, verbs.kernel_of(view_of(as_design(X[:9], 2), None, True)))

@@ -7,7 +7,7 @@ from fastreg.adapter.engine import prepare
 from twins import STORED, close, design, some_data, view
 
 from fastreg.adapter.sums import column_moments, gram_of, kernel_of, merge, part_sums, spread
-from fastreg.design import as_design
+from fastreg.design import as_design, view_of
 
 
 @pytest.mark.parametrize("storage", STORED)
@@ -82,7 +82,7 @@ def test_moments_of_columns(storage, weighted, norm1, level, rng):
     own, v = view(X, weight), rng.standard_normal((1, 200))
     v -= v.mean()
     stored = STORED[storage](X)
-    d = as_design(stored, weight, True, 1)
+    d = view_of(as_design(stored, 1), weight, True)
     if norm1:
         prepare(d)
     else:

@@ -13,7 +13,7 @@ from referee import Referee
 import fastreg.solvers.ridge.grams as grams
 from fastreg import ElasticNetCV, Lasso, LassoCV, regularization_path
 from fastreg.adapter.sums import residuals
-from fastreg.design import as_design
+from fastreg.design import as_design, view_of
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Moments, Problem, Spec
 from fastreg.solvers.path import PathSolver
@@ -66,7 +66,7 @@ def test_residuals_and_correlations_in_one_reading(layout, level, weighted, cent
     Y, W = rng.standard_normal((2, n)), rng.standard_normal((2, p)) * (rng.random((2, p)) < 0.3)
     if centred and level == 1e6:                            # else the error of the means would count
         Y -= np.outer(Y @ root, root) / n
-    R, G = residuals(prepare(as_design(X, weight, centred, 1)), Y, W)
+    R, G = residuals(prepare(view_of(as_design(X, 1), weight, centred)), Y, W)
     right = Y - W @ Z.T
     size, lengths = np.abs(W).sum() + np.abs(Y).max(), np.linalg.norm(Z.astype(float), axis=0)
     # the means themselves are rounded, which moves all residuals alike: centred columns do not see that
@@ -147,7 +147,7 @@ def test_a_gram_matrix_that_is_given_is_held_against_x():
 def test_another_route_where_blas_is_wrong(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((10, 50))
-    design = as_design(X, None, True, 1)
+    design = view_of(as_design(X, 1), None, True)
     right, _ = grams.raw_kernel(design, True)
     assert right is not None
 

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from fastreg.adapter.engine import prepare
 
-from fastreg.design import as_design
+from fastreg.design import as_design, view_of
 
 STORED = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csc": sp.csc_array, "csr": sp.csr_array}
 
@@ -21,7 +21,7 @@ def some_data(n=60, p=30, density=0.4, seed=0):
 
 def design(X, weight=None, centred=True, n_threads=1):
     """The prepared design; keeps X alive."""
-    return prepare(as_design(X, weight, centred, n_threads))
+    return prepare(view_of(as_design(X, n_threads), weight, centred))
 
 
 def view(X, weight=None, centred=True):

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
-from fastreg.design import as_design, effective_threads, in_row_order
+from fastreg.design import as_design, effective_threads, in_row_order, view_of
 from fastreg.kernels.folds import part_sums
 from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
@@ -99,7 +99,7 @@ class KnownFolds:
             X = in_row_order(X)
         elif fit_intercept:
             self.shift = np.average(X[some], axis=0, weights=weight[some]).astype(np.float64)
-        design = as_design(X, weight, fit_intercept, n_threads)
+        design = view_of(as_design(X, n_threads), weight, fit_intercept)
         with single_threaded_blas:
             self.sums = part_sums(design, np.ascontiguousarray((Y - self.levels).T), part, len(train), self.shift)
 

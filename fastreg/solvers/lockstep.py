@@ -2,7 +2,7 @@
 where X is sparse, the gathered columns, their Gram sums and the sweeps over them."""
 import numpy as np
 
-from fastreg.design import as_design
+from fastreg.design import as_design, view_of
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.engine import Engine
@@ -38,13 +38,13 @@ class Lockstep:
         n_problems = len(test) + all_rows
         # all rows come last, problem or not: their weights are the block's
         shares = problem.weights.by_parts(part, np.column_stack([train, np.ones(len(train))]))
-        designs, targets, y_means = [], [], []
+        design, designs, targets, y_means = as_design(problem.X, problem.n_threads), [], [], []
         for k in range(len(test) + 1):
             of_rows = shares.weights(k)
             target, mean = Weights(of_rows, problem.n).centred(problem.Y, problem.fit_intercept)
             targets.append(target[0])
             y_means.append(mean[0])
-            designs.append(as_design(problem.X, of_rows, problem.fit_intercept, problem.n_threads))
+            designs.append(view_of(design, of_rows, problem.fit_intercept))
         self.designs, self.targets = designs[:n_problems], np.stack(targets[:n_problems])
         self.y_means = np.array(y_means[:n_problems])
         parts, tests, room = None, None, problem.capacity(1, share=n_problems)     # dense: a block of each

@@ -2,7 +2,7 @@
 rows or columns, of dense X without preparing it where its level allows that."""
 import numpy as np
 
-from fastreg.design import as_design, in_row_order
+from fastreg.design import as_design, in_row_order, view_of
 from fastreg.finite import check_finite
 from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.gram import gram_of, kernel_of, reads_directly
@@ -137,5 +137,5 @@ def _sums(X, Y, weight, n_threads):
     """Sums of products over all rows, formed by a few parts of them."""
     X = in_row_order(X)
     part, n_parts = row_parts(X.shape[0], X.nnz * X.nnz / X.shape[0])
-    sums = part_sums(as_design(X, weight, False, n_threads), Y, part, n_parts)
+    sums = part_sums(view_of(as_design(X, n_threads), weight, False), Y, part, n_parts)
     return sums[0] if n_parts == 1 else sums.sum(axis=0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from fastreg.design import as_canonical, as_design
+from fastreg.design import as_canonical, as_design, view_of
 from fastreg.finite import check_values
 from fastreg.kernels.krylov import column_moments, conjugate_gradients, normal_products
 from fastreg.kernels.merged import merge, spread
@@ -130,9 +130,9 @@ class Kernel:
         else:
             merged = _Merged.of(problem.X)
         if merged is None:
-            across = as_design(problem.X.T, inverse, False, problem.n_threads)
+            across = view_of(as_design(problem.X.T, problem.n_threads), inverse, False)
         else:
-            across = as_design(merged.across, merged.counts, False, problem.n_threads)
+            across = view_of(as_design(merged.across, problem.n_threads), merged.counts, False)
         column_moments(across, np.zeros((0, across.n)))          # squares of the rows, which precondition
         check_values(problem.X, across.norms)
         unit = problem.constant / np.sqrt(problem.n) if problem.fit_intercept else None

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
-from fastreg.design import as_design, canonical_sparse, effective_threads
+from fastreg.design import as_design, canonical_sparse, effective_threads, view_of
 from fastreg.finite import check_finite
 from fastreg.kernels.krylov import column_moments
 from fastreg.penalties.elastic_net import Penalty
@@ -117,7 +117,7 @@ class RidgeProblem:
     @cached_property
     def design(self):
         """Design whose means and norms are known once a solver has asked for moments."""
-        return as_design(self.X, self.weights.normalised, self.fit_intercept, self.n_threads)
+        return view_of(as_design(self.X, self.n_threads), self.weights.normalised, self.fit_intercept)
 
     # ---- others like it ----------------------------------------------------------------------------------------------
     def at(self, given):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.linalg
 
-from fastreg.design import as_design
+from fastreg.design import as_design, view_of
 from fastreg.kernels.loo import loo_sums
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.graded import jacobi
@@ -211,7 +211,7 @@ class PrimalSpectrum(Spectrum):
         sums, room = np.zeros((n_targets, len(alphas))), np.empty(n)
         nothing = np.zeros(len(self.values))
         for rows, Z in _row_blocks(problem, V):
-            block = as_design(Z, None, False, problem.n_threads)
+            block = view_of(as_design(Z, problem.n_threads), None, False)
             here = None if errors is None else np.empty((n_targets, len(Z), len(alphas)))
             more, room[rows] = loo_sums(block, nothing, None, W, right, np.ascontiguousarray(targets[:, rows]),
                                         own[rows], least, bound, here)
