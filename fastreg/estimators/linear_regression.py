@@ -72,7 +72,7 @@ class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator)
     >>> X = np.array([[1, 1], [1, 2], [2, 2], [2, 3]])
     >>> y = X @ np.array([1, 2]) + 3
     >>> model = LinearRegression().fit(X, y)
-    >>> model.coef_.round(12).tolist(), round(model.intercept_, 12), model.rank_
+    >>> model.coef_.round(12).tolist(), round(float(model.intercept_), 12), model.rank_
     ([1.0, 2.0], 3.0, 2)
     >>> bool(model.coef_bound_ < 1e-13)
     True
