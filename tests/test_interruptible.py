@@ -1,6 +1,7 @@
 """Ctrl-C during one long call: it ends the wait at once, and nothing of the call is left behind once it is done."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -36,7 +37,15 @@ def test_small_matrices_and_other_threads_stay_where_they_are():
     assert seen == [other]
 
 
-def test_an_interrupt_ends_the_wait_and_one_thread_of_blas_the_call():
+@pytest.fixture
+def heard():
+    """Interrupts are heard, also where the tests run in the background of a shell, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_wait_and_one_thread_of_blas_the_call(heard):
     release, done = threading.Event(), threading.Event()
 
     def long(A):

@@ -57,7 +57,7 @@ def test_filip_is_certified():
     assert abs(model.score(X, y) - entry["r2"]) <= 5e-3  # ten powers in double precision: no Gram sees them all
 
 
-RIDGE_DIGITS = DIGITS | {"Filip": 6, "Wampler1": 8, "Wampler2": 9, "Wampler3": 8, "Wampler4": 7, "Wampler5": 6}
+RIDGE_DIGITS = DIGITS | {"Filip": 6, "Wampler1": 8, "Wampler2": 9, "Wampler3": 8, "Wampler4": 7, "Wampler5": 5.5}
 
 
 @pytest.mark.parametrize("storage", ["C", "F", "csc_matrix"])

@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -57,8 +57,8 @@ def main(argv=None):
     except OSError as error:  # of the output: errors of the files that are read and drawn have their place in a message
         if not isinstance(error, BrokenPipeError):  # `head` has seen enough
             _tell("error", f"cannot write the output: {error.strerror or error}")
-        if sys.stdout is not None:  # what is still in the buffer must go somewhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            _let_go(sys.stdout)
         return 1
     except KeyboardInterrupt:
         _tell("interrupted")
@@ -92,9 +92,17 @@ def _run(options):
 
 def _tell(kind, message=""):
     """One line on standard error, whatever a file's names hold; nobody can be told that it cannot be written."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(" ".join(f"fastreg: {kind}{': ' * bool(message)}{message}".split()), file=sys.stderr, flush=True)
+    if sys.stderr is None:
+        return
+    try:
+        print(" ".join(f"fastreg: {kind}{': ' * bool(message)}{message}".split()), file=sys.stderr, flush=True)
+    except OSError:
+        _let_go(sys.stderr)
+
+
+def _let_go(stream):
+    """What is still in the buffer of a stream that cannot be written must go somewhere: the interpreter tries again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _print(lines):

@@ -62,4 +62,6 @@ cdef class Design:
                         double *out) noexcept nogil
     cdef void load_as_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                            const double *root, Py_ssize_t ld, double *out) noexcept nogil
+    cdef int residual(self, const double *mean, const double *root, const double *y, const double *w, double *r,
+                      double *g) except -1 nogil
     cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil

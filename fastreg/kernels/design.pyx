@@ -128,6 +128,12 @@ cdef class Design:
         """Dense storage by rows: the same, row i at out + i ld; nothing is turned round."""
         pass
 
+    cdef int residual(self, const double *mean, const double *root, const double *y, const double *w, double *r,
+                      double *g) except -1 nogil:
+        """Sparse storage by rows, in one reading: r[i] = y[i] - root_i sum_j (x_ij - mean_j) w[j], and
+        g[j] = sum_i root_i (x_ij - mean_j) r[i]."""
+        return _not_here(self)
+
     cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil:
         """Sparse storage: rows i0, ... (from 0 on, one call after the other), as they are stored."""
         return _not_here(self)

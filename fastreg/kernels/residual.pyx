@@ -1,4 +1,4 @@
-"""Residuals y - Xw and their correlations X'(y - Xw) with every column: of dense X in one reading.
+"""Residuals y - Xw and their correlations X'(y - Xw) with every column: of dense X, or of rows, in one reading.
 
 A block of rows gives its residuals and takes part in the correlations while it is in cache. The moments of the columns
 must be known. Rows are dealt to a fixed number of lanes with sums of their own, so that results do not depend on the
@@ -42,6 +42,11 @@ def residuals(View d, const double[:, ::1] Y, const double[:, ::1] W):
     cdef double[:, ::1] share
     cdef int[::1] columns
     cdef Target *targets = NULL
+    if d.sparse() and d.across():
+        with nogil:
+            for t in range(T):
+                d.design.residual(d.mean, d.root, &Y[t, 0], &W[t, 0], &R[t, 0], &G[t, 0])
+        return R.base, G.base
     if d.sparse():
         share, columns = np.empty((T, d.n)), np.arange(d.p, dtype=np.intc)
         with nogil:

@@ -11,6 +11,8 @@ ctypedef int (*gather_verb)(Sparse, const void *, const void *, const void *, co
                             const double *, double *) except -1 nogil
 ctypedef int (*gather_rows_verb)(Sparse, const void *, const void *, const void *, const int *, Py_ssize_t,
                                  const double *, const double *, int, RowLists *) except -1 nogil
+ctypedef int (*residual_verb)(Sparse, const void *, const void *, const void *, const double *, const double *,
+                              const double *, const double *, double *, double *) except -1 nogil
 ctypedef int (*load_verb)(Sparse, const void *, const void *, const void *, Py_ssize_t, Py_ssize_t,
                           SparseRows *) except -1 nogil
 
@@ -21,6 +23,7 @@ cdef struct Verbs:
     combine_verb combine
     gather_verb gather
     gather_rows_verb gather_rows
+    residual_verb residual
     load_verb load_rows
 
 cdef class Sparse(Design):

@@ -94,6 +94,10 @@ cdef class Sparse(Design):
                          RowLists *rows) except -1 nogil:
         return self.verbs.gather_rows(self, self.data, self.indices, self.indptr, cols, m, level, root, first, rows)
 
+    cdef int residual(self, const double *mean, const double *root, const double *y, const double *w, double *r,
+                      double *g) except -1 nogil:
+        return self.verbs.residual(self, self.data, self.indices, self.indptr, mean, root, y, w, r, g)
+
     cdef int load_sparse_rows(self, Py_ssize_t i0, Py_ssize_t m, SparseRows *rows) except -1 nogil:
         return self.verbs.load_rows(self, self.data, self.indices, self.indptr, i0, m, rows)
 
@@ -103,6 +107,7 @@ cdef void _choose(Verbs *verbs, const real *_, const index *__) noexcept:
     verbs.combine = <combine_verb> _combine[real, index]
     verbs.gather = <gather_verb> _gather[real, index]
     verbs.gather_rows = <gather_rows_verb> _gather_rows[real, index]
+    verbs.residual = <residual_verb> _residual[real, index]
     verbs.load_rows = <load_verb> _load_rows[real, index]
 
 
@@ -222,6 +227,27 @@ cdef int _combine(Sparse d, const real *data, const index *idx, const index *ptr
         free(full)
     for i in range(d.n if root != NULL else 0):
         out[i] *= root[i]
+    return 0
+
+
+cdef int _residual(Sparse d, const real *data, const index *idx, const index *ptr, const double *mean,
+                   const double *root, const double *y, const double *w, double *r, double *g) except -1 nogil:
+    cdef Py_ssize_t i, j, e
+    cdef double level = 0, total = 0, s, share
+    for j in range(d.p):
+        level += mean[j] * w[j]
+    memset(g, 0, d.p * sizeof(double))
+    for i in range(d.n):
+        s = -level
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            s += w[idx[e]] * data[e]
+        r[i] = y[i] - s * (1 if root == NULL else root[i])
+        share = r[i] * (1 if root == NULL else root[i])
+        total += share
+        for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
+            g[idx[e]] += share * data[e]
+    for j in range(d.p):
+        g[j] -= mean[j] * total
     return 0
 
 
