@@ -76,7 +76,8 @@ def test_peak_memory(X):
 
 
 LONG = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin by ignoring it
 import numpy as np
 from fastreg import Lasso, regularization_path
 rng = np.random.default_rng(0)
