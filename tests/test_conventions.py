@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV, KFold, LeaveOneOut, cross_val_
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import fastreg
 from fastreg import (
     ElasticNet,
     ElasticNetCV,
@@ -463,3 +464,13 @@ def test_warnings_point_at_the_caller(call):
         warnings.simplefilter("always")
         WARN[call](X, y, np.linspace(1, 2, 60))
     assert caught and {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize("name", ["Lasso", "ElasticNet", "LassoCV", "ElasticNetCV", "Ridge", "RidgeCV",
+                                  "RidgeClassifier", "RidgeClassifierCV", "LinearRegression"])  # fmt: skip
+def test_classes_are_of_the_same_kinds_as_scikit_learns(name):
+    """Who asks isinstance(model, ElasticNet) of theirs may ask it of ours."""
+    public = [other for other in fastreg.__all__ if isinstance(getattr(theirs, other, None), type)]
+    for other in public:
+        if issubclass(getattr(theirs, name), getattr(theirs, other)):
+            assert issubclass(getattr(fastreg, name), getattr(fastreg, other)), other

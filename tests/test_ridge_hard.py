@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
@@ -18,7 +19,7 @@ import fastreg.solvers.ridge.folds as ridge_folds
 import fastreg.solvers.ridge.leave_one_out as by_rows
 import fastreg.solvers.ridge.path as ridge_paths
 import fastreg.solvers.ridge.spectrum as spectrum
-from fastreg import RidgeClassifier, RidgeClassifierCV, RidgeCV, ridge_path
+from fastreg import Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, ridge_path
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.ridge.certificate import certify
 from fastreg.solvers.ridge.problem import RidgeProblem
@@ -463,3 +464,20 @@ def test_rows_without_weight_mix_with_directions_without_variance(store):
     np.testing.assert_allclose(1 - score, lost, rtol=1e-8)
     path = ridge_path(STORES[store](X), y, [2.5e-3], sample_weight=np.r_[np.zeros(5), np.ones(10)])
     np.testing.assert_allclose(path.coefs[:, 0], [float(w) for w in right.coef], rtol=1e-8)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("p", [8, 120])
+@pytest.mark.parametrize("size", [1e8, 1e200, 1.7e308])
+def test_a_row_without_weight_may_hold_anything(size, p, store):
+    """Sums of products of all rows, weighted afterwards, would be infinite times zero."""
+    rng = np.random.default_rng(p)
+    X, n = rng.standard_normal((90, p)), 90
+    y, weight = 1e2 * X[:, 0] + rng.standard_normal(n), rng.uniform(0.5, 2, n)
+    more = np.vstack([X, np.full((1, p), size)]), np.append(y, 1.0), np.append(weight, 0.0)
+    folds = [(np.arange(60), np.arange(60, n)), (np.arange(30, n), np.arange(30))]
+    iterative = [Ridge(1.0, solver="sparse_cg", tol=1e-12)] if p < n else []       # on X' a row is a column
+    for model in (Ridge(1.0), RidgeCV([0.1, 1.0]), RidgeCV([0.1, 1.0], cv=folds), *iterative):
+        found = clone(model).fit(STORES[store](more[0]), more[1], sample_weight=more[2])
+        right = clone(model).fit(STORES[store](X), y, sample_weight=weight)
+        np.testing.assert_allclose(found.coef_, right.coef_, rtol=0, atol=1e-9 * np.abs(right.coef_).max())

@@ -25,12 +25,53 @@ from fastreg.weights import Weights
 
 
 @documented
-class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
-    """What Lasso and ElasticNet share: their parameters but l1_ratio, and the fit."""
+class ElasticNet(LinearRegressorMixin, BaseEstimator):
+    """Linear regression with combined L1 and L2 penalties, solved exactly.
 
-    def __init__(self, alpha, *, fit_intercept, precompute, copy_X, max_iter, tol, warm_start, positive, random_state,
-                 selection, penalty_factor, lower_limits, upper_limits, standardize, n_threads):
+    Minimises over w and b::
+
+        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
+            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default).
+
+    Parameters
+    ----------
+    {lasso.alpha}
+    l1_ratio : float in [0, 1], default=0.5
+        1 is the lasso, 0 ridge regression.
+    {fit_intercept, lasso.precompute, copy_X, lasso.max_iter, lasso.tol, lasso.warm_start, positive, random_state}
+    {lasso.selection, penalty_factor, lower_limits, standardize, n_threads}
+
+    Attributes
+    ----------
+    {lasso.coef_, lasso.sparse_coef_, lasso.intercept_, lasso.n_iter_, lasso.dual_gap_, n_features_in_}
+    {feature_names_in_}
+
+    See Also
+    --------
+    Lasso : The case l1_ratio = 1.
+    fastreg.regularization_path : Solutions for many alphas at the price of few.
+
+    References
+    ----------
+    {lasso.Friedman, lasso.Massias, lasso.Ndiaye}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import ElasticNet
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = ElasticNet(alpha=0.1).fit(X, y)
+    >>> round(model.score(X, y), 3)
+    0.103
+    """
+
+    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000,
+                 tol=1e-4, warm_start=False, positive=False, random_state=None, selection="cyclic",
+                 penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.precompute = precompute
         self.copy_X = copy_X
@@ -108,61 +149,7 @@ class _ElasticNetBase(LinearRegressorMixin, BaseEstimator):
 
 
 @documented
-class ElasticNet(_ElasticNetBase):
-    """Linear regression with combined L1 and L2 penalties, solved exactly.
-
-    Minimises over w and b::
-
-        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
-            + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
-
-    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default).
-
-    Parameters
-    ----------
-    {lasso.alpha}
-    l1_ratio : float in [0, 1], default=0.5
-        1 is the lasso, 0 ridge regression.
-    {fit_intercept, lasso.precompute, copy_X, lasso.max_iter, lasso.tol, lasso.warm_start, positive, random_state}
-    {lasso.selection, penalty_factor, lower_limits, standardize, n_threads}
-
-    Attributes
-    ----------
-    {lasso.coef_, lasso.sparse_coef_, lasso.intercept_, lasso.n_iter_, lasso.dual_gap_, n_features_in_}
-    {feature_names_in_}
-
-    See Also
-    --------
-    Lasso : The case l1_ratio = 1.
-    fastreg.regularization_path : Solutions for many alphas at the price of few.
-
-    References
-    ----------
-    {lasso.Friedman, lasso.Massias, lasso.Ndiaye}
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from fastreg import ElasticNet
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = ElasticNet(alpha=0.1).fit(X, y)
-    >>> round(model.score(X, y), 3)
-    0.103
-    """
-
-    def __init__(self, alpha=1.0, *, l1_ratio=0.5, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000,
-                 tol=1e-4, warm_start=False, positive=False, random_state=None, selection="cyclic",
-                 penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
-        super().__init__(
-            alpha, fit_intercept=fit_intercept, precompute=precompute, copy_X=copy_X, max_iter=max_iter, tol=tol,
-            warm_start=warm_start, positive=positive, random_state=random_state, selection=selection,
-            penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
-            standardize=standardize, n_threads=n_threads)
-        self.l1_ratio = l1_ratio
-
-
-@documented
-class Lasso(_ElasticNetBase):
+class Lasso(ElasticNet):
     """Linear regression with an L1 penalty, solved exactly.
 
     Minimises over w and b::
@@ -201,13 +188,11 @@ class Lasso(_ElasticNetBase):
     4
     """
 
-    l1_ratio = 1.0
-
     def __init__(self, alpha=1.0, *, fit_intercept=True, precompute=False, copy_X=True, max_iter=1000, tol=1e-4,
                  warm_start=False, positive=False, random_state=None, selection="cyclic", penalty_factor=None,
                  lower_limits=None, upper_limits=None, standardize=False, n_threads=None):
         super().__init__(
-            alpha, fit_intercept=fit_intercept, precompute=precompute, copy_X=copy_X, max_iter=max_iter, tol=tol,
-            warm_start=warm_start, positive=positive, random_state=random_state, selection=selection,
+            alpha, l1_ratio=1.0, fit_intercept=fit_intercept, precompute=precompute, copy_X=copy_X, max_iter=max_iter,
+            tol=tol, warm_start=warm_start, positive=positive, random_state=random_state, selection=selection,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
             standardize=standardize, n_threads=n_threads)

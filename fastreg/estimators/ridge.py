@@ -130,12 +130,16 @@ class RidgeBase(BaseEstimator):
 
 
 class NormalResidualMixin:
-    """The certificate of a least-squares regression, of whose numeric targets `_residual` knows the residuals."""
+    """The certificate of a least-squares fit, of whose numeric targets `_residual` knows the residuals."""
+
+    def _as_fitted(self, X, y, sample_weight):
+        """X, numeric targets and weights as the fit took them."""
+        return *validate_X_y(self, X, y, reset=False), sample_weight
 
     def normal_residual(self, X, y, sample_weight=None):
         """Certificate of the fit: norm of the residual of its normal equations, relative to ``||X'S(y - mean)||``.
 
-        Computed in float64 from X itself (two readings of it); limits are not taken into account.
+        Computed in float64 from X itself; limits are not taken into account.
 
         Parameters
         ----------
@@ -145,36 +149,12 @@ class NormalResidualMixin:
         Returns
         -------
         float or ndarray of shape (n_targets,)
+            A float where there is one target: y of one dimension, or labels of two classes.
         """
         check_is_fitted(self, "coef_")
-        X, y = validate_X_y(self, X, y, reset=False)
-        residual = self._residual(X, y, sample_weight)
+        X, y, weight = self._as_fitted(X, y, sample_weight)
+        residual = self._residual(X, y, weight)
         return residual if y.ndim == 2 else float(residual[0])
-
-
-class LabelsResidualMixin:
-    """The certificate of a classification by ridge regression, of whose targets `_residual` knows the residuals."""
-
-    def normal_residual(self, X, y, sample_weight=None):
-        """Certificate of the fit: norms of the residuals of its normal equations, relative to ``||X'S(y - mean)||``.
-
-        Computed in float64 from X itself (two readings of it); limits are not taken into account.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            What the model was fitted to.
-
-        Returns
-        -------
-        float or ndarray of shape (n_targets,)
-            A float where there is one target (two classes).
-        """
-        check_is_fitted(self, "coef_")
-        X, y = validate_X_y(self, X, y, labels=True, reset=False)
-        weight = _weight_by_class(check_weight_values(sample_weight, X.shape[0]), self.class_weight, y)
-        residual = self._residual(X, self.label_binarizer_.transform(y).astype(np.float64), weight)
-        return float(residual[0]) if len(residual) == 1 else residual
 
 
 def _weight_by_class(weight, class_weight, y):
@@ -261,8 +241,14 @@ class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
         return self
 
 
-class RidgeLabelsMixin(ClassifierMixin):
+class RidgeLabelsMixin(NormalResidualMixin, ClassifierMixin):
     """Labels as targets of -1 and 1, and back."""
+
+    def _as_fitted(self, X, y, sample_weight):
+        X, y = validate_X_y(self, X, y, labels=True, reset=False)
+        Y = self.label_binarizer_.transform(y).astype(np.float64)
+        weight = _weight_by_class(check_weight_values(sample_weight, X.shape[0]), self.class_weight, y)
+        return X, Y if Y.shape[1] > 1 else Y[:, 0], weight
 
     def _check_labels(self, X, y, sample_weight, class_weight):
         """X, targets of shape (n, n_outputs) and sample weights; sets n_features_in_ and label_binarizer_."""
@@ -322,7 +308,7 @@ class RidgeLabelsMixin(ClassifierMixin):
 
 
 @documented
-class RidgeClassifier(LabelsResidualMixin, RidgeLabelsMixin, RidgeBase):
+class RidgeClassifier(RidgeLabelsMixin, RidgeBase):
     """Classification by ridge regression on labels of -1 and 1, one target for each class (one for two classes).
 
     Minimises for each target over w and b::

@@ -14,7 +14,6 @@ from sklearn.utils.metadata_routing import MethodMapping
 from fastreg.checks import check_choice, check_flag, check_listed_alphas, check_threads, check_weight_values
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import (
-    LabelsResidualMixin,
     NormalResidualMixin,
     Ridge,
     RidgeClassifier,
@@ -346,7 +345,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
 
 @documented
-class RidgeClassifierCV(LabelsResidualMixin, RidgeLabelsMixin, _RidgeCVBase):
+class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     """RidgeClassifier with alpha chosen by exact leave-one-out or by folds.
 
     Labels are targets of -1 and 1, one for each class (one for two classes). For every alpha, minimises for each target

@@ -445,7 +445,7 @@ cdef void _normal_part(Dense d, const real *X, const double *mean, const double 
             if Z != NULL:
                 memcpy(Z + t * d.n + i0, z, m * sizeof(double))
             for i in range(m if weight != NULL else 0):
-                z[i] *= weight[i0 + i]
+                z[i] = z[i] * weight[i0 + i] if weight[i0 + i] != 0 else 0       # it may be infinite
             if d.by_rows:
                 for i in range(0, m - 3, 4):
                     fr_rows4(d.p, X + (i0 + i) * d.stride, X + (i0 + i + 1) * d.stride, X + (i0 + i + 2) * d.stride,

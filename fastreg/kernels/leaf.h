@@ -417,7 +417,7 @@ FR_LEAF void fr_normal_rows##N##_##S##_##IS(ptrdiff_t lo, ptrdiff_t hi, const T 
         for (int l = 0; l < L; l++) {                                                                                \
             a[l] += b[l];                                                                                            \
             if (z) z[L * i + l] = a[l];                                                                              \
-            total[l] += a[l] *= w;                                                                                   \
+            total[l] += a[l] = w != 0 ? a[l] * w : 0;   /* without weight it may be infinite */                      \
         }                                                                                                            \
         if (w == 0) continue;                                                                                        \
         for (e = (ptrdiff_t)ptr[i]; e < end; e++)                                                                    \

@@ -156,7 +156,7 @@ cdef int _lane(View d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) e
                 fr_sums(p, m, X, ld, u.v + t * p, r)
             for i in range(m):
                 root = d.root[i0 + i] if u.direct and d.root != NULL else 1
-                r[i] = y[i] + root * r[i]
+                r[i] = y[i] + (root * r[i] if root != 0 else 0)         # without weight it may be infinite
                 share[i] = root * r[i]
             memset(here, 0, p * sizeof(double))
             if across:

@@ -241,8 +241,9 @@ cdef int _residual(Sparse d, const real *data, const index *idx, const index *pt
         s = -level
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             s += w[idx[e]] * data[e]
-        r[i] = y[i] - s * (1 if root == NULL else root[i])
-        share = r[i] * (1 if root == NULL else root[i])
+        share = 1 if root == NULL else root[i]
+        r[i] = y[i] - (s * share if share != 0 else 0)       # without weight it may be infinite
+        share *= r[i]
         total += share
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             g[idx[e]] += share * data[e]

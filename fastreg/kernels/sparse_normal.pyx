@@ -162,7 +162,7 @@ cdef int _by_columns(Design d, const real *data, const index *idx, const index *
     for i in range(d.n):
         for t in range(lanes):
             if weight != NULL:
-                work[i * lanes + t] *= weight[i]
+                work[i * lanes + t] = work[i * lanes + t] * weight[i] if weight[i] != 0 else 0  # it may be infinite
             total[t] += work[i * lanes + t]
     if k < lanes:
         grow(<void **> &spare, d.p * sizeof(double))

@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dpotri
 
 from fastreg.kernels.residual import residuals
 from fastreg.solvers.ridge.grams import EPS
-from fastreg.solvers.ridge.problem import RidgeProblem
+from fastreg.solvers.ridge.problem import RidgeProblem, absent
 
 # What sums of squares about their mean lose at most by a high level, before they are formed otherwise.
 LEVEL = 1e3
@@ -189,11 +189,10 @@ def gradient(problem, coef):
 def _gradient(problem, columns, coef):
     F, active = columns.F, columns.active
     left, g = residuals(problem.design, problem.targets, np.ascontiguousarray(coef))
-    if active is None:
-        g -= problem.alphas[:, None] * F * coef
-    else:
-        g[:, active] -= problem.alphas[:, None] * F[active] * coef[:, active]
-        g[:, np.setdiff1d(np.arange(problem.p), active)] = 0
+    if active is not None:
+        out = absent(active, problem.p)
+        g[:, out], F = 0, np.where(out, 0, F)
+    g -= problem.alphas[:, None] * F * coef
     return g, np.einsum("ti,ti->t", left, left)
 
 

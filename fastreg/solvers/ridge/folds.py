@@ -189,17 +189,22 @@ class SummedFolds(DecomposedFolds):
 
 
 class KernelFolds(DecomposedFolds):
-    """From one kernel of all rows about the means of all, centred anew for each training set."""
+    """From one kernel of all rows with a weight about the means of these, centred anew for each training set."""
 
     def __init__(self, problem, folds):
         super().__init__(problem, folds)
-        rows = replace(problem, weights=Weights(None, problem.n))
+        raw = problem.weights.raw
+        some = None if raw is None or np.all(raw > 0) else (raw > 0).astype(np.float64)
+        rows = replace(problem, weights=Weights(some, problem.n))      # those without weight may hold anything
         rows.measure()
         scale = rows.column_scale(rows.design.norms)
         plain = bool(np.all(scale == 1))
-        self.kernel = raw_kernel(rows.design, rows.fit_intercept)[0] if plain and not rows.sparse else None
+        read = plain and not rows.sparse and some is None
+        self.kernel = raw_kernel(rows.design, rows.fit_intercept)[0] if read else None
         if self.kernel is None:
             self.kernel = kernel(rows, None if plain else scale**2)
+        if some is not None:
+            self.kernel *= rows.unit         # as of weights of 1, which do not sum to n
 
     def _dual(self, training):
         """(DualSpectrum of a training set or None, kernel of all rows with its rows less its mean)."""

@@ -78,6 +78,9 @@ def _sparse_kernel(problem, scale):
     squares = design.norms**2 + n * design.means**2
     high = (design.norms**2 <= HIGH * squares) & (scale > 0) & problem.fit_intercept
     K = _sums(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), problem.n_threads)[:-1, :-1]
+    if weight is not None:                   # a row without weight may hold anything
+        absent = weight == 0
+        K[absent], K[:, absent] = 0, 0
     if problem.fit_intercept:
         share = np.full(n, 1 / n) if weight is None else weight / n
         level = K @ share

@@ -19,7 +19,7 @@ from fastreg.solvers.ridge.certificate import (
     rounding_of_sums,
 )
 from fastreg.solvers.ridge.grams import EPS
-from fastreg.solvers.ridge.problem import RidgeProblem
+from fastreg.solvers.ridge.problem import RidgeProblem, absent
 from fastreg.solvers.ridge.solution import BY_LIMIT, BY_ROUNDING, CERTIFIED, RidgeSolution
 
 # A residual, relative to X'y, that no iteration can be asked to get below.
@@ -86,7 +86,7 @@ class System:
         B, columns = problem.moments(), Columns.of(problem)
         F, active = columns.F, columns.active
         if active is not None:
-            B[:, np.setdiff1d(np.arange(problem.p), active)] = 0
+            B[:, absent(active, problem.p)] = 0
         counts = np.isfinite(F)
         D = np.where(counts, np.multiply.outer(problem.alphas, np.where(counts, F, 0)), np.inf)
         return cls(problem, B, columns, D, np.zeros_like(B), least_penalty(problem, F, active))

@@ -21,6 +21,13 @@ from fastreg.weights import Weights
 LARGEST = sys.float_info.max / 2
 
 
+def absent(active, p):
+    """Which of p columns are not among `active`, as a mask."""
+    mask = np.ones(p, dtype=bool)
+    mask[active] = False
+    return mask
+
+
 @dataclass(frozen=True, eq=False)
 class Level:
     """What is subtracted from columns and targets where an intercept is fitted; zeros without."""
@@ -142,7 +149,7 @@ class RidgeProblem:
         if penalty.standardize:
             F, active = self.diagonal(self.design.norms)
             if active is not None:
-                F[np.setdiff1d(np.arange(self.p), active)] = np.inf
+                F[absent(active, self.p)] = np.inf
             penalty = replace(penalty, factor=F, standardize=False)
         return replace(self, weights=self.weights.without(row), penalty=penalty)
 
