@@ -1,0 +1,1 @@
+"""What a fit is judged by: one file a loss (``base`` is the contract)."""

@@ -1,0 +1,200 @@
+"""The contract of every loss: ``sum_i s_i f(y_i, eta_i)`` of a linear predictor ``eta = Xw + b + offset``.
+
+A loss is a subclass with `at` and `conjugate_at`, on a chunk of rows, without the GIL, and a few lines on its y. What
+solvers, certificates and paths ask is derived here.
+"""
+from libc.math cimport INFINITY, fabs, isfinite
+
+import numpy as np
+
+cdef enum:
+    CHUNK = 256                  # rows whose values stay in cache
+    STEPS = 100                  # of Newton's method in one variable
+
+
+cdef class Datafit:
+    """A loss f(y, eta), smooth in eta.
+
+    Attributes
+    ----------
+    name : str
+    quadratic : bool
+        Whether the curvature is 1 everywhere.
+    convex : bool
+        In eta; otherwise there is no conjugate, and no duality gap.
+    """
+
+    # ---- a loss gives these ------------------------------------------------------------------------------------------
+    cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
+                 double *h) noexcept nogil:
+        """Values, derivatives and curvatures in eta at n rows, each unless it is NULL."""
+
+    cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
+        """f*(y, u) = sup over eta of u eta - f(y, eta); infinite outside its domain, and never too small."""
+
+    def check_y(self, y):
+        """Raise a ValueError where y, of shape (n,), is not in the domain."""
+
+    def saturated(self, y):
+        """The least value that f(y, .) has or comes near to."""
+        raise NotImplementedError
+
+    def inverse_link(self, eta):
+        """The mean of y at eta."""
+        raise NotImplementedError
+
+    def link(self, mean):
+        """eta at a mean of y."""
+        raise NotImplementedError
+
+    # ---- what follows ------------------------------------------------------------------------------------------------
+    cdef double total(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil:
+        """sum_i s_i f(y_i, eta_i), s NULL for ones; rows without weight may hold anything."""
+        cdef Py_ssize_t k, first, i, m
+        cdef double part, out = 0
+        cdef double f[CHUNK]
+        for k in range((n + CHUNK - 1) // CHUNK):
+            first, part = k * CHUNK, 0
+            m = min(CHUNK, n - first)
+            self.at(m, y + first, eta + first, f, NULL, NULL)
+            for i in range(m):
+                if s == NULL:
+                    part += f[i]
+                elif s[first + i] > 0:
+                    part += s[first + i] * f[i]
+            out += part
+        return out
+
+    cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
+                       double c) noexcept nogil:
+        """sum_i s_i (f + f*(c f') - c f' eta): what of the gap is left by the dual point c times the residual.
+
+        A sum of terms that are not negative, 0 for c = 1. rr: sum_i s_i f'^2."""
+        cdef Py_ssize_t k, first, i, m
+        cdef double part, out = 0
+        cdef double f[CHUNK]
+        cdef double g[CHUNK]
+        cdef double dual[CHUNK]
+        if c == 1:
+            return 0
+        for k in range((n + CHUNK - 1) // CHUNK):
+            first, part = k * CHUNK, 0
+            m = min(CHUNK, n - first)
+            self.at(m, y + first, eta + first, f, g, NULL)
+            for i in range(m):
+                g[i] *= c
+            self.conjugate_at(m, y + first, g, dual)
+            for i in range(m):
+                if s == NULL or s[first + i] > 0:
+                    part += (1 if s == NULL else s[first + i]) * max(f[i] + dual[i] - g[i] * eta[first + i], 0)
+            out += part
+        return out
+
+    cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
+        """Shift eta, by what is returned, to where sum_i s_i f' = 0: Newton's method, held in a bracket."""
+        cdef Py_ssize_t k, first, i, m
+        cdef int step
+        cdef double slope, curve, size, weight, shift, last, total = 0, lo = -INFINITY, hi = INFINITY
+        cdef double g[CHUNK]
+        cdef double h[CHUNK]
+        for step in range(STEPS):
+            slope = curve = size = 0
+            for k in range((n + CHUNK - 1) // CHUNK):
+                first = k * CHUNK
+                m = min(CHUNK, n - first)
+                self.at(m, y + first, eta + first, NULL, g, h)
+                for i in range(m):
+                    weight = 1 if s == NULL else s[first + i]
+                    if weight > 0:
+                        slope += weight * g[i]
+                        size += weight * fabs(g[i])
+                        curve += weight * h[i]
+            if fabs(slope) <= 1e-15 * size:
+                break
+            last = total
+            if slope > 0:
+                hi = total
+            else:
+                lo = total
+            shift = -slope / curve if curve > 0 else (-1 if slope > 0 else 1)
+            shift = min(max(shift, -8), 8)       # far from the minimum a curvature says little
+            if not lo < total + shift < hi:
+                if not (isfinite(lo) and isfinite(hi)):
+                    break
+                shift = 0.5 * (lo + hi) - total
+            total += shift
+            if total == last:
+                break
+            for i in range(n):
+                eta[i] += shift
+            if fabs(shift) <= 1e-15 * fabs(total):
+                break
+        return total
+
+    def evaluate(self, y, eta):
+        """(f, f', f'') as arrays, for y and eta of shape (n,)."""
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef const double[::1] eta_ = np.ascontiguousarray(eta, dtype=np.float64)
+        cdef double[:, ::1] out = np.empty((3, len(y)))
+        if len(y):
+            self.at(y_.shape[0], &y_[0], &eta_[0], &out[0, 0], &out[1, 0], &out[2, 0])
+        return tuple(out.base)
+
+    def conjugate(self, y, u):
+        """f*(y, u) as an array."""
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef const double[::1] u_ = np.ascontiguousarray(u, dtype=np.float64)
+        cdef double[::1] out = np.empty(len(y))
+        if len(y):
+            self.conjugate_at(y_.shape[0], &y_[0], &u_[0], &out[0])
+        return out.base
+
+    def loss(self, y, eta, weights=None):
+        """sum_i s_i f(y_i, eta_i), s None for ones; rows without weight may hold anything."""
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef const double[::1] eta_ = np.ascontiguousarray(eta, dtype=np.float64)
+        cdef const double[::1] s
+        if weights is None:
+            return self.total(y_.shape[0], &y_[0], NULL, &eta_[0])
+        s = np.ascontiguousarray(weights, dtype=np.float64)
+        return self.total(y_.shape[0], &y_[0], &s[0], &eta_[0])
+
+    def deviance(self, y, eta, weights=None):
+        """``2 sum_i s_i (f(y_i, eta_i) - least value)``."""
+        saturated = self.saturated(y)
+        return 2 * (self.loss(y, eta, weights) - np.sum(saturated if weights is None else weights * saturated))
+
+    def null_fit(self, y, weights=None, offset=None, fit_intercept=True):
+        """The fit of an intercept alone.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n,)
+        weights, offset : ndarray of shape (n,) or None
+        fit_intercept : bool
+
+        Returns
+        -------
+        intercept : float
+            0 where none is fitted.
+        eta : ndarray of shape (n,)
+        deviance : float
+            2 sum_i s_i (f(y_i, eta_i) - least value).
+        """
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef double[::1] eta = np.zeros(len(y))
+        cdef const double[::1] s
+        intercept = 0.0
+        if fit_intercept:
+            intercept = float(self.link(np.average(y, weights=weights))) if offset is None else 0.0
+            eta.base[:] = intercept
+            if offset is not None:
+                eta.base[:] += offset
+            if weights is None:
+                intercept += self.refit_intercept(y_.shape[0], &y_[0], NULL, &eta[0])
+            else:
+                s = np.ascontiguousarray(weights, dtype=np.float64)
+                intercept += self.refit_intercept(y_.shape[0], &y_[0], &s[0], &eta[0])
+        elif offset is not None:
+            eta.base[:] = offset
+        return intercept, eta.base, max(self.deviance(y, eta.base, weights), 0.0)

@@ -1,0 +1,56 @@
+"""The logistic loss ``log(1 + exp(-y eta))``, y being -1 or 1."""
+from libc.math cimport INFINITY, exp, fabs, log, log1p
+
+import numpy as np
+from scipy.special import expit, logit
+
+from fastreg.datafits.base cimport Datafit
+
+
+cdef class Logistic(Datafit):
+    """``f(y, eta) = log(1 + exp(-y eta))``, for y of -1 and 1: half the deviance of a binomial y."""
+
+    def __cinit__(self):
+        self.name, self.quadratic, self.convex = "logistic", False, True
+
+    cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
+                 double *h) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double t, e, odd, even
+        for i in range(n):
+            t = y[i] * eta[i]
+            e = exp(-fabs(t))                     # 1 / (1 + e) is the probability of the likelier side
+            even = 1 / (1 + e)
+            odd = e * even
+            if f != NULL:
+                f[i] = log1p(e) + (0 if t > 0 else -t)
+            if g != NULL:
+                g[i] = -y[i] * (odd if t > 0 else even)
+            if h != NULL:
+                h[i] = odd * even
+
+    cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double t
+        for i in range(n):
+            t = -y[i] * u[i]
+            if t < 0 or t > 1:
+                out[i] = INFINITY
+            else:
+                out[i] = (t * log(t) if t > 0 else 0) + ((1 - t) * log1p(-t) if t < 1 else 0)
+
+    def check_y(self, y):
+        if not np.all(np.abs(y) == 1):
+            raise ValueError("y must hold two classes, as -1 and 1.")
+
+    def saturated(self, y):
+        return np.zeros(len(y))
+
+    def inverse_link(self, eta):
+        return expit(eta)
+
+    def link(self, mean):
+        return logit(0.5 * (1 + np.asarray(mean)))
+
+
+LOGISTIC = Logistic()

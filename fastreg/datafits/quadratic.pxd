@@ -1,0 +1,4 @@
+from fastreg.datafits.base cimport Datafit
+
+cdef class Quadratic(Datafit):
+    pass
