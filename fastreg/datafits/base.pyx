@@ -93,11 +93,11 @@ cdef class Datafit:
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
         """Shift eta, by what is returned, to where sum_i s_i f' = 0: Newton's method, held in a bracket."""
         cdef Py_ssize_t k, first, i, m
-        cdef int step
+        cdef int _
         cdef double slope, curve, size, weight, shift, last, total = 0, lo = -INFINITY, hi = INFINITY
         cdef double g[CHUNK]
         cdef double h[CHUNK]
-        for step in range(STEPS):
+        for _ in range(STEPS):
             slope = curve = size = 0
             for k in range((n + CHUNK - 1) // CHUNK):
                 first = k * CHUNK
