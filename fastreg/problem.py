@@ -6,6 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
+from fastreg.datafits.base import Datafit
+from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.design import as_design, canonical_sparse, effective_threads, view_of
 from fastreg.finite import check_finite, fine
 from fastreg.penalties.elastic_net import Penalty
@@ -34,6 +36,28 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
+class Nulls:
+    """Fits without features.
+
+    Attributes
+    ----------
+    residuals : ndarray of shape (n_targets, n)
+        ``-sqrt(s) f'``.
+    eta : ndarray of shape (n_targets, n)
+    intercepts : ndarray of shape (n_targets,)
+    units : ndarray of shape (n_targets,)
+        The loss that is to be explained: half the null deviance, the weights summing to n.
+    offset : ndarray of shape (n,) or None
+    """
+
+    residuals: np.ndarray
+    eta: np.ndarray
+    intercepts: np.ndarray
+    units: np.ndarray
+    offset: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
 class Spec:
     """How far a problem is to be solved.
 
@@ -43,7 +67,8 @@ class Spec:
         A number of values from the largest useful one down to `eps` times it; or the values, in the order to solve.
     eps : float
     tol : float
-        Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective.
+        Gap at most ``tol * ||y||^2`` (centred, weighted) in the summed objective; of other losses, at most tol times
+        half the null deviance.
     max_iter : int
         Rounds of working set and certificate for each alpha.
     gram : bool, ndarray of shape (p, p) or None
@@ -104,14 +129,14 @@ class Spec:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """``1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2 + alpha * penalty(w)`` for each of several targets.
+    """``1 / sum_i s_i * sum_i s_i f(y_i, x_i w + b + offset_i) + alpha * penalty(w)`` for each of several targets.
 
     Attributes
     ----------
     X : ndarray, CSR or CSC of shape (n, p), float32 or float64
         As kernels read it, where it lies.
     Y : ndarray of shape (n, n_targets)
-        Float64, brought down by `scale`.
+        Float64, as the datafit reads it; of the squared loss, brought down by `scale`.
     penalty : Penalty
         In the units of the user.
     weights : Weights
@@ -121,6 +146,10 @@ class Problem:
         Of all targets, or of each.
     known : Moments or None
         Where they are known, X is not read for them.
+    datafit : Datafit
+        The loss f.
+    offset : ndarray of shape (n,) or None
+        Float64; None stands for zeros.
     """
 
     X: np.ndarray | sp.csr_array | sp.csc_array
@@ -131,12 +160,14 @@ class Problem:
     n_threads: int | None = None
     scale: Scale = UNIT
     known: Moments | None = None
+    datafit: Datafit = QUADRATIC
+    offset: np.ndarray | None = None
 
     @classmethod
-    def of(cls, X, Y, penalty, *, weights=None, fit_intercept=True, n_threads=None):
+    def of(cls, X, Y, penalty, *, weights=None, fit_intercept=True, n_threads=None, datafit=QUADRATIC, offset=None):
         """The problem of checked X and Y in the units of the user, `weights` None being all 1."""
         return cls(canonical_sparse(X) if sp.issparse(X) else X, np.asarray(Y, dtype=np.float64), penalty,
-                   weights or Weights(None, X.shape[0]), fit_intercept, n_threads)
+                   weights or Weights(None, X.shape[0]), fit_intercept, n_threads, datafit=datafit, offset=offset)
 
     @property
     def n(self):
@@ -161,13 +192,17 @@ class Problem:
     # ---- what follows from it ------------------------------------------------------------------------------------
     def by_scale(self):
         """Pairs (numbers of targets, their problem): one, unless no scale serves all targets."""
+        if not self.datafit.quadratic:
+            return [(np.arange(self.n_targets), self)]
         groups = scales_of_groups(self.Y)
         if len(groups) == 1 and groups[0][1] == self.scale:
             return [(groups[0][0], self)]
         return [(group, replace(self, Y=scale.down(self.Y[:, group]), scale=scale)) for group, scale in groups]
 
     def to_unit(self):
-        """The same with every target brought to unit size by a scale of its own."""
+        """The same with every target brought to unit size by a scale of its own; other losses have no scale."""
+        if not self.datafit.quadratic:
+            return self
         scale = scale_of_each(self.Y)
         return replace(self, Y=scale.down(self.Y), scale=scale)
 
@@ -193,14 +228,14 @@ class Problem:
     def prefers_gram(self, n_alphas):
         """Whether X'X of dense X costs less than the passes a path of so many alphas would make without it."""
         n, p = self.X.shape
-        if self.sparse or (p > 2 * n and p > 100):
+        if self.sparse or not self.datafit.quadratic or (p > 2 * n and p > 100):
             return False
         passes = 8 + 0.5 * (n_alphas - 1)
         return 16 * p * p <= costs.BUDGET and n * p * p / costs.GRAM_RATE < passes * n * p / costs.PASS_RATE
 
     def full_gram(self, spec):
         """Whether solvers form X'X of all features; small problems with alpha = 0 are not left to it unasked."""
-        if self.sparse:
+        if self.sparse or not self.datafit.quadratic:
             return False
         if spec.gram is not None:
             return spec.gram
@@ -211,7 +246,7 @@ class Problem:
 
         That does not depend on the number of threads, so that the results do not."""
         full = self.known is not None or self.full_gram(spec)
-        return n_folds > 1 and self.X.size >= costs.LEAST_SHARED and not full
+        return self.datafit.quadratic and n_folds > 1 and self.X.size >= costs.LEAST_SHARED and not full
 
     def capacity(self, n_targets, n_grams=1, share=1):
         """Columns of a working set that fit into the budget: m columns of X, their Gram matrices, a factor for each
@@ -233,8 +268,21 @@ class Problem:
         return view_of(design, self.weights.normalised, self.fit_intercept)
 
     def targets(self):
-        """(targets as rows, centred where an intercept is fitted and times the roots of the weights; their means)"""
-        return self.weights.centred(self.Y, self.fit_intercept)
+        """(targets as rows, centred where an intercept is fitted and times the roots of the weights; their means) of
+        the squared loss; as rows for any other, and what their intercepts are counted from."""
+        if self.datafit.quadratic:
+            return self.weights.centred(self.Y, self.fit_intercept)
+        return np.ascontiguousarray(self.Y.T), np.zeros(self.n_targets)
+
+    def nulls(self):
+        """The fits without features, of any loss but the squared one."""
+        if self.datafit.quadratic:
+            return None
+        fits = [self.datafit.null_fit(y, self.weights.normalised, self.offset, self.fit_intercept) for y in self.Y.T]
+        eta = np.stack([eta for _, eta, _ in fits])
+        residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
+        return Nulls(self.weights.rooted(residuals), eta, np.array([b for b, _, _ in fits]),
+                     np.array([0.5 * deviance for _, _, deviance in fits]), self.offset)
 
     def terms(self, norms):
         """What the engine takes of the penalty, the norms of the columns being known: see Penalty.arrays."""

@@ -4,6 +4,8 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from fastreg.datafits.base cimport Datafit
+from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.block cimport (
     Block, Fit, Test, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
 from fastreg.kernels.design cimport Moments
@@ -360,12 +362,14 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
 
     Penalties, limits and moments are arrays over all columns."""
     cdef Problem problem
+    cdef State state
     cdef Small small
     cdef Findings found
     cdef Terms terms
     cdef _Arrays keep = _Arrays()
     cdef Py_ssize_t k, j, m = len(inside)
     memset(&problem, 0, sizeof(Problem))
+    memset(&state, 0, sizeof(State))
     memset(&small, 0, sizeof(Small))
     memset(&found, 0, sizeof(Findings))
     _terms(&terms, keep, len(norms), pen1, pen2, lo, hi, norms, means, weight_sum)
@@ -381,7 +385,8 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
         problem.terms, problem.noise, small.cols = &terms, noise, keep.ints(inside, m)
         found.n, found.loss = len(violators), loss
         found.cols, found.g = keep.ints(violators, found.n), keep.doubles(violator_g, found.n)
-        return duality_gap(&problem, rr, &small, &found, alpha)
+        state.rr = rr
+        return duality_gap(<Datafit> QUADRATIC, 0, &problem, &state, &small, &found, alpha)
     finally:
         quad_free(&small.q)
 
@@ -400,7 +405,7 @@ cdef class Outside:
         self.n, self.p, self.keep = d.n, d.p, _Arrays()
         self.states = <State *> zeros(T * sizeof(State))
         self.none = self.keep.flags(self.p)
-        self.batch = Batch(d, None, np.array(Y))
+        self.batch = Batch(d, None, np.array(Y), QUADRATIC, None)
         self.batch.read_moments()
         self.batch.set_penalties([(np.array(pen1), np.array(pen2), np.array(lo), np.array(hi))])
         for t in range(T):

@@ -1,7 +1,9 @@
-# The certificate: the duality gap of a solution.
-from fastreg.solvers.screening cimport Findings
+# Duality gap of a solution.
+from fastreg.datafits.base cimport Datafit
 from fastreg.solvers.problem cimport Problem
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.small cimport Small
+from fastreg.solvers.state cimport State
 
-cdef double duality_gap(const Problem *problem, double rr, const Small *small, const Findings *found,
-                        double alpha) noexcept nogil
+cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Problem *problem, const State *state, const Small *small,
+                        const Findings *found, double alpha) noexcept nogil

@@ -1,40 +1,61 @@
 """Duality gap of a solution, from the exact correlations of the working set and of the violators outside it."""
 from libc.math cimport INFINITY, fabs, isinf, sqrt
 
+from fastreg.datafits.base cimport Datafit
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.quadratic cimport FREE, Quad
 from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
 from fastreg.solvers.small cimport Small
+from fastreg.solvers.state cimport State
 
 
-cdef double duality_gap(const Problem *problem, double rr, const Small *small, const Findings *found,
-                        double alpha) noexcept nogil:
-    """Primal minus dual objective at theta = c r, for the best of the scalings c worth trying.
+cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Problem *problem, const State *state, const Small *small,
+                        const Findings *found, double alpha) noexcept nogil:
+    """Primal minus dual objective at c times the residual, for the best of the c worth trying.
 
-    Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of them
-    is counted as the descent that a step along them would still bring."""
-    cdef const Terms *t = problem.terms
+    A sum of what the datafit, each column inside and each violator outside leave, none of them negative but for
+    rounding. Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of
+    them is counted as the descent that a step along them would still bring."""
+    cdef const Terms *terms = problem.terms
     cdef const Quad *q = &small.q
     cdef Py_ssize_t j, k
-    cdef double yr, primal, value, c_safe = 1, c_lasso, free_ = 0
-    primal = 0.5 * rr
-    yr = rr                                       # y'r = r'r + w'X'r
+    cdef double gap, yr = state.rr, c_safe = 1, free_ = 0
     for j in range(q.m):
         k = small.cols[j]
-        if excluded(t, k):
+        if excluded(terms, k):
             continue
-        primal += q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j]
         yr += q.w[j] * q.g[j]
-        _scaling(t, q.g[j], k, alpha, problem.noise, q.st[j] == FREE, &c_safe, &free_)
+        _scaling(terms, q.g[j], k, alpha, problem.noise, q.st[j] == FREE, &c_safe, &free_)
     for k in range(found.n):
-        if _free(t, found.g[k], found.cols[k], alpha):
+        if _free(terms, found.g[k], found.cols[k], alpha):
             return INFINITY                       # it has yet to be fitted
-        _scaling(t, found.g[k], found.cols[k], alpha, problem.noise, False, &c_safe, &free_)
-    c_lasso = min(max(yr / rr if rr > 0 else 1., -c_safe), c_safe)
-    value = max(_dual(problem, rr, small, found, alpha, c_safe, yr), _dual(problem, rr, small, found, alpha, 1, yr))
-    value = max(value, _dual(problem, rr, small, found, alpha, c_lasso, yr))
-    return max(primal - value, 0.) + free_ + found.loss
+        _scaling(terms, found.g[k], found.cols[k], alpha, problem.noise, False, &c_safe, &free_)
+    gap = min(_gap_at(datafit, n, problem, state, small, found, alpha, c_safe),
+              _gap_at(datafit, n, problem, state, small, found, alpha, 1))
+    if datafit.quadratic and state.rr > 0:   # y'r / r'r: where the dual objective is largest
+        gap = min(gap, _gap_at(datafit, n, problem, state, small, found, alpha,
+                               min(max(yr / state.rr, -c_safe), c_safe)))
+    return max(gap, 0.) + free_ + found.loss
+
+
+cdef double _gap_at(Datafit datafit, Py_ssize_t n, const Problem *problem, const State *state, const Small *small,
+                    const Findings *found, double alpha, double c) noexcept nogil:
+    """The gap at c times the residual; infinite where that is not feasible."""
+    cdef const Terms *terms = problem.terms
+    cdef const Quad *q = &small.q
+    cdef Py_ssize_t j, k
+    cdef double gap = 0
+    for j in range(q.m):
+        k = small.cols[j]
+        if not excluded(terms, k):
+            gap += (q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j] - c * q.g[j] * q.w[j]
+                    + _conjugate(terms, c * q.g[j], k, alpha, problem.noise))
+    for k in range(found.n):
+        gap += _conjugate(terms, c * found.g[k], found.cols[k], alpha, problem.noise)
+    if gap < INFINITY:
+        gap += datafit.excess(n, problem.y, problem.weight, state.eta, state.rr, c)
+    return gap
 
 
 cdef inline bint _free(const Terms *t, double g, Py_ssize_t j, double alpha) noexcept nogil:
@@ -63,21 +84,6 @@ cdef inline double _rounding(const Terms *t, Py_ssize_t j, double noise) noexcep
     """Rounding of x_j'r: that of a sparse column grows with its level, which is only subtracted from the sum."""
     cdef double norm = t.norm[j], level = t.mean[j] if t.mean != NULL else 0
     return noise * sqrt(norm * norm + t.weight_sum * level * level)
-
-
-cdef double _dual(const Problem *problem, double rr, const Small *small, const Findings *found, double alpha, double c,
-                  double yr) noexcept nogil:
-    """Dual objective at theta = c r; -inf where theta is not feasible."""
-    cdef const Terms *t = problem.terms
-    cdef Py_ssize_t j, k
-    cdef double value = c * yr - 0.5 * c * c * rr
-    for j in range(small.q.m):
-        k = small.cols[j]
-        if not excluded(t, k):
-            value -= _conjugate(t, c * small.q.g[j], k, alpha, problem.noise)
-    for k in range(found.n):
-        value -= _conjugate(t, c * found.g[k], found.cols[k], alpha, problem.noise)
-    return value
 
 
 cdef double _conjugate(const Terms *t, double u, Py_ssize_t j, double alpha, double noise) noexcept nogil:

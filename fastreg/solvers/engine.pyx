@@ -1,6 +1,6 @@
-"""Lasso and elastic net for one or several targets that share X: stream, gather, solve small, certify.
+"""L1 and elastic-net penalties, for one or several targets that share X: stream, gather, solve small, certify.
 
-    minimise  1/2 sum_i s_i (y_i - x_i w - b)^2 + sum_j l1_j |w_j| + 1/2 sum_j l2_j w_j^2,   lo_j <= w_j <= hi_j
+    minimise  sum_i s_i f(y_i, x_i w + b + offset_i) + sum_j l1_j |w_j| + 1/2 sum_j l2_j w_j^2,   lo_j <= w_j <= hi_j
 
 with ``l1_j = alpha * pen1_j`` and ``l2_j = alpha * pen2_j``, for each alpha of a path.
 
@@ -25,6 +25,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from fastreg.datafits.base cimport Datafit
+from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.references cimport MAX_REFERENCES
 from fastreg.kernels.view cimport View
 from fastreg.solvers.gathered cimport gram_of_columns
@@ -48,11 +50,11 @@ cdef class Engine:
     ----------
     design : View
     Y : ndarray of shape (n_targets, n), float64, C-contiguous
-        Centred and scaled by the square roots of the weights.
+        What the datafit reads; of the squared loss, centred and scaled by the square roots of the weights.
     full : bool
         Full Gram mode (dense X).
     tol : float
-        A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
+        A solution is accepted when its gap is at most tol times its unit, or when no violation is left.
     capacity : int
         Most columns the working set may hold with its Gram matrix.
     report : callable or None
@@ -66,6 +68,9 @@ cdef class Engine:
     test : tuple or None
         With `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
         (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of each set.
+    datafit : Datafit
+    nulls : Nulls or None
+        The fits without features; None for the squared loss, whose residual is then Y.
     """
     cdef Batch batch
     cdef WorkingSets sets
@@ -77,12 +82,12 @@ cdef class Engine:
     cdef readonly object errors               # (n_alphas, n_targets) at the solutions found last, on their test sets
 
     def __cinit__(self, View design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None, designs=None, parts=None, test=None):
+                  report=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC, nulls=None):
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         cdef double slack = min(1e-7, max(1e-10, 1e-2 * tol))
         # combining references costs as much as a pass where columns hold but a few entries
         cdef int references = MAX_REFERENCES if design.nnz > 24 * design.p else 2
-        self.batch, self.ticker = Batch(design, designs, Y), Ticker(report)
+        self.batch, self.ticker = Batch(design, designs, Y, datafit, nulls), Ticker(report)
         if test is not None:
             times, y, shifts = test
             self.batch.set_tests(times, y, shifts)

@@ -10,14 +10,14 @@ from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.tasks cimport Task, run_tasks
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.screening cimport Findings, Screening
-from fastreg.solvers.problem cimport Batch, excluded
+from fastreg.solvers.problem cimport Batch, Problem, excluded
 from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.working_set cimport WorkingSets
 
-cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times ||y||^2, unless tol says so
-cdef double LEAST_TOL = 1e-9     # where rounding ends the rounds, the gap must not be larger than this times ||y||^2
+cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times its unit, unless tol says so
+cdef double LEAST_TOL = 1e-9     # where rounding ends the rounds, the gap must not be larger than this times its unit
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave
 
 
@@ -31,7 +31,7 @@ cdef class Loop:
     screening : Screening
     ticker : Ticker
     tol : float
-        A solution is accepted when its gap is at most tol * ||y||^2, or when no violation is left.
+        A solution is accepted when its gap is at most tol times its unit, or when no violation is left.
     slack : float
         A relative violation that is none.
     """
@@ -43,13 +43,19 @@ cdef class Loop:
         self.states = <State *> self.pool.take(batch.n_problems * sizeof(State))
         for t in range(batch.n_problems):
             self.states[t].r = self.pool.doubles(batch.n)
+            if not batch.datafit.quadratic:
+                self.states[t].eta = self.pool.doubles(batch.n)
             self._rest(t)
 
     cdef void _rest(self, Py_ssize_t t) noexcept nogil:
-        """At w = 0 the residual is y."""
+        """At w = 0."""
         cdef State *state = &self.states[t]
-        memcpy(state.r, self.batch.problems[t].y, self.batch.n * sizeof(double))
-        state.rr, state.r_max = self.batch.problems[t].yy, fr_maxabs(self.batch.n, state.r)
+        cdef const Problem *problem = &self.batch.problems[t]
+        memcpy(state.r, problem.null_r, self.batch.n * sizeof(double))
+        state.rr, state.r_max = problem.null_rr, fr_maxabs(self.batch.n, state.r)
+        if state.eta != NULL:
+            memcpy(state.eta, problem.null_eta, self.batch.n * sizeof(double))
+            state.b = problem.null_b
 
     cdef Small *_small(self, Py_ssize_t t) noexcept nogil:
         """The small problem on the present working set."""
@@ -121,7 +127,7 @@ cdef class Loop:
             state.done = state.settled = state.asleep
             state.rounds, state.gap = 0, 0 if state.asleep else INFINITY
             state.best, state.stalled, state.tried, state.ready = INFINITY, 0, False, False
-            state.aim = min(self.tol, ACCURATE) * self.batch.problems[t].yy
+            state.aim = min(self.tol, ACCURATE) * self.batch.problems[t].unit
             state.spare = ALLOWED * state.aim
             awake += not state.asleep
         return awake
@@ -178,11 +184,11 @@ cdef class Loop:
 
     cdef bint _small_enough(self, Py_ssize_t t) noexcept nogil:
         """Whether the gap is as small as asked for."""
-        return self.states[t].gap <= self.tol * self.batch.problems[t].yy
+        return self.states[t].gap <= self.tol * self.batch.problems[t].unit
 
     cdef bint good(self, Py_ssize_t t) noexcept nogil:
         """Whether the gap is as small as asked for, or as rounding lets a gap that deserves the name be."""
-        return self.states[t].gap <= max(self.tol, LEAST_TOL) * self.batch.problems[t].yy
+        return self.states[t].gap <= max(self.tol, LEAST_TOL) * self.batch.problems[t].unit
 
     cdef int _solve_small(self, Py_ssize_t t) except -1 nogil:
         """No more exactly than the violations outside the working set are worth, when the last round left any."""
@@ -254,7 +260,7 @@ cdef class Loop:
         return 0
 
     cdef double _gap(self, Py_ssize_t t) noexcept nogil:
-        return duality_gap(&self.batch.problems[t], self.states[t].rr, self._small(t),
+        return duality_gap(self.batch.datafit, self.batch.n, &self.batch.problems[t], &self.states[t], self._small(t),
                            self.screening.found(t), self.alpha)
 
     cdef bint _stalls(self, State *state) noexcept nogil:

@@ -2,6 +2,7 @@
 from libc.math cimport isinf
 from libc.string cimport memcpy
 
+from fastreg.datafits.base cimport Datafit
 from fastreg.kernels.block cimport Test
 from fastreg.kernels.view cimport View
 
@@ -40,9 +41,15 @@ cdef inline bint excluded(const Terms *t, Py_ssize_t j) noexcept nogil:
 
 
 cdef struct Problem:
-    const double *y      # sqrt(s) (y - mean of y)
+    const double *y      # what the datafit reads; of the squared loss, sqrt(s) (y - mean of y)
     const double *root   # sqrt(s), NULL for ones
-    double yy            # ||y||^2
+    const double *weight # s, NULL for ones
+    const double *offset # NULL for zeros
+    const double *null_r # the residual at w = 0, -sqrt(s) f'
+    const double *null_eta
+    double null_b
+    double null_rr       # ||null_r||^2
+    double unit          # what tol is a multiple of: ||y||^2 of the squared loss, else the loss that is to be explained
     double noise         # rounding of a correlation with a column of length 1
     const Terms *terms
     Test test            # its test set, where times is not NULL
@@ -59,18 +66,21 @@ cdef inline void weigh(const double *root, Py_ssize_t n, const double *r, double
 
 
 cdef class Batch:
+    cdef Datafit datafit
     cdef View design
     cdef list designs                         # of each weighting of the rows: one, or one for each problem
     cdef Py_ssize_t n_problems, n_weightings, n, p
     cdef Problem *problems
     cdef Terms *terms                         # of each weighting
-    cdef double[:, ::1] xy                    # X'Y
+    cdef double[:, ::1] xy                    # X'r at w = 0
+    cdef object nulls                         # what problems point to
     cdef const double[:, ::1] Y
     cdef const double[:, ::1] times
     cdef const double[::1] test_y
     cdef list penalties                       # arrays that terms point to
 
     cdef View design_of(self, Py_ssize_t t)
+    cdef int _set_null(self, Problem *problem, Py_ssize_t t) except -1
     cdef int set_tests(self, const double[:, ::1] times, const double[::1] y, const double[::1] shifts) except -1
     cdef Py_ssize_t read_moments(self) except -1
     cdef int set_penalties(self, penalties) except -1

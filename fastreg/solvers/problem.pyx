@@ -1,6 +1,6 @@
 """What is asked of an engine: targets that share X, each under a weighting of the rows, and their penalties.
 
-    minimise  1/2 sum_i s_i (y_i - x_i w - b)^2 + sum_j l1_j |w_j| + 1/2 sum_j l2_j w_j^2,   lo_j <= w_j <= hi_j
+    minimise  sum_i s_i f(y_i, x_i w + b + offset_i) + sum_j l1_j |w_j| + 1/2 sum_j l2_j w_j^2,   lo_j <= w_j <= hi_j
 
 with ``l1_j = alpha * pen1_j`` and ``l2_j = alpha * pen2_j``. Nothing here changes while a path is solved.
 """
@@ -27,12 +27,16 @@ cdef class Batch:
     designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     Y : ndarray of shape (n_targets, n), float64, C-contiguous
-        Centred and scaled by the square roots of the weights.
+        What the datafit reads; of the squared loss, centred and scaled by the square roots of the weights.
+    datafit : Datafit
+    nulls : Nulls or None
+        The fits without features; None for the squared loss, whose residual is then Y.
     """
 
-    def __cinit__(self, View design, designs, const double[:, ::1] Y):
+    def __cinit__(self, View design, designs, const double[:, ::1] Y, Datafit datafit, nulls):
         cdef Py_ssize_t t
         cdef Problem *problem
+        self.datafit, self.nulls = datafit, nulls
         self.design, self.designs, self.Y = design, [design] if designs is None else list(designs), Y
         self.n_problems, self.n_weightings, self.n, self.p = Y.shape[0], len(self.designs), design.n, design.p
         self.problems = <Problem *> zeros(self.n_problems * sizeof(Problem))
@@ -40,10 +44,25 @@ cdef class Batch:
         self.xy = np.empty((self.n_problems, self.p))
         for t in range(self.n_problems):
             problem = &self.problems[t]
-            problem.y, problem.root = &Y[t, 0], self.design_of(t).root
-            problem.yy = fr_vdot(self.n, problem.y, problem.y)
-            problem.noise = NOISE * sqrt(problem.yy)
+            problem.y, problem.root, problem.weight = &Y[t, 0], self.design_of(t).root, self.design_of(t).weight
+            problem.null_r = problem.y
+            if nulls is not None:
+                self._set_null(problem, t)
+            problem.null_rr = fr_vdot(self.n, problem.null_r, problem.null_r)
+            problem.unit = problem.null_rr if nulls is None else nulls.units[t]
+            problem.noise = NOISE * sqrt(problem.null_rr)
             problem.terms = &self.terms[t if self.n_weightings > 1 else 0]
+
+    cdef int _set_null(self, Problem *problem, Py_ssize_t t) except -1:
+        """Where problem t stands at w = 0."""
+        cdef const double[:, ::1] residuals = self.nulls.residuals, eta = self.nulls.eta
+        cdef const double[::1] offset
+        problem.null_r, problem.null_eta = &residuals[t, 0], &eta[t, 0]
+        problem.null_b = self.nulls.intercepts[t]
+        if self.nulls.offset is not None:
+            offset = self.nulls.offset
+            problem.offset = &offset[0]
+        return 0
 
     def __dealloc__(self):
         free(self.problems)
@@ -63,7 +82,7 @@ cdef class Batch:
         return 0
 
     cdef Py_ssize_t read_moments(self) except -1:
-        """Column moments under every weighting and X'Y; returns how many weightings were read."""
+        """Column moments under every weighting and X'r at w = 0; returns how many weightings were read."""
         cdef Py_ssize_t t, k = 0
         cdef View design
         cdef double *shares = NULL
@@ -75,7 +94,7 @@ cdef class Batch:
             grow(<void **> &shares, self.n_problems * self.n * sizeof(double))
             with nogil:
                 for t in range(self.n_problems):
-                    weigh(self.problems[t].root, self.n, self.problems[t].y, shares + t * self.n)
+                    weigh(self.problems[t].root, self.n, self.problems[t].null_r, shares + t * self.n)
                 self.design.moments(weightings, k, shares, self.n_problems, &self.xy[0, 0])
         finally:
             free(shares)
@@ -126,7 +145,7 @@ cdef class Batch:
             terms = self.problems[t].terms
             for j in range(self.p):
                 if l1_factor(terms, j) > 0 and not excluded(terms, j):
-                    bound = max(bound, terms.norm[j] * sqrt(self.problems[t].yy) / l1_factor(terms, j))
+                    bound = max(bound, terms.norm[j] * sqrt(self.problems[t].null_rr) / l1_factor(terms, j))
         return bound
 
     cdef object largest_alphas(self, const double[:, ::1] g):

@@ -86,7 +86,7 @@ cdef class ReferenceScreening(Screening):
 
     # ---- live columns ----------------------------------------------------------------------------------------------
     cdef void begin(self) noexcept nogil:
-        """y itself is the first reference of every problem."""
+        """The residual at w = 0 is the first reference of every problem."""
         cdef Py_ssize_t t, j
         cdef double *g
         self._exclude()
@@ -101,7 +101,7 @@ cdef class ReferenceScreening(Screening):
             g = references_slot(&self.watches[t].refs)
             for j in range(self.n_live):
                 g[j] = self.batch.xy[t, self.live[j]]
-            references_keep(&self.watches[t].refs, self.watches[t].problem.y)
+            references_keep(&self.watches[t].refs, self.watches[t].problem.null_r)
 
     cdef void restart(self) noexcept nogil:
         """New penalties: columns may be live that were not, and no path is there to go on from."""
@@ -178,7 +178,7 @@ cdef class ReferenceScreening(Screening):
         grow(<void **> &self.passes, MAX_REFERENCES * n * sizeof(double))
         for t in range(self.n_problems):
             watch = &self.watches[t]
-            known = watch.refs.first                       # y itself: its correlations are at hand
+            known = watch.refs.first                       # that at w = 0: its correlations are at hand
             for a in range(first, self.n_live if known else first):
                 watch.refs.g[0][a] = self.batch.xy[t, self.live[a]]
             for k in range(known, watch.refs.held):

@@ -96,7 +96,7 @@ cdef class SmallSolver:
         return 0
 
     cdef int restart(self, Py_ssize_t t) except -1 nogil:
-        """Back at w = 0, where the residual is y."""
+        """Back at w = 0."""
         cdef Small *small = &self.smalls[t]
         cdef Py_ssize_t k
         small.exact = False

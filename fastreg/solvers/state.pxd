@@ -2,7 +2,9 @@
 from fastreg.kernels.leaf cimport fr_maxabs, fr_vdot
 
 cdef struct State:
-    double *r            # residual at the solution, weighted as y is
+    double *r            # residual at the solution, -sqrt(s) f'
+    double *eta          # Xw + b + offset, X centred; NULL for the squared loss, which needs none
+    double b
     double rr, r_max     # its squared length and largest entry
     double error         # squared errors of the solution on the problem's test set
     double gap

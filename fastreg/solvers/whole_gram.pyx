@@ -67,7 +67,7 @@ cdef class WholeGram(SmallSolver):
         for j in range(p):
             if small.q.w[j] != 0:
                 fr_axpy(p, -small.q.w[j], self.G + j * p, small.q.g)
-        state.rr = self.batch.problems[t].yy
+        state.rr = self.batch.problems[t].null_rr
         for j in range(p):
             state.rr -= small.q.w[j] * (xy[j] + small.q.g[j])
         state.rr = max(state.rr, 0.)
