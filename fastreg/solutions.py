@@ -19,7 +19,7 @@ class Solutions:
     intercepts, dual_gaps : ndarray of shape (n_alphas, n_targets)
         Gaps are those of the averaged objective.
     relative_gaps : ndarray of shape (n_alphas, n_targets)
-        Over the mean squared deviation of y: what tol bounds.
+        Over the mean squared deviation of y, or half the null deviance of other losses: what tol bounds.
     n_iters : ndarray of shape (n_alphas, n_targets)
         Rounds of working set and certificate.
     stopped : ndarray of shape (n_alphas, n_targets)
@@ -50,7 +50,7 @@ class Solutions:
     test_errors: np.ndarray | None = None
 
     @classmethod
-    def by(cls, engine, alphas, max_iter, targets, means, y_means, from_x=True):
+    def by(cls, engine, alphas, max_iter, means, y_means, from_x=True):
         """What an engine finds at alphas, going on from where it is.
 
         Parameters
@@ -60,8 +60,6 @@ class Solutions:
             In the order to solve.
         max_iter : int
             Rounds for each alpha.
-        targets : ndarray of shape (n_targets, n)
-            Those that the engine was given.
         means : ndarray of shape (n_features,) or (n_targets, n_features)
             Of the columns of X, under the weights of all targets or of each.
         y_means : ndarray of shape (n_targets,)
@@ -72,14 +70,14 @@ class Solutions:
         -------
         Solutions
         """
-        indptr, indices, data, gaps, rounds, stopped = engine.solve(alphas, max_iter, from_x)
+        indptr, indices, data, intercepts, gaps, rounds, stopped = engine.solve(alphas, max_iter, from_x)
         owner = _owners(indptr)
         level = means[indices] if means.ndim == 1 else means[owner % len(means), indices]
         shift = np.bincount(owner, weights=data * level, minlength=gaps.size)
         certified = np.full(len(alphas), not engine.full)
         certified[-1:] |= from_x
-        return cls(alphas, means.shape[-1], indptr, indices, data, y_means - shift.reshape(gaps.shape),
-                   gaps / targets.shape[1], relative(gaps, targets), rounds, stopped, certified,
+        return cls(alphas, means.shape[-1], indptr, indices, data, y_means + intercepts - shift.reshape(gaps.shape),
+                   gaps / engine.n, relative(gaps, engine.units), rounds, stopped, certified,
                    engine.columns_streamed, engine.gathered)
 
     @property
@@ -156,7 +154,6 @@ def _owners(indptr):
     return np.repeat(np.arange(len(indptr) - 1), indptr[1:] - indptr[:-1])
 
 
-def relative(gaps, targets):
-    """Gaps of the summed objective over the squared norms of the targets (as rows); no target, no gap."""
-    squares = np.einsum("ti,ti->t", targets, targets)
-    return np.divide(gaps, squares, out=np.zeros_like(gaps), where=squares > 0)
+def relative(gaps, units):
+    """Gaps of the summed objective over what tol is a multiple of; where there is nothing to explain, no gap."""
+    return np.divide(gaps, units, out=np.zeros_like(gaps), where=units > 0)

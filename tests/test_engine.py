@@ -40,7 +40,7 @@ def violation(own, y, w, alpha, pen1, pen2, lo, hi):
 
 def solutions(engine, alphas, k, p):
     """W (n_alphas, k, p), once everything has been found at its certificate."""
-    indptr, features, values, gaps, _, stopped = engine.solve(alphas, 1000)
+    indptr, features, values, _, gaps, _, stopped = engine.solve(alphas, 1000)
     assert not stopped.any() and np.isfinite(gaps).all()
     W = np.zeros((len(alphas) * k, p))
     W[np.repeat(np.arange(len(W)), np.diff(indptr)), features] = values

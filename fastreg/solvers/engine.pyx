@@ -102,6 +102,16 @@ cdef class Engine:
         return self.whole is not None
 
     @property
+    def n(self):
+        """Number of rows."""
+        return self.batch.n
+
+    @property
+    def units(self):
+        """What tol is a multiple of, for each target, in the summed objective."""
+        return np.array([self.batch.problems[t].unit for t in range(self.batch.n_problems)])
+
+    @property
     def gathered(self):
         """Columns in the working block, or the largest of them; 0 where it was given up."""
         return self.sets.solver.held()
@@ -196,6 +206,8 @@ cdef class Engine:
         -------
         indptr, indices, values : ndarray
             Solutions in CSC layout, column ``k * n_targets + t`` for alpha k and target t.
+        intercepts : ndarray of shape (n_alphas, n_targets)
+            With centred columns; 0 of the squared loss.
         gaps, rounds : ndarray of shape (n_alphas, n_targets)
             The first rounds include those on the way down from the largest useful alpha.
         stopped : ndarray of uint8, same shape

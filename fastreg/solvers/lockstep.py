@@ -100,7 +100,7 @@ class Lockstep:
     def _solve(self, alphas):
         means = np.stack([design.means for design in self.designs])
         with single_threaded_blas:
-            return Solutions.by(self.engine, alphas, self.spec.max_iter, self.targets, means, self.y_means)
+            return Solutions.by(self.engine, alphas, self.spec.max_iter, means, self.y_means)
 
     def member(self, t):
         """What there is to ask of training set t (-1: all rows) as of a PathSolver."""

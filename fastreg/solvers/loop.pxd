@@ -36,6 +36,7 @@ cdef class Loop:
     cdef Py_ssize_t _try_start(self, Py_ssize_t max_rounds) except -1 nogil
     cdef Py_ssize_t _accept(self, Py_ssize_t max_rounds) noexcept nogil
     cdef int _solve_small(self, Py_ssize_t t) except -1 nogil
+    cdef double _allowed(self, Py_ssize_t t) noexcept nogil
     cdef int _polish(self, Py_ssize_t t) except -1 nogil
     cdef int _certify(self) except -1 nogil
     cdef int _screen(self, Py_ssize_t t) except -1 nogil

@@ -2,7 +2,7 @@
 
 Each problem has a working set of its own; they share the passes over X. A single fit is a batch of one.
 """
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy
 
 from fastreg.kernels.leaf cimport fr_maxabs
@@ -127,7 +127,8 @@ cdef class Loop:
             state.done = state.settled = state.asleep
             state.rounds, state.gap = 0, 0 if state.asleep else INFINITY
             state.best, state.stalled, state.tried, state.ready = INFINITY, 0, False, False
-            state.aim = min(self.tol, ACCURATE) * self.batch.problems[t].unit
+            state.aim = (min(self.tol, ACCURATE) if self.batch.datafit.quadratic else self.tol) * (
+                self.batch.problems[t].unit)
             state.spare = ALLOWED * state.aim
             awake += not state.asleep
         return awake
@@ -198,7 +199,7 @@ cdef class Loop:
         if state.done:
             return 0
         state.rounds += 1
-        small.q.slack = max(self.slack, min(0.3, 0.1 * self.screening.found(t).worst))
+        small.q.slack = min(0.3, max(self._allowed(t), 0.1 * self.screening.found(t).worst))
         small.q.loose = sqrt(state.spare / (small.q.m + 1))
         small.exact = False
         for _ in range(50 + small.q.m if small.q.m > 0 else 0):
@@ -206,6 +207,20 @@ cdef class Loop:
                 break
             self.ticker.tick()
         return self.ticker.tick()
+
+    cdef double _allowed(self, Py_ssize_t t) noexcept nogil:
+        """A relative violation that need not be mended: any is, where that is one step; elsewhere what adds but a tenth
+        of what the gap may be, as one of e may add e times the l1 terms."""
+        cdef const Small *small = self._small(t)
+        cdef double enough = self.tol * self.batch.problems[t].unit, terms = 0
+        cdef Py_ssize_t k
+        if self.batch.datafit.quadratic:
+            return self.slack
+        for k in range(small.q.m):
+            terms += small.q.l1[k] * fabs(small.q.w[k])
+        if enough < self.states[t].gap < INFINITY:
+            enough *= enough / self.states[t].gap      # it was not enough
+        return max(self.slack, 0.1 * enough / terms) if terms > 0 else self.slack
 
     cdef int _polish(self, Py_ssize_t t) except -1 nogil:
         """Iterative refinement where free columns are fitted: least squares deserves all digits X has to give."""

@@ -35,7 +35,8 @@ class PathSolver:
                 known, full = moments_of_given(problem, self.design, self.targets, spec), not problem.sparse
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, full, spec.tol,
-                                 problem.capacity(targets, 1 if targets == 1 else 1 + targets), spec.report)
+                                 problem.capacity(targets, 1 if targets == 1 else 1 + targets), spec.report,
+                                 datafit=problem.datafit, nulls=problem.nulls())
             if known is not None:
                 # a target that is constant but for rounding has been emptied, of which the sums do not know
                 products = np.where(self.targets.any(axis=1)[:, None], known.xy, 0)
@@ -71,7 +72,7 @@ class PathSolver:
 
     def _solve(self, alphas, max_iter, from_x):
         with self.blas():
-            return Solutions.by(self.engine, alphas, max_iter, self.targets, self.design.means, self.y_means, from_x)
+            return Solutions.by(self.engine, alphas, max_iter, self.design.means, self.y_means, from_x)
 
     def certify(self, solutions, at):
         """The Solutions (of one target) with number `at` certified from X."""
@@ -80,7 +81,7 @@ class PathSolver:
         with self.blas():
             gap, stopped = self.engine.certify(solutions.alphas[at], solutions.coef(at)[None])
         found = {name: getattr(solutions, name).copy() for name in ("dual_gaps", "relative_gaps", "from_x", "stopped")}
-        found["dual_gaps"][at], found["relative_gaps"][at] = gap / self.problem.n, relative(gap, self.targets)
+        found["dual_gaps"][at], found["relative_gaps"][at] = gap / self.problem.n, relative(gap, self.engine.units)
         found["from_x"][at], found["stopped"][at] = True, np.maximum(found["stopped"][at], stopped)
         return replace(solutions, **found)
 

@@ -14,6 +14,7 @@ cdef class Solutions:
     cdef double *values
     cdef Py_ssize_t n_values, room
     cdef double[:, ::1] gaps
+    cdef double[:, ::1] intercepts            # of centred columns; 0 of the squared loss
     cdef double[:, ::1] errors
     cdef long long[:, ::1] rounds
     cdef unsigned char[:, ::1] stopped

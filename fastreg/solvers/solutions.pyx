@@ -19,7 +19,7 @@ cdef class Solutions:
     def __cinit__(self, Py_ssize_t n_alphas, Py_ssize_t n_problems):
         self.n_problems = n_problems
         self.indptr = np.zeros(n_alphas * n_problems + 1, dtype=np.longlong)
-        self.gaps, self.errors = np.empty((n_alphas, n_problems)), np.empty((n_alphas, n_problems))
+        self.gaps, self.errors, self.intercepts = np.empty((3, n_alphas, n_problems))
         self.rounds = np.empty((n_alphas, n_problems), dtype=np.longlong)
         self.stopped = np.zeros((n_alphas, n_problems), dtype=np.uint8)
 
@@ -35,7 +35,7 @@ cdef class Solutions:
             if small.q.w[j] != 0:
                 self._push(small.cols[j], small.q.w[j])
         self.indptr[k * self.n_problems + t + 1] = self.n_values
-        self.gaps[k, t], self.errors[k, t] = state.gap, state.error
+        self.gaps[k, t], self.errors[k, t], self.intercepts[k, t] = state.gap, state.error, state.b
         self.rounds[k, t], self.stopped[k, t] = rounds, stopped
         return 0
 
@@ -49,11 +49,12 @@ cdef class Solutions:
         return 0
 
     cdef tuple arrays(self):
-        """Columns in CSC layout (indptr, indices, values), gaps, rounds and why each stopped (n_alphas, n_problems)."""
+        """Columns in CSC layout (indptr, indices, values), intercepts, gaps, rounds and why each stopped (n_alphas,
+        n_problems)."""
         cdef Py_ssize_t k
         indices, values = np.empty(self.n_values, dtype=np.int64), np.empty(self.n_values)
         cdef long long[::1] oi = indices
         cdef double[::1] ov = values
         for k in range(self.n_values):
             oi[k], ov[k] = self.features[k], self.values[k]
-        return (self.indptr.base, indices, values, self.gaps.base, self.rounds.base, self.stopped.base)
+        return (self.indptr.base, indices, values, self.intercepts.base, self.gaps.base, self.rounds.base, self.stopped.base)
