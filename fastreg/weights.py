@@ -147,8 +147,3 @@ class Shares:
     def weights(self, k):
         """Of every row in set k, with a sum of n."""
         return self.of_rows * self.of_parts[k][self.part]
-
-    @property
-    def roots(self):
-        """Square roots of the shares of every row, of shape (n_sets, n)."""
-        return np.ascontiguousarray(np.sqrt(self.of_parts)[:, self.part])

@@ -69,7 +69,7 @@ def test_residuals_of_several_targets(storage, k, rng):
 
 
 def weightings(n_of, weight, rng):
-    """Shares, parts, and the weights of every fold: some parts left out, some counted twice."""
+    """Parts, and the weights of every fold: some parts left out, some counted twice."""
     n, n_parts = len(weight), n_of + 1
     part = rng.integers(0, n_parts, n)
     times = np.ones((n_of, n_parts))
@@ -79,7 +79,7 @@ def weightings(n_of, weight, rng):
     count = times * (n / (times @ in_part))[:, None]
     order = np.argsort(part, kind="stable").astype(np.intc)
     start = np.append(0, np.cumsum(np.bincount(part, minlength=n_parts))).astype(np.intp)
-    return (np.ascontiguousarray(np.sqrt(count)[:, part]), order, start, count), [weight * c[part] for c in count]
+    return (order, start, count), [weight * c[part] for c in count]
 
 
 @pytest.mark.parametrize("storage", ["csc", "csr"])
@@ -109,6 +109,46 @@ def test_folds_that_share_a_block(storage, n_of, rng):
         close(block.correlate(r[f], f), own.T @ r[f], 11)
         error = y - means[f] - (X - w @ X / 300)[:, cols] @ W[f]
         close(errors[f], times[f] @ (weight * error**2), 11)
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("centred", [False, True], ids=["", "centred"])
+@pytest.mark.parametrize("pieces", [[40], [1, 30, 9]], ids=str)
+def test_gram_matrices_under_any_weights(storage, centred, pieces, rng):
+    """Of a fold, or of the curvatures of a loss: some rows have none; whatever the columns' order and level."""
+    X, weight = some_data(n=700, p=60)
+    X[:, 5] += 1e4
+    block = WorkingBlock(design(STORED[storage](X), weight, centred))
+    block.gather(np.arange(60, dtype=np.intc)[::-1].copy())
+    s = rng.exponential(size=700) * (rng.random(700) < 0.8) * (weight > 0)
+    pos = np.append(np.arange(12, 40), rng.permutation(12)).astype(np.intc)
+    own = np.asarray(X, dtype=np.longdouble)[:, ::-1][:, pos]
+    means = s @ own / s.sum()
+    centre = own - means if centred else own
+    gram, remainder = block.gram_under(s, pos, pieces)
+    np.testing.assert_array_equal(gram, gram.T)
+    wanted = np.array((centre * s[:, None]).T @ centre)
+    size = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    assert np.max(np.abs(gram - wanted) / size) < 1e-11
+    level = means - remainder
+    for k, x in enumerate(own.T):                # what is left is that of columns less a level near their own
+        assert min(abs(level[k]), abs(level[k] - weight @ x / weight.sum())) < 1e-9 * (1 + abs(level[k]))
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("centred", [False, True], ids=["", "centred"])
+def test_products_with_some_of_the_columns(storage, centred, rng):
+    X, weight = some_data(n=5000, p=30)
+    for n_threads in (1, 3):
+        block = WorkingBlock(design(STORED[storage](X), weight, centred, n_threads=n_threads))
+        block.gather(np.arange(30, dtype=np.intc))
+        pos = rng.permutation(30).astype(np.intc)[:11]
+        w = rng.standard_normal(11) * (rng.random(11) < 0.7)
+        plain = view(X, None, False) - (weight @ X / weight.sum() if centred else 0)
+        counts = weight > 0                                 # sparse rows without weight are left out
+        close(block.products(w, pos)[counts], (plain[:, pos] @ w)[counts], 10)
+        w = rng.standard_normal(30)
+        close(block.products(w)[counts], (plain @ w)[counts], 10)
 
 
 def test_an_empty_block_gives_the_target_back(rng):

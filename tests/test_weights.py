@@ -73,4 +73,3 @@ def test_shares_of_sets_by_parts(rng, weighted):
         assert of_rows.sum() == pytest.approx(30)
         fold = weights.times(counts[part, k]).normalised
         np.testing.assert_allclose(of_rows, np.ones(30) if fold is None else fold)
-        np.testing.assert_allclose(shares.roots[k] ** 2 * shares.of_rows, of_rows)

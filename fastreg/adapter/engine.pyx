@@ -7,7 +7,8 @@ import numpy as np
 from fastreg.datafits.base cimport Datafit
 from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.block cimport (
-    Block, Fit, Test, block_append, block_correlate, block_free, block_init, block_residuals, gram_column)
+    Block, Fit, Test, block_append, block_correlate, block_free, block_init, block_products, block_residuals)
+from fastreg.kernels.block_gram cimport block_gram, block_means, gram_column, gram_of_new
 from fastreg.kernels.design cimport Moments
 from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_init, factor_remove, factor_solve
 from fastreg.kernels.memory cimport zeros
@@ -68,12 +69,12 @@ cdef class RowBlock:
 cdef class WorkingBlock:
     """A Block, under the weights of its design or, for sparse X, of several designs that differ by parts of the rows.
 
-    `parts`: as for Engine, (shares (n_of, n), order (n), start (n_parts + 1), squared shares (n_of, n_parts)).
+    `parts`: as for Engine, (order (n), start (n_parts + 1), multiples (n_of, n_parts)).
     """
     cdef Block b
     cdef View d
     cdef list designs
-    cdef const double[:, ::1] share, count
+    cdef const double[:, ::1] count
     cdef const int[::1] order
     cdef const Py_ssize_t[::1] start
 
@@ -83,13 +84,12 @@ cdef class WorkingBlock:
         self.d, self.designs = d, [d] if designs is None else list(designs)
         block_init(&self.b, d, len(self.designs))
         if parts is not None:
-            self.share, self.order, self.start, self.count = parts
-            self.b.n_parts = self.start.shape[0] - 1
+            self.order, self.start, self.count = parts
+            self.b.n_parts, self.b.base = self.start.shape[0] - 1, d.weight
             self.b.order, self.b.start, self.b.count = &self.order[0], &self.start[0], &self.count[0, 0]
         for f, design in enumerate(self.designs):
-            self.b.of[f].root, self.b.of[f].weight_sum = design.root, design.weight_sum
+            self.b.of[f].weight, self.b.of[f].root, self.b.of[f].total = design.weight, design.root, design.weight_sum
             self.b.of[f].column_mean = design.mean
-            self.b.of[f].share = NULL if parts is None else &self.share[f, 0]
 
     def __dealloc__(self):
         block_free(&self.b)
@@ -97,6 +97,34 @@ cdef class WorkingBlock:
     def append(self, const int[::1] cols):
         with nogil:
             block_append(&self.b, self.d, &cols[0], cols.shape[0])
+            gram_of_new(&self.b, self.d, cols.shape[0])
+
+    def gather(self, const int[::1] cols):
+        """The columns without their Gram matrices."""
+        with nogil:
+            block_append(&self.b, self.d, &cols[0], cols.shape[0])
+
+    def gram_under(self, const double[::1] s, const int[::1] pos, pieces):
+        """X'diag(s)X of the columns at `pos`, centred as the design is, so many more at a time; and their means."""
+        cdef Py_ssize_t first = 0, m = pos.shape[0], end
+        cdef double[:, ::1] G = np.full((m, m + 3), np.nan)
+        cdef double[::1] mean = np.full(m, np.nan)
+        cdef double total = np.sum(s)
+        for end in np.cumsum(pieces):
+            with nogil:
+                block_means(&self.b, &s[0], &pos[0], first, end, &mean[0])
+                block_gram(&self.b, self.d, &s[0], &pos[0], first, end, &mean[0] if self.d.centred else NULL, total,
+                           &G[0, 0], m + 3)
+            first = end
+        return G.base[:, :m], mean.base
+
+    def products(self, const double[::1] w, const int[::1] pos=None, Py_ssize_t f=0):
+        """X w, not weighted, of columns centred under weighting f."""
+        cdef double[::1] out = np.full(self.b.n, np.nan)
+        cdef const int *at = NULL if pos is None else &pos[0]
+        with nogil:
+            block_products(&self.b, self.d, self.b.of[f].mean, &w[0], at, w.shape[0], &out[0])
+        return out.base
 
     def gram(self, Py_ssize_t f=0):
         """Both triangles as they are stored; the one that is stored, mirrored, where there are several."""
@@ -125,7 +153,7 @@ cdef class WorkingBlock:
             for t in range(k):
                 f = 0 if of is None else of[t]
                 fits[t].block, fits[t].of, fits[t].y, fits[t].w = &self.b, &self.b.of[f], &Y[t, 0], &W[t, 0]
-                fits[t].r, fits[t].g, fits[t].error = &r[t, 0], &g[t, 0], &errors[t]
+                fits[t].r, fits[t].g, fits[t].error, fits[t].m = &r[t, 0], &g[t, 0], &errors[t], self.b.m
                 if tests is not None:
                     sets[t].y, sets[t].root, sets[t].shift, sets[t].times = &y[0], self.d.root, shifts[t], &times[t, 0]
                     fits[t].test = &sets[t]

@@ -56,7 +56,7 @@ cdef class Design:
                     double *out) except -1 nogil
     cdef int gather(self, const int *cols, Py_ssize_t m, const double *mean, const double *root,
                     double *out) except -1 nogil
-    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *root, int first,
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *weight, int first,
                          RowLists *rows) except -1 nogil
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift, const double *root,
                         double *out) noexcept nogil

@@ -112,10 +112,10 @@ cdef class Design:
         """out[a, i] = root_i (x_ij - mean_j), j = cols[a]."""
         return _not_here(self)
 
-    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *root, int first,
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *weight, int first,
                          RowLists *rows) except -1 nogil:
-        """Sparse storage: append root_i (x_ij - level_j), j = cols[a], to row i as position first + a, where X has an
-        entry and root_i is not 0."""
+        """Sparse storage: append x_ij - level_j, j = cols[a], to row i as position first + a, where X has an entry and
+        weight_i is not 0."""
         return _not_here(self)
 
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift, const double *root,

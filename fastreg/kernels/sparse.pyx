@@ -90,9 +90,9 @@ cdef class Sparse(Design):
                     double *out) except -1 nogil:
         return self.verbs.gather(self, self.data, self.indices, self.indptr, cols, m, mean, root, out)
 
-    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *root, int first,
+    cdef int gather_rows(self, const int *cols, Py_ssize_t m, const double *level, const double *weight, int first,
                          RowLists *rows) except -1 nogil:
-        return self.verbs.gather_rows(self, self.data, self.indices, self.indptr, cols, m, level, root, first, rows)
+        return self.verbs.gather_rows(self, self.data, self.indices, self.indptr, cols, m, level, weight, first, rows)
 
     cdef int residual(self, const double *mean, const double *root, const double *y, const double *w, double *r,
                       double *g) except -1 nogil:
@@ -279,7 +279,7 @@ cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) no
 
 
 cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
-                                 Py_ssize_t m, const double *level, const double *root, int first,
+                                 Py_ssize_t m, const double *level, const double *weight, int first,
                                  RowLists *rows) except -1 nogil:
     cdef Py_ssize_t a, i, e, need = 0, most = 0
     cdef double of_column
@@ -287,7 +287,7 @@ cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, c
     memset(more, 0, d.n * sizeof(int32_t))
     for a in range(m):
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
-            more[idx[e]] += root == NULL or root[idx[e]] > 0       # rows of weight zero stay empty
+            more[idx[e]] += weight == NULL or weight[idx[e]] > 0       # rows of weight zero stay empty
     for i in range(d.n):
         if more[i] > 0:
             most += rows_room(&rows.row[i], more[i])
@@ -299,22 +299,20 @@ cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, c
     for a in range(m):
         of_column = level[cols[a]]
         for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
-            if root != NULL and root[idx[e]] == 0:
-                continue
-            rows_push(rows, <Py_ssize_t> idx[e], first + <int> a,
-                      (data[e] - of_column) * (1 if root == NULL else root[idx[e]]))
+            if weight == NULL or weight[idx[e]] > 0:
+                rows_push(rows, <Py_ssize_t> idx[e], first + <int> a, data[e] - of_column)
     return 0
 
 
 cdef int _gather_rows_by_rows(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
-                              Py_ssize_t m, const double *level, const double *root, int first,
+                              Py_ssize_t m, const double *level, const double *weight, int first,
                               RowLists *rows) except -1 nogil:
     cdef Py_ssize_t i, e, more
     cdef Row *row
     cdef int *where = _positions(d, cols, m, first + 1)
     for i in range(d.n):
         more = rows.fresh[i] = 0
-        if root != NULL and root[i] == 0:
+        if weight != NULL and weight[i] == 0:
             continue
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             more += where[idx[e]] > 0
@@ -324,8 +322,7 @@ cdef int _gather_rows_by_rows(Sparse d, const real *data, const index *idx, cons
         rows_reserve(rows, i, more)
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
             if where[idx[e]] > 0:
-                rows_push(rows, i, where[idx[e]] - 1,
-                          (data[e] - level[idx[e]]) * (1 if root == NULL else root[i]))
+                rows_push(rows, i, where[idx[e]] - 1, data[e] - level[idx[e]])
         row = &rows.row[i]
         _sort_tail(rows.pos + row.start, rows.val + row.start, row.len - more, row.len)
     free(where)
@@ -333,10 +330,10 @@ cdef int _gather_rows_by_rows(Sparse d, const real *data, const index *idx, cons
 
 
 cdef int _gather_rows(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
-                      const double *level, const double *root, int first, RowLists *rows) except -1 nogil:
+                      const double *level, const double *weight, int first, RowLists *rows) except -1 nogil:
     if not d.by_rows:
-        return _gather_rows_by_columns(d, data, idx, ptr, cols, m, level, root, first, rows)
-    return _gather_rows_by_rows(d, data, idx, ptr, cols, m, level, root, first, rows)
+        return _gather_rows_by_columns(d, data, idx, ptr, cols, m, level, weight, first, rows)
+    return _gather_rows_by_rows(d, data, idx, ptr, cols, m, level, weight, first, rows)
 
 
 cdef int _gather(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,

@@ -125,8 +125,9 @@ cdef class View:
         return self.design.gather(cols, m, self.mean, self.root, out)
 
     cdef int gather_rows(self, const int *cols, Py_ssize_t m, int first, RowLists *rows) except -1 nogil:
-        """Sparse storage: append columns cols[0..m), less their level and scaled by sqrt(s), as positions first, ..."""
-        return self.design.gather_rows(cols, m, self.level, self.root, first, rows)
+        """Sparse storage: append columns cols[0..m), less their level, as positions first, ...; without rows of no
+        weight."""
+        return self.design.gather_rows(cols, m, self.level, self.weight, first, rows)
 
     cdef void load_rows(self, Py_ssize_t i0, const int *rows, Py_ssize_t m, const double *shift,
                         double *out) noexcept nogil:

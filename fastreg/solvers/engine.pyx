@@ -16,8 +16,8 @@ c) **Gap.** The duality gap of each solution, in float64, from the block's exact
 d) **Full Gram mode.** When computing X'X costs less than the passes it saves, the working set is all of X
    (``whole_gram``).
 e) **Lockstep.** Several problems (targets; or the folds of a cross-validation, each with weights of its own) are solved
-   alpha by alpha (``loop``). They share the passes over X and, but for folds of dense X, the block of gathered columns,
-   the sums of its Gram matrices and the sweeps over its rows.
+   alpha by alpha (``loop``). They share the passes over X, the block of gathered columns and, where X is sparse, the
+   sums of its Gram matrices and the sweeps over its rows.
 """
 from libc.float cimport DBL_MAX
 from libc.math cimport sqrt
@@ -62,9 +62,9 @@ cdef class Engine:
     designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     parts : tuple or None
-        For designs of sparse X: their shares in the roots of the weights of `design` (n_targets, n), and the parts of
-        the rows on which these are constant: their rows one part after the other (n, intc), where each begins and the
-        end (intp), the squared shares (n_targets, n_parts).
+        For designs of sparse X: the parts of the rows on which their weights are multiples of those of `design`: the
+        rows one part after the other (n, intc), where each begins and the end (intp), the multiples (n_targets,
+        n_parts).
     test : tuple or None
         With `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
         (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of each set.

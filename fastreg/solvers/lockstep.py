@@ -47,7 +47,7 @@ class Lockstep:
             designs.append(view_of(design, of_rows, problem.fit_intercept))
         self.designs, self.targets = designs[:n_problems], np.stack(targets[:n_problems])
         self.y_means = np.array(y_means[:n_problems])
-        parts, tests, room = None, None, problem.capacity(1, share=n_problems)     # dense: a block of each
+        parts, tests, room = None, None, problem.capacity(n_problems, n_problems)     # dense: a Gram matrix of each
         self.test_weights = None
         if problem.sparse:
             room = problem.capacity(n_problems, 2 * n_problems)     # one block, two Gram matrices of each
@@ -55,7 +55,7 @@ class Lockstep:
             tests = times, targets[-1], y_means[-1] - np.array(y_means[:-1])
             self.test_weights = times @ of_rows                     # those of all rows, as they came last
             start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
-            parts = (shares.roots[:n_problems], np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
+            parts = (np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
                      shares.of_parts[:n_problems])
         with single_threaded_blas:
             self.engine = Engine(designs[-1], self.targets, False, spec.tol, room, spec.report, self.designs, parts,

@@ -9,8 +9,9 @@ from libc.string cimport memcpy
 
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.tasks cimport run_tasks
+from fastreg.solvers.curved cimport Curved
 from fastreg.solvers.gathered import Apart
-from fastreg.solvers.gathered cimport OwnBlocks, SharedBlock
+from fastreg.solvers.gathered cimport Gathered
 from fastreg.solvers.matrix_free cimport Products
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch
@@ -29,9 +30,7 @@ cdef int _descending(const void *a, const void *b) noexcept nogil:
 cdef SmallSolver _solver(Batch batch, bint full, parts):
     if full:
         return WholeGram(batch)
-    if batch.n_problems == 1 or (batch.n_weightings > 1 and not batch.design.sparse()):
-        return OwnBlocks(batch)
-    return SharedBlock(batch, parts)
+    return Gathered(batch, parts) if batch.datafit.quadratic else Curved(batch, parts)
 
 
 cdef class WorkingSets:
@@ -45,7 +44,7 @@ cdef class WorkingSets:
     capacity : int
         Most columns a working set may hold with its Gram matrix.
     parts : tuple or None
-        What differs between the weightings of the rows of sparse X: see `SharedBlock`.
+        What differs between the weightings of the rows of sparse X: see `Gathered`.
     """
 
     def __cinit__(self, Batch batch, bint full, Py_ssize_t capacity, parts):

@@ -1,0 +1,282 @@
+"""Gram matrices of the columns of a working block, under the weightings of the rows or under any weights.
+
+Dense columns: products of level 3 with the new columns, scaled by the weights. Sparse ones: sums of outer products over
+the rows that they touch. Several weightings that are multiples of each other on each of a few parts of the rows (the
+folds of a cross-validation) are served by sums over the parts, computed once and combined.
+"""
+from cython.parallel cimport prange
+
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from scipy.linalg.cython_blas cimport dgemm
+
+from fastreg.kernels.block cimport Block, Weighting, place
+from fastreg.kernels.leaf cimport fr_axpy, fr_list_add, fr_vdot
+from fastreg.kernels.memory cimport grow
+from fastreg.kernels.rows cimport Row, RowLists
+from fastreg.kernels.view cimport View
+
+cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
+cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time
+
+
+# ---- under the weightings of the block -------------------------------------------------------------------------------
+cdef int gram_of_new(Block *b, View d, Py_ssize_t k) except -1 nogil:
+    """Entries of the last k columns with all of them, under every weighting; several need sparse storage."""
+    cdef Py_ssize_t a, i, f, m = b.m - k
+    cdef Weighting *of
+    _reserve(b, m)
+    if not d.sparse():
+        return block_gram(b, d, b.of[0].weight, NULL, m, b.m, b.of[0].mean if d.centred else NULL, b.of[0].total,
+                          b.of[0].G, b.ld)
+    _sparse_gram(b, d, k)
+    for f in range(b.n_of):
+        of = &b.of[f]
+        for a in range(m, b.m):
+            if d.centred:
+                fr_axpy(a + 1, -of.total * of.mean[a], of.mean, of.G + gram_column(b, a))
+            for i in range(a if b.n_of == 1 else 0):
+                of.G[i * b.ld + a] = of.G[a * b.ld + i]
+    return 0
+
+
+cdef int _reserve(Block *b, Py_ssize_t m) except -1 nogil:
+    """Room for the Gram matrices of as many columns as the block has room for; those of the first m are kept."""
+    cdef Py_ssize_t j, f
+    cdef double *G
+    if b.ld >= b.m:
+        return 0
+    for f in range(b.n_of):
+        if b.n_of > 1:
+            grow(<void **> &b.of[f].G, b.cap * (b.cap + 1) // 2 * sizeof(double))
+            continue
+        G = NULL
+        grow(<void **> &G, b.cap * b.cap * sizeof(double))
+        for j in range(m):
+            memcpy(G + j * b.cap, b.of[f].G + j * b.ld, m * sizeof(double))
+        free(b.of[f].G)
+        b.of[f].G = G
+    b.ld = b.cap
+    return 0
+
+
+cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
+    """The largest multiple of weighting f: that of all parts but one in k-fold cross-validation."""
+    cdef Py_ssize_t part
+    cdef double most = 0
+    for part in range(b.n_parts):
+        most = max(most, b.count[f * b.n_parts + part])
+    return most
+
+
+cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo, Py_ssize_t hi,
+                   Py_ssize_t m) noexcept nogil:
+    """Add the products of a part (behind the sums, m rows each) to the sums over all parts and, where a weighting
+    differs on that part from its usual, the difference to its Gram matrix: columns lo to hi."""
+    cdef Py_ssize_t f, a, size = (hi - lo) * m
+    cdef double less
+    cdef double *G
+    for f in range(b.n_of):
+        less = b.count[f * b.n_parts + part] - _usual(b, f)
+        for a in range(hi - lo):
+            G = b.of[f].G + gram_column(b, lo + a)
+            if part == 0:
+                memset(G, 0, (lo + a + 1) * sizeof(double))
+            if less != 0:
+                fr_axpy(lo + a + 1, less, sums + size + a * m, G)
+    fr_axpy(size, 1., sums + size, sums)
+
+
+cdef int _sparse_gram(Block *b, View d, Py_ssize_t k) except -1 nogil:
+    """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
+    cdef Py_ssize_t c, m = b.m - k, width = max(1, min(65536 // b.m, (k + 7) // 8)), groups = (k + width - 1) // width
+    cdef int threads = d.threads(<double> b.rows.used)
+    if threads > 1:
+        for c in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
+            _sparse_products(b, m + c * width, min(b.m, m + (c + 1) * width))
+    else:
+        width = max(1, 65536 // b.m)
+        for c in range((k + width - 1) // width):
+            _sparse_products(b, m + c * width, min(b.m, m + (c + 1) * width))
+    return 0
+
+
+cdef int _sparse_products(Block *b, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+    """Columns [lo, hi) of the Gram matrices, above the diagonal."""
+    cdef Py_ssize_t i, f, part, m = b.m, size = (hi - lo) * m
+    cdef const double *s = b.base if b.n_of > 1 else b.of[0].weight
+    cdef double *sums = NULL
+    if b.n_of == 1:
+        for i in range(lo, hi):
+            memset(b.of[0].G + i * b.ld, 0, m * sizeof(double))
+        for i in range(b.n):
+            if b.rows.fresh[i] > 0:
+                _outer(&b.rows, i, s, lo, hi, b.of[0].G + lo * b.ld, b.ld)
+        return 0
+    grow(<void **> &sums, 2 * size * sizeof(double))
+    memset(sums, 0, size * sizeof(double))
+    for part in range(b.n_parts):
+        memset(sums + size, 0, size * sizeof(double))
+        for i in range(b.start[part], b.start[part + 1]):
+            if b.rows.fresh[b.order[i]] > 0:
+                _outer(&b.rows, b.order[i], s, lo, hi, sums + size, m)
+        _combine(b, part, sums, lo, hi, m)
+    for f in range(b.n_of):
+        for i in range(lo, hi):
+            fr_axpy(i + 1, _usual(b, f), sums + (i - lo) * m, b.of[f].G + gram_column(b, i))
+    free(sums)
+    return 0
+
+
+cdef inline void _outer(const RowLists *r, Py_ssize_t i, const double *s, Py_ssize_t lo, Py_ssize_t hi, double *out,
+                        Py_ssize_t ldo) noexcept nogil:
+    """Products of row i's entries in columns [lo, hi) with all those before them."""
+    cdef Py_ssize_t e = r.row[i].len
+    cdef const int32_t *pos = r.pos + r.row[i].start
+    cdef const double *val = r.val + r.row[i].start
+    while e > 0 and pos[e - 1] >= lo:
+        e -= 1
+        if pos[e] < hi:
+            fr_list_add(e + 1, pos, val, val[e] if s == NULL else s[i] * val[e], out + (pos[e] - lo) * ldo)
+
+
+# ---- under any weights -----------------------------------------------------------------------------------------------
+cdef int block_means(const Block *b, const double *s, const int *pos, Py_ssize_t first, Py_ssize_t m,
+                     double *out) except -1 nogil:
+    """out[k] = sum_i s_i x_ik / sum_i s_i of coordinates `first` to m, of columns less their level."""
+    cdef Py_ssize_t i, k, e
+    cdef double total = 0
+    cdef double *sums = NULL
+    cdef const Row *row
+    for i in range(b.n):
+        total += s[i]
+    if b.X != NULL:
+        for k in range(first, m):
+            out[k] = fr_vdot(b.n, b.X + place(pos, k) * b.n, s) / total
+        return 0
+    grow(<void **> &sums, b.m * sizeof(double))
+    memset(sums, 0, b.m * sizeof(double))
+    for i in range(b.n):
+        row = &b.rows.row[i]
+        fr_list_add(row.len, b.rows.pos + row.start, b.rows.val + row.start, s[i], sums)
+    for k in range(first, m):
+        out[k] = sums[place(pos, k)] / total
+    free(sums)
+    return 0
+
+
+cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_ssize_t first, Py_ssize_t m,
+                    const double *mean, double total, double *G, Py_ssize_t ld) except -1 nogil:
+    """Columns and rows of coordinates `first` to m of ``X' diag(s) X - total mean mean'``.
+
+    The columns are those at positions `pos` (NULL: all, in order), `mean`, by coordinate, what is left of theirs under s,
+    whose sum is `total`; NULL: nothing is subtracted. s NULL: ones."""
+    cdef Py_ssize_t a, i, k
+    if b.X != NULL:
+        k = first
+        while k < m:
+            _dense_panel(b, d, s, pos, k, min(m, k + PANEL), G, ld)
+            k += PANEL
+    else:
+        _sparse_columns(b, d, s, pos, first, m, G, ld)
+    for a in range(first, m):
+        if mean != NULL and mean[a] != 0:
+            fr_axpy(a + 1, -total * mean[a], mean, G + a * ld)
+        for i in range(a):
+            G[i * ld + a] = G[a * ld + i]
+    return 0
+
+
+cdef int _dense_panel(const Block *b, View d, const double *s, const int *pos, Py_ssize_t lo, Py_ssize_t hi, double *G,
+                      Py_ssize_t ld) except -1 nogil:
+    """G[:hi, lo:hi], tile by tile of its rows."""
+    cdef Py_ssize_t a, i, c, k = hi - lo, tiles = (hi + TILE - 1) // TILE
+    cdef int threads = d.threads(<double> b.n * hi * k / 16)
+    cdef double *scaled = NULL
+    cdef const double *x
+    if s != NULL or pos != NULL:
+        grow(<void **> &scaled, b.n * k * sizeof(double))
+        for a in range(k):
+            x = b.X + place(pos, lo + a) * b.n
+            for i in range(b.n):
+                scaled[a * b.n + i] = x[i] * (1 if s == NULL else s[i])
+    x = b.X + lo * b.n if scaled == NULL else scaled
+    if threads > 1:
+        for c in prange(tiles, num_threads=threads, schedule="dynamic", chunksize=1):
+            _gram_tile(b, x, pos, lo, hi, c * TILE, min(hi, (c + 1) * TILE), G, ld)
+    else:
+        for c in range(tiles):
+            _gram_tile(b, x, pos, lo, hi, c * TILE, min(hi, (c + 1) * TILE), G, ld)
+    free(scaled)
+    return 0
+
+
+cdef void _gram_tile(const Block *b, const double *x, const int *pos, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t top,
+                     Py_ssize_t end, double *G, Py_ssize_t ld) noexcept nogil:
+    """G[top:end, lo:hi] from the new columns x; old ones that lie side by side in the block are taken together."""
+    cdef int rows, cols = <int> (hi - lo), n = <int> b.n, ldg = <int> ld
+    cdef double one = 1, zero = 0
+    cdef Py_ssize_t i = top, j
+    while i < end:
+        j = i + 1
+        while j < end and (pos == NULL or pos[j] == pos[j - 1] + 1):
+            j += 1
+        if cols == 1:
+            for i in range(i, j):
+                G[lo * ld + i] = fr_vdot(b.n, b.X + place(pos, i) * b.n, x)
+        else:
+            rows = <int> (j - i)
+            dgemm('T', 'N', &rows, &cols, &n, &one, b.X + place(pos, i) * b.n, &n, x, &n, &zero, G + lo * ld + i, &ldg)
+        i = j
+
+
+cdef int _sparse_columns(const Block *b, View d, const double *s, const int *pos, Py_ssize_t first, Py_ssize_t m,
+                         double *G, Py_ssize_t ld) except -1 nogil:
+    """G[:m, first:m] by outer products over the rows; columns in groups whose sums stay in cache."""
+    cdef Py_ssize_t c, k, n_new = m - first, width = max(1, min(65536 // m, (n_new + 7) // 8))
+    cdef Py_ssize_t groups = (n_new + width - 1) // width
+    cdef int threads = d.threads(<double> b.rows.used)
+    cdef int *at = NULL
+    if pos != NULL:
+        grow(<void **> &at, b.m * sizeof(int))
+        memset(at, -1, b.m * sizeof(int))
+        for k in range(m):
+            at[pos[k]] = <int> k
+    for c in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
+        _outer_products(b, s, at, first + c * width, min(m, first + (c + 1) * width), m, G, ld)
+    free(at)
+    return 0
+
+
+cdef int _outer_products(const Block *b, const double *s, const int *at, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
+                         double *G, Py_ssize_t ld) except -1 nogil:
+    """Columns [lo, hi) of G: above the diagonal where the coordinates are the columns of the block, in order; with all
+    coordinates where `at` says which each position is, -1 being none."""
+    cdef Py_ssize_t i, e, k, count
+    cdef const Row *row
+    cdef int32_t *coordinate = NULL
+    cdef double *val = NULL
+    for k in range(lo, hi):
+        memset(G + k * ld, 0, m * sizeof(double))
+    if at == NULL:
+        for i in range(b.n):
+            if s == NULL or s[i] > 0:
+                _outer(&b.rows, i, s, lo, hi, G + lo * ld, ld)
+        return 0
+    grow(<void **> &coordinate, b.m * sizeof(int32_t))
+    grow(<void **> &val, b.m * sizeof(double))
+    for i in range(b.n):
+        row = &b.rows.row[i]
+        count = 0
+        for e in range(row.len if s == NULL or s[i] > 0 else 0):
+            if at[b.rows.pos[row.start + e]] >= 0:
+                coordinate[count], val[count] = at[b.rows.pos[row.start + e]], b.rows.val[row.start + e]
+                count += 1
+        for e in range(count):
+            if lo <= coordinate[e] < hi:
+                fr_list_add(count, coordinate, val, val[e] if s == NULL else s[i] * val[e], G + coordinate[e] * ld)
+    free(coordinate)
+    free(val)
+    return 0

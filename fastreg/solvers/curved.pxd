@@ -1,0 +1,31 @@
+# Small problems under a loss whose curvature changes: Newton's method.
+from fastreg.kernels.quadratic cimport Quad
+from fastreg.solvers.gathered cimport Gathered
+from fastreg.solvers.small cimport Small
+from fastreg.solvers.state cimport State
+
+cdef struct Model:
+    # the quadratic model of the loss on one working set
+    double *weight       # s times the curvatures that its Gram matrix holds
+    double total         # their sum
+    double *v            # X times a step
+    double *trial        # eta at the end of a trial
+    double *slope        # derivatives of the loss there
+    double *mean         # by coordinate: what is left of the column's mean under `weight`
+    double *before       # coefficients where a step begins
+    double *g            # and their correlations
+    double *step
+    Py_ssize_t room      # coordinates that the last four have room for
+    double last          # violation where the last step began
+    bint stale           # the Gram matrix is under no curvature yet, or under one that helps no longer
+    bint moved           # coefficients have changed since the residual was computed
+
+cdef class Curved(Gathered):
+    cdef Model *models                        # of each problem
+
+    cdef int _room(self, Py_ssize_t t) except -1 nogil
+    cdef int _refresh(self, Py_ssize_t t, const State *state) except -1 nogil
+    cdef void _settle(self, Py_ssize_t t, State *state) noexcept nogil
+    cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil
+    cdef double _slope(self, Py_ssize_t t, const State *state, double part) noexcept nogil
+    cdef double _search(self, Py_ssize_t t, const State *state, double begin) noexcept nogil
