@@ -160,7 +160,7 @@ def load_sparse_rows(View d, Py_ssize_t step):
 
 
 def gather_rows(View d, *batches):
-    """``(X - level)[:, cols]`` where X has entries and rows have weight (0 elsewhere) of sparse X, cols being batches of
+    """``(X - level)[:, cols]`` where sparse X has entries and rows have weight (0 elsewhere), cols being batches of
     columns that come one after the other; and whether each row holds them in order."""
     cdef RowLists rows
     cdef Py_ssize_t i, count = sum(len(batch) for batch in batches)

@@ -1,12 +1,11 @@
 """The working block: columns gathered so far, each less one level, and products with them.
 
 A dense n x m array, or row lists for sparse X. No weights are in it, so that any number of weightings of the rows (the
-folds of a cross-validation, the curvatures of a loss) share it: they come in as the rows are used. The level of a column
-is near its mean under any of them: what is left of the mean costs no digits.
+folds of a cross-validation, the curvatures of a loss) share it: they come in as the rows are used. The level of a
+column is near its mean under any of them: what is left of the mean costs no digits.
 """
 from cython.parallel cimport prange
 
-from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 

@@ -146,7 +146,7 @@ cdef inline void _outer(const RowLists *r, Py_ssize_t i, const double *s, Py_ssi
 cdef int block_means(const Block *b, const double *s, const int *pos, Py_ssize_t first, Py_ssize_t m,
                      double *out) except -1 nogil:
     """out[k] = sum_i s_i x_ik / sum_i s_i of coordinates `first` to m, of columns less their level."""
-    cdef Py_ssize_t i, k, e
+    cdef Py_ssize_t i, k
     cdef double total = 0
     cdef double *sums = NULL
     cdef const Row *row
@@ -171,8 +171,8 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
                     const double *mean, double total, double *G, Py_ssize_t ld) except -1 nogil:
     """Columns and rows of coordinates `first` to m of ``X' diag(s) X - total mean mean'``.
 
-    The columns are those at positions `pos` (NULL: all, in order), `mean`, by coordinate, what is left of theirs under s,
-    whose sum is `total`; NULL: nothing is subtracted. s NULL: ones."""
+    The columns are those at positions `pos` (NULL: all, in order); `mean`, by coordinate, is what is left of their
+    means under s, whose sum is `total`; NULL: nothing is subtracted. s NULL: ones."""
     cdef Py_ssize_t a, i, k
     if b.X != NULL:
         k = first

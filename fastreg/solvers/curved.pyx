@@ -166,8 +166,8 @@ cdef class Curved(Gathered):
         cdef const Problem *problem = &self.batch.problems[t]
         cdef Small *small = &self.smalls[t]
         cdef Py_ssize_t i
-        block_products(&self.block, self.batch.design, self._weighting(t).mean, small.q.w, self._positions(t), small.q.m,
-                       state.eta)
+        block_products(&self.block, self.batch.design, self._weighting(t).mean, small.q.w, self._positions(t),
+                       small.q.m, state.eta)
         for i in range(self.batch.n):
             state.eta[i] += state.b + (0 if problem.offset == NULL else problem.offset[i])
         self._settle(t, state)

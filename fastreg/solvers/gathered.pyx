@@ -1,7 +1,7 @@
 """Small problems on the Gram matrix of columns gathered in a block.
 
-One block serves all problems: the columns gathered, the sums of their Gram matrices and the sweeps over their rows. Each
-problem has some of the columns; a single one has them all, in order.
+One block serves all problems: the columns gathered, the sums of their Gram matrices and the sweeps over their rows.
+Each problem has some of the columns; a single one has them all, in order.
 """
 from libc.math cimport fabs
 from libc.stdlib cimport free
@@ -26,15 +26,15 @@ class Apart(Exception):
 
 
 cdef class Gathered(SmallSolver):
-    """Gram matrices come from the block where one, or sums over parts, serve all weightings; else each problem has its
-    own, of its own columns.
+    """Gram matrices come from the block where one, or sums over parts, serve all weightings; else each problem has
+    its own, of its own columns.
 
     Parameters
     ----------
     batch : Batch
     parts : tuple or None
-        What differs between weightings of the rows of sparse X: the parts of the rows on which each is a multiple of the
-        weights of the batch's design: their rows one part after the other (n, intc), where each begins and the end
+        What differs between weightings of the rows of sparse X: the parts of the rows on which each is a multiple of
+        the weights of the batch's design: their rows one part after the other (n, intc), where each begins and the end
         (intp), and the multiples (n_problems, n_parts).
     """
 

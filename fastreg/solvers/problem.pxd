@@ -41,16 +41,16 @@ cdef inline bint excluded(const Terms *t, Py_ssize_t j) noexcept nogil:
 
 
 cdef struct Problem:
-    const double *y      # what the datafit reads; of the squared loss, sqrt(s) (y - mean of y)
-    const double *root   # sqrt(s), NULL for ones
-    const double *weight # s, NULL for ones
-    const double *offset # NULL for zeros
-    const double *null_r # the residual at w = 0, -sqrt(s) f'
+    const double *y          # what the datafit reads; of the squared loss, sqrt(s) (y - mean of y)
+    const double *root       # sqrt(s), NULL for ones
+    const double *weight     # s, NULL for ones
+    const double *offset     # NULL for zeros
+    const double *null_r     # the residual at w = 0, -sqrt(s) f'
     const double *null_eta
     double null_b
-    double null_rr       # ||null_r||^2
-    double unit          # what tol is a multiple of: ||y||^2 of the squared loss, else the loss that is to be explained
-    double noise         # rounding of a correlation with a column of length 1
+    double null_rr           # ||null_r||^2
+    double unit              # what tol is a multiple of: ||y||^2 of the squared loss, else the loss that is to be explained
+    double noise             # rounding of a correlation with a column of length 1
     const Terms *terms
     Test test            # its test set, where times is not NULL
 

@@ -49,12 +49,13 @@ cdef class Solutions:
         return 0
 
     cdef tuple arrays(self):
-        """Columns in CSC layout (indptr, indices, values), intercepts, gaps, rounds and why each stopped (n_alphas,
-        n_problems)."""
+        """Columns in CSC layout (indptr, indices, values); intercepts, gaps, rounds and why each stopped, of shape
+        (n_alphas, n_problems)."""
         cdef Py_ssize_t k
         indices, values = np.empty(self.n_values, dtype=np.int64), np.empty(self.n_values)
         cdef long long[::1] oi = indices
         cdef double[::1] ov = values
         for k in range(self.n_values):
             oi[k], ov[k] = self.features[k], self.values[k]
-        return (self.indptr.base, indices, values, self.intercepts.base, self.gaps.base, self.rounds.base, self.stopped.base)
+        return (self.indptr.base, indices, values, self.intercepts.base, self.gaps.base, self.rounds.base,
+                self.stopped.base)
