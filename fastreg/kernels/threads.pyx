@@ -1,0 +1,95 @@
+"""The one owner of threads: pieces of work that do not depend on each other, on one thread or on several.
+
+The pool behind it (``threads.h``) is the same for all callers. Its workers are started by the first call that wants
+them, sleep between calls, and know no Python but what a task asks of them.
+"""
+cdef extern from *:
+    """
+    #include "threads.h"
+
+    /* A worker keeps its thread state for good: what a task raises stays there until it is taken. */
+    static void fr_hook_begin(void) {
+        PyGILState_Ensure();
+        PyEval_SaveThread();
+    }
+    static void fr_hook_keep(void **error) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        PyErr_Fetch((PyObject **)&error[0], (PyObject **)&error[1], (PyObject **)&error[2]);
+        PyGILState_Release(state);
+    }
+    static void fr_hook_drop(void) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        PyErr_Clear();
+        PyGILState_Release(state);
+    }
+    static void fr_hook_raise(void **error) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        if (error) PyErr_Restore((PyObject *)error[0], (PyObject *)error[1], (PyObject *)error[2]);
+        else PyErr_SetString(PyExc_RuntimeError, "this process was forked in the middle of a fit, which it cannot end");
+        PyGILState_Release(state);
+    }
+    static int fr_hook_signals(void) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        int found = PyErr_CheckSignals();
+        PyGILState_Release(state);
+        return found;
+    }
+    static void fr_install(void) {
+        fr_hooks.begin = fr_hook_begin;
+        fr_hooks.keep = fr_hook_keep;
+        fr_hooks.drop = fr_hook_drop;
+        fr_hooks.raise = fr_hook_raise;
+        fr_hooks.signals = fr_hook_signals;
+    }
+
+    /* The number that threadpoolctl sees and sets; 0: none is set. */
+    static int fr_limit = 0;
+    FR_EXPORT int fastreg_get_num_threads(void) { return fr_limit; }
+    FR_EXPORT void fastreg_set_num_threads(int n) { fr_limit = n; }
+    """
+    void fr_install()
+    int fr_run(Task task, void *context, Py_ssize_t n, int threads) except -1 nogil
+    int fr_look() nogil
+    long long fr_n_workers()
+    long long fr_paused()
+    long long fr_set_patience(long long ns)
+    const char *FR_THREADS
+
+fr_install()
+
+BACKEND = FR_THREADS.decode()
+
+
+cdef int run_tasks(Task task, void *context, Py_ssize_t n, int threads) except -1 nogil:
+    """task(context, k) for k in 0..n-1, in any order, by at most so many threads; what one of them raises is raised
+    here. To be called without the GIL, which tasks may ask for. A call within a task works alone."""
+    return fr_run(task, context, n, threads)
+
+
+cdef int look() except -1 nogil:
+    """To be called between the pieces of a long task, however small: raises what a signal's handler raises and, so
+    that the task ends, where another task of the same call has failed."""
+    cdef int found = fr_look()
+    if found == 0:
+        return 0
+    with gil:
+        if found == 1:
+            raise InterruptedError("another task has failed")
+    return -1
+
+
+def workers():
+    """How many threads have been started."""
+    return fr_n_workers()
+
+
+def paused():
+    """Seconds for which calls work alone, because help has cost more than it gave."""
+    return 1e-9 * fr_paused()
+
+
+def set_patience(seconds):
+    """How much longer than they were helped callers may wait before they work alone; returns what it was until now.
+
+    For tests, which have threads meet on a machine however busy, and forgets what was found so far."""
+    return 1e-9 * fr_set_patience(<long long> min(1e9 * seconds, 1e18))
