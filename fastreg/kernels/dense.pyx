@@ -2,8 +2,6 @@
 
 Four columns or rows at a time, because one alone is bound by the latency of its sums.
 """
-from cython.parallel cimport prange
-
 from libc.math cimport sqrt
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
@@ -13,10 +11,13 @@ from fastreg.kernels.design cimport CHUNK, Design, Direct, Moments, scattered, s
 from fastreg.kernels.leaf cimport (
     fr_axpy, fr_comb4, fr_dot, fr_dot4, fr_load, fr_row, fr_rowdot, fr_rows4, fr_rowsq, fr_sqdot4, fr_sum4)
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.threads cimport run_tasks, share_of
 
 ctypedef fused real:
     float
     double
+
+ctypedef void (*piece)(Dense, const void *, const void *, Py_ssize_t) noexcept nogil       # a task of a verb
 
 cdef Py_ssize_t ROW_BLOCK = 4096        # rows of a column block that stay in cache for several right-hand sides
 cdef double ROW_SCATTER = 4             # what an element read on its own costs against one in a run of a row
@@ -127,6 +128,38 @@ cdef inline const real *_column(const real *X, Py_ssize_t j, Py_ssize_t n, Py_ss
     return copy
 
 
+# ---- tasks -----------------------------------------------------------------------------------------------------------
+cdef struct Pieces:
+    # What the tasks of a verb share: some columns or rows each.
+    piece do
+    void *d
+    const void *X
+    Py_ssize_t share, n_of, m, k, ldo
+    const Moments *of
+    const int *cols
+    const double *mean
+    const double *root
+    const double *weight
+    const double *V
+    double *out
+    double *full         # combine, X by rows: V by column
+    void *copy           # X that is not contiguous, one task: four columns of it
+    double *Z            # normal
+    double *work         # of each task
+
+
+cdef int _piece(void *context, Py_ssize_t k) except -1 nogil:
+    cdef const Pieces *u = <const Pieces *> context
+    u.do(<Dense> u.d, u.X, u, k)
+    return 0
+
+
+cdef int _run(Dense d, const real *X, Pieces *u, Py_ssize_t length, int threads) except -1 nogil:
+    """Pieces that cover so many columns or rows."""
+    u.d, u.X = <void *> d, X
+    return run_tasks(_piece, u, (length + u.share - 1) // u.share, threads)
+
+
 # ---- by columns ------------------------------------------------------------------------------------------------------
 cdef void _dense_columns(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
                          const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
@@ -229,12 +262,12 @@ cdef void _dense_rows_some(Dense d, const real *X, const int *cols, Py_ssize_t l
                 out[t * ldo + a] += (x[cols[a]] - mean[cols[a]]) * v
 
 
-cdef void _dense_rows_tile(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
-                           const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
-    if cols == NULL:
-        _dense_rows(d, X, lo, hi, mean, V, k, out, ldo)
+cdef void _dense_rows_tile(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
+    cdef Py_ssize_t lo = k * u.share, hi = min(u.m, lo + u.share)
+    if u.cols == NULL:
+        _dense_rows(d, X, lo, hi, u.mean, u.V, u.k, u.out, u.ldo)
     else:
-        _dense_rows_some(d, X, cols, lo, hi, mean, V, k, out, ldo)
+        _dense_rows_some(d, X, u.cols, lo, hi, u.mean, u.V, u.k, u.out, u.ldo)
 
 
 cdef void _dense_rows_moments(Dense d, const real *X, const Moments *of, Py_ssize_t lo,
@@ -261,106 +294,95 @@ cdef void _dense_rows_moments(Dense d, const real *X, const Moments *of, Py_ssiz
 
 
 # ---- every column ----------------------------------------------------------------------------------------------------
+cdef void _some_moments(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
+    _dense_column_moments(d, X, u.of, u.n_of, k * u.share, min(d.p, (k + 1) * u.share), u.V, u.k, u.out,
+                          <real *> u.copy)
+
+
 cdef int _dense_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V,
                         Py_ssize_t k, double *out) except -1 nogil:
-    cdef Py_ssize_t c, f, chunks = (d.p + CHUNK - 1) // CHUNK
-    cdef real *copy = NULL
+    cdef Py_ssize_t f
+    cdef Pieces u
     cdef double *none = NULL                 # stands for V where there is none: the kernel reads one
-    cdef int threads = d.threads(<double> d.n * d.p) if d.step == 1 else 1
     if d.by_rows:
         for f in range(n_of):
             _dense_rows_moments(d, X, &of[f], 0, d.p)
         return _stream_dense(d, X, NULL, d.p, mean, V, k, out, d.p)
-    if d.step != 1:
-        grow(<void **> &copy, 4 * d.n * sizeof(real))
     if k == 0:
         grow(<void **> &none, d.n * sizeof(double))
         memset(none, 0, d.n * sizeof(double))
         V = none
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _dense_column_moments(d, X, of, n_of, c * CHUNK, min(d.p, (c + 1) * CHUNK), V, k, out, copy)
-    else:
-        _dense_column_moments(d, X, of, n_of, 0, d.p, V, k, out, copy)
-    free(copy)
+    u.do, u.of, u.n_of, u.V, u.k, u.out = <piece> _some_moments[real], of, n_of, V, k, out
+    _own_columns(d, X, &u, d.p, <double> d.n * d.p)
     free(none)
     return 0
 
 
+cdef int _own_columns(Dense d, const real *X, Pieces *u, Py_ssize_t m, double work) except -1 nogil:
+    """Pieces of m columns; one of all where they have to be copied."""
+    u.copy, u.share = NULL, share_of(m, CHUNK)
+    if d.step != 1:
+        grow(&u.copy, 4 * d.n * sizeof(real))
+        u.share = max(m, 1)
+    _run(d, X, u, m, d.threads(work))
+    free(u.copy)
+    return 0
+
+
+cdef void _some_columns(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
+    _dense_columns(d, X, u.cols, k * u.share, min(u.m, (k + 1) * u.share), u.mean, u.V, u.k, u.out, u.ldo,
+                   <real *> u.copy)
+
+
 cdef int _stream_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *V,
                        Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
-    cdef Py_ssize_t c, tile, chunks
-    cdef int threads = d.threads(<double> d.n * m * k)
-    cdef real *copy = NULL
-    if d.by_rows:
-        tile = min(2048, (m // 4 + 63) // 64 * 64 + 64)
-        chunks = (m + tile - 1) // tile
-        if threads > 1:
-            for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), mean, V, k, out, ldo)
-        else:
-            for c in range(chunks):
-                _dense_rows_tile(d, X, cols, c * tile, min(m, (c + 1) * tile), mean, V, k, out, ldo)
-        return 0
-    chunks = (m + CHUNK - 1) // CHUNK
-    if d.step != 1:
-        grow(<void **> &copy, 4 * d.n * sizeof(real))
-        threads = 1
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _dense_columns(d, X, cols, c * CHUNK, min(m, (c + 1) * CHUNK), mean, V, k, out, ldo,
-                           copy)
-    else:
-        _dense_columns(d, X, cols, 0, m, mean, V, k, out, ldo, copy)
-    free(copy)
-    return 0
+    cdef Pieces u
+    cdef double work = <double> d.n * m * k
+    u.cols, u.m, u.mean, u.V, u.k, u.out, u.ldo = cols, m, mean, V, k, out, ldo
+    if not d.by_rows:
+        u.do = <piece> _some_columns[real]
+        return _own_columns(d, X, &u, m, work)
+    u.do, u.share = <piece> _dense_rows_tile[real], min(2048, (m // 4 + 63) // 64 * 64 + 64)
+    return _run(d, X, &u, m, d.threads(work))
 
 
 cdef int _combine_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
                         const double *w, double *out) except -1 nogil:
-    cdef Py_ssize_t c, chunks = (d.n + ROW_BLOCK - 1) // ROW_BLOCK
-    cdef int threads = d.threads(<double> d.n * m) if d.step == 1 or d.by_rows else 1
-    cdef real *copy = NULL
-    cdef double *full = NULL
+    cdef Pieces u
+    u.do, u.cols, u.m, u.mean, u.root, u.V, u.out = <piece> _combine_rows[real], cols, m, mean, root, w, out
+    u.share, u.full, u.copy = ROW_BLOCK, NULL, NULL
     if d.by_rows:
-        full = scattered(d.p, cols, m, w)
+        u.full = scattered(d.p, cols, m, w)
     elif d.step != 1:
-        grow(<void **> &copy, 4 * d.n * sizeof(real))
-        chunks = 1
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="static"):
-            _combine_rows(d, X, cols, m, mean, root, w, full, copy, c * ROW_BLOCK, min(d.n, (c + 1) * ROW_BLOCK), out)
-    else:
-        for c in range(chunks):
-            _combine_rows(d, X, cols, m, mean, root, w, full, copy, c * ROW_BLOCK,
-                          min(d.n, (c + 1) * ROW_BLOCK) if chunks > 1 else d.n, out)
-    free(copy)
-    free(full)
+        grow(&u.copy, 4 * d.n * sizeof(real))
+        u.share = d.n
+    _run(d, X, &u, d.n, d.threads(<double> d.n * m))
+    free(u.copy)
+    free(u.full)
     return 0
 
 
-cdef void _combine_rows(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
-                        const double *w, const double *full, real *copy, Py_ssize_t lo, Py_ssize_t hi,
-                        double *out) noexcept nogil:
-    """Rows [lo, hi) of X w; full is w by column, for row storage."""
-    cdef Py_ssize_t i, a, b, c
+cdef void _combine_rows(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
+    """Some rows of X V."""
+    cdef Py_ssize_t i, a, b, c, lo = k * u.share, hi = min(d.n, lo + u.share)
     cdef const real *x[4]
     cdef double level[4]
     cdef double v[4]
-    if full != NULL:
+    if u.full != NULL:
         for i in range(lo, hi):
-            out[i] = fr_rowdot(d.p, X + i * d.stride, mean, full)
+            u.out[i] = fr_rowdot(d.p, X + i * d.stride, u.mean, u.full)
     else:
-        memset(out + lo, 0, (hi - lo) * sizeof(double))
-        for a in range(0, m, 4):
-            c = min(4, m - a)
+        memset(u.out + lo, 0, (hi - lo) * sizeof(double))
+        for a in range(0, u.m, 4):
+            c = min(4, u.m - a)
             for b in range(4):
-                x[b] = _column(X, cols[a + b], d.n, d.stride, d.step, copy + b * d.n) + lo if b < c else x[0]
-                level[b] = mean[cols[a + b]] if b < c else 0
-                v[b] = w[a + b] if b < c else 0
-            _comb4(hi - lo, x, level, v, out + lo)
-    for i in range(lo, hi if root != NULL else lo):
-        out[i] *= root[i]
+                x[b] = x[0] if b >= c else lo + _column(X, u.cols[a + b], d.n, d.stride, d.step,
+                                                        <real *> u.copy + b * d.n)
+                level[b] = u.mean[u.cols[a + b]] if b < c else 0
+                v[b] = u.V[a + b] if b < c else 0
+            _comb4(hi - lo, x, level, v, u.out + lo)
+    for i in range(lo, hi if u.root != NULL else lo):
+        u.out[i] *= u.root[i]
 
 
 cdef int _gather_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *root,
@@ -419,7 +441,7 @@ cdef void _load_rows(Dense d, const real *X, Py_ssize_t i0, const int *rows, Py_
 
 
 # ---- products with X'SX ----------------------------------------------------------------------------------------------
-cdef void _normal_part(Dense d, const real *X, const double *mean, const double *weight, const double *V, Py_ssize_t k,
+cdef void _normal_rows(Dense d, const real *X, const double *mean, const double *weight, const double *V, Py_ssize_t k,
                        Py_ssize_t lo, Py_ssize_t hi, double *Z, double *z, real *copy, double *out) noexcept nogil:
     """Add the product of rows [lo, hi); z holds as many as are read at a time (they stay in cache for the way back),
     copy four columns of them."""
@@ -464,28 +486,26 @@ cdef void _normal_part(Dense d, const real *X, const double *mean, const double 
         i0 += m
 
 
+cdef void _normal_part(Dense d, const real *X, const Pieces *u, Py_ssize_t part) noexcept nogil:
+    """Add the product of a part of the rows to its sums."""
+    cdef double *z = u.work + part * 5 * 1024
+    _normal_rows(d, X, u.mean, u.weight, u.V, u.k, part * u.share, min(d.n, (part + 1) * u.share), u.Z, z,
+                 <real *> (z + 1024), u.out + part * d.p * u.k)
+
+
 cdef int _normal_dense(Dense d, const real *X, const double *mean, const double *weight, const double *V, Py_ssize_t k,
                        double *Z, double *out) except -1 nogil:
-    cdef Py_ssize_t part, parts = shares(<double> d.n * d.p * k, d.p * k), per = (d.n + parts - 1) // parts
-    cdef int threads = d.threads(<double> d.n * d.p * k)
-    cdef double *work = <double *> calloc(parts * (d.p * k + 5 * 1024), sizeof(double))
-    cdef double *z
-    cdef real *copy
-    if work == NULL:
+    cdef Py_ssize_t part, parts = shares(<double> d.n * d.p * k, d.p * k)
+    cdef Pieces u
+    cdef double *sums = <double *> calloc(parts * (d.p * k + 5 * 1024), sizeof(double))
+    if sums == NULL:
         with gil:
             raise MemoryError()
-    z = work + parts * d.p * k
-    copy = <real *> (z + parts * 1024)
-    if threads > 1 and parts > 1:
-        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
-            _normal_part(d, X, mean, weight, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
-                         copy + part * 4096, work + part * d.p * k)
-    else:
-        for part in range(parts):
-            _normal_part(d, X, mean, weight, V, k, part * per, min(d.n, (part + 1) * per), Z, z + part * 1024,
-                         copy + part * 4096, work + part * d.p * k)
+    u.do, u.share, u.mean, u.weight, u.V, u.k = <piece> _normal_part[real], (d.n + parts - 1) // parts, mean, weight, V, k
+    u.Z, u.work, u.out = Z, sums + parts * d.p * k, sums
+    _run(d, X, &u, d.n, d.threads(<double> d.n * d.p * k))
     for part in range(1, parts):
-        fr_axpy(d.p * k, 1, work + part * d.p * k, work)
-    memcpy(out, work, d.p * k * sizeof(double))
-    free(work)
+        fr_axpy(d.p * k, 1, sums + part * d.p * k, sums)
+    memcpy(out, sums, d.p * k * sizeof(double))
+    free(sums)
     return 0

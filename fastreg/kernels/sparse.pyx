@@ -2,20 +2,19 @@
 
 Columns are centred on the fly: x_j'v - mean_j sum(v).
 """
-from cython.parallel cimport prange
-
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from fastreg.kernels.csx cimport index, real
+from fastreg.kernels.csx cimport index, piece, real, run_pieces
 from fastreg.kernels.design cimport CHUNK, Design, Direct, Moments, SparseRows, scattered
 from fastreg.kernels.leaf cimport fr_spcols, fr_spcols4, fr_spcols8
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
 from fastreg.kernels.sparse_moments cimport sparse_moments
 from fastreg.kernels.sparse_normal cimport sparse_normal
+from fastreg.kernels.threads cimport share_of
 
 
 cdef class Sparse(Design):
@@ -125,13 +124,25 @@ cdef double *_totals(Sparse d, const double *V, Py_ssize_t k) except NULL nogil:
     return total
 
 
-cdef inline void _spcols_lanes(int lanes, Py_ssize_t lo, Py_ssize_t hi, const int *cols, const real *x,
-                               const index *idx, const index *ptr, const double *mean, const double *v,
-                               const double *total, double **out) noexcept nogil:
-    if lanes == 4:
-        fr_spcols4(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+cdef struct Products:
+    # Columns against up to 8 right-hand sides, which are interleaved where there are several.
+    int lanes
+    Py_ssize_t m, share
+    const int *cols
+    const double *mean
+    const double *v
+    const double *total
+    double **out
+
+
+cdef void _products(const Products *u, Py_ssize_t k, const real *x, const index *idx, const index *ptr) noexcept nogil:
+    cdef Py_ssize_t lo = k * u.share, hi = min(u.m, lo + u.share)
+    if u.lanes == 1:
+        fr_spcols(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total[0], u.out[0])
+    elif u.lanes == 4:
+        fr_spcols4(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total, u.out)
     else:
-        fr_spcols8(lo, hi, cols, x, idx, ptr, mean, v, total, out)
+        fr_spcols8(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total, u.out)
 
 
 cdef void _stream_rows(Sparse d, const real *data, const index *idx, const index *ptr, const double *mean,
@@ -147,37 +158,29 @@ cdef void _stream_rows(Sparse d, const real *data, const index *idx, const index
                 out[t * ldo + idx[e]] += v * data[e]
 
 
-cdef void _stream_chunk(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
-                        Py_ssize_t lo, Py_ssize_t hi, const double *mean, const double *V, const double *total,
-                        Py_ssize_t k, double *out, Py_ssize_t ldo) noexcept nogil:
-    """A few columns against every right-hand side while they are in cache."""
-    cdef Py_ssize_t t
-    for t in range(k):
-        fr_spcols(lo, hi, cols, data, idx, ptr, mean, V + t * d.n, total[t], out + t * ldo)
-
-
-cdef int _stream_lanes(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
-                       const double *mean, const double *V, const double *totals, Py_ssize_t k, double *out,
-                       Py_ssize_t ldo) except -1 nogil:
-    """Up to 8 right-hand sides of sparse columns at once, interleaved: an entry is read for all of them."""
-    cdef Py_ssize_t c, i, t, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
-    cdef int lanes = 4 if k <= 4 else 8, threads = d.threads(<double> d.nnz * k * m / d.p)
+cdef int _stream_columns(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
+                         const double *mean, const double *V, const double *totals, Py_ssize_t k, double *out,
+                         Py_ssize_t ldo) except -1 nogil:
+    """Up to 8 right-hand sides at once, interleaved: an entry is read for all of them."""
+    cdef Py_ssize_t i, t
+    cdef Products u
     cdef double *v = NULL
     cdef double *spare = NULL
     cdef double total[8]
     cdef double *outs[8]
-    grow(<void **> &v, d.n * lanes * sizeof(double))
-    grow(<void **> &spare, (m + 1) * sizeof(double))
-    for t in range(lanes):
+    u.lanes = 1 if k == 1 else (4 if k <= 4 else 8)
+    u.m, u.share, u.cols, u.mean, u.v, u.total, u.out = m, share_of(m, CHUNK), cols, mean, V, total, outs
+    if u.lanes > 1:
+        grow(<void **> &v, d.n * u.lanes * sizeof(double))
+        grow(<void **> &spare, (m + 1) * sizeof(double))
+        u.v = v
+    for t in range(u.lanes):
         total[t] = totals[t] if t < k else 0
         outs[t] = out + t * ldo if t < k else spare        # what an empty lane gives is never read
-        for i in range(d.n):
-            v[i * lanes + t] = V[t * d.n + i] if t < k else 0
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _spcols_lanes(lanes, c * chunk, min(m, (c + 1) * chunk), cols, data, idx, ptr, mean, v, total, outs)
-    else:
-        _spcols_lanes(lanes, 0, m, cols, data, idx, ptr, mean, v, total, outs)
+        for i in range(d.n if u.lanes > 1 else 0):
+            v[i * u.lanes + t] = V[t * d.n + i] if t < k else 0
+    run_pieces(<piece> _products[real, index], &u, (m + u.share - 1) // u.share,
+               d.threads(<double> d.nnz * k * m / d.p), data, idx, ptr)
     free(v)
     free(spare)
     return 0
@@ -185,21 +188,14 @@ cdef int _stream_lanes(Sparse d, const real *data, const index *idx, const index
 
 cdef int _stream(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols, Py_ssize_t m,
                  const double *mean, const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
-    cdef Py_ssize_t c, chunk = 4 * CHUNK, chunks = (m + chunk - 1) // chunk
-    cdef int threads = d.threads(<double> d.nnz * k * m / d.p)
     cdef Py_ssize_t t
     cdef double *total = _totals(d, V, k)
     if d.by_rows:
         _stream_rows(d, data, idx, ptr, mean, V, total, k, out, ldo)
-    elif k > 1:
-        for t in range(0, k, 8):
-            _stream_lanes(d, data, idx, ptr, cols, m, mean, V + t * d.n, total + t, min(8, k - t), out + t * ldo, ldo)
-    elif threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _stream_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), mean, V, total, k, out, ldo)
     else:
-        for c in range(chunks):
-            _stream_chunk(d, data, idx, ptr, cols, c * chunk, min(m, (c + 1) * chunk), mean, V, total, k, out, ldo)
+        for t in range(0, k, 8):
+            _stream_columns(d, data, idx, ptr, cols, m, mean, V + t * d.n, total + t, min(8, k - t), out + t * ldo,
+                            ldo)
     free(total)
     return 0
 

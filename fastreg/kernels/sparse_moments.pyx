@@ -1,6 +1,4 @@
 """Moments of the columns of sparse X, under one or several weightings of the rows."""
-from cython.parallel cimport prange
-
 from libc.math cimport fabs, isinf, sqrt
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
@@ -9,7 +7,8 @@ from libc.string cimport memset
 from fastreg.kernels.design cimport CHUNK, Design, Moments, shares
 from fastreg.kernels.leaf cimport fr_axpy, fr_spcols, fr_spmoments1, fr_spmoments4
 from fastreg.kernels.memory cimport grow
-from fastreg.kernels.csx cimport border, index, moments_verb, real
+from fastreg.kernels.csx cimport border, index, moments_verb, piece, real, run_pieces
+from fastreg.kernels.threads cimport share_of
 
 
 cdef moments_verb sparse_moments(bint single, bint wide) noexcept:
@@ -33,8 +32,8 @@ cdef inline void _spmoments(int lanes, Py_ssize_t n, const real *x, const index 
         fr_spmoments4(n, x, idx, w, root, scale, out)
 
 
-cdef void _column_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
-                          Py_ssize_t k, const double *w, const double *root, int lanes, Py_ssize_t lo,
+cdef void _column_moments(const real *data, const index *idx, const index *ptr, const Moments *of, Py_ssize_t k,
+                          const double *w, const double *root, int lanes, Py_ssize_t lo,
                           Py_ssize_t hi) noexcept nogil:
     """Of columns [lo, hi) under k weightings, interleaved in w and root where there are several lanes."""
     cdef Py_ssize_t j, f, e
@@ -79,16 +78,24 @@ cdef struct FewSums:
     double xv            # sum_i x_i v_i
 
 
-cdef void _few_sums(const real *data, const index *idx, const index *ptr, const double *weight, const double *v,
-                    Py_ssize_t lo, Py_ssize_t hi, FewSums *sums) noexcept nogil:
-    cdef Py_ssize_t i, e
+cdef struct Parts:
+    # Of the rows, by entries, each with sums of its own.
+    Py_ssize_t n, p, parts
+    const double *weight
+    const double *v
+    FewSums *sums
+
+
+cdef void _few_sums(const Parts *u, Py_ssize_t part, const real *data, const index *idx,
+                    const index *ptr) noexcept nogil:
+    cdef Py_ssize_t i, e, hi = border(ptr, u.n, part + 1, u.parts)
     cdef double w, vi, x
     cdef FewSums *c
-    for i in range(lo, hi):
-        w = 1 if weight == NULL else weight[i]
-        vi = 0 if v == NULL else v[i]
+    for i in range(border(ptr, u.n, part, u.parts), hi):
+        w = 1 if u.weight == NULL else u.weight[i]
+        vi = 0 if u.v == NULL else u.v[i]
         for e in range(<Py_ssize_t> ptr[i], <Py_ssize_t> ptr[i + 1]):
-            c = &sums[idx[e]]
+            c = &u.sums[part * u.p + idx[e]]
             x = data[e]
             c.sum += w * x
             c.squares += w * x * x
@@ -100,21 +107,15 @@ cdef int _few_row_moments(Design d, const real *data, const index *idx, const in
     """As `_row_moments` without norm1 and levels, in half of its time; 0 where sums lack digits (or are not
     finite) and nothing is done."""
     cdef Py_ssize_t j, part, parts = shares(<double> d.nnz, 3 * d.p)
-    cdef int threads = <int> min(d.threads(<double> d.nnz), parts)
+    cdef Parts u
     cdef double m, squares
     cdef FewSums *sums = <FewSums *> calloc(parts * d.p, sizeof(FewSums))
     cdef bint good = True
     if sums == NULL:
         with gil:
             raise MemoryError()
-    if threads > 1:
-        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
-            _few_sums(data, idx, ptr, of.weight, v, border(ptr, d.n, part, parts), border(ptr, d.n, part + 1, parts),
-                      sums + part * d.p)
-    else:
-        for part in range(parts):
-            _few_sums(data, idx, ptr, of.weight, v, border(ptr, d.n, part, parts), border(ptr, d.n, part + 1, parts),
-                      sums + part * d.p)
+    u.n, u.p, u.parts, u.weight, u.v, u.sums = d.n, d.p, parts, of.weight, v, sums
+    run_pieces(<piece> _few_sums[real, index], &u, parts, d.threads(<double> d.nnz), data, idx, ptr)
     for part in range(1, parts):
         fr_axpy(3 * d.p, 1, <double *> (sums + part * d.p), <double *> sums)
     for j in range(d.p):
@@ -175,18 +176,28 @@ cdef int _row_moments(Design d, const real *data, const index *idx, const index 
     return 0
 
 
-cdef void _chunk_moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of,
-                         Py_ssize_t n_of, const double *w, const double *root, Py_ssize_t lo, Py_ssize_t hi,
-                         const double *mean, const double *V, double total, double *out) noexcept nogil:
-    """Moments of a few columns under all weightings and, unless V is NULL, their products with it, while they are in
-    cache."""
-    cdef Py_ssize_t f
-    if n_of == 1:
-        _column_moments(d, data, idx, ptr, of, 1, w, root, 1, lo, hi)
-    for f in range(0, n_of if n_of > 1 else 0, 4):
-        _column_moments(d, data, idx, ptr, of + f, min(4, n_of - f), w + f * d.n, root + f * d.n, 4, lo, hi)
-    if V != NULL:
-        fr_spcols(lo, hi, NULL, data, idx, ptr, mean, V, total, out)
+cdef struct Columns:
+    # Their moments under all weightings and, unless V is NULL, their products with it.
+    Py_ssize_t n, p, n_of, share
+    const Moments *of
+    const double *w
+    const double *root
+    const double *mean
+    const double *V
+    double total
+    double *out
+
+
+cdef void _some_moments(const Columns *u, Py_ssize_t k, const real *data, const index *idx,
+                        const index *ptr) noexcept nogil:
+    """Of a few columns, while they are in cache."""
+    cdef Py_ssize_t f, lo = k * u.share, hi = min(u.p, lo + u.share)
+    if u.n_of == 1:
+        _column_moments(data, idx, ptr, u.of, 1, u.w, u.root, 1, lo, hi)
+    for f in range(0, u.n_of if u.n_of > 1 else 0, 4):
+        _column_moments(data, idx, ptr, u.of + f, min(4, u.n_of - f), u.w + f * u.n, u.root + f * u.n, 4, lo, hi)
+    if u.V != NULL:
+        fr_spcols(lo, hi, NULL, data, idx, ptr, u.mean, u.V, u.total, u.out)
 
 
 cdef int _interleave_weights(Design d, const Moments *of, Py_ssize_t n_of, double **w, double **root) except -1 nogil:
@@ -206,30 +217,23 @@ cdef int _interleave_weights(Design d, const Moments *of, Py_ssize_t n_of, doubl
 
 cdef int _moments(Design d, const real *data, const index *idx, const index *ptr, const Moments *of, Py_ssize_t n_of,
                   const double *mean, const double *V, double *out) except -1 nogil:
-    cdef Py_ssize_t c, f, i, chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
-    cdef int threads = d.threads(<double> d.nnz)
-    cdef double total = 0
+    cdef Py_ssize_t f, i
+    cdef Columns u
     cdef double *many[2]
-    cdef const double *w = of[0].weight
-    cdef const double *root = of[0].root
     if d.across():
         for f in range(n_of):
             _row_moments(d, data, idx, ptr, &of[f], V if f == 0 else NULL, out)
         return 0
     many[0] = many[1] = NULL
+    u.n, u.p, u.n_of, u.share, u.of, u.mean, u.V, u.out = d.n, d.p, n_of, share_of(d.p, CHUNK), of, mean, V, out
+    u.w, u.root, u.total = of[0].weight, of[0].root, 0
     if n_of > 1:
         _interleave_weights(d, of, n_of, &many[0], &many[1])
-        w, root = many[0], many[1]
+        u.w, u.root = many[0], many[1]
     for i in range(d.n if V != NULL and of.centred else 0):
-        total += V[i]
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _chunk_moments(d, data, idx, ptr, of, n_of, w, root, c * chunk, min(d.p, (c + 1) * chunk), mean, V,
-                           total, out)
-    else:
-        for c in range(chunks):
-            _chunk_moments(d, data, idx, ptr, of, n_of, w, root, c * chunk, min(d.p, (c + 1) * chunk), mean, V,
-                           total, out)
+        u.total += V[i]
+    run_pieces(<piece> _some_moments[real, index], &u, (d.p + u.share - 1) // u.share, d.threads(<double> d.nnz), data,
+               idx, ptr)
     free(many[0])
     free(many[1])
     return 0

@@ -3,8 +3,6 @@
 Rows (columns, when scattering those) are dealt to a number of parts that depends on the data alone, each with sums of
 its own, so results do not depend on the number of threads.
 """
-from cython.parallel cimport prange
-
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -14,7 +12,8 @@ from fastreg.kernels.leaf cimport (
     fr_axpy, fr_normal_rows1, fr_normal_rows2, fr_normal_rows4, fr_normal_rows8, fr_scatter1, fr_scatter4, fr_scatter8,
     fr_spcols, fr_spcols4, fr_spcols8)
 from fastreg.kernels.memory cimport grow
-from fastreg.kernels.csx cimport border, index, normal_verb, real
+from fastreg.kernels.csx cimport border, index, normal_verb, piece, real, run_pieces
+from fastreg.kernels.threads cimport share_of
 
 cdef Py_ssize_t PAIRED = 1 << 15       # columns from which a product of rows finds v and its sums in different caches
 
@@ -39,16 +38,6 @@ cdef inline void _normal_rows(int lanes, Py_ssize_t lo, Py_ssize_t hi, const rea
         fr_normal_rows8(lo, hi, x, idx, ptr, level, s, v, z, out, total)
 
 
-cdef inline void _scatter(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx, const index *ptr,
-                          const double *v, double *z) noexcept nogil:
-    if lanes == 1:
-        fr_scatter1(lo, hi, x, idx, ptr, v, z)
-    elif lanes == 4:
-        fr_scatter4(lo, hi, x, idx, ptr, v, z)
-    else:
-        fr_scatter8(lo, hi, x, idx, ptr, v, z)
-
-
 cdef void _interleave(const double *V, Py_ssize_t k, Py_ssize_t n, int lanes, double *out) noexcept nogil:
     cdef Py_ssize_t i, t
     for t in range(lanes):
@@ -63,29 +52,62 @@ cdef void _separate(const double *v, Py_ssize_t k, Py_ssize_t n, int lanes, doub
             out[t * n + i] = v[i * lanes + t]
 
 
-cdef inline void _normal_part(Design d, int lanes, bint paired, Py_ssize_t part, Py_ssize_t parts, const real *data,
-                              const index *idx, const index *ptr, const double *weight, const double *level,
-                              const double *v, double *z, double *work, double *total) noexcept nogil:
-    """Add a part of the rows to work, where each element of v lies beside its sum if paired."""
-    cdef Py_ssize_t j, lo = border(ptr, d.n, part, parts), hi = border(ptr, d.n, part + 1, parts)
-    if paired:
-        for j in range(d.p):
-            work[2 * j] = v[j]
-        _normal_rows(2, lo, hi, data, idx, ptr, level, weight, work, z, work + 1, total)
-    else:
-        _normal_rows(lanes, lo, hi, data, idx, ptr, level, weight, v, z, work, total)
+cdef struct Parts:
+    # Of the rows (columns), by entries, each with sums of its own.
+    Py_ssize_t n, p, parts, size
+    int lanes
+    bint paired              # each element of v lies beside its sum
+    const double *weight
+    const double *level
+    const double *v
+    double *z
+    double *work
+    double *totals
 
 
-cdef inline void _gather_chunk(int lanes, Py_ssize_t lo, Py_ssize_t hi, const real *x, const index *idx,
-                               const index *ptr, const double *mean, const double *u, const double *total,
-                               double *out, double **outs) noexcept nogil:
-    """Columns [lo, hi) against interleaved u."""
-    if lanes == 1:
-        fr_spcols(lo, hi, NULL, x, idx, ptr, mean, u, total[0], out)
-    elif lanes == 4:
-        fr_spcols4(lo, hi, NULL, x, idx, ptr, mean, u, total, outs)
+cdef void _rows(const Parts *u, Py_ssize_t part, const real *data, const index *idx, const index *ptr) noexcept nogil:
+    """Add a part of the rows to its sums."""
+    cdef Py_ssize_t j, lo = border(ptr, u.n, part, u.parts), hi = border(ptr, u.n, part + 1, u.parts)
+    cdef double *work = u.work + part * u.size
+    cdef double *total = u.totals + part * u.lanes
+    if u.paired:
+        for j in range(u.p):
+            work[2 * j] = u.v[j]
+        _normal_rows(2, lo, hi, data, idx, ptr, u.level, u.weight, work, u.z, work + 1, total)
     else:
-        fr_spcols8(lo, hi, NULL, x, idx, ptr, mean, u, total, outs)
+        _normal_rows(u.lanes, lo, hi, data, idx, ptr, u.level, u.weight, u.v, u.z, work, total)
+
+
+cdef void _scatter(const Parts *u, Py_ssize_t part, const real *x, const index *idx, const index *ptr) noexcept nogil:
+    """Add a part of the columns to its sums."""
+    cdef Py_ssize_t lo = border(ptr, u.p, part, u.parts), hi = border(ptr, u.p, part + 1, u.parts)
+    cdef double *z = u.work + part * u.size
+    if u.lanes == 1:
+        fr_scatter1(lo, hi, x, idx, ptr, u.v, z)
+    elif u.lanes == 4:
+        fr_scatter4(lo, hi, x, idx, ptr, u.v, z)
+    else:
+        fr_scatter8(lo, hi, x, idx, ptr, u.v, z)
+
+
+cdef struct Columns:
+    # Against interleaved u.
+    Py_ssize_t p, share
+    int lanes
+    const double *mean
+    const double *u
+    const double *total
+    double **out
+
+
+cdef void _gather(const Columns *of, Py_ssize_t k, const real *x, const index *idx, const index *ptr) noexcept nogil:
+    cdef Py_ssize_t lo = k * of.share, hi = min(of.p, lo + of.share)
+    if of.lanes == 1:
+        fr_spcols(lo, hi, NULL, x, idx, ptr, of.mean, of.u, of.total[0], of.out[0])
+    elif of.lanes == 4:
+        fr_spcols4(lo, hi, NULL, x, idx, ptr, of.mean, of.u, of.total, of.out)
+    else:
+        fr_spcols8(lo, hi, NULL, x, idx, ptr, of.mean, of.u, of.total, of.out)
 
 
 cdef int _by_rows(Design d, const real *data, const index *idx, const index *ptr, const double *mean,
@@ -95,7 +117,7 @@ cdef int _by_rows(Design d, const real *data, const index *idx, const index *ptr
     cdef bint paired = lanes == 1 and d.p > PAIRED
     cdef int slot = 2 if paired else lanes       # elements for each column in the sums of a part
     cdef Py_ssize_t j, t, part, parts = shares(<double> d.nnz * lanes, d.p * lanes), size = d.p * slot
-    cdef int threads = d.threads(<double> d.nnz * lanes)
+    cdef Parts u
     cdef double *work = <double *> calloc(parts * (size + lanes), sizeof(double))
     cdef double *totals = work + parts * size
     cdef double *z = NULL
@@ -104,14 +126,9 @@ cdef int _by_rows(Design d, const real *data, const index *idx, const index *ptr
             raise MemoryError()
     if Z != NULL:
         grow(<void **> &z, d.n * lanes * sizeof(double))
-    if threads > 1 and parts > 1:
-        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
-            _normal_part(d, lanes, paired, part, parts, data, idx, ptr, weight, level, v, z, work + part * size,
-                         totals + part * lanes)
-    else:
-        for part in range(parts):
-            _normal_part(d, lanes, paired, part, parts, data, idx, ptr, weight, level, v, z, work + part * size,
-                         totals + part * lanes)
+    u.n, u.p, u.parts, u.size, u.lanes, u.paired = d.n, d.p, parts, size, lanes, paired
+    u.weight, u.level, u.v, u.z, u.work, u.totals = weight, level, v, z, work, totals
+    run_pieces(<piece> _rows[real, index], &u, parts, d.threads(<double> d.nnz * lanes), data, idx, ptr)
     for part in range(1, parts):
         fr_axpy(size, 1, work + part * size, work)
         fr_axpy(lanes, 1, totals + part * lanes, totals)
@@ -133,9 +150,10 @@ cdef int _by_columns(Design d, const real *data, const index *idx, const index *
                      const double *weight, const double *level, const double *v, Py_ssize_t k, int lanes, double *Z,
                      double *out) except -1 nogil:
     """X stored by columns: these are scattered to the rows, and read once more for their sums."""
-    cdef Py_ssize_t i, t, part, c, size = d.n * lanes, parts = shares(<double> d.nnz * lanes, size)
-    cdef Py_ssize_t chunk = 4 * CHUNK, chunks = (d.p + chunk - 1) // chunk
+    cdef Py_ssize_t i, t, part, size = d.n * lanes, parts = shares(<double> d.nnz * lanes, size)
     cdef int threads = d.threads(<double> d.nnz * lanes)
+    cdef Parts u
+    cdef Columns columns
     cdef double total[8]
     cdef double *outs[8]
     cdef double *spare = NULL        # what an empty lane gives: zeros
@@ -143,14 +161,8 @@ cdef int _by_columns(Design d, const real *data, const index *idx, const index *
     if work == NULL:
         with gil:
             raise MemoryError()
-    if threads > 1 and parts > 1:
-        for part in prange(parts, num_threads=threads, schedule="dynamic", chunksize=1):
-            _scatter(lanes, border(ptr, d.p, part, parts), border(ptr, d.p, part + 1, parts), data, idx, ptr, v,
-                     work + part * size)
-    else:
-        for part in range(parts):
-            _scatter(lanes, border(ptr, d.p, part, parts), border(ptr, d.p, part + 1, parts), data, idx, ptr, v,
-                     work + part * size)
+    u.p, u.parts, u.size, u.lanes, u.v, u.work = d.p, parts, size, lanes, v, work
+    run_pieces(<piece> _scatter[real, index], &u, parts, threads, data, idx, ptr)
     for part in range(1, parts):
         fr_axpy(size, 1, work + part * size, work)
     for i in range(d.n):
@@ -168,11 +180,10 @@ cdef int _by_columns(Design d, const real *data, const index *idx, const index *
         grow(<void **> &spare, d.p * sizeof(double))
     for t in range(lanes):
         outs[t] = out + t * d.p if t < k else spare
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="dynamic", chunksize=1):
-            _gather_chunk(lanes, c * chunk, min(d.p, (c + 1) * chunk), data, idx, ptr, mean, work, total, out, outs)
-    else:
-        _gather_chunk(lanes, 0, d.p, data, idx, ptr, mean, work, total, out, outs)
+    columns.p, columns.share, columns.lanes = d.p, share_of(d.p, CHUNK), lanes
+    columns.mean, columns.u, columns.total, columns.out = mean, work, total, outs
+    run_pieces(<piece> _gather[real, index], &columns, (d.p + columns.share - 1) // columns.share, threads, data, idx,
+               ptr)
     free(work)
     free(spare)
     return 0

@@ -1,6 +1,6 @@
 # Solving a batch of problems at one penalty value after the other.
 from fastreg.kernels.pool cimport Pool
-from fastreg.kernels.tasks cimport Task
+from fastreg.kernels.threads cimport Task
 from fastreg.solvers.screening cimport Screening
 from fastreg.solvers.problem cimport Batch
 from fastreg.solvers.small cimport Small

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from fastreg.kernels.leaf cimport fr_maxabs
 from fastreg.kernels.pool cimport Pool
-from fastreg.kernels.tasks cimport Task, run_tasks
+from fastreg.kernels.threads cimport Task, run_tasks
 from fastreg.solvers.certificate cimport duality_gap
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Problem, excluded

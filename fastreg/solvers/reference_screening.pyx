@@ -19,7 +19,7 @@ from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep, references_slot)
-from fastreg.kernels.tasks cimport run_tasks
+from fastreg.kernels.threads cimport run_tasks
 from fastreg.kernels.view cimport View
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Terms, excluded, l1_factor, l2_factor, lower, upper, weigh

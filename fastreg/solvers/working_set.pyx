@@ -8,7 +8,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
 from fastreg.kernels.pool cimport Pool
-from fastreg.kernels.tasks cimport run_tasks
+from fastreg.kernels.threads cimport run_tasks
 from fastreg.solvers.curved cimport Curved
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.gathered cimport Gathered
