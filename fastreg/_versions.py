@@ -12,7 +12,7 @@ DISTRIBUTION = "fastreg-solver"
 
 
 def show_versions():
-    """Print the versions of fastreg and its dependencies, the compiler, the SIMD level in use, OpenMP and BLAS.
+    """Print the versions of fastreg and its dependencies, the compiler, the SIMD level in use, threads and BLAS.
 
     Returns
     -------
@@ -48,12 +48,11 @@ def _version(name):
 
 def _build():
     info = build_info()
-    openmp = f"yes, at most {info['openmp_max_threads']} threads" if info["openmp"] else "no"
-    return [("compiler", info["compiler"]), ("SIMD in use", info["simd"]), ("OpenMP", openmp)]
+    return [("compiler", info["compiler"]), ("SIMD in use", info["simd"]), ("threads", info["threads"])]
 
 
 def _pools():
-    """One line for each BLAS or OpenMP library loaded in this process."""
+    """One line for each pool of threads in this process: ours, BLAS's, OpenMP's."""
     lines = []
     for pool in threadpool_info():
         library = f"{pool['internal_api']} {pool['version'] or ''}".strip()

@@ -1,49 +1,14 @@
 """From what a user passes to what the engine streams: storage, dtype and weights, without copying X."""
-import os
-import threading
-
 import numpy as np
 import scipy.sparse as sp
 
 from fastreg.kernels.dense import Dense
-from fastreg.kernels.info import max_threads
 from fastreg.kernels.sparse import Sparse
 from fastreg.kernels.storage import DUPLICATES, FALLING, OUTSIDE, SORTED, inspect
 from fastreg.kernels.view import View
 
 # Rows and columns that an int can count.
 MOST = np.iinfo(np.intc).max
-
-_forked = False
-
-
-def _after_fork():
-    # OpenMP's thread pool does not survive a fork: the child computes with one thread
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def effective_threads(n_threads):
-    """Number of threads for a fit: as asked, or OpenMP's number; one in a forked child or a worker thread.
-
-    Parameters
-    ----------
-    n_threads : int or None
-        None: as many as OpenMP would use (``OMP_NUM_THREADS`` and threadpoolctl are heeded), and one where the fit
-        runs in a thread other than the main one, that is, inside somebody's outer parallelism.
-
-    Returns
-    -------
-    int
-    """
-    if n_threads is None:
-        return max_threads() if threading.current_thread() is threading.main_thread() and not _forked else 1
-    return 1 if _forked else n_threads
-
 
 def _address(array):
     return array.__array_interface__["data"][0]

@@ -41,7 +41,7 @@ standardize : bool, default=False
     fitted, about its mean with an intercept and about 0 without; coefficients are returned on the original scale.
 
 n_threads : int or None
-    None: as many as OpenMP would use, one inside somebody's worker threads. Results do not depend on it.
+    None: as many as the process may use, one inside somebody's workers. Results do not depend on it.
 
 n_features_in_ : int
 
@@ -128,7 +128,7 @@ refit : bool, default=True
     Fit all rows at what was chosen.
 
 n_threads : int or None
-    For all paths together. None: as many as OpenMP would use, one inside somebody's worker threads. Results do not
+    For all paths together. None: as many as the process may use, one inside somebody's workers. Results do not
     depend on it.
 
 n_alphas_no_change : int or None

@@ -8,10 +8,11 @@ import scipy.sparse as sp
 from fastreg import costs
 from fastreg.datafits.base import Datafit
 from fastreg.datafits.quadratic import QUADRATIC
-from fastreg.design import as_design, canonical_sparse, effective_threads, view_of
+from fastreg.design import as_design, canonical_sparse, view_of
 from fastreg.finite import check_finite, fine
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.scale import LEAST, UNIT, Scale, scale_of_each, scales_of_groups
+from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
 # Rows of dense X that are copied at a time.

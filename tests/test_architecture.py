@@ -27,6 +27,7 @@ LAYERS = {
     "kernels": 0,
     "costs": 0,
     "scale": 1,
+    "threads": 1,
     "weights": 1,
     "solutions": 1,
     "finite": 1,
@@ -352,7 +353,7 @@ def test_versions_agree():
 def test_show_versions(capsys):
     fastreg.show_versions()
     report = capsys.readouterr().out
-    for word in ("compiler", "SIMD", "OpenMP", "blas", "numpy", "scipy", "scikit-learn"):
+    for word in ("compiler", "SIMD", "POSIX threads", "blas", "numpy", "scipy", "scikit-learn"):
         assert word in report
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from fastreg.kernels.threads import paused, set_patience, workers
 
-from fastreg.kernels.threads cimport look, run_tasks
+from fastreg.kernels.threads cimport look, now, run_tasks
 
 __all__ = ["call", "counts", "empty", "last", "paused", "set_patience", "workers"]
 
@@ -41,11 +41,8 @@ cdef int _count(void *context, Py_ssize_t k) except -1 nogil:
 
 cdef int _last(void *context, Py_ssize_t k) except -1 nogil:
     cdef double *seconds = <double *> context
-    cdef volatile double x = 1
-    cdef Py_ssize_t i, step
-    for step in range(<Py_ssize_t> (seconds[0] * 1e3)):
-        for i in range(200_000):
-            x = x * 1.0000001
+    cdef double until = now() + seconds[0]
+    while now() < until:
         look()
     return 0
 

@@ -35,7 +35,7 @@ class LinearRegression(NormalResidualMixin, LinearRegressorMixin, BaseEstimator)
         ``tol * ||X'y||``. Otherwise it has no effect: solutions are exact to rounding, and no direction of X is left
         out for being short, as scikit-learn's are where it is shorter than `tol` times the longest.
     n_jobs : int or None
-        Threads; None or a negative number: as many as OpenMP would use, one inside somebody's worker threads.
+        Threads; None or a negative number: as many as the process may use, one inside somebody's workers.
     positive : bool, default=False
         No coefficient may be negative. X may be sparse, unlike in scikit-learn.
 

@@ -4,8 +4,6 @@ A dense n x m array, or row lists for sparse X. No weights are in it, so that an
 folds of a cross-validation, the curvatures of a loss) share it: they come in as the rows are used. The level of a
 column is near its mean under any of them: what is left of the mean costs no digits.
 """
-from cython.parallel cimport prange
-
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -14,6 +12,7 @@ from fastreg.kernels.leaf cimport (
     fr_vdot)
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.rows cimport Row, RowLists, rows_free, rows_init
+from fastreg.kernels.threads cimport run_tasks, share_of
 from fastreg.kernels.view cimport View
 
 cdef enum:
@@ -75,36 +74,57 @@ cdef double _level(const double *mean, const double *w, const int *pos, Py_ssize
     return level
 
 
+cdef struct Products:
+    # What the tasks share: some rows of X w each.
+    const Block *b
+    const double *w
+    const int *pos
+    const int *js        # dense: which coordinates are not zero, and how many
+    Py_ssize_t nz
+    double level
+    double *out
+
+
 cdef int block_products(const Block *b, View d, const double *mean, const double *w, const int *pos, Py_ssize_t m,
                         double *out) except -1 nogil:
     """out = X w, of columns whose mean is `mean` more than their level."""
-    cdef Py_ssize_t c, i, nz, chunks = (b.n + ROWS - 1) // ROWS
+    cdef Py_ssize_t chunks = (b.n + ROWS - 1) // ROWS
     cdef int threads = d.threads(2. * b.rows.used if d.sparse() else <double> b.n * m)
-    cdef double level = _level(mean, w, pos, m)
+    cdef Products u
     cdef double *full = NULL
     cdef int *js = NULL
+    u.b, u.level, u.out, u.pos = b, _level(mean, w, pos, m), out, pos
     if d.sparse():
-        full = _by_position(b, w, pos, m)
-        for c in prange(chunks, num_threads=threads, schedule="static"):
-            _sparse_products(b, full, level, c * ROWS, min(b.n, (c + 1) * ROWS), out)
+        u.w = full = _by_position(b, w, pos, m)
+        run_tasks(_sparse_products, &u, chunks, threads)
         free(full)
         return 0
-    js = _used(w, pos, m, &nz)
-    for i in range(b.n):
-        out[i] = -level
-    for c in prange(chunks, num_threads=threads, schedule="static"):
-        _add_columns(b, w, pos, js, nz, 1, c * ROWS, min(b.n, (c + 1) * ROWS), out)
+    u.w, u.js = w, NULL
+    js = _used(w, pos, m, &u.nz)
+    u.js = js
+    run_tasks(_dense_products, &u, chunks, threads)
     free(js)
     return 0
 
 
-cdef void _sparse_products(const Block *b, const double *w, double level, Py_ssize_t lo, Py_ssize_t hi,
-                           double *out) noexcept nogil:
+cdef int _sparse_products(void *context, Py_ssize_t k) except -1 nogil:
+    cdef const Products *u = <const Products *> context
+    cdef const RowLists *rows = &u.b.rows
     cdef Py_ssize_t i
     cdef const Row *row
+    for i in range(k * ROWS, min(u.b.n, (k + 1) * ROWS)):
+        row = &rows.row[i]
+        u.out[i] = fr_list_dot(row.len, rows.pos + row.start, rows.val + row.start, u.w) - u.level
+    return 0
+
+
+cdef int _dense_products(void *context, Py_ssize_t k) except -1 nogil:
+    cdef const Products *u = <const Products *> context
+    cdef Py_ssize_t i, lo = k * ROWS, hi = min(u.b.n, lo + ROWS)
     for i in range(lo, hi):
-        row = &b.rows.row[i]
-        out[i] = fr_list_dot(row.len, b.rows.pos + row.start, b.rows.val + row.start, w) - level
+        u.out[i] = -u.level
+    _add_columns(u.b, u.w, u.pos, u.js, u.nz, 1, lo, hi, u.out)
+    return 0
 
 
 cdef double *_by_position(const Block *b, const double *w, const int *pos, Py_ssize_t m) except NULL nogil:
@@ -145,78 +165,104 @@ cdef void _add_columns(const Block *b, const double *w, const int *pos, const in
 
 
 # ---- residuals of the squared loss -----------------------------------------------------------------------------------
+cdef struct Residuals:
+    # What the tasks share: some rows each, of one fit or of several.
+    const Fit *fits
+    Py_ssize_t k
+    int lanes
+    const double *w      # by place in the block, interleaved where there are several fits
+    const double *level  # of each fit
+    const int *js        # dense: which coordinates are not zero, and how many
+    Py_ssize_t nz
+    double *g            # sums of each task
+    Py_ssize_t size, n_tasks
+
+
 cdef int block_residuals(View d, const Fit *fits, Py_ssize_t k) except -1 nogil:
     """r = y - sqrt(s) X w of each fit; for sparse storage also g = X' sqrt(s) r, while the rows are in cache."""
     cdef Py_ssize_t t
     cdef const Block *b = fits[0].block
     cdef int threads = d.threads(2. * b.rows.used + 4. * b.n * k if d.sparse() else <double> b.n * b.m * k)
     if not d.sparse():
-        if k > 1 and threads > 1:
-            for t in prange(k, num_threads=threads, schedule="dynamic", chunksize=1):
-                _dense_residual(&fits[t], 1)
-        else:
-            for t in range(k):
-                _dense_residual(&fits[t], threads)
-    elif k == 1 and fits[0].test == NULL:
-        _sparse_residual(d, &fits[0], threads)
-    else:
-        for t in range(0, k, 8):
-            _sparse_residuals(d, fits + t, min(8, k - t), threads)
+        if k > 1:
+            return run_tasks(_of_one, <void *> fits, k, threads)
+        return _dense_residual(&fits[0], threads)
+    if k == 1 and fits[0].test == NULL:
+        return _sparse_residual(d, &fits[0], threads)
+    for t in range(0, k, 8):
+        _sparse_residuals(d, fits + t, min(8, k - t), threads)
     return 0
 
 
+cdef int _of_one(void *context, Py_ssize_t t) except -1 nogil:
+    return _dense_residual(<const Fit *> context + t, 1)
+
+
 cdef int _dense_residual(const Fit *fit, int threads) except -1 nogil:
-    cdef const Block *b = fit.block
-    cdef Py_ssize_t c, nz, chunks = (b.n + ROWS - 1) // ROWS
+    cdef Residuals u
     cdef double level = _level(fit.of.mean, fit.w, fit.pos, fit.m)
-    cdef int *js = _used(fit.w, fit.pos, fit.m, &nz)
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="static"):
-            _dense_rows(fit, js, nz, level, c * ROWS, min(b.n, (c + 1) * ROWS))
-    else:
-        for c in range(chunks):
-            _dense_rows(fit, js, nz, level, c * ROWS, min(b.n, (c + 1) * ROWS))
+    cdef int *js = _used(fit.w, fit.pos, fit.m, &u.nz)
+    u.fits, u.level, u.js = fit, &level, js
+    run_tasks(_dense_rows, &u, (fit.block.n + ROWS - 1) // ROWS, threads)
     free(js)
     return 0
 
 
-cdef void _dense_rows(const Fit *fit, const int *js, Py_ssize_t nz, double level, Py_ssize_t lo,
-                      Py_ssize_t hi) noexcept nogil:
-    """Rows [lo, hi) of the residual."""
-    cdef Py_ssize_t i
+cdef int _dense_rows(void *context, Py_ssize_t k) except -1 nogil:
+    cdef const Residuals *u = <const Residuals *> context
+    cdef const Fit *fit = u.fits
+    cdef Py_ssize_t i, lo = k * ROWS, hi = min(fit.block.n, lo + ROWS)
     cdef const double *root = fit.of.root
     if root == NULL:
         memcpy(fit.r + lo, fit.y + lo, (hi - lo) * sizeof(double))
     else:
         memset(fit.r + lo, 0, (hi - lo) * sizeof(double))
-    _add_columns(fit.block, fit.w, fit.pos, js, nz, -1, lo, hi, fit.r)
+    _add_columns(fit.block, fit.w, fit.pos, u.js, u.nz, -1, lo, hi, fit.r)
     if root != NULL:
         for i in range(lo, hi):                  # without weight a product may be infinite
-            fit.r[i] = fit.y[i] + (root[i] * (fit.r[i] + level) if root[i] > 0 else 0)
-    elif level != 0:
+            fit.r[i] = fit.y[i] + (root[i] * (fit.r[i] + u.level[0]) if root[i] > 0 else 0)
+    elif u.level[0] != 0:
         for i in range(lo, hi):
-            fit.r[i] += level
+            fit.r[i] += u.level[0]
+    return 0
 
 
 cdef int _sparse_residual(View d, const Fit *fit, int threads) except -1 nogil:
     cdef const Block *b = fit.block
-    cdef Py_ssize_t c, k, size = SPARSE_ROWS_AT_ONCE, chunks = (b.n + size - 1) // size
-    cdef double level = _level(fit.of.mean, fit.w, fit.pos, fit.m), total = 0
-    cdef double *w = _by_position(b, fit.w, fit.pos, fit.m)
+    cdef Py_ssize_t k, j, slab, slabs = _slabs(b)
+    cdef double level = _level(fit.of.mean, fit.w, fit.pos, fit.m)
+    cdef Residuals u
     cdef double *g = NULL
-    grow(<void **> &g, b.m * sizeof(double))
-    memset(g, 0, b.m * sizeof(double))
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="static"):
-            _residual_rows(b, fit, w, level, c * size, min(b.n, (c + 1) * size))
-    for c in range(chunks):
-        if threads == 1:
-            _residual_rows(b, fit, w, level, c * size, min(b.n, (c + 1) * size))
-        total += _correlate_rows(b, fit.of, fit.r, 0, c * size, min(b.n, (c + 1) * size), g)
+    cdef double *w = _by_position(b, fit.w, fit.pos, fit.m)
+    u.fits, u.level, u.w, u.n_tasks, u.size = fit, &level, w, slabs, b.m + 1
+    u.g = g = <double *> zeros(slabs * (b.m + 1) * sizeof(double))
+    run_tasks(_sparse_rows, &u, slabs, threads)
+    for slab in range(1, slabs):
+        fr_axpy(b.m + 1, 1., g + slab * (b.m + 1), g)
     for k in range(fit.m):
-        fit.g[k] = g[place(fit.pos, k)] - (total * fit.of.mean[place(fit.pos, k)] if d.centred else 0)
+        j = place(fit.pos, k)
+        fit.g[k] = g[j] - (g[b.m] * fit.of.mean[j] if d.centred else 0)
     free(w)
     free(g)
+    return 0
+
+
+cdef Py_ssize_t _slabs(const Block *b) noexcept nogil:
+    """Parts of the rows with sums of their own, whatever the threads."""
+    return min(SLABS, 1 + b.n // SPARSE_ROWS_AT_ONCE)
+
+
+cdef int _sparse_rows(void *context, Py_ssize_t slab) except -1 nogil:
+    """A slab's residuals, and its sums, a few rows at a time, so that they stay in cache."""
+    cdef const Residuals *u = <const Residuals *> context
+    cdef const Block *b = u.fits.block
+    cdef double *g = u.g + slab * u.size
+    cdef Py_ssize_t first = slab * b.n // u.n_tasks, hi = (slab + 1) * b.n // u.n_tasks, last
+    while first < hi:
+        last = min(hi, first + SPARSE_ROWS_AT_ONCE)
+        _residual_rows(b, u.fits, u.w, u.level[0], first, last)
+        g[b.m] += _correlate_rows(b, u.fits.of, u.fits.r, 0, first, last, g)
+        first = last
     return 0
 
 
@@ -237,7 +283,8 @@ cdef int _sparse_residuals(View d, const Fit *fits, Py_ssize_t k, int threads) e
 
     The rows are dealt to a fixed number of slabs with sums of their own: the threads do not matter."""
     cdef const Block *b = fits[0].block
-    cdef Py_ssize_t j, t, at, slab, slabs = min(SLABS, 1 + b.n // SPARSE_ROWS_AT_ONCE)
+    cdef Py_ssize_t j, t, at, slab, slabs = _slabs(b)
+    cdef Residuals u
     cdef int lanes = 4 if k <= 4 else 8
     cdef Py_ssize_t size = (b.m + 2) * lanes           # correlations, sums of sqrt(s) r, and test errors
     cdef double level[8]
@@ -252,12 +299,8 @@ cdef int _sparse_residuals(View d, const Fit *fits, Py_ssize_t k, int threads) e
         level[t] = _level(fits[t].of.mean, fits[t].w, fits[t].pos, fits[t].m)
         for j in range(fits[t].m):
             w[place(fits[t].pos, j) * lanes + t] = fits[t].w[j]
-    if threads > 1:
-        for slab in prange(slabs, num_threads=threads, schedule="dynamic", chunksize=1):
-            _slab_residuals(b, fits, k, level, w, slab * b.n // slabs, (slab + 1) * b.n // slabs, g + slab * size)
-    else:
-        for slab in range(slabs):
-            _slab_residuals(b, fits, k, level, w, slab * b.n // slabs, (slab + 1) * b.n // slabs, g + slab * size)
+    u.fits, u.k, u.lanes, u.level, u.w, u.g, u.size, u.n_tasks = fits, k, lanes, level, w, g, size, slabs
+    run_tasks(_slab_residuals, &u, slabs, threads)
     for slab in range(1, slabs):
         fr_axpy(size, 1., g + slab * size, g)
     for t in range(k):
@@ -271,11 +314,14 @@ cdef int _sparse_residuals(View d, const Fit *fits, Py_ssize_t k, int threads) e
     return 0
 
 
-cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const double *level, const double *w,
-                          Py_ssize_t lo, Py_ssize_t hi, double *g) noexcept nogil:
+cdef int _slab_residuals(void *context, Py_ssize_t slab) except -1 nogil:
     """A few rows at a time, so that they and their products stay in cache."""
-    cdef Py_ssize_t first = lo, i, t, last
-    cdef int lanes = 4 if k <= 4 else 8
+    cdef const Residuals *u = <const Residuals *> context
+    cdef const Fit *fits = u.fits
+    cdef const Block *b = fits[0].block
+    cdef Py_ssize_t i, t, last, k = u.k, first = slab * b.n // u.n_tasks, hi = (slab + 1) * b.n // u.n_tasks
+    cdef int lanes = u.lanes
+    cdef double *g = u.g + slab * u.size
     cdef const RowLists *rows = &b.rows
     cdef const Row *row
     cdef double v[8 * SPARSE_ROWS_AT_ONCE]
@@ -285,13 +331,13 @@ cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const d
         for i in range(first, last):
             row = &rows.row[i]
             if lanes == 4:
-                fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, w, v + (i - first) * lanes)
+                fr_list_dot4(row.len, rows.pos + row.start, rows.val + row.start, u.w, v + (i - first) * lanes)
             else:
-                fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, w, v + (i - first) * lanes)
+                fr_list_dot8(row.len, rows.pos + row.start, rows.val + row.start, u.w, v + (i - first) * lanes)
         for t in range(k):
             if fits[t].test != NULL:
-                g[(b.m + 1) * lanes + t] += _slab_error(fits[t].test, level[t], first, last, lanes, v + t)
-            g[b.m * lanes + t] += _slab_residual(&fits[t], level[t], first, last, lanes, v + t)
+                g[(b.m + 1) * lanes + t] += _slab_error(fits[t].test, u.level[t], first, last, lanes, v + t)
+            g[b.m * lanes + t] += _slab_residual(&fits[t], u.level[t], first, last, lanes, v + t)
         for i in range(first, last):
             row = &rows.row[i]
             if lanes == 4:
@@ -299,6 +345,7 @@ cdef void _slab_residuals(const Block *b, const Fit *fits, Py_ssize_t k, const d
             else:
                 fr_list_add8(row.len, rows.pos + row.start, rows.val + row.start, v + (i - first) * lanes, g)
         first = last
+    return 0
 
 
 cdef double _slab_error(const Test *test, double level, Py_ssize_t lo, Py_ssize_t hi, int lanes,
@@ -327,11 +374,20 @@ cdef double _slab_residual(const Fit *fit, double level, Py_ssize_t lo, Py_ssize
 
 
 # ---- correlations ----------------------------------------------------------------------------------------------------
+cdef struct Correlations:
+    # What the tasks share: some dense columns each.
+    const Block *b
+    const double *r
+    const int *pos
+    Py_ssize_t first, m, share
+    double *g
+
+
 cdef int block_correlate(const Block *b, View d, const Weighting *of, const double *r, const int *pos,
                          Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil:
     """g[k] = x_j' sqrt(s) r for first <= k < m, j being the column at position pos[k], or k where pos is NULL."""
-    cdef Py_ssize_t c, i, k, least, chunks = (m - first + 31) // 32
-    cdef int threads
+    cdef Py_ssize_t i, k, least
+    cdef Correlations u
     cdef double total = 0
     cdef double *v = NULL
     cdef const double *share = r
@@ -354,12 +410,8 @@ cdef int block_correlate(const Block *b, View d, const Weighting *of, const doub
         for i in range(b.n):
             v[i] = of.root[i] * r[i]
         share = v
-    threads = d.threads(<double> b.n * (m - first))
-    if threads > 1:
-        for c in prange(chunks, num_threads=threads, schedule="static"):
-            _correlate_columns(b, share, pos, first + 32 * c, min(m, first + 32 * c + 32), g)
-    else:
-        _correlate_columns(b, share, pos, first, m, g)
+    u.b, u.r, u.pos, u.first, u.m, u.share, u.g = b, share, pos, first, m, share_of(m - first, 32), g
+    run_tasks(_correlate_columns, &u, (m - first + u.share - 1) // u.share, d.threads(<double> b.n * (m - first)))
     for k in range(first if d.centred else m, m):
         if of.mean[place(pos, k)] != 0:
             if total == 0:
@@ -393,13 +445,15 @@ cdef inline const double *_column(const Block *b, const int *pos, Py_ssize_t k) 
     return b.X + place(pos, k) * b.n
 
 
-cdef void _correlate_columns(const Block *b, const double *r, const int *pos, Py_ssize_t lo, Py_ssize_t hi,
-                             double *g) noexcept nogil:
-    cdef Py_ssize_t k
+cdef int _correlate_columns(void *context, Py_ssize_t task) except -1 nogil:
+    cdef const Correlations *u = <const Correlations *> context
+    cdef const Block *b = u.b
+    cdef Py_ssize_t k, lo = u.first + task * u.share, hi = min(u.m, lo + u.share)
     cdef double zero[4]
     zero[0] = zero[1] = zero[2] = zero[3] = 0
     for k in range(lo, hi - 3, 4):
-        fr_dot4(b.n, _column(b, pos, k), _column(b, pos, k + 1), _column(b, pos, k + 2), _column(b, pos, k + 3),
-                zero, r, g + k)
+        fr_dot4(b.n, _column(b, u.pos, k), _column(b, u.pos, k + 1), _column(b, u.pos, k + 2),
+                _column(b, u.pos, k + 3), zero, u.r, u.g + k)
     for k in range(hi - (hi - lo) % 4, hi):
-        g[k] = fr_vdot(b.n, _column(b, pos, k), r)
+        u.g[k] = fr_vdot(b.n, _column(b, u.pos, k), u.r)
+    return 0

@@ -4,8 +4,6 @@ Dense columns: products of level 3 with the new columns, scaled by the weights. 
 the rows that they touch. Several weightings that are multiples of each other on each of a few parts of the rows (the
 folds of a cross-validation) are served by sums over the parts, computed once and combined.
 """
-from cython.parallel cimport prange
-
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -16,6 +14,7 @@ from fastreg.kernels.block cimport Block, Weighting, place
 from fastreg.kernels.leaf cimport fr_axpy, fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists
+from fastreg.kernels.threads cimport Task, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
@@ -89,22 +88,34 @@ cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo,
     fr_axpy(size, 1., sums + size, sums)
 
 
+cdef struct Groups:
+    # What the tasks share: some columns of G each, `first` to m in all.
+    Block *b
+    Py_ssize_t first, m, width, ld
+    const double *s
+    const int *at
+    double *G
+
+
+cdef int _run_groups(Task task, Groups *u, int threads) except -1 nogil:
+    """Groups of columns whose sums stay in cache; more of them where several threads are to have some."""
+    cdef Py_ssize_t k = u.m - u.first
+    u.width = max(1, 65536 // u.m if threads == 1 else min(65536 // u.m, (k + 7) // 8))
+    return run_tasks(task, u, (k + u.width - 1) // u.width, threads)
+
+
 cdef int _sparse_gram(Block *b, View d, Py_ssize_t k) except -1 nogil:
-    """Outer products over the rows that hold a new entry; new columns in groups whose sums stay in cache."""
-    cdef Py_ssize_t c, m = b.m - k, width = max(1, min(65536 // b.m, (k + 7) // 8)), groups = (k + width - 1) // width
-    cdef int threads = d.threads(<double> b.rows.used)
-    if threads > 1:
-        for c in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
-            _sparse_products(b, m + c * width, min(b.m, m + (c + 1) * width))
-    else:
-        width = max(1, 65536 // b.m)
-        for c in range((k + width - 1) // width):
-            _sparse_products(b, m + c * width, min(b.m, m + (c + 1) * width))
-    return 0
+    """Outer products over the rows that hold a new entry."""
+    cdef Groups u
+    u.b, u.first, u.m = b, b.m - k, b.m
+    return _run_groups(_sparse_products, &u, d.threads(<double> b.rows.used))
 
 
-cdef int _sparse_products(Block *b, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
-    """Columns [lo, hi) of the Gram matrices, above the diagonal."""
+cdef int _sparse_products(void *context, Py_ssize_t group) except -1 nogil:
+    """Some columns of the Gram matrices, above the diagonal."""
+    cdef const Groups *u = <const Groups *> context
+    cdef Block *b = u.b
+    cdef Py_ssize_t lo = u.first + group * u.width, hi = min(u.m, lo + u.width)
     cdef Py_ssize_t i, f, part, m = b.m, size = (hi - lo) * m
     cdef const double *s = b.base if b.n_of > 1 else b.of[0].weight
     cdef double *sums = NULL
@@ -189,11 +200,20 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
     return 0
 
 
+cdef struct Panel:
+    # What the tasks share: some rows of G[:hi, lo:hi] each, of the new columns x.
+    const Block *b
+    const double *x
+    const int *pos
+    Py_ssize_t lo, hi, ld
+    double *G
+
+
 cdef int _dense_panel(const Block *b, View d, const double *s, const int *pos, Py_ssize_t lo, Py_ssize_t hi, double *G,
                       Py_ssize_t ld) except -1 nogil:
     """G[:hi, lo:hi], tile by tile of its rows."""
-    cdef Py_ssize_t a, i, c, k = hi - lo, tiles = (hi + TILE - 1) // TILE
-    cdef int threads = d.threads(<double> b.n * hi * k / 16)
+    cdef Py_ssize_t a, i, k = hi - lo
+    cdef Panel u
     cdef double *scaled = NULL
     cdef const double *x
     if s != NULL or pos != NULL:
@@ -203,58 +223,61 @@ cdef int _dense_panel(const Block *b, View d, const double *s, const int *pos, P
             for i in range(b.n):
                 scaled[a * b.n + i] = x[i] * (1 if s == NULL else s[i])
     x = b.X + lo * b.n if scaled == NULL else scaled
-    if threads > 1:
-        for c in prange(tiles, num_threads=threads, schedule="dynamic", chunksize=1):
-            _gram_tile(b, x, pos, lo, hi, c * TILE, min(hi, (c + 1) * TILE), G, ld)
-    else:
-        for c in range(tiles):
-            _gram_tile(b, x, pos, lo, hi, c * TILE, min(hi, (c + 1) * TILE), G, ld)
+    u.b, u.x, u.pos, u.lo, u.hi, u.G, u.ld = b, x, pos, lo, hi, G, ld
+    run_tasks(_gram_tile, &u, (hi + TILE - 1) // TILE, d.threads(<double> b.n * hi * k / 16))
     free(scaled)
     return 0
 
 
-cdef void _gram_tile(const Block *b, const double *x, const int *pos, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t top,
-                     Py_ssize_t end, double *G, Py_ssize_t ld) noexcept nogil:
-    """G[top:end, lo:hi] from the new columns x; old ones that lie side by side in the block are taken together."""
-    cdef int rows, cols = <int> (hi - lo), n = <int> b.n, ldg = <int> ld
+cdef int _gram_tile(void *context, Py_ssize_t tile) except -1 nogil:
+    """Old columns that lie side by side in the block are taken together."""
+    cdef const Panel *u = <const Panel *> context
+    cdef const Block *b = u.b
+    cdef int rows, cols = <int> (u.hi - u.lo), n = <int> b.n, ld = <int> u.ld
     cdef double one = 1, zero = 0
-    cdef Py_ssize_t i = top, j
+    cdef double *G = u.G + u.lo * u.ld
+    cdef Py_ssize_t i = tile * TILE, end = min(u.hi, i + TILE), j
     while i < end:
         j = i + 1
-        while j < end and (pos == NULL or pos[j] == pos[j - 1] + 1):
+        while j < end and (u.pos == NULL or u.pos[j] == u.pos[j - 1] + 1):
             j += 1
         if cols == 1:
             for i in range(i, j):
-                G[lo * ld + i] = fr_vdot(b.n, b.X + place(pos, i) * b.n, x)
+                G[i] = fr_vdot(b.n, b.X + place(u.pos, i) * b.n, u.x)
         else:
             rows = <int> (j - i)
-            dgemm('T', 'N', &rows, &cols, &n, &one, b.X + place(pos, i) * b.n, &n, x, &n, &zero, G + lo * ld + i, &ldg)
+            dgemm('T', 'N', &rows, &cols, &n, &one, b.X + place(u.pos, i) * b.n, &n, <double *> u.x, &n, &zero, G + i,
+                  &ld)
         i = j
+    return 0
 
 
 cdef int _sparse_columns(const Block *b, View d, const double *s, const int *pos, Py_ssize_t first, Py_ssize_t m,
                          double *G, Py_ssize_t ld) except -1 nogil:
     """G[:m, first:m] by outer products over the rows; columns in groups whose sums stay in cache."""
-    cdef Py_ssize_t c, k, n_new = m - first, width = max(1, min(65536 // m, (n_new + 7) // 8))
-    cdef Py_ssize_t groups = (n_new + width - 1) // width
-    cdef int threads = d.threads(<double> b.rows.used)
+    cdef Py_ssize_t k
+    cdef Groups u
     cdef int *at = NULL
     if pos != NULL:
         grow(<void **> &at, b.m * sizeof(int))
         memset(at, -1, b.m * sizeof(int))
         for k in range(m):
             at[pos[k]] = <int> k
-    for c in prange(groups, num_threads=threads, schedule="dynamic", chunksize=1):
-        _outer_products(b, s, at, first + c * width, min(m, first + (c + 1) * width), m, G, ld)
+    u.b, u.first, u.m, u.ld, u.s, u.at, u.G = <Block *> b, first, m, ld, s, at, G
+    _run_groups(_outer_products, &u, d.threads(<double> b.rows.used))
     free(at)
     return 0
 
 
-cdef int _outer_products(const Block *b, const double *s, const int *at, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
-                         double *G, Py_ssize_t ld) except -1 nogil:
-    """Columns [lo, hi) of G: above the diagonal where the coordinates are the columns of the block, in order; with all
+cdef int _outer_products(void *context, Py_ssize_t group) except -1 nogil:
+    """Some columns of G: above the diagonal where the coordinates are the columns of the block, in order; with all
     coordinates where `at` says which each position is, -1 being none."""
-    cdef Py_ssize_t i, e, k, count
+    cdef const Groups *u = <const Groups *> context
+    cdef const Block *b = u.b
+    cdef const double *s = u.s
+    cdef const int *at = u.at
+    cdef double *G = u.G
+    cdef Py_ssize_t i, e, k, count, m = u.m, ld = u.ld, lo = u.first + group * u.width, hi = min(m, lo + u.width)
     cdef const Row *row
     cdef int32_t *coordinate = NULL
     cdef double *val = NULL

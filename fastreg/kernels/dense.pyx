@@ -161,44 +161,43 @@ cdef int _run(Dense d, const real *X, Pieces *u, Py_ssize_t length, int threads)
 
 
 # ---- by columns ------------------------------------------------------------------------------------------------------
-cdef void _dense_columns(Dense d, const real *X, const int *cols, Py_ssize_t lo, Py_ssize_t hi, const double *mean,
-                         const double *V, Py_ssize_t k, double *out, Py_ssize_t ldo, real *copy) noexcept nogil:
-    """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for a in [lo, hi)."""
-    cdef Py_ssize_t a, b, c, t, i, n = d.n, rows, block = n if k == 1 else min(n, ROW_BLOCK)
+cdef void _dense_columns(Dense d, const real *X, const Pieces *u, Py_ssize_t task) noexcept nogil:
+    """out[t, a] = sum_i (x_ij - mean_j) V[t, i], j = cols[a] (a itself without cols), for some a."""
+    cdef Py_ssize_t a, b, c, t, i, rows, n = d.n, lo = task * u.share, hi = min(u.m, lo + u.share)
+    cdef Py_ssize_t block = n if u.k == 1 else min(n, ROW_BLOCK)
     cdef const real *x[4]
     cdef double m[4]
     cdef double o[4]
     for a in range(lo, hi, 4):
         c = min(4, hi - a)
         for b in range(4):
-            i = cols[a + min(b, c - 1)] if cols != NULL else a + min(b, c - 1)
+            i = u.cols[a + min(b, c - 1)] if u.cols != NULL else a + min(b, c - 1)
             if b < c:
-                x[b] = _column(X, i, n, d.stride, d.step, copy + b * n)
+                x[b] = _column(X, i, n, d.stride, d.step, <real *> u.copy + b * n)
             else:
                 x[b] = x[c - 1]
-            m[b] = mean[i]
-        for t in range(k):
+            m[b] = u.mean[i]
+        for t in range(u.k):
             for b in range(c):
-                out[t * ldo + a + b] = 0
+                u.out[t * u.ldo + a + b] = 0
         i = 0
         while i < n:
             rows = min(block, n - i)
-            for t in range(k):
+            for t in range(u.k):
                 if c == 1:
-                    out[t * ldo + a] += fr_dot(rows, x[0], m[0], V + t * n + i)
+                    u.out[t * u.ldo + a] += fr_dot(rows, x[0], m[0], u.V + t * n + i)
                 else:
-                    _dot4(rows, x, m, V + t * n + i, o)
+                    _dot4(rows, x, m, u.V + t * n + i, o)
                     for b in range(c):
-                        out[t * ldo + a + b] += o[b]
+                        u.out[t * u.ldo + a + b] += o[b]
             for b in range(4):
                 x[b] += rows
             i += rows
 
 
-cdef void _dense_column_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_of, Py_ssize_t lo,
-                                Py_ssize_t hi, const double *V, Py_ssize_t k, double *out, real *copy) noexcept nogil:
-    """Moments of columns [lo, hi), four at a time, and, while these are in cache, their products with V."""
-    cdef Py_ssize_t a, b, t, c, n = d.n
+cdef void _dense_column_moments(Dense d, const real *X, const Pieces *u, Py_ssize_t task) noexcept nogil:
+    """Moments of some columns, four at a time, and, while these are in cache, their products with V."""
+    cdef Py_ssize_t a, b, t, c, n = d.n, lo = task * u.share, hi = min(d.p, lo + u.share)
     cdef const Moments *w
     cdef const real *x[4]
     cdef double m[4]
@@ -207,11 +206,11 @@ cdef void _dense_column_moments(Dense d, const real *X, const Moments *of, Py_ss
     for a in range(lo, hi, 4):
         c = min(4, hi - a)
         for b in range(4):
-            x[b] = _column(X, a + b, n, d.stride, d.step, copy + b * n) if b < c else x[c - 1]
-        for t in range(max(n_of, k)):
-            w = &of[min(t, n_of - 1)]
-            if t >= n_of:
-                _dot4(n, x, m, V + t * n, dot)
+            x[b] = _column(X, a + b, n, d.stride, d.step, <real *> u.copy + b * n) if b < c else x[c - 1]
+        for t in range(max(u.n_of, u.k)):
+            w = &u.of[min(t, u.n_of - 1)]
+            if t >= u.n_of:
+                _dot4(n, x, m, u.V + t * n, dot)
             else:
                 memset(m, 0, sizeof(m))
                 if w.centred:
@@ -221,11 +220,11 @@ cdef void _dense_column_moments(Dense d, const real *X, const Moments *of, Py_ss
                         _dot4(n, x, m, w.weight, sq)
                     for b in range(c):
                         m[b] = w.mean[a + b] = sq[b] / w.total
-                fr_sqdot4(n, x[0], x[1], x[2], x[3], m, w.weight, V + max(0, min(t, k - 1)) * n, sq, dot)
+                fr_sqdot4(n, x[0], x[1], x[2], x[3], m, w.weight, u.V + max(0, min(t, u.k - 1)) * n, sq, dot)
                 for b in range(c):
                     w.norm[a + b] = sqrt(sq[b])
-            for b in range(c if t < k else 0):
-                out[t * d.p + a + b] = dot[b]
+            for b in range(c if t < u.k else 0):
+                u.out[t * d.p + a + b] = dot[b]
 
 
 # ---- by rows ---------------------------------------------------------------------------------------------------------
@@ -294,11 +293,6 @@ cdef void _dense_rows_moments(Dense d, const real *X, const Moments *of, Py_ssiz
 
 
 # ---- every column ----------------------------------------------------------------------------------------------------
-cdef void _some_moments(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
-    _dense_column_moments(d, X, u.of, u.n_of, k * u.share, min(d.p, (k + 1) * u.share), u.V, u.k, u.out,
-                          <real *> u.copy)
-
-
 cdef int _dense_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_of, const double *mean, const double *V,
                         Py_ssize_t k, double *out) except -1 nogil:
     cdef Py_ssize_t f
@@ -312,7 +306,7 @@ cdef int _dense_moments(Dense d, const real *X, const Moments *of, Py_ssize_t n_
         grow(<void **> &none, d.n * sizeof(double))
         memset(none, 0, d.n * sizeof(double))
         V = none
-    u.do, u.of, u.n_of, u.V, u.k, u.out = <piece> _some_moments[real], of, n_of, V, k, out
+    u.do, u.of, u.n_of, u.V, u.k, u.out = <piece> _dense_column_moments[real], of, n_of, V, k, out
     _own_columns(d, X, &u, d.p, <double> d.n * d.p)
     free(none)
     return 0
@@ -329,18 +323,13 @@ cdef int _own_columns(Dense d, const real *X, Pieces *u, Py_ssize_t m, double wo
     return 0
 
 
-cdef void _some_columns(Dense d, const real *X, const Pieces *u, Py_ssize_t k) noexcept nogil:
-    _dense_columns(d, X, u.cols, k * u.share, min(u.m, (k + 1) * u.share), u.mean, u.V, u.k, u.out, u.ldo,
-                   <real *> u.copy)
-
-
 cdef int _stream_dense(Dense d, const real *X, const int *cols, Py_ssize_t m, const double *mean, const double *V,
                        Py_ssize_t k, double *out, Py_ssize_t ldo) except -1 nogil:
     cdef Pieces u
     cdef double work = <double> d.n * m * k
     u.cols, u.m, u.mean, u.V, u.k, u.out, u.ldo = cols, m, mean, V, k, out, ldo
     if not d.by_rows:
-        u.do = <piece> _some_columns[real]
+        u.do = <piece> _dense_columns[real]
         return _own_columns(d, X, &u, m, work)
     u.do, u.share = <piece> _dense_rows_tile[real], min(2048, (m // 4 + 63) // 64 * 64 + 64)
     return _run(d, X, &u, m, d.threads(work))
@@ -501,8 +490,8 @@ cdef int _normal_dense(Dense d, const real *X, const double *mean, const double 
     if sums == NULL:
         with gil:
             raise MemoryError()
-    u.do, u.share, u.mean, u.weight, u.V, u.k = <piece> _normal_part[real], (d.n + parts - 1) // parts, mean, weight, V, k
-    u.Z, u.work, u.out = Z, sums + parts * d.p * k, sums
+    u.do, u.share, u.mean, u.weight = <piece> _normal_part[real], (d.n + parts - 1) // parts, mean, weight
+    u.V, u.k, u.Z, u.work, u.out = V, k, Z, sums + parts * d.p * k, sums
     _run(d, X, &u, d.n, d.threads(<double> d.n * d.p * k))
     for part in range(1, parts):
         fr_axpy(d.p * k, 1, sums + part * d.p * k, sums)

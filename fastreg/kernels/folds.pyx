@@ -3,9 +3,6 @@
 Of a union they give means, Gram matrix and X'y (``known_moments`` in ``solvers.folds``) and the squared error of any
 coefficients: a cross-validation of n >> p reads X once, whatever its folds.
 """
-from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
-
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -17,6 +14,7 @@ from fastreg.kernels.leaf cimport fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.probe cimport (
     Probe, probe_excess, probe_failed, probe_free, probe_init, probe_sizes, probe_sums)
+from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t ROWS = 512               # rows of a part that come at a time, on average
@@ -97,36 +95,51 @@ cdef int _sizes(View d, const double[:, ::1] Y, const double[::1] shift, Probe *
     return 0
 
 
+cdef struct Parts:
+    # What the tasks share: some parts each.
+    void *d
+    Py_ssize_t T, q, n_parts, n_tasks
+    const double *Y
+    const int *part
+    double *sums         # of each part, q x q
+    Probe *probe
+    const int *order     # dense X: the rows, part by part; of each part the next one, and where it ends;
+    Py_ssize_t *at
+    const Py_ssize_t *end
+    Py_ssize_t upto      # the rows before this one are to be added
+    const double *shift
+
+
 cdef int _sparse_sums(View d, const double[:, ::1] Y, const int[::1] part, double[:, :, ::1] sums,
                       Probe *probe) except -1:
-    cdef Py_ssize_t n_parts = sums.shape[0]
-    cdef int a, stop = 0, threads = <int> min(d.threads(<double> d.nnz * d.nnz / d.n), n_parts)
+    cdef Parts u
+    cdef int threads = d.threads(<double> d.nnz * d.nnz / d.n)
+    u.d, u.T, u.q, u.n_parts, u.Y, u.part = <void *> d, Y.shape[0], sums.shape[1], sums.shape[0], NULL, &part[0]
+    u.sums, u.probe, u.n_tasks = &sums[0, 0, 0], probe, min(<Py_ssize_t> threads, u.n_parts)
+    if u.T > 0:
+        u.Y = &Y[0, 0]
     with nogil:
-        if threads > 1:
-            for a in prange(threads, num_threads=threads, schedule="static"):
-                _outer_products(d, Y, part, a * n_parts // threads, (a + 1) * n_parts // threads, sums, probe, &stop)
-        else:
-            _outer_products(d, Y, part, 0, n_parts, sums, probe, &stop)
+        run_tasks(_outer_products, &u, u.n_tasks, threads)
     return 0
 
 
 cdef int _dense_sums(View d, const double[:, ::1] Y, const int[::1] part, const double[::1] shift,
                      double[:, :, ::1] sums, Probe *probe) except -1:
-    cdef Py_ssize_t n_parts = sums.shape[0], block = ROWS * n_parts, a, b
-    cdef Py_ssize_t blocks = (d.n + block - 1) // block
+    cdef Py_ssize_t n_parts = sums.shape[0], block = ROWS * n_parts, b
     cdef int[::1] order = np.argsort(part, kind="stable").astype(np.int32)
     cdef Py_ssize_t[::1] end = np.cumsum(np.bincount(part, minlength=n_parts)).astype(np.intp)
     cdef Py_ssize_t[::1] at = np.concatenate([[0], end.base[:-1]]).astype(np.intp)
     cdef int threads = d.threads(<double> d.n * probe.q * probe.q)
+    cdef Parts u
+    u.d, u.T, u.q, u.Y, u.sums, u.probe = <void *> d, Y.shape[0], probe.q, NULL, &sums[0, 0, 0], probe
+    u.order, u.at, u.end, u.shift = &order[0], &at[0], &end[0], &shift[0]
+    if u.T > 0:
+        u.Y = &Y[0, 0]
     with nogil:
-        if threads > 1:
-            for a in prange(n_parts, num_threads=threads, schedule="dynamic", chunksize=1):
-                for b in range(blocks):
-                    _rows_of_part(d, Y, order, shift, a, &at[a], end[a], (b + 1) * block, sums, probe)
-        else:
-            for b in range(blocks):              # parts take turns on rows that are in cache
-                for a in range(n_parts):
-                    _rows_of_part(d, Y, order, shift, a, &at[a], end[a], (b + 1) * block, sums, probe)
+        for b in range((d.n + block - 1) // block):      # parts take turns on rows that are in cache
+            u.upto = (b + 1) * block
+            run_tasks(_rows_of_part, &u, n_parts, threads)
+            look()
     return 0
 
 
@@ -147,62 +160,63 @@ def row_parts(n, work):
     return (np.arange(n) * n_parts // n).astype(np.int32), n_parts
 
 
-cdef int _outer_products(View d, const double[:, ::1] Y, const int[::1] part, Py_ssize_t lo, Py_ssize_t hi,
-                         double[:, :, ::1] sums, Probe *probe, int *stop) except -1 nogil:
-    """Sparse X: add the rows of parts [lo, hi), row by row, until a signal comes (which one thread sees) or stop."""
-    cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = Y.shape[0], q = d.p + T + 1, step = min(d.n, ROWS_AT_ONCE)
+cdef int _outer_products(void *context, Py_ssize_t task) except -1 nogil:
+    """Sparse X: add the rows of some parts, row by row."""
+    cdef const Parts *u = <const Parts *> context
+    return _add_parts(<View> u.d, u, task * u.n_parts // u.n_tasks, (task + 1) * u.n_parts // u.n_tasks)
+
+
+cdef int _add_parts(View d, const Parts *u, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+    """Of parts [lo, hi)."""
+    cdef Py_ssize_t i0 = 0, i, e, first, m, t, T = u.T, q = u.q, step = min(d.n, ROWS_AT_ONCE)
+    cdef const Probe *probe = u.probe
     cdef SparseRows rows
     cdef double *total
     cdef double *y = NULL            # the row's part of Y, and 1
     cdef double *beside = NULL       # sums of its products with the columns, of each part: small enough for the cache
     cdef double *of_column
     cdef double *probed              # sums of the probe
-    cdef double s, u
+    cdef double s, v
     memset(&rows, 0, sizeof(SparseRows))
     try:
         grow(<void **> &y, (T + 1) * sizeof(double))
         grow(<void **> &beside, (hi - lo) * d.p * (T + 1) * sizeof(double))
         memset(beside, 0, (hi - lo) * d.p * (T + 1) * sizeof(double))
-        while i0 < d.n and not stop[0]:
-            with gil:
-                try:
-                    PyErr_CheckSignals()
-                except BaseException:
-                    stop[0] = 1
-                    raise
+        while i0 < d.n:
+            look()
             m = min(step, d.n - i0)
             d.load_sparse_rows(i0, m, &rows)
             for i in range(m):
-                if not lo <= part[i0 + i] < hi:
+                if not lo <= u.part[i0 + i] < hi:
                     continue
                 s = 1 if d.weight == NULL else d.weight[i0 + i]
-                total = &sums[part[i0 + i], 0, 0]
+                total = u.sums + u.part[i0 + i] * q * q
                 first = rows.start[i]
-                probed = probe_sums(probe, part[i0 + i])
-                u = 0
+                probed = probe_sums(u.probe, u.part[i0 + i])
+                v = 0
                 for t in range(T):
-                    y[t] = Y[t, i0 + i]
+                    y[t] = u.Y[t * d.n + i0 + i]
                 y[T] = 1
                 for t in range(T + 1):
-                    u += y[t] * probe.v[d.p + t]
+                    v += y[t] * probe.v[d.p + t]
                 for e in range(first, rows.start[i + 1]):
-                    u += rows.val[e] * probe.v[rows.pos[e]]
+                    v += rows.val[e] * probe.v[rows.pos[e]]
                 for e in range(first, rows.start[i + 1]):
                     fr_list_add(e + 1 - first, rows.pos + first, rows.val + first, s * rows.val[e],
                                 total + rows.pos[e] * q)
-                    probed[rows.pos[e]] += s * u * rows.val[e]
-                    of_column = beside + ((part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
+                    probed[rows.pos[e]] += s * v * rows.val[e]
+                    of_column = beside + ((u.part[i0 + i] - lo) * d.p + rows.pos[e]) * (T + 1)
                     for t in range(T + 1):
                         of_column[t] += s * rows.val[e] * y[t]
                 for t in range(T + 1):
-                    probed[d.p + t] += s * u * y[t]
+                    probed[d.p + t] += s * v * y[t]
                     total[(d.p + t) * (q + 1)] += s * y[t] * y[t]
                     total[(d.p + T) * q + d.p + t] += s * y[t] if t < T else 0
             i0 += m
         for i in range(lo, hi):
             for e in range(d.p):
                 for t in range(T + 1):
-                    sums[i, d.p + t, e] = beside[((i - lo) * d.p + e) * (T + 1) + t]
+                    u.sums[(i * q + d.p + t) * q + e] = beside[((i - lo) * d.p + e) * (T + 1) + t]
     finally:
         sparse_rows_free(&rows)
         free(y)
@@ -210,19 +224,19 @@ cdef int _outer_products(View d, const double[:, ::1] Y, const int[::1] part, Py
     return 0
 
 
-cdef int _rows_of_part(View d, const double[:, ::1] Y, const int[::1] order, const double[::1] shift, Py_ssize_t a,
-                       Py_ssize_t *at, Py_ssize_t end, Py_ssize_t upto, double[:, :, ::1] sums,
-                       Probe *probe) except -1 nogil:
-    """Add the rows of part a that come next and lie before row `upto`."""
-    cdef Py_ssize_t m = 0, T = Y.shape[0]
+cdef int _rows_of_part(void *context, Py_ssize_t a) except -1 nogil:
+    """Dense X: add the rows of part a that come next and lie before row `upto`."""
+    cdef const Parts *u = <const Parts *> context
+    cdef Py_ssize_t m, at = u.at[a], end = u.end[a]
     cdef double *B = NULL
-    if at[0] < end and order[at[0]] < upto:
-        grow(<void **> &B, min(probe.rows, end - at[0]) * (d.p + T + 1) * sizeof(double))
-    while at[0] < end and order[at[0]] < upto:
+    if at < end and u.order[at] < u.upto:
+        grow(<void **> &B, min(u.probe.rows, end - at) * u.q * sizeof(double))
+    while at < end and u.order[at] < u.upto:
         m = 0
-        while m < probe.rows and at[0] + m < end and order[at[0] + m] < upto:
+        while m < u.probe.rows and at + m < end and u.order[at + m] < u.upto:
             m += 1
-        add_rows(d, &Y[0, 0], T, False, 0, &order[at[0]], m, &shift[0], B, &sums[a, 0, 0], probe, a)
-        at[0] += m
+        add_rows(<View> u.d, u.Y, u.T, False, 0, u.order + at, m, u.shift, B, u.sums + a * u.q * u.q, u.probe, a)
+        at += m
+    u.at[a] = at
     free(B)
     return 0

@@ -1,8 +1,5 @@
 """X'X and XX' of dense X in one pass: rows are shifted by an approximate mean as they are loaded, so that centring
 afterwards costs no digits."""
-from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
-
 from libc.limits cimport INT_MAX
 from libc.math cimport sqrt
 from libc.stdlib cimport free
@@ -17,6 +14,7 @@ from fastreg.kernels.leaf cimport fr_axpy, fr_dotsum4, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.probe cimport (
     Probe, probe_block, probe_excess, probe_failed, probe_free, probe_init, probe_products, probe_sizes, probe_sums)
+from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t SEEN = 64            # rows (columns) that tell a probe the sizes of the others
@@ -25,13 +23,26 @@ cdef Py_ssize_t RAW_WIDTH = 2048     # columns that BLAS reads at a time where t
 
 cdef struct Sums:
     # Sums over rows of [X - shift, Y', 1]' [X - shift, Y', 1], all scaled by sqrt(s); upper triangle, q x q.
-    Py_ssize_t p, t, q, rows, lanes
+    void *d
+    Py_ssize_t p, t, q, rows, lanes, per
     bint direct          # BLAS reads X itself; otherwise shifted blocks of `rows` rows
     const double *Y
     double *shift
     double *buffer       # of each lane: a block of rows, or ones
     double *total        # of each lane
     Probe probe
+
+
+cdef struct Outer:
+    # Sums over columns of scale x x', n x n.
+    void *d
+    bint raw             # BLAS reads X itself
+    Py_ssize_t per, width
+    const int *cols
+    const double *scale  # NULL for ones
+    double *work         # of each lane: a block of columns
+    double *total        # of each lane
+    Probe *probe
 
 
 def gram_of(View d, const double[:, ::1] Y):
@@ -49,32 +60,29 @@ def kernel_of(View d, scale=None, bint raw=False):
     Columns are dealt to a fixed number of lanes with sums of their own, and centred as they are loaded; with `raw`, for
     float64 X that BLAS can read where it lies (``reads_directly``), neither centred nor weighted.
     """
-    cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, per, a
+    cdef Py_ssize_t n = d.n, width = max(8, min(256, 1 + (1 << 17) // n)), lanes = 1, lane, a
     cdef const double[::1] of_column = None if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
     if d.dealt(<double> n * n * d.p) and 16. * n * n < <double> n * d.p:
         lanes = min(8, max(1, d.p // (4 * width)))
     cdef double[:, :, ::1] K = np.zeros((lanes, n, n))
-    cdef double[:, ::1] work = np.empty((lanes, 0 if raw else n * width))
+    cdef double[:, ::1] work = np.empty((lanes, 1 if raw else n * width))
     cdef int[::1] cols = np.arange(d.p, dtype=np.intc)
     cdef int threads = d.threads(<double> n * n * d.p)
     cdef Probe probe
+    cdef Outer u
     cdef double excess
     if raw and not reads_directly(d):
         raise ValueError("raw: BLAS cannot read X")
-    per = (d.p + lanes - 1) // lanes
+    u.d, u.raw, u.per, u.width, u.cols = <void *> d, raw, (d.p + lanes - 1) // lanes, width, &cols[0]
+    u.scale, u.work, u.total, u.probe = NULL, &work[0, 0], &K[0, 0, 0], &probe
+    if of_column is not None:
+        u.scale = &of_column[0]
     memset(&probe, 0, sizeof(Probe))
     try:
         with nogil:
             probe_init(&probe, n, lanes, max(width, RAW_WIDTH))
             _column_sizes(d, cols, of_column, &probe)
-            if threads > 1 and lanes > 1:
-                for lane in prange(lanes, num_threads=threads, schedule="dynamic", chunksize=1):
-                    _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane,
-                                 K, &probe)
-            else:
-                for lane in range(lanes):
-                    _kernel_lane(d, cols, of_column, raw, lane * per, min(d.p, (lane + 1) * per), width, work, lane,
-                                 K, &probe)
+            run_tasks(_kernel_lane, &u, lanes, threads)
             for lane in range(1, lanes):
                 fr_axpy(n * n, 1., &K[lane, 0, 0], &K[0, 0, 0])
                 fr_axpy(n, 1., probe_sums(&probe, lane), probe_sums(&probe, 0))
@@ -132,36 +140,39 @@ def products_of(View d, const double[:, ::1] V):
     return out.base
 
 
-cdef int _kernel_lane(View d, const int[::1] cols, const double[::1] scale, bint raw, Py_ssize_t lo, Py_ssize_t hi,
-                      Py_ssize_t width, double[:, ::1] work, Py_ssize_t lane, double[:, :, ::1] K,
-                      Probe *probe) except -1 nogil:
-    """Add the outer products of columns [lo, hi) to the sums of a lane, and to its probe."""
+cdef int _kernel_lane(void *context, Py_ssize_t lane) except -1 nogil:
+    """Add the outer products of some columns to the sums of a lane, and to its probe."""
+    cdef const Outer *u = <const Outer *> context
+    return _add_columns(<View> u.d, u, lane, lane * u.per, min((<View> u.d).p, (lane + 1) * u.per))
+
+
+cdef int _add_columns(View d, const Outer *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     cdef Py_ssize_t j0 = lo, j, i
     cdef int m, n = <int> d.n, ld
     cdef double one = 1, root
+    cdef double *K = u.total + lane * d.n * d.n
     cdef double *B
     cdef Direct x
     d.direct(&x)
     ld = <int> x.stride
     while j0 < hi:
-        with gil:
-            PyErr_CheckSignals()
-        m = <int> min(width, hi - j0)
-        if raw:
+        look()
+        m = <int> min(u.width, hi - j0)
+        if u.raw:
             m = <int> min(RAW_WIDTH, hi - j0)
             B = <double *> x.data + (j0 if x.across else j0 * x.stride)
-            dsyrk('U', 'T' if x.across else 'N', &n, &m, &one, B, &ld, &one, &K[lane, 0, 0], &n)
-            probe_block(probe, lane, not x.across, m, n, B, x.stride)
+            dsyrk('U', 'T' if x.across else 'N', &n, &m, &one, B, &ld, &one, K, &n)
+            probe_block(u.probe, lane, not x.across, m, n, B, x.stride)
             j0 += m
             continue
-        B = &work[lane, 0]
-        d.gather(&cols[j0], m, B)
-        for j in range(m if scale is not None else 0):
-            root = sqrt(scale[j0 + j])
+        B = u.work + lane * d.n * u.width
+        d.gather(u.cols + j0, m, B)
+        for j in range(m if u.scale != NULL else 0):
+            root = sqrt(u.scale[j0 + j])
             for i in range(n):
                 B[j * n + i] *= root
-        dsyrk('U', 'N', &n, &m, &one, B, &n, &one, &K[lane, 0, 0], &n)
-        probe_block(probe, lane, True, m, n, B, n)
+        dsyrk('U', 'N', &n, &m, &one, B, &n, &one, K, &n)
+        probe_block(u.probe, lane, True, m, n, B, n)
         j0 += m
     return 0
 
@@ -177,7 +188,7 @@ cdef int full_gram(View d, const double *Y, Py_ssize_t t, double *G, double *Q) 
     cdef Sums u
     cdef Py_ssize_t p = d.p, q = p + t + 1
     cdef double work = <double> d.n * p * p, excess
-    u.p, u.t, u.q, u.Y, u.lanes = p, t, q, Y, 1
+    u.d, u.p, u.t, u.q, u.Y, u.lanes = <void *> d, p, t, q, Y, 1
     u.direct = reads_directly(d) and d.root == NULL
     u.rows = min(d.n, 1024)
     if d.dealt(work):
@@ -209,16 +220,12 @@ cdef int full_gram(View d, const double *Y, Py_ssize_t t, double *G, double *Q) 
 
 cdef double _run_lanes(View d, Sums *u) except -1 nogil:
     """Sums over all rows in the first lane; how far off their probe is, in units of its rounding."""
-    cdef Py_ssize_t lane, k, per = (d.n + u.lanes - 1) // u.lanes, square = u.q * u.q
+    cdef Py_ssize_t lane, k, square = u.q * u.q
+    u.per = (d.n + u.lanes - 1) // u.lanes
     memset(u.total, 0, u.lanes * square * sizeof(double))
     grow(<void **> &u.buffer, u.lanes * (u.rows + u.q if u.direct else u.rows * u.q) * sizeof(double))
     _begin_probe(d, u)
-    if u.lanes > 1 and d.threads(<double> d.n * u.p * u.p) > 1:
-        for lane in prange(u.lanes, num_threads=d.design.n_threads, schedule="dynamic", chunksize=1):
-            _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
-    else:
-        for lane in range(u.lanes):
-            _gram_lane(d, u, lane, lane * per, min(d.n, (lane + 1) * per))
+    run_tasks(_task, u, u.lanes, d.threads(<double> d.n * u.p * u.p))
     for lane in range(1, u.lanes):
         fr_axpy(square, 1., u.total + lane * square, u.total)
         fr_axpy(u.q, 1., probe_sums(&u.probe, lane), probe_sums(&u.probe, 0))
@@ -305,6 +312,11 @@ cdef void add_rows(View d, const double *Y, Py_ssize_t T, bint scaled, Py_ssize_
     probe_block(probe, lane, across, m, iq, B, iq if across else im)
 
 
+cdef int _task(void *context, Py_ssize_t lane) except -1 nogil:
+    cdef Sums *u = <Sums *> context
+    return _gram_lane(<View> u.d, u, lane, lane * u.per, min((<View> u.d).n, (lane + 1) * u.per))
+
+
 cdef int _gram_lane(View d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Add rows [lo, hi), block by block, to the sums of a lane."""
     cdef Py_ssize_t i, i0 = lo, k, m, p = u.p, q = u.q
@@ -321,8 +333,7 @@ cdef int _gram_lane(View d, Sums *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t 
     d.direct(&x)
     ld = <int> x.stride
     while i0 < hi:
-        with gil:
-            PyErr_CheckSignals()
+        look()
         m = min(u.rows, hi - i0)
         im = <int> m
         if not u.direct:

@@ -4,9 +4,6 @@ With the eigenvectors V of X'X, a row z = (x - mean) V has the leverage ``sum_k 
 ``sum_k z_k q_k / (d_k + alpha)``. As functions of k and alpha, ``d_k / (d_k + alpha)`` have a low rank to working
 precision, so that both are products with few columns.
 """
-from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
-
 from libc.math cimport INFINITY
 from libc.stdlib cimport free
 
@@ -16,13 +13,16 @@ from scipy.linalg.cython_blas cimport dgemm
 
 from fastreg.kernels.leaf cimport fr_loo
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t LANES = 8               # sums of their own, whatever the number of threads
 
 
-cdef struct Task:
+cdef struct Sums:
+    void *d
     Py_ssize_t k, r, A, T, rows, size, least
+    Py_ssize_t stride    # of the lanes' buffers: none where they take turns
     double bound
     const double *mean
     const double *V      # k x p, NULL where X holds the rows z themselves
@@ -31,6 +31,8 @@ cdef struct Task:
     const double *Y      # T x n
     const double *own
     double *room         # n
+    double *buffer       # of each lane
+    double *total        # of each lane, T x A
     double *errors       # T x n x A, or NULL
 
 
@@ -67,10 +69,10 @@ def loo_sums(View d, const double[::1] mean, V, const double[:, :, ::1] W, R, co
     room : ndarray of shape (n,)
         `own` less the leverages at the smallest penalty.
     """
-    cdef Task u
+    cdef Sums u
     cdef const double[:, ::1] V_, R_
     cdef double[:, :, ::1] errors_
-    cdef Py_ssize_t step, lane, steps, n = d.n
+    cdef Py_ssize_t n = d.n
     u.r, u.k, u.T = W.shape[1], W.shape[2], Y.shape[0]
     u.mean, u.W, u.Y, u.own, u.V, u.R, u.errors = &mean[0], &W[0, 0, 0], &Y[0, 0], &own[0], NULL, NULL, NULL
     u.A = u.r
@@ -89,25 +91,29 @@ def loo_sums(View d, const double[::1] mean, V, const double[:, :, ::1] W, R, co
     u.size = u.rows * (d.p + 2 * u.k + u.r + 2 * u.A + 1)
     cdef int threads = d.threads(<double> n * (d.p + u.A) * u.k)
     cdef double[:, :, ::1] sums = np.zeros((LANES, u.T, u.A))
-    cdef double *buffer = NULL
-    grow(<void **> &buffer, (LANES if threads > 1 else 1) * u.size * sizeof(double))
-    steps = (n + LANES * u.rows - 1) // (LANES * u.rows)
+    u.d, u.total, u.buffer = <void *> d, &sums[0, 0, 0], NULL
+    u.stride = u.size if threads > 1 else 0
+    grow(<void **> &u.buffer, (LANES if threads > 1 else 1) * u.size * sizeof(double))
     try:
-        for step in range(steps):
-            with nogil:
-                if threads > 1:
-                    for lane in prange(LANES, num_threads=threads, schedule="dynamic", chunksize=1):
-                        _rows(d, &u, (step * LANES + lane) * u.rows, buffer + lane * u.size, &sums[lane, 0, 0])
-                else:
-                    for lane in range(LANES):
-                        _rows(d, &u, (step * LANES + lane) * u.rows, buffer, &sums[lane, 0, 0])
-            PyErr_CheckSignals()
+        with nogil:
+            run_tasks(_lane, &u, LANES, threads)
     finally:
-        free(buffer)
+        free(u.buffer)
     return sums.base.sum(axis=0), room.base
 
 
-cdef void _rows(View d, const Task *u, Py_ssize_t i0, double *buffer, double *sums) noexcept nogil:
+cdef int _lane(void *context, Py_ssize_t lane) except -1 nogil:
+    """Every LANES-th block of rows."""
+    cdef const Sums *u = <const Sums *> context
+    cdef Py_ssize_t i0 = lane * u.rows, n = (<View> u.d).n
+    while i0 < n:
+        _rows(<View> u.d, u, i0, u.buffer + lane * u.stride, u.total + lane * u.T * u.A)
+        look()
+        i0 += LANES * u.rows
+    return 0
+
+
+cdef void _rows(View d, const Sums *u, Py_ssize_t i0, double *buffer, double *sums) noexcept nogil:
     """Add the errors of the rows from i0 on."""
     cdef Py_ssize_t m = min(u.rows, d.n - i0), i, a, t
     cdef double *B = buffer
@@ -117,8 +123,6 @@ cdef void _rows(View d, const Task *u, Py_ssize_t i0, double *buffer, double *su
     cdef double *H = F + m * u.r
     cdef double *fit = H + m * u.A
     cdef double *own = fit + m * u.A
-    if m <= 0:
-        return
     if u.V == NULL:
         Z = B
         d.load_rows(i0, NULL, m, u.mean, Z)
@@ -143,7 +147,7 @@ cdef void _rows(View d, const Task *u, Py_ssize_t i0, double *buffer, double *su
                                         NULL if u.errors == NULL else u.errors + (t * d.n + i0) * u.A + a)
 
 
-cdef void _of_alphas(const Task *u, Py_ssize_t m, const double *Z, const double *W, double *F,
+cdef void _of_alphas(const Sums *u, Py_ssize_t m, const double *Z, const double *W, double *F,
                      double *out) noexcept nogil:
     if u.R == NULL:
         _product('N', m, u.r, u.k, Z, W, out)

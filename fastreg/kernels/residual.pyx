@@ -4,9 +4,6 @@ A block of rows gives its residuals and takes part in the correlations while it 
 must be known. Rows are dealt to a fixed number of lanes with sums of their own, so that results do not depend on the
 number of threads.
 """
-from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
-
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -16,6 +13,7 @@ import numpy as np
 from fastreg.kernels.design cimport Direct
 from fastreg.kernels.leaf cimport fr_axpy, fr_dots, fr_sums, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t LANES = 8
@@ -24,7 +22,8 @@ cdef double HIGH = 30                # a level so many deviations from zero is s
 
 
 cdef struct Pass:
-    Py_ssize_t T, lanes, rows
+    void *d
+    Py_ssize_t T, lanes, rows, per
     bint direct              # X is read where it lies, centred and weighted afterwards
     Direct x
     const Target *targets
@@ -71,14 +70,14 @@ def residuals(View d, const double[:, ::1] Y, const double[:, ::1] W):
 cdef int residual_pass(View d, const Target *targets, Py_ssize_t T) except -1 nogil:
     """Fill in r and g of every target."""
     cdef Pass u
-    cdef Py_ssize_t t, j, lane, per, p = d.p
+    cdef Py_ssize_t t, j, lane, p = d.p
     cdef double of_mean
-    u.T, u.targets = T, targets
+    u.d, u.T, u.targets = <void *> d, T, targets
     u.v = u.lift = u.sums = u.block = NULL
     u.rows = min(d.n, max(64, min(4096, CACHED // p)))
     u.lanes = min(LANES, max(1, d.n // (4 * u.rows)))
     u.direct = d.direct(&u.x) and _moderate(d)
-    per = (d.n + u.lanes - 1) // u.lanes
+    u.per = (d.n + u.lanes - 1) // u.lanes
     try:
         grow(<void **> &u.v, T * p * sizeof(double))
         grow(<void **> &u.lift, T * sizeof(double))
@@ -89,12 +88,7 @@ cdef int residual_pass(View d, const Target *targets, Py_ssize_t T) except -1 no
             for j in range(p):
                 u.v[t * p + j] = -targets[t].w[j]
             u.lift[t] = fr_vdot(p, d.mean, targets[t].w) if u.direct and d.centred else 0
-        if u.lanes > 1 and d.threads(<double> d.n * p * T) > 1:
-            for lane in prange(u.lanes, num_threads=d.design.n_threads, schedule="dynamic", chunksize=1):
-                _lane(d, &u, lane, lane * per, min(d.n, (lane + 1) * per))
-        else:
-            for lane in range(u.lanes):
-                _lane(d, &u, lane, lane * per, min(d.n, (lane + 1) * per))
+        run_tasks(_task, &u, u.lanes, d.threads(<double> d.n * p * T))
         for t in range(T):
             memset(targets[t].g, 0, p * sizeof(double))
             for lane in range(u.lanes):
@@ -121,6 +115,11 @@ cdef bint _moderate(View d) noexcept nogil:
     return True
 
 
+cdef int _task(void *context, Py_ssize_t lane) except -1 nogil:
+    cdef Pass *u = <Pass *> context
+    return _lane(<View> u.d, u, lane, lane * u.per, min((<View> u.d).n, (lane + 1) * u.per))
+
+
 cdef int _lane(View d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
     """Rows [lo, hi)."""
     cdef Py_ssize_t i0 = lo, i, t, m, ld, p = d.p
@@ -134,8 +133,7 @@ cdef int _lane(View d, Pass *u, Py_ssize_t lane, Py_ssize_t lo, Py_ssize_t hi) e
     cdef double *r
     cdef double root
     while i0 < hi:
-        with gil:
-            PyErr_CheckSignals()
+        look()
         m = min(u.rows, hi - i0)
         if u.direct:
             X, ld = u.x.data + (i0 * u.x.stride if across else i0), u.x.stride

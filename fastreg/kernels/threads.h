@@ -59,14 +59,29 @@ typedef pthread_cond_t fr_cond;
 static void fr_lock(fr_mutex *m) { pthread_mutex_lock(m); }
 static void fr_unlock(fr_mutex *m) { pthread_mutex_unlock(m); }
 static void fr_sleep(fr_cond *c, fr_mutex *m) { pthread_cond_wait(c, m); }
+#ifdef __APPLE__
+static void fr_timed(fr_cond *c) { pthread_cond_init(c, NULL); }
+static void fr_doze(fr_cond *c, fr_mutex *m, int ms) {
+    struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
+    pthread_cond_timedwait_relative_np(c, m, &t);
+}
+#else
+static void fr_timed(fr_cond *c) { /* one whose waits go by the clock that nobody sets */
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attr);
+    pthread_condattr_destroy(&attr);
+}
 static void fr_doze(fr_cond *c, fr_mutex *m, int ms) {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(CLOCK_MONOTONIC, &t);
     t.tv_nsec += (long)ms * 1000000;
     t.tv_sec += t.tv_nsec / 1000000000;
     t.tv_nsec %= 1000000000;
     pthread_cond_timedwait(c, m, &t);
 }
+#endif
 static void fr_wake(fr_cond *c) { pthread_cond_signal(c); }
 static void fr_wake_all(fr_cond *c) { pthread_cond_broadcast(c); }
 static int64_t fr_clock(clockid_t which) {
@@ -256,7 +271,7 @@ static void fr_in_child(void) { /* no worker has come along, and no other caller
     memset(&fr_pool, 0, sizeof(fr_pool));
     pthread_mutex_init(&fr_pool.lock, NULL);
     pthread_cond_init(&fr_pool.work, NULL);
-    pthread_cond_init(&fr_pool.over, NULL);
+    fr_timed(&fr_pool.over);
     fr_pool.forks = forks;
     fr_pool.patience = patience;
 }
@@ -266,8 +281,11 @@ static int fr_start(void) {
     pthread_t thread;
     sigset_t ours, before;
     int failed;
-    if (!prepared && pthread_atfork(fr_before_fork, fr_in_parent, fr_in_child)) return -1;
-    prepared = 1;
+    if (!prepared) {
+        if (pthread_atfork(fr_before_fork, fr_in_parent, fr_in_child)) return -1;
+        fr_timed(&fr_pool.over);
+        prepared = 1;
+    }
     if (pthread_attr_init(&attr)) return -1;
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, 4 << 20);

@@ -50,6 +50,8 @@ cdef extern from *:
     void fr_install()
     int fr_run(Task task, void *context, Py_ssize_t n, int threads) except -1 nogil
     int fr_look() nogil
+    long long fr_wall() nogil
+    int fastreg_get_num_threads()
     long long fr_n_workers()
     long long fr_paused()
     long long fr_set_patience(long long ns)
@@ -76,6 +78,16 @@ cdef int look() except -1 nogil:
         if found == 1:
             raise InterruptedError("another task has failed")
     return -1
+
+
+cdef double now() noexcept nogil:
+    """Seconds on a clock that nobody sets."""
+    return 1e-9 * fr_wall()
+
+
+def limit():
+    """Most threads that threadpoolctl allows; 0: it has not been asked."""
+    return fastreg_get_num_threads()
 
 
 def workers():

@@ -14,13 +14,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
-from fastreg.design import as_design, effective_threads, in_row_order, view_of
+from fastreg.design import as_design, in_row_order, view_of
 from fastreg.kernels.folds import part_sums
 from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.lockstep import Lockstep
 from fastreg.solvers.path import PathSolver
+from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
 

@@ -1,26 +1,9 @@
 """Python's turn, now and then: signals (Ctrl-C) and the report of progress."""
 from cpython.exc cimport PyErr_CheckSignals
 
+from fastreg.kernels.threads cimport now
+
 cdef double EVERY = 0.05         # seconds
-
-
-cdef extern from *:
-    """
-    #ifdef _WIN32
-    #define NOMINMAX
-    #define WIN32_LEAN_AND_MEAN
-    #include <windows.h>
-    static double fr_now(void) { return 1e-3 * (double)GetTickCount64(); }
-    #else
-    #include <time.h>
-    static double fr_now(void) {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    }
-    #endif
-    """
-    double fr_now() noexcept nogil   # seconds on a clock that nobody sets
 
 
 cdef class Ticker:
@@ -37,11 +20,11 @@ cdef class Ticker:
 
     cdef void start(self) noexcept nogil:
         """From now on."""
-        self.last = fr_now()
+        self.last = now()
 
     cdef int tick(self) except -1 nogil:
         """To be called between pieces of work, however small."""
-        cdef double t = fr_now()
+        cdef double t = now()
         if t - self.last > EVERY:
             self.last = t
             with gil:

@@ -8,13 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg import costs
-from fastreg.design import as_design, canonical_sparse, effective_threads, view_of
+from fastreg.design import as_design, canonical_sparse, view_of
 from fastreg.finite import check_finite
 from fastreg.kernels.krylov import column_moments
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.scale import Scale
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.ridge.solution import RidgeSolution
+from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
 # Of an alpha, which other numbers are added to.
