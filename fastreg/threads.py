@@ -34,7 +34,8 @@ class _Pool(threadpoolctl.LibController):
         return self.dynlib.fastreg_get_num_threads() or given_threads()
 
     def set_num_threads(self, num_threads):
-        self.dynlib.fastreg_set_num_threads(num_threads)
+        # whoever restores what it has found sets no limit
+        self.dynlib.fastreg_set_num_threads(0 if num_threads >= given_threads() else num_threads)
 
     def get_version(self):
         return None
