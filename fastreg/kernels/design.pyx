@@ -8,8 +8,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 cdef Py_ssize_t CHUNK = 32
-cdef double PARALLEL_WORK = 4e5         # elements below which starting threads costs more than it saves (see threads)
-cdef double DEALT = 50                  # times as many are worth dealing to lanes with sums of their own
+cdef double PARALLEL_WORK = 4e4         # elements below which calling for help costs more than it saves (see threads)
+cdef double OWN = 10                    # times as many are worth a part with sums of its own (see shares),
+cdef double DEALT = 500                 # and dealing to lanes that have them (see dealt)
 
 
 def set_parallel_work(double elements):
@@ -23,7 +24,7 @@ def set_parallel_work(double elements):
 
 cdef Py_ssize_t shares(double work, Py_ssize_t length) noexcept nogil:
     """Parts with sums of `length` of their own that cost little beside the work of forming them."""
-    return max(1, <Py_ssize_t> min(16., min(work / max(PARALLEL_WORK, 1.), work / (16. * length))))
+    return max(1, <Py_ssize_t> min(16., min(work / max(OWN * PARALLEL_WORK, 1.), work / (16. * length))))
 
 
 cdef double *scattered(Py_ssize_t p, const int *cols, Py_ssize_t m, const double *w) except NULL nogil:
