@@ -84,19 +84,18 @@ def test_what_a_task_raises_is_raised(threads):
     assert np.all(pool.counts(100, threads) == 1)
 
 
+@needs_threads
 def test_a_helper_s_error_ends_the_long_task_of_the_caller():
     def fail(k):
         if threading.current_thread() is threading.main_thread():
-            pool.last(0.01, 1, 1)
+            pool.last(30, 1, 1)
         else:
             raise KeyError("helper")
 
     begin = time.perf_counter()
-    with pytest.raises(KeyError, match="helper") if THREADED else pytest.raises(BaseException, match=""):
-        for _ in range(20):
-            pool.call(fail, 200, 2)
-        raise OSError("no helper came")
-    assert time.perf_counter() - begin < 20
+    with pytest.raises(KeyError, match="helper"):
+        pool.call(fail, 2, 2)
+    assert time.perf_counter() - begin < 15
 
 
 def test_many_callers_at_once():
@@ -372,6 +371,9 @@ def test_threadpoolctl_sets_the_default(monkeypatch):
     with threadpoolctl.threadpool_limits(2):
         assert effective_threads(None) == 2
     assert effective_threads(None) == 6
+    monkeypatch.setattr("fastreg.threads.given_threads", lambda: 8)  # what was restored is no limit
+    assert effective_threads(None) == 8
+    monkeypatch.setattr("fastreg.threads.given_threads", lambda: 6)
     (ours,) = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "fastreg"]
     assert ours["num_threads"] == 6
 

@@ -84,8 +84,17 @@ GRAM, FOLDS, KRYLOV = "kernels/gram.pyx", "kernels/folds.pyx", "kernels/krylov.p
 DENSE, SPARSE = "kernels/dense.pyx", "kernels/sparse_moments.pyx"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
+THREADS = "threads.py"
 
 MUTANTS = [
+    # ---- threads
+    Mutant(THREADS, "effective_threads", "_forked or _in_worker_process()", "False",
+           "tests/test_threads.py -k multiprocessing"),
+    Mutant(THREADS, "given_threads", "int(quota())", "given", "tests/test_threads.py -k given"),
+    Mutant(THREADS, "_of_version_1", "if most > 0", "if True", "tests/test_threads.py -k quotas"),
+    Mutant(THREADS, "set_num_threads", "0 if num_threads >= given_threads() else num_threads", "num_threads",
+           "tests/test_threads.py -k threadpoolctl"),
+    Mutant("kernels/threads.pyx", "look", "if found == 0", "if found >= 0", "tests/test_threads.py -k helper_s_error"),
     # ---- sums held against X
     Mutant(PROBE, "probe_excess", "if difference > room", "if False", "tests/test_sums.py -k probe"),
     Mutant(PROBE, "probe_excess", "EPS * (4096 + additions)", "1e-3", "tests/test_sums.py -k probe"),
