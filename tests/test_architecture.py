@@ -324,7 +324,7 @@ def test_no_source_asks_the_wall_clock(path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the symbols of an ELF file")
 def test_the_engine_waits_on_a_monotonic_clock():
-    """What was built, not only what is written: the one module that asks a clock imports clock_gettime and no other clock."""
+    """What was built, not only what is written: the one module that asks a clock imports clock_gettime, no other."""
     built = Path(sys.modules["fastreg.kernels.threads"].__file__).read_bytes()
     assert b"\0clock_gettime\0" in built
     assert not any(b"\0" + name + b"\0" in built for name in (b"timespec_get", b"gettimeofday"))

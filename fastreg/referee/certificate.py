@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastreg.referee.data import Data
-from fastreg.referee.problem import Case, Target, judge
+from fastreg.referee.problem import EXCUSE, Case, Target, judge
 
 # Estimators by the names of their classes: those that minimise halved means of squares, and those of sums.
 OF_MEANS = {"ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"}
@@ -16,8 +16,6 @@ OF_SUMS = {"LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClas
 ITERATIVE = {"sparse_cg", "lsqr", "sag", "saga", "lbfgs"}
 # The gap, relative to the squares of y, of an answer that is exact to rounding: its fitted values have six digits.
 EXACT = 1e-12
-# What first-order rounding may excuse, relative to the same.
-EXCUSE = 1e-9
 
 
 @dataclass(frozen=True, repr=False)

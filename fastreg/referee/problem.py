@@ -25,6 +25,8 @@ MOST_STEPS, MOST_PASSES = 30, 500
 LEAST_GAIN = 1e-3
 # Columns of weak penalty whose Gram matrix is computed.
 MOST_WEAK = 64
+# What first-order rounding may excuse, relative to the squares of the target.
+EXCUSE = 1e-9
 
 
 @dataclass
@@ -191,10 +193,14 @@ def _bounds(data, case, w, r, g):
         return Bounds(loss + penalty, loss, np.inf, stationarity, np.inf, 0.0, 0.0)
     aim = case.aim * target.squares
     found = _known_gap(data, terms, w, r, g, rounding, aim, of_coef)
-    for weak in _weak(data, terms, rounding.of_slopes(r), unit, aim, target.squares) if found[0] > aim else ():
+
+    def known(gap, hidden, blur):
+        return gap <= aim and blur <= EXCUSE * target.squares      # slopes that are rounding may happen to be zero
+
+    for weak in _weak(data, terms, rounding.of_slopes(r), unit, aim, target.squares) if not known(*found) else ():
         rounding.weak = weak
         found = min(found, _known_gap(data, terms, w, r, g, rounding, aim, of_coef), key=sum)
-        if found[0] <= aim:
+        if known(*found):
             break
     gap, hidden, blur = found
     convexity = np.min(terms.l2[terms.upper > terms.lower], initial=np.inf)

@@ -49,7 +49,7 @@ cdef struct Problem:
     const double *null_eta
     double null_b
     double null_rr           # ||null_r||^2
-    double unit              # what tol is a multiple of: ||y||^2 of the squared loss, else the loss that is to be explained
+    double unit              # what tol is a multiple of: the loss that is to be explained, ||y||^2 of the squared loss
     double noise             # rounding of a correlation with a column of length 1
     const Terms *terms
     Test test            # its test set, where times is not NULL
