@@ -68,10 +68,12 @@ def test_residuals_of_several_targets(storage, k, rng):
         close(g, r @ own, 10)
 
 
-def weightings(n_of, weight, rng):
+def weightings(n_of, weight, rng, shuffled=True):
     """Parts, and the weights of every fold: some parts left out, some counted twice."""
     n, n_parts = len(weight), n_of + 1
     part = rng.integers(0, n_parts, n)
+    if not shuffled:
+        part.sort()
     times = np.ones((n_of, n_parts))
     times[np.arange(n_of), np.arange(n_of)] = 0
     times[0, -1] = 2
@@ -109,6 +111,25 @@ def test_folds_that_share_a_block(storage, n_of, rng):
         close(block.correlate(r[f], f), own.T @ r[f], 11)
         error = y - means[f] - (X - w @ X / 300)[:, cols] @ W[f]
         close(errors[f], times[f] @ (weight * error**2), 11)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gram_matrices_of_dense_folds(shuffled, threads, weighted, rng):
+    """More columns than a tile has, pieces larger than a panel, parts of more rows than a strip."""
+    X, weight = some_data(n=1900, p=420)
+    X[:, 1] -= 300
+    weight = weight if weighted else np.ones(1900)
+    parts, weights = weightings(2, weight, rng, shuffled)
+    designs = [design(np.asfortranarray(X), w) for w in weights]
+    block = WorkingBlock(design(np.asfortranarray(X), weight if weighted else None, n_threads=threads), designs, parts)
+    cols = rng.permutation(420).astype(np.intc)
+    for piece in (cols[:1], cols[1:100], cols[100:400]):
+        block.append(piece)
+    for f, w in enumerate(weights):
+        own = np.sqrt(w)[:, None] * (X - w @ X / w.sum())[:, cols[:400]]
+        close(block.gram(f), own.T @ own, 11)
 
 
 @pytest.mark.parametrize("storage", STORED)

@@ -17,9 +17,9 @@ cdef struct Block:
     RowLists rows                # sparse: rows of the block, the same
     Weighting *of
     Py_ssize_t n_of
-    Py_ssize_t n_parts           # sparse: parts of the rows, on each of which a weighting is a multiple of `base`
+    Py_ssize_t n_parts           # parts of the rows, on each of which a weighting is a multiple of `base`
     const double *base           # NULL for ones
-    const int *order             # rows part by part; NULL for a single part
+    const int *order             # rows part by part, ascending in each; NULL for a single part
     const Py_ssize_t *start      # where each part begins in it, and the end
     const double *count          # those multiples (n_of x n_parts)
 

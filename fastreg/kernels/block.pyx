@@ -165,6 +165,11 @@ cdef void _add_columns(const Block *b, const double *w, const int *pos, const in
 
 
 # ---- residuals of the squared loss -----------------------------------------------------------------------------------
+cdef inline double _times_root(const double *root, Py_ssize_t i, double v) noexcept nogil:
+    """sqrt(s_i) v; without weight v may be infinite."""
+    return v if root == NULL else root[i] * v if root[i] > 0 else 0
+
+
 cdef struct Residuals:
     # What the tasks share: some rows each, of one fit or of several.
     const Fit *fits
@@ -219,8 +224,8 @@ cdef int _dense_rows(void *context, Py_ssize_t k) except -1 nogil:
         memset(fit.r + lo, 0, (hi - lo) * sizeof(double))
     _add_columns(fit.block, fit.w, fit.pos, u.js, u.nz, -1, lo, hi, fit.r)
     if root != NULL:
-        for i in range(lo, hi):                  # without weight a product may be infinite
-            fit.r[i] = fit.y[i] + (root[i] * (fit.r[i] + u.level[0]) if root[i] > 0 else 0)
+        for i in range(lo, hi):
+            fit.r[i] = fit.y[i] + _times_root(root, i, fit.r[i] + u.level[0])
     elif u.level[0] != 0:
         for i in range(lo, hi):
             fit.r[i] += u.level[0]
@@ -274,8 +279,8 @@ cdef void _residual_rows(const Block *b, const Fit *fit, const double *w, double
     cdef const double *root = fit.of.root
     for i in range(lo, hi):
         row = &rows.row[i]
-        fit.r[i] = fit.y[i] - (1 if root == NULL else root[i]) * (
-            fr_list_dot(row.len, rows.pos + row.start, rows.val + row.start, w) - level)
+        fit.r[i] = fit.y[i] - _times_root(root, i, fr_list_dot(row.len, rows.pos + row.start, rows.val + row.start, w)
+                                          - level)
 
 
 cdef int _sparse_residuals(View d, const Fit *fits, Py_ssize_t k, int threads) except -1 nogil:
@@ -354,7 +359,7 @@ cdef double _slab_error(const Test *test, double level, Py_ssize_t lo, Py_ssize_
     cdef Py_ssize_t i
     cdef double e, total = 0
     for i in range(lo, hi):
-        e = test.y[i] - (v[(i - lo) * lanes] - level - test.shift) * (1 if test.root == NULL else test.root[i])
+        e = test.y[i] - _times_root(test.root, i, v[(i - lo) * lanes] - level - test.shift)
         total += test.times[i] * e * e
     return total
 
@@ -364,11 +369,10 @@ cdef double _slab_residual(const Fit *fit, double level, Py_ssize_t lo, Py_ssize
     """Residual of one fit on rows [lo, hi) from its products v (every so many lanes), which become what the rows are
     to be added up with; returns the sum of sqrt(s) r."""
     cdef Py_ssize_t i
-    cdef double root, total = 0
+    cdef double total = 0
     for i in range(lo, hi):
-        root = 1 if fit.of.root == NULL else fit.of.root[i]
-        fit.r[i] = fit.y[i] - root * (v[(i - lo) * lanes] - level)
-        v[(i - lo) * lanes] = root * fit.r[i]
+        fit.r[i] = fit.y[i] - _times_root(fit.of.root, i, v[(i - lo) * lanes] - level)
+        v[(i - lo) * lanes] = _times_root(fit.of.root, i, fit.r[i])
         total += v[(i - lo) * lanes]
     return total
 

@@ -2,7 +2,7 @@
 
 Dense columns: products of level 3 with the new columns, scaled by the weights. Sparse ones: sums of outer products over
 the rows that they touch. Several weightings that are multiples of each other on each of a few parts of the rows (the
-folds of a cross-validation) are served by sums over the parts, computed once and combined.
+folds of a cross-validation) are served by sums over the parts, computed once and combined: as if there were one.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
@@ -19,18 +19,25 @@ from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
 cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time
+cdef Py_ssize_t STRIP = 512          # rows of old columns that are gathered at a time
 
 
 # ---- under the weightings of the block -------------------------------------------------------------------------------
 cdef int gram_of_new(Block *b, View d, Py_ssize_t k) except -1 nogil:
-    """Entries of the last k columns with all of them, under every weighting; several need sparse storage."""
+    """Entries of the last k columns with all of them, under every weighting."""
     cdef Py_ssize_t a, i, f, m = b.m - k
     cdef Weighting *of
     _reserve(b, m)
-    if not d.sparse():
+    if d.sparse():
+        _sparse_gram(b, d, k)
+    elif b.n_of > 1:
+        a = m
+        while a < b.m:
+            _dense_parts(b, d, a, min(b.m, a + PANEL))
+            a += PANEL
+    else:
         return block_gram(b, d, b.of[0].weight, NULL, m, b.m, b.of[0].mean if d.centred else NULL, b.of[0].total,
                           b.of[0].G, b.ld)
-    _sparse_gram(b, d, k)
     for f in range(b.n_of):
         of = &b.of[f]
         for a in range(m, b.m):
@@ -70,22 +77,27 @@ cdef inline double _usual(const Block *b, Py_ssize_t f) noexcept nogil:
     return most
 
 
-cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t lo, Py_ssize_t hi,
-                   Py_ssize_t m) noexcept nogil:
-    """Add the products of a part (behind the sums, m rows each) to the sums over all parts and, where a weighting
-    differs on that part from its usual, the difference to its Gram matrix: columns lo to hi."""
-    cdef Py_ssize_t f, a, size = (hi - lo) * m
-    cdef double less
+cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t first, Py_ssize_t m, Py_ssize_t lo,
+                   Py_ssize_t hi) noexcept nogil:
+    """Add the products of a part (behind the sums; m rows from `first` on, columns lo to hi) to the sums over all parts
+    and, where a weighting differs on that part from its usual, the difference to its Gram matrix; after the last part,
+    the usual multiple of the sums."""
+    cdef Py_ssize_t f, a, rows, size = (hi - lo) * m
+    cdef double less, usual
     cdef double *G
-    for f in range(b.n_of):
-        less = b.count[f * b.n_parts + part] - _usual(b, f)
-        for a in range(hi - lo):
-            G = b.of[f].G + gram_column(b, lo + a)
-            if part == 0:
-                memset(G, 0, (lo + a + 1) * sizeof(double))
-            if less != 0:
-                fr_axpy(lo + a + 1, less, sums + size + a * m, G)
     fr_axpy(size, 1., sums + size, sums)
+    for f in range(b.n_of):
+        usual = _usual(b, f)
+        less = b.count[f * b.n_parts + part] - usual
+        for a in range(hi - lo):
+            G = b.of[f].G + gram_column(b, lo + a) + first
+            rows = min(m, lo + a + 1 - first)                    # down to the diagonal
+            if part == 0 and rows > 0:
+                memset(G, 0, rows * sizeof(double))
+            if less != 0 and rows > 0:
+                fr_axpy(rows, less, sums + size + a * m, G)
+            if part == b.n_parts - 1 and rows > 0:
+                fr_axpy(rows, usual, sums + a * m, G)
 
 
 cdef struct Groups:
@@ -116,7 +128,7 @@ cdef int _sparse_products(void *context, Py_ssize_t group) except -1 nogil:
     cdef const Groups *u = <const Groups *> context
     cdef Block *b = u.b
     cdef Py_ssize_t lo = u.first + group * u.width, hi = min(u.m, lo + u.width)
-    cdef Py_ssize_t i, f, part, m = b.m, size = (hi - lo) * m
+    cdef Py_ssize_t i, part, m = b.m, size = (hi - lo) * m
     cdef const double *s = b.base if b.n_of > 1 else b.of[0].weight
     cdef double *sums = NULL
     if b.n_of == 1:
@@ -133,10 +145,7 @@ cdef int _sparse_products(void *context, Py_ssize_t group) except -1 nogil:
         for i in range(b.start[part], b.start[part + 1]):
             if b.rows.fresh[b.order[i]] > 0:
                 _outer(&b.rows, b.order[i], s, lo, hi, sums + size, m)
-        _combine(b, part, sums, lo, hi, m)
-    for f in range(b.n_of):
-        for i in range(lo, hi):
-            fr_axpy(i + 1, _usual(b, f), sums + (i - lo) * m, b.of[f].G + gram_column(b, i))
+        _combine(b, part, sums, 0, m, lo, hi)
     free(sums)
     return 0
 
@@ -151,6 +160,67 @@ cdef inline void _outer(const RowLists *r, Py_ssize_t i, const double *s, Py_ssi
         e -= 1
         if pos[e] < hi:
             fr_list_add(e + 1, pos, val, val[e] if s == NULL else s[i] * val[e], out + (pos[e] - lo) * ldo)
+
+
+cdef struct Panel:
+    # What the tasks share: some rows of G[:hi, lo:hi] each, of the new columns x.
+    const Block *b
+    const double *x
+    const int *pos
+    Py_ssize_t lo, hi, ld
+    double *G
+
+
+cdef int _dense_parts(Block *b, View d, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
+    """Columns lo to hi of the Gram matrices, tile by tile of their rows; the new columns have their rows part by
+    part."""
+    cdef Py_ssize_t a, i, row, k = hi - lo
+    cdef Panel u
+    cdef double *scaled = NULL
+    cdef const double *x
+    grow(<void **> &scaled, b.n * k * sizeof(double))
+    for a in range(k):
+        x = b.X + (lo + a) * b.n
+        for i in range(b.n):
+            row = b.order[i]
+            scaled[a * b.n + i] = x[row] if b.base == NULL else b.base[row] * x[row]
+    u.b, u.x, u.lo, u.hi = b, scaled, lo, hi
+    run_tasks(_tile_of_parts, &u, (hi + TILE - 1) // TILE, d.threads(<double> b.n * hi * k / 16))
+    free(scaled)
+    return 0
+
+
+cdef int _tile_of_parts(void *context, Py_ssize_t tile) except -1 nogil:
+    """A few rows of X at a time, gathered where those of the part do not follow each other."""
+    cdef const Panel *u = <const Panel *> context
+    cdef const Block *b = u.b
+    cdef Py_ssize_t first = tile * TILE, m = min(u.hi, first + TILE) - first, size = m * (u.hi - u.lo)
+    cdef Py_ssize_t part, lo, hi, a, i
+    cdef int rows = <int> m, cols = <int> (u.hi - u.lo), n = <int> b.n, strip, ldx
+    cdef double one = 1
+    cdef double *sums = NULL
+    cdef double *old = NULL
+    cdef const double *x
+    grow(<void **> &sums, (2 * size + STRIP * m) * sizeof(double))
+    old = sums + 2 * size
+    memset(sums, 0, size * sizeof(double))
+    for part in range(b.n_parts):
+        memset(sums + size, 0, size * sizeof(double))
+        lo = b.start[part]
+        while lo < b.start[part + 1]:
+            hi = min(b.start[part + 1], lo + STRIP)
+            strip, ldx, x = <int> (hi - lo), n, b.X + first * b.n + b.order[lo]
+            if b.order[hi - 1] - b.order[lo] > hi - 1 - lo:      # they ascend
+                ldx, x = strip, old
+                for a in range(m):
+                    for i in range(strip):
+                        old[a * strip + i] = b.X[(first + a) * b.n + b.order[lo + i]]
+            dgemm('T', 'N', &rows, &cols, &strip, &one, <double *> x, &ldx, <double *> u.x + lo, &n, &one, sums + size,
+                  &rows)
+            lo = hi
+        _combine(b, part, sums, first, m, u.lo, u.hi)
+    free(sums)
+    return 0
 
 
 # ---- under any weights -----------------------------------------------------------------------------------------------
@@ -198,15 +268,6 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
         for i in range(a):
             G[i * ld + a] = G[a * ld + i]
     return 0
-
-
-cdef struct Panel:
-    # What the tasks share: some rows of G[:hi, lo:hi] each, of the new columns x.
-    const Block *b
-    const double *x
-    const int *pos
-    Py_ssize_t lo, hi, ld
-    double *G
 
 
 cdef int _dense_panel(const Block *b, View d, const double *s, const int *pos, Py_ssize_t lo, Py_ssize_t hi, double *G,

@@ -62,11 +62,10 @@ cdef class Engine:
     designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     parts : tuple or None
-        For designs of sparse X: the parts of the rows on which their weights are multiples of those of `design`: the
-        rows one part after the other (n, intc), where each begins and the end (intp), the multiples (n_targets,
-        n_parts).
+        With `designs`: the parts of the rows on which their weights are multiples of those of `design`: the rows one
+        part after the other (n, intc), where each begins and the end (intp), the multiples (n_targets, n_parts).
     test : tuple or None
-        With `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
+        Of sparse X, with `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
         (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of each set.
     datafit : Datafit
     nulls : Nulls or None

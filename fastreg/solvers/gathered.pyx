@@ -26,16 +26,15 @@ class Apart(Exception):
 
 
 cdef class Gathered(SmallSolver):
-    """Gram matrices come from the block where one, or sums over parts, serve all weightings; else each problem has
-    its own, of its own columns.
+    """Gram matrices come from the block, or each problem has its own, of its own columns, where curvatures are weights.
 
     Parameters
     ----------
     batch : Batch
     parts : tuple or None
-        What differs between weightings of the rows of sparse X: the parts of the rows on which each is a multiple of
-        the weights of the batch's design: their rows one part after the other (n, intc), where each begins and the end
-        (intp), and the multiples (n_problems, n_parts).
+        What differs between weightings of the rows: the parts of the rows on which each is a multiple of the weights of
+        the batch's design: their rows one part after the other, ascending in each (n, intc), where each begins and the
+        end (intp), and the multiples (n_problems, n_parts).
     """
 
     def __cinit__(self, Batch batch, parts):
@@ -47,7 +46,7 @@ cdef class Gathered(SmallSolver):
         self.placed = <Placed *> zeros(batch.n_problems * sizeof(Placed))
         for t in range(batch.n_problems):
             self.placed[t].pos = self.pool.ints(batch.p)
-        self.own = not batch.datafit.quadratic or (batch.n_weightings > 1 and not batch.design.sparse())
+        self.own = not batch.datafit.quadratic
         block_init(&self.block, batch.design, batch.n_weightings)
         for f in range(batch.n_weightings):
             _set_weighting(&self.block.of[f], batch.designs[f])
@@ -169,7 +168,7 @@ cdef class Gathered(SmallSolver):
             for a in range(first, self.block.m):
                 norm = self.batch.terms[f].norm[self.coming[a - first]]
                 diagonal = self.block.of[f].G[gram_column(&self.block, a) + a]
-                if fabs(diagonal - norm * norm) > DIGITS * norm * norm and norm > 0:
+                if norm > 0 and not fabs(diagonal - norm * norm) <= DIGITS * norm * norm:
                     with gil:
                         raise Apart
         return 0

@@ -1,5 +1,5 @@
-"""Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share passes over X and,
-where X is sparse, the gathered columns, their Gram sums and the sweeps over them."""
+"""Folds in lockstep: the training sets of a cross-validation as problems of one engine, which share passes over X, the
+gathered columns, their Gram sums and, where X is sparse, the sweeps over them."""
 import numpy as np
 
 from fastreg.design import as_design, view_of
@@ -47,16 +47,14 @@ class Lockstep:
             designs.append(view_of(design, of_rows, problem.fit_intercept))
         self.designs, self.targets = designs[:n_problems], np.stack(targets[:n_problems])
         self.y_means = np.array(y_means[:n_problems])
-        parts, tests, room = None, None, problem.capacity(n_problems, n_problems)     # dense: a Gram matrix of each
-        self.test_weights = None
+        room = problem.capacity(n_problems, 2 * n_problems)         # one block, two Gram matrices of each
+        start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
+        parts = (np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp), shares.of_parts[:n_problems])
+        tests = self.test_weights = None
         if problem.sparse:
-            room = problem.capacity(n_problems, 2 * n_problems)     # one block, two Gram matrices of each
             times = np.stack([np.bincount(rows, minlength=problem.n) for rows in test]).astype(np.float64)
             tests = times, targets[-1], y_means[-1] - np.array(y_means[:-1])
             self.test_weights = times @ of_rows                     # those of all rows, as they came last
-            start = np.append(0, np.cumsum(np.bincount(part, minlength=len(train))))
-            parts = (np.argsort(part, kind="stable").astype(np.intc), start.astype(np.intp),
-                     shares.of_parts[:n_problems])
         with single_threaded_blas:
             self.engine = Engine(designs[-1], self.targets, False, spec.tol, room, spec.report, self.designs, parts,
                                  tests)
