@@ -1,8 +1,8 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
-`Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`), regularisation paths (`regularization_path`,
-`lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
+`Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `PoissonRegressor`), regularisation
+paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.estimators import (
@@ -11,6 +11,8 @@ from fastreg.estimators import (
     Lasso,
     LassoCV,
     LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -32,7 +34,9 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "LinearRegression",
+    "LogisticRegression",
     "Path",
+    "PoissonRegressor",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",

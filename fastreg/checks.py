@@ -120,11 +120,11 @@ def is_plain(X, y):
             and (y.ndim == 1 or y.shape[1] > 0) and bool(np.isfinite(np.add.reduce(y, axis=None))))
 
 
-def check_X_y(X, y, features=None):
+def check_X_y(X, y, features=None, labels=False):
     """X (dense, CSC or CSR, float32 or float64) and y (finite, 1-D or 2-D), converted only if they must be.
 
     The values of X are left to the solver, which finds NaN and infinity as it reads them. `features`, an estimator,
-    is told the number and the names of X's.
+    is told the number and the names of X's. `labels`: y holds labels of any kind, which are left as they are.
     """
     if is_plain(X, y):
         return readable(X), y
@@ -134,6 +134,10 @@ def check_X_y(X, y, features=None):
             validate_data(features, X, skip_check_array=True)
         X = readable(check_array(valid(X), accept_sparse=FORMATS, dtype=FLOATS, input_name="X",
                                  ensure_all_finite=False))
+    if labels:
+        refuse(y, "y", sparse=True, times=True)
+        check_consistent_length(X, y)
+        return X, y
     y = check_array(as_floats(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")

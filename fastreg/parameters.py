@@ -356,6 +356,63 @@ matrix.
 Rifkin and Lippert, "Notes on regularized least squares", MIT-CSAIL-TR-2007-025.
 """
 
+GLM = """
+max_iter : int, default=100
+    Rounds of working set and certificate (a handful is usual).
+
+tol : float, default=1e-4
+    A fit is accepted when its duality gap is at most tol times half the null deviance (both averages over the rows), or
+    when no optimality condition is violated beyond rounding.
+
+warm_start : bool, default=False
+    Start from the coefficients of the last fit; where their gap is within `tol` they are kept, in no round.
+
+sample_weight : array-like of shape (n_samples,), float or None
+    Non-negative.
+
+offset : array-like of shape (n_samples,), float or None
+    Added to the linear predictor, with the coefficient 1. A model that was fitted with offsets wants them, or 0, to
+    predict.
+
+dual_gap_ : float
+    Duality gap of the fit, in units of the average loss.
+
+deviance_ : float
+    Weighted mean deviance of the rows fitted.
+
+null_deviance_ : float
+    Weighted mean deviance of the fit of intercept and offsets alone.
+
+has_offset_ : bool
+    Whether the model was fitted with offsets.
+
+McCullagh and Nelder, "Generalized Linear Models", 2nd ed., Chapman and Hall (1989).
+"""
+
+LOGISTIC = """
+C : float, default=1.0
+    Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are separable.
+
+dual : bool, default=False
+    Without effect.
+
+intercept_scaling : float, default=1
+    Without effect; with ``solver='liblinear'`` it must be 1, as the intercept is not penalised.
+
+solver : {'lbfgs', 'liblinear', 'newton-cg', 'newton-cholesky', 'sag', 'saga'}, default='lbfgs'
+    The solution is exact, with any l1_ratio, whatever the value; 'liblinear' fits an intercept that is not penalised,
+    unlike scikit-learn's.
+
+classes_ : ndarray of shape (2,)
+    Sorted; `coef_` is about the second.
+
+coef_ : ndarray of shape (1, n_features)
+    In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
+
+intercept_ : ndarray of shape (1,)
+    0 without an intercept.
+"""
+
 LABELS = """
 y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     Labels; two-dimensional where each sample may have several.
@@ -374,7 +431,7 @@ classes_ : ndarray of shape (n_classes,)
 
 
 FAMILIES = {"": SHARED, "lasso.": LASSO, "lasso_cv.": LASSO_CV, "paths.": PATHS, "found.": PATHS_FOUND,
-            "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS}
+            "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC}
 ENTRIES = {
     family + re.match(r"\**(\w+)", entry)[1]: entry
     for family, text in FAMILIES.items()

@@ -21,6 +21,7 @@ from fastreg.checks import (
     check_weight,
     check_X_y,
 )
+from fastreg.datafits import by_name
 from fastreg.inputs import as_floats
 from fastreg.parameters import documented
 from fastreg.paths import name_features, path_of
@@ -28,10 +29,13 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single, toward_zero
 from fastreg.solvers.path import solve_path
+from fastreg.targets import as_target, check_offset
 from fastreg.weights import Weights
 
+SQUARED_DEVIATION = "the mean squared deviation of y"
 
-def warn_unless_converged(solutions, tol, max_iter, stacklevel):
+
+def warn_unless_converged(solutions, tol, max_iter, stacklevel, unit=SQUARED_DEVIATION):
     """ConvergenceWarning that says which gap was reached, which was aimed at, what ended the fit and what helps."""
     if solutions.converged.all():
         return
@@ -45,43 +49,59 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel):
     warnings.warn(
         f"{by_rounds + by_rounding} of {solutions.stopped.size} solutions did not reach their duality gap: "
         f"{' and '.join(ends)}. Worst at alpha={solutions.alphas[k]:.6g}: gap {solutions.dual_gaps[k, t]:.3e}, "
-        f"{solutions.relative_gaps[k, t]:.3e} times the mean squared deviation of y where tol={tol:g} was aimed at. "
+        f"{solutions.relative_gaps[k, t]:.3e} times {unit} where tol={tol:g} was aimed at. "
         f"What helps: {', or '.join(helps)}.", ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+def unit_of(datafit):
+    """In words, what tol is a multiple of."""
+    return SQUARED_DEVIATION if datafit.quadratic else "half the null deviance"
 
 
 @documented
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
                         max_iter=1000, positive=False, penalty_factor=None, lower_limits=None, upper_limits=None,
-                        standardize=False, n_threads=None, callback=None):
-    """Lasso or elastic-net solutions along a path of penalties, each with its duality gap.
+                        standardize=False, n_threads=None, callback=None, datafit="quadratic", offset=None):
+    """Lasso or elastic-net solutions along a path of penalties, each with its duality gap, for one of several losses.
 
     For every alpha, minimises over w and b::
 
-        1 / (2 sum_i s_i) * sum_i s_i (y_i - x_i w - b)^2
+        1 / sum_i s_i * sum_i s_i L(y_i, x_i w + b + offset_i)
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
 
-    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors.
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors, and L is the `datafit`:
+    half the squared error, the logistic loss ``log(1 + exp(-y eta))`` of two classes (y -1 and 1), or the Poisson loss
+    ``exp(eta) - y eta`` of counts.
 
     Parameters
     ----------
     {X}
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The columns of a 2-D y are separate problems at the same alphas, solved together.
+        The columns of a 2-D y are separate problems at the same alphas, solved together. Of the logistic loss, labels
+        of any kind in one dimension, the larger of the two being 1; of the Poisson loss, not negative.
     l1_ratio : float in [0, 1], default=1.0
         1 is the lasso, 0 ridge regression (needs `alphas` as an array).
     alphas : int or array-like, default=100
         Number of values, spaced geometrically from the smallest alpha that makes every penalised coefficient zero (of
         every target) down to `eps` times it; or the values.
-    {paths.eps, fit_intercept, lasso.sample_weight, lasso.tol, lasso.max_iter, positive, penalty_factor, lower_limits}
-    {standardize, n_threads}
+    {paths.eps, fit_intercept, lasso.sample_weight}
+    tol : float, default=1e-4
+        A solution is accepted when its duality gap is at most ``tol * sum_i s_i (y_i - mean)^2 / sum_i s_i`` (of a loss
+        that is not the squared one, tol times half the null deviance), or when no optimality condition is violated
+        beyond rounding.
+    {lasso.max_iter, positive, penalty_factor, lower_limits, standardize, n_threads}
     callback : callable or None
         Called as ``callback(k, n_alphas)`` from time to time, k values being done.
+    datafit : {'quadratic', 'logistic', 'poisson'}, default='quadratic'
+        The loss L.
+    offset : array-like of shape (n_samples,), float or None
+        Added to the linear predictor.
 
     Returns
     -------
     Path
         alphas, coefs (CSC, n_features x n_alphas; for a 2-D y a list of such, one for each target), intercepts,
-        dual_gaps, df, n_iters; predict, coef_at, plot.
+        dual_gaps, df, n_iters, deviance_explained; predict, coef_at, plot.
 
     Raises
     ------
@@ -95,21 +115,31 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     ----------
     Working sets and strong rules: Tibshirani et al., "Strong rules for discarding predictors in lasso-type problems",
     JRSS B 74 (2012). Duality gap and safe bounds: Ndiaye et al., "Gap safe screening rules for sparsity enforcing
-    penalties", JMLR 18 (2017).
+    penalties", JMLR 18 (2017). Newton's method on the working set: Friedman, Hastie and Tibshirani, "Regularization
+    paths for generalized linear models via coordinate descent", J. Stat. Softw. 33 (2010).
 
     Examples
     --------
-    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.datasets import load_breast_cancer, load_diabetes
     >>> from fastreg import regularization_path
     >>> X, y = load_diabetes(return_X_y=True)
     >>> path = regularization_path(X, y, alphas=5)
     >>> path.df.tolist()
     [0, 4, 7, 9, 10]
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> path = regularization_path(X, y, alphas=5, datafit="logistic")
+    >>> path.deviance_explained.round(2).tolist()
+    [0.0, 0.56, 0.68, 0.72, 0.78]
     """
+    datafit = by_name(datafit)
     l1_ratio, eps = check_number(l1_ratio, "l1_ratio", 0, 1), check_number(eps, "eps", 0, 1, low_open=True)
     features = BaseEstimator()
-    X, y = check_X_y(X, y, features)
+    X, y = check_X_y(X, y, features, labels=datafit.labels)
     n, p = X.shape
+    if y.ndim == 2 and not datafit.quadratic:
+        raise ValueError(f"y must have one dimension where datafit is {datafit.name!r}, got {y.ndim}.")
+    y, classes = as_target(datafit, y)
+    offset = check_offset(offset, n)
     options = check_penalty_options(p, positive=positive, penalty_factor=penalty_factor, lower_limits=lower_limits,
                                     upper_limits=upper_limits)
     alphas = check_alphas(alphas, eps, l1_ratio)
@@ -118,13 +148,14 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     problem = Problem.of(
         X, y.reshape(n, -1), Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options),
         fit_intercept=check_flag(fit_intercept, "fit_intercept"), weights=Weights(check_weight(sample_weight, n), n),
-        n_threads=check_threads(n_threads))
+        n_threads=check_threads(n_threads), datafit=datafit, offset=offset)
     spec = Spec(alphas, eps, check_number(tol, "tol", 0), check_number(max_iter, "max_iter", 1, kind=Integral))
 
     def solve(values, report=None):
         solutions = solve_path(problem, replace(spec, alphas=values, report=report))
-        warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
-        return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2)
+        warn_unless_converged(solutions, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
+        return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
+                       datafit=datafit.name, classes=classes, has_offset=offset is not None)
 
     path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas))
     path._solve = solve

@@ -6,7 +6,9 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from fastreg.checks import check_flag, check_per_feature, validate_X
+from fastreg.datafits import by_name
 from fastreg.plots import on_axis, one_axes, panels, penalty_axis
+from fastreg.targets import check_offset
 
 
 class _AsArray:
@@ -75,6 +77,17 @@ class Path:
         Of ridge, at least the norm of the coefficients less the exact solution: that of half the gradient by
         ``alpha * min(f) + lambda_min``, lambda_min the smallest eigenvalue of X'X (0 where it is not known); infinite
         where that sum is 0.
+    deviances : ndarray of shape (n_alphas,) or None
+        Mean deviance of each solution on the rows it was fitted to, weighted; of the squared loss, the mean squared
+        error. None for ridge.
+    null_deviance : float, ndarray of shape (n_targets,) or None
+        Mean deviance of the fit without features; None for ridge.
+    datafit : str
+        The loss: 'quadratic', 'logistic' or 'poisson'.
+    classes : ndarray of shape (2,) or None
+        Of the logistic loss, the two labels of y; the second is the one whose log-odds the linear predictor gives.
+    has_offset : bool
+        Whether the path was fitted with offsets, which predictions then want too.
     gcv : ndarray of shape (n_alphas,) or None
         Of ridge, the score of generalised cross-validation ``n RSS / (n - df)^2``, n being the number of rows of
         positive weight and RSS weighted; infinite where no degree of freedom is left.
@@ -91,6 +104,11 @@ class Path:
     params: dict = field(repr=False)
     dual_gaps: np.ndarray | None = None
     n_iters: np.ndarray | None = None
+    deviances: np.ndarray | None = None
+    null_deviance: float | np.ndarray | None = None
+    datafit: str = "quadratic"
+    classes: np.ndarray | None = None
+    has_offset: bool = False
     coef_bounds: np.ndarray | None = None
     gcv: np.ndarray | None = None
     _solve: object = field(default=None, repr=False)      # decreasing alphas -> Path
@@ -153,8 +171,18 @@ class Path:
 
         return _each(between, self.coefs), between(self.intercepts)
 
-    def predict(self, X, alpha=None, exact=False):
-        """Predictions along the path, or at any alpha.
+    @property
+    def deviance_explained(self):
+        """Share of the null deviance that each solution explains on the rows it was fitted to, of the shape of
+        `deviances`; of the squared loss R2. NaN where there is nothing to explain; None for ridge."""
+        if self.deviances is None:
+            return None
+        null = np.asarray(self.null_deviance)[..., None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(null > 0, 1 - self.deviances / null, np.nan)
+
+    def decision_function(self, X, alpha=None, exact=False, offset=None):
+        """The linear predictor ``X w + b + offset`` along the path, or at any alpha.
 
         Parameters
         ----------
@@ -163,6 +191,8 @@ class Path:
             None predicts at every alpha of the path.
         exact : bool, default=False
             Solve anew at alpha instead of interpolating.
+        offset : array-like of shape (n_samples,), float or None
+            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
 
         Returns
         -------
@@ -172,15 +202,78 @@ class Path:
         Raises
         ------
         ValueError
-            If X has not the features that the path was fitted with, in the same order where they have names.
+            If X has not the features that the path was fitted with, in the same order where they have names, or if
+            offsets are missing.
         """
         X = validate_X(self, X)
+        if offset is None and self.has_offset:
+            raise ValueError("offset is missing: the path was fitted with offsets. Give those of X, or offset=0.")
+        offset = check_offset(offset, X.shape[0])
         coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
         if self.intercepts.ndim == 1:
             fit = _product(X, coefs) + intercepts
         else:
             fit = np.stack([_product(X, coefs[t]) + intercepts[t] for t in range(len(coefs))], axis=1)
+        if offset is not None:
+            fit += offset.reshape(-1, *np.ones(fit.ndim - 1, dtype=int))
         return fit[..., 0] if np.ndim(alpha) == 0 and alpha is not None else fit
+
+    def predict(self, X, alpha=None, exact=False, offset=None):
+        """Predictions along the path, or at any alpha: means of y, or labels where the loss is one of classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+        alpha : float, array-like of shape (k,) or None
+            None predicts at every alpha of the path.
+        exact : bool, default=False
+            Solve anew at alpha instead of interpolating.
+        offset : array-like of shape (n_samples,), float or None
+            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
+            Where y had two dimensions, of shape (n_samples, n_targets) or (n_samples, n_targets, k).
+
+        Raises
+        ------
+        ValueError
+            If X has not the features that the path was fitted with, in the same order where they have names, or if
+            offsets are missing.
+        """
+        eta = self.decision_function(X, alpha, exact, offset)
+        if self.classes is not None:
+            return self.classes[(eta > 0).astype(int)]
+        return by_name(self.datafit).inverse_link(eta)
+
+    def predict_proba(self, X, alpha=None, exact=False, offset=None):
+        """Probabilities of the two classes, along the path or at any alpha; of the logistic loss.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+        alpha : float, array-like of shape (k,) or None
+            None predicts at every alpha of the path.
+        exact : bool, default=False
+            Solve anew at alpha instead of interpolating.
+        offset : array-like of shape (n_samples,), float or None
+            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) for a scalar alpha, else (n_samples, 2, k)
+            In the order of `classes`.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not one of classes, and as `predict`.
+        """
+        if self.classes is None:
+            raise ValueError(f"predict_proba is for classes: the datafit of this path is {self.datafit!r}.")
+        eta, link = self.decision_function(X, alpha, exact, offset), by_name(self.datafit).inverse_link
+        return np.stack([link(-eta), link(eta)], axis=1)
 
     def plot(self, ax=None):
         """Draw the coefficients against alpha, the number of non-zeros or the degrees of freedom along the top.
@@ -241,16 +334,20 @@ def name_features(path, owner):
     return path
 
 
-def path_of(pieces, penalty, fit_intercept, tol, each_target=False):
-    """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets."""
+def path_of(pieces, penalty, fit_intercept, tol, each_target=False, **loss):
+    """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets. `loss`: what Path
+    says of it, the squared loss needing nothing."""
     n_targets = pieces[0].intercepts.shape[1]
     coefs = sp.hstack([s.sparse() for s in pieces], format="csc")
     coefs = [SparseCoefs(coefs[:, t::n_targets]) for t in range(n_targets)] if each_target else SparseCoefs(coefs)
     alphas, sources, *others = (np.concatenate(parts) for parts in zip(*(
-        (s.alphas, np.where(s.from_x, "X", "sums"), s.intercepts, s.dual_gaps, s.n_iters) for s in pieces)))
-    intercepts, gaps, n_iters = (np.ascontiguousarray(a.T) if each_target else a[:, 0] for a in others)
+        (s.alphas, np.where(s.from_x, "X", "sums"), s.intercepts, s.dual_gaps, s.n_iters, s.deviances)
+        for s in pieces)))
+    intercepts, gaps, n_iters, deviances = (np.ascontiguousarray(a.T) if each_target else a[:, 0] for a in others)
     params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
               "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
               "tol": tol}
     df = np.stack([np.diff(c.indptr) for c in coefs]) if each_target else np.diff(coefs.indptr)
-    return Path(alphas, coefs, intercepts, df, sources, params, dual_gaps=gaps, n_iters=n_iters)
+    null = pieces[0].null_deviances if each_target else float(pieces[0].null_deviances[0])
+    return Path(alphas, coefs, intercepts, df, sources, params, dual_gaps=gaps, n_iters=n_iters, deviances=deviances,
+                null_deviance=null, **loss)

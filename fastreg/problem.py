@@ -48,6 +48,8 @@ class Nulls:
     intercepts : ndarray of shape (n_targets,)
     units : ndarray of shape (n_targets,)
         The loss that is to be explained: half the null deviance, the weights summing to n.
+    saturated : ndarray of shape (n_targets,)
+        The least loss there is, the weights summing to n.
     offset : ndarray of shape (n,) or None
     """
 
@@ -55,6 +57,7 @@ class Nulls:
     eta: np.ndarray
     intercepts: np.ndarray
     units: np.ndarray
+    saturated: np.ndarray
     offset: np.ndarray | None
 
 
@@ -166,7 +169,10 @@ class Problem:
 
     @classmethod
     def of(cls, X, Y, penalty, *, weights=None, fit_intercept=True, n_threads=None, datafit=QUADRATIC, offset=None):
-        """The problem of checked X and Y in the units of the user, `weights` None being all 1."""
+        """The problem of checked X and Y in the units of the user, `weights` None being all 1; from targets of the
+        squared loss the offset is subtracted."""
+        if datafit.quadratic and offset is not None:
+            Y, offset = Y - offset[:, None], None
         return cls(canonical_sparse(X) if sp.issparse(X) else X, np.asarray(Y, dtype=np.float64), penalty,
                    weights or Weights(None, X.shape[0]), fit_intercept, n_threads, datafit=datafit, offset=offset)
 
@@ -283,7 +289,8 @@ class Problem:
         eta = np.stack([eta for _, eta, _ in fits])
         residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
         return Nulls(self.weights.rooted(residuals), eta, np.array([b for b, _, _ in fits]),
-                     np.array([0.5 * deviance for _, _, deviance in fits]), self.offset)
+                     np.array([0.5 * deviance for _, _, deviance in fits]),
+                     self.weights.sums(np.stack([self.datafit.saturated(y) for y in self.Y.T])), self.offset)
 
     def terms(self, norms):
         """What the engine takes of the penalty, the norms of the columns being known: see Penalty.arrays."""

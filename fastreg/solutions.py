@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+# What has a value for every alpha and target.
+OF_TARGETS = ("intercepts", "dual_gaps", "relative_gaps", "deviances", "n_iters", "stopped")
+
 
 @dataclass
 class Solutions:
@@ -20,6 +23,10 @@ class Solutions:
         Gaps are those of the averaged objective.
     relative_gaps : ndarray of shape (n_alphas, n_targets)
         Over the mean squared deviation of y, or half the null deviance of other losses: what tol bounds.
+    deviances : ndarray of shape (n_alphas, n_targets)
+        Weighted means over the rows; of the squared loss, mean squared errors.
+    null_deviances : ndarray of shape (n_targets,)
+        The same of the fits without features.
     n_iters : ndarray of shape (n_alphas, n_targets)
         Rounds of working set and certificate.
     stopped : ndarray of shape (n_alphas, n_targets)
@@ -42,6 +49,8 @@ class Solutions:
     intercepts: np.ndarray
     dual_gaps: np.ndarray
     relative_gaps: np.ndarray
+    deviances: np.ndarray
+    null_deviances: np.ndarray
     n_iters: np.ndarray
     stopped: np.ndarray
     from_x: np.ndarray
@@ -77,7 +86,8 @@ class Solutions:
         certified = np.full(len(alphas), not engine.full)
         certified[-1:] |= from_x
         return cls(alphas, means.shape[-1], indptr, indices, data, y_means + intercepts - shift.reshape(gaps.shape),
-                   gaps / engine.n, relative(gaps, engine.units), rounds, stopped, certified,
+                   gaps / engine.n, relative(gaps, engine.units), engine.deviances / engine.n,
+                   engine.null_deviances / engine.n, rounds, stopped, certified,
                    engine.columns_streamed, engine.gathered)
 
     @property
@@ -120,17 +130,17 @@ class Solutions:
         if scale.exponent == 0:
             return self
         return replace(self, data=scale.coefs_up(self.data), intercepts=scale.up(self.intercepts),
-                       dual_gaps=scale.up(self.dual_gaps, 2))
+                       dual_gaps=scale.up(self.dual_gaps, 2), deviances=scale.up(self.deviances, 2),
+                       null_deviances=scale.up(self.null_deviances, 2))
 
     def of_target(self, t):
         """The Solutions of target t alone."""
         n_targets = self.stopped.shape[1]
         sizes = np.diff(self.indptr)
         mine = np.repeat(np.arange(len(sizes)) % n_targets == t, sizes)
-        columns = {name: getattr(self, name)[:, t:t + 1]
-                   for name in ("intercepts", "dual_gaps", "relative_gaps", "n_iters", "stopped")}
+        columns = {name: getattr(self, name)[:, t:t + 1] for name in OF_TARGETS}
         return replace(self, indptr=np.append(0, np.cumsum(sizes[t::n_targets])), indices=self.indices[mine],
-                       data=self.data[mine], **columns)
+                       data=self.data[mine], null_deviances=self.null_deviances[t:t + 1], **columns)
 
     @classmethod
     def merged(cls, groups, found):
@@ -143,7 +153,8 @@ class Solutions:
         coefs = sp.csc_array(sp.hstack([s.sparse() for s in found], format="csc"))[:, order]
         back = np.argsort(np.concatenate(groups))
         parts = {name: np.concatenate([getattr(s, name) for s in found], axis=1)[:, back]
-                 for name in ("intercepts", "dual_gaps", "relative_gaps", "n_iters", "stopped")}
+                 for name in OF_TARGETS}
+        parts["null_deviances"] = np.concatenate([s.null_deviances for s in found])[back]
         return replace(found[0], indptr=coefs.indptr, indices=coefs.indices, data=coefs.data,
                        elements_streamed=sum(s.elements_streamed for s in found),
                        gathered=max(s.gathered for s in found), **parts)

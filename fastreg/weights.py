@@ -82,6 +82,11 @@ class Weights:
         """Weights as given of some rows; None where all are 1."""
         return None if self.raw is None else self.raw[rows]
 
+    def sums(self, rows):
+        """Sums over the rows, the last axis, under the weights that sum to n; without weight they may hold anything."""
+        weighted = rows if self.normalised is None else np.where(self.normalised > 0, rows, 0) * self.normalised
+        return weighted.sum(axis=-1)
+
     def rooted(self, rows):
         """Vectors over the rows, as the last axis, times the roots."""
         return rows if self.root is None else rows * self.root

@@ -110,21 +110,22 @@ class Judge:
         """eta moved along the columns of Z to where the loss is least: Newton's method, halving what does not help."""
         def loss(eta):
             return self.of_rows(self.f.value(self.y, eta)).sum()
-        for _ in range(50 if Z.shape[1] else 0):
+        for _ in range(90 if Z.shape[1] else 0):
             g = Z[self.on].T @ self.of_rows(self.f.slope(self.y, eta))
             H = Z[self.on].T @ (self.of_rows(self.f.curvature(self.y, eta))[:, None] * Z[self.on])
             step = -_solve(H, g)
             move, t, before = Z @ step, LD(1), loss(eta)
             if np.max(np.abs(move)) < 1e-17 * (1 + np.max(np.abs(eta[self.on]))):
                 break
-            while loss(eta + t * move) > before and t > 1e-3:
+            while not loss(eta + t * move) <= before and t > 1e-15:
                 t /= 2
             eta = eta + t * move
         return eta
 
     def dual(self, w, b):
         """A lower bound on every objective."""
-        free = (self.l1 == 0) & (self.l2 == 0) & ~self.excluded & np.isinf(self.lower) & np.isinf(self.upper)
+        free = (self.l1 == 0) & (self.l2 == 0) & ~self.excluded & (np.isinf(self.lower) | np.isinf(self.upper))
+        free &= (self.lower < w) & (w < self.upper)           # at a limit, a slope that points out of it is no fault
         Z = np.column_stack([np.ones((len(self.y), int(self.fit_intercept)), dtype=LD), self.X[:, free]])
         eta = self._fitted(self.eta(w, b), Z)
         u = self.f.slope(self.y, eta)

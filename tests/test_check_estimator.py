@@ -8,6 +8,8 @@ from fastreg import (
     Lasso,
     LassoCV,
     LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -20,7 +22,8 @@ from fastreg import (
      LassoCV(cv=3, alphas=10), ElasticNetCV(cv=3, alphas=10, l1_ratio=[0.5, 1.0], selection_rule="1se"),
      LinearRegression(), Ridge(), Ridge(positive=True), Ridge(solver="svd", penalty_factor=2.0),
      RidgeClassifier(solver="sparse_cg", tol=1e-10, standardize=True), RidgeCV(), RidgeCV(cv=3, standardize=True),
-     RidgeClassifierCV(), RidgeClassifierCV(cv=3)]
+     RidgeClassifierCV(), RidgeClassifierCV(cv=3), LogisticRegression(), LogisticRegression(C=0.1, l1_ratio=0.5),
+     PoissonRegressor(), PoissonRegressor(alpha=0.1, l1_ratio=1.0)]
 )
 def test_conforms(estimator, check):
     check(estimator)

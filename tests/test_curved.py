@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fastreg.datafits.logistic import LOGISTIC
+from fastreg.datafits.poisson import POISSON
 from glm import Judge
 from problems import STORAGES, covering
 
@@ -12,7 +13,7 @@ from fastreg.problem import Problem, Spec
 from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
-DATAFITS = {"logistic": LOGISTIC}
+DATAFITS = {"logistic": LOGISTIC, "poisson": POISSON}
 TOL = 1e-10
 
 
@@ -20,6 +21,8 @@ def data(loss, seed=0, n=60, p=30, density=0.5):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) * (rng.random((n, p)) < density)
     eta = X[:, :4] @ np.array([2.0, -1.5, 1.0, 0.5]) + 0.3
+    if loss == "poisson":
+        return X, rng.poisson(np.exp(0.5 * eta)).astype(float), rng
     return X, np.where(rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0), rng
 
 

@@ -23,7 +23,8 @@ def made(rng):
     return Solutions(
         np.geomspace(1, 0.1, ALPHAS), FEATURES, np.append(0, np.cumsum([len(used) for used in columns])),
         np.concatenate(columns), np.concatenate([c[used] for c, used in zip(coefs.reshape(-1, FEATURES), columns)]),
-        rng.standard_normal(shape), rng.random(shape), rng.random(shape), rng.integers(1, 9, shape),
+        rng.standard_normal(shape), rng.random(shape), rng.random(shape), rng.random(shape),
+            rng.random(TARGETS), rng.integers(1, 9, shape),
         rng.integers(0, 3, shape), rng.random(ALPHAS) < 0.5, 3.0, 6), coefs  # fmt: skip
 
 

@@ -22,7 +22,12 @@ cdef class Datafit:
         Whether the curvature is 1 everywhere.
     convex : bool
         In eta; otherwise there is no conjugate, and no duality gap.
+    labels : bool
+        Whether y is -1 and 1, for two classes.
     """
+
+    labels = False
+    one_sided = "y must not be at an end of its domain in every row that has a weight: its intercept is infinite."
 
     # ---- a loss gives these ------------------------------------------------------------------------------------------
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
@@ -180,13 +185,22 @@ cdef class Datafit:
         eta : ndarray of shape (n,)
         deviance : float
             2 sum_i s_i (f(y_i, eta_i) - least value).
+
+        Raises
+        ------
+        ValueError
+            Where every row with a weight has a y at an end of the domain: the intercept is infinite.
         """
         cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
         cdef double[::1] eta = np.zeros(len(y))
         cdef const double[::1] s
         intercept = 0.0
         if fit_intercept:
-            intercept = float(self.link(np.average(y, weights=weights))) if offset is None else 0.0
+            with np.errstate(divide="ignore"):
+                level = float(self.link(np.average(y, weights=weights)))
+            if not isfinite(level):
+                raise ValueError(self.one_sided)
+            intercept = level if offset is None else 0.0
             eta.base[:] = intercept
             if offset is not None:
                 eta.base[:] += offset

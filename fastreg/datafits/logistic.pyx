@@ -10,6 +10,9 @@ from fastreg.datafits.base cimport Datafit
 cdef class Logistic(Datafit):
     """``f(y, eta) = log(1 + exp(-y eta))``, for y of -1 and 1: half the deviance of a binomial y."""
 
+    labels = True
+    one_sided = "y must hold two classes: all rows that have a weight are of one class."
+
     def __cinit__(self):
         self.name, self.quadratic, self.convex = "logistic", False, True
 

@@ -8,7 +8,7 @@ cdef class Quadratic(Datafit):
     """``f(y, eta) = (y - eta)^2 / 2``, for any y."""
 
     def __cinit__(self):
-        self.name, self.quadratic, self.convex = "squared", True, True
+        self.name, self.quadratic, self.convex = "quadratic", True, True
 
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
                  double *h) noexcept nogil:

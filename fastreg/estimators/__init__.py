@@ -2,8 +2,10 @@
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
 from fastreg.estimators.linear_regression import LinearRegression
+from fastreg.estimators.logistic import LogisticRegression
+from fastreg.estimators.poisson import PoissonRegressor
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier",
-           "RidgeClassifierCV", "ridge_regression"]
+__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
+           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "ridge_regression"]

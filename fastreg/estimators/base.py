@@ -4,6 +4,7 @@ from numbers import Real
 import numpy as np
 from sklearn import get_config
 from sklearn.base import MultiOutputMixin, RegressorMixin, is_classifier
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
@@ -35,6 +36,14 @@ def score_by(owner, scorer, model, X, y, **params):
     if not isinstance(number, Real):
         raise ValueError(f"scoring={owner.scoring!r} must return a number, got {score!r} ({type(score).__name__}).")
     return number
+
+
+def weight_by_class(weight, class_weight, y):
+    """Sample weights times those of the classes; None where all are 1."""
+    if class_weight is None:
+        return weight
+    of_class = compute_sample_weight(class_weight, y)
+    return of_class if weight is None else weight * of_class
 
 
 class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):

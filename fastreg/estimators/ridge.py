@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastreg.checks import (
@@ -23,7 +22,7 @@ from fastreg.checks import (
     validate_X,
     validate_X_y,
 )
-from fastreg.estimators.base import LinearRegressorMixin, as_stored
+from fastreg.estimators.base import LinearRegressorMixin, as_stored, weight_by_class
 from fastreg.parameters import documented
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.ridge.certificate import normal_residual
@@ -157,14 +156,6 @@ class NormalResidualMixin:
         return residual if y.ndim == 2 else float(residual[0])
 
 
-def _weight_by_class(weight, class_weight, y):
-    """Sample weights times those of the classes; None where all are 1."""
-    if class_weight is None:
-        return weight
-    of_class = compute_sample_weight(class_weight, y)
-    return of_class if weight is None else weight * of_class
-
-
 @documented
 class Ridge(NormalResidualMixin, LinearRegressorMixin, RidgeBase):
     """Linear least squares with an L2 penalty, solved exactly.
@@ -247,7 +238,7 @@ class RidgeLabelsMixin(NormalResidualMixin, ClassifierMixin):
     def _as_fitted(self, X, y, sample_weight):
         X, y = validate_X_y(self, X, y, labels=True, reset=False)
         Y = self.label_binarizer_.transform(y).astype(np.float64)
-        weight = _weight_by_class(check_weight_values(sample_weight, X.shape[0]), self.class_weight, y)
+        weight = weight_by_class(check_weight_values(sample_weight, X.shape[0]), self.class_weight, y)
         return X, Y if Y.shape[1] > 1 else Y[:, 0], weight
 
     def _check_labels(self, X, y, sample_weight, class_weight):
@@ -260,7 +251,7 @@ class RidgeLabelsMixin(NormalResidualMixin, ClassifierMixin):
             raise TypeError(f"y holds labels that cannot be sorted, of several types or None: {error}.") from None
         if not self.label_binarizer_.y_type_.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
-        return X, Y, _weight_by_class(check_weight_values(sample_weight, X.shape[0]), class_weight, y)
+        return X, Y, weight_by_class(check_weight_values(sample_weight, X.shape[0]), class_weight, y)
 
     @property
     def classes_(self):

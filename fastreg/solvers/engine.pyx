@@ -32,9 +32,10 @@ from fastreg.kernels.view cimport View
 from fastreg.solvers.gathered cimport gram_of_columns
 from fastreg.solvers.loop cimport Loop
 from fastreg.solvers.screening cimport Screening
-from fastreg.solvers.problem cimport Batch
+from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.reference_screening cimport ReferenceScreening
 from fastreg.solvers.solutions cimport AT_CERTIFICATE, BY_ROUNDING, BY_ROUNDS, Solutions, Stopped
+from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.whole_gram cimport WholeGram
 from fastreg.solvers.working_set cimport WorkingSets
@@ -79,6 +80,7 @@ cdef class Engine:
     cdef WholeGram whole                      # the solver of full Gram mode; None otherwise
     cdef bint begun                           # penalties have been set
     cdef readonly object errors               # (n_alphas, n_targets) at the solutions found last, on their test sets
+    cdef readonly object deviances            # the same, of all rows under the weights, summed
 
     def __cinit__(self, View design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
                   report=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC, nulls=None):
@@ -109,6 +111,11 @@ cdef class Engine:
     def units(self):
         """What tol is a multiple of, for each target, in the summed objective."""
         return np.array([self.batch.problems[t].unit for t in range(self.batch.n_problems)])
+
+    @property
+    def null_deviances(self):
+        """Of the fits without features, summed."""
+        return self.units * (1 if self.batch.datafit.quadratic else 2)
 
     @property
     def gathered(self):
@@ -167,7 +174,10 @@ cdef class Engine:
         self.begun = True
 
     def alpha_max(self):
-        """Smallest alpha with no penalised coefficient, per target (after the unpenalised ones are fitted)."""
+        """Smallest alpha with no penalised coefficient, per target (after the unpenalised ones are fitted); 0 where no
+        penalty is an l1 penalty."""
+        if not self.batch.any_l1():
+            return np.zeros(self.batch.n_problems)
         return self.batch.largest_alphas(self._null_correlations() if self.batch.any_free() else self.batch.xy)
 
     cdef double[:, ::1] _null_correlations(self):
@@ -227,9 +237,9 @@ cdef class Engine:
                     self.loop.mend_from_x(alphas[k], max_rounds)
                 self.ticker.finished = k + 1
                 for t in range(T):
-                    solutions.add(k, t, &self.sets.solver.smalls[t], &self.loop.states[t],
+                    solutions.add(k, t, &self.sets.solver.smalls[t], &self.loop.states[t], self._deviance(t),
                                   self.loop.states[t].rounds + (before[t] if k == 0 else 0), self._stopped(t))
-        self.errors = solutions.errors.base
+        self.errors, self.deviances = solutions.errors.base, solutions.deviances.base
         return solutions.arrays()
 
     cdef int _descend(self, double alpha, Py_ssize_t max_rounds, Py_ssize_t[::1] rounds) except -1:
@@ -249,6 +259,14 @@ cdef class Engine:
                 top *= step
                 k += 1
         return 0
+
+    cdef double _deviance(self, Py_ssize_t t) noexcept nogil:
+        """Of problem t where it stands, summed."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef const State *state = &self.loop.states[t]
+        if state.eta == NULL:
+            return state.rr
+        return 2 * (self.batch.datafit.total(self.batch.n, problem.y, problem.weight, state.eta) - problem.saturated)
 
     cdef Stopped _stopped(self, Py_ssize_t t) noexcept nogil:
         """What ended the rounds of problem t."""

@@ -49,6 +49,7 @@ cdef struct Problem:
     const double *null_eta
     double null_b
     double null_rr           # ||null_r||^2
+    double saturated         # the least loss there is, of losses other than the squared one
     double unit              # what tol is a multiple of: the loss that is to be explained, ||y||^2 of the squared loss
     double noise             # rounding of a correlation with a column of length 1
     const Terms *terms
@@ -86,5 +87,6 @@ cdef class Batch:
     cdef int set_penalties(self, penalties) except -1
     cdef bint excluded_from_all(self, Py_ssize_t j) noexcept nogil
     cdef bint any_free(self) noexcept nogil
+    cdef bint any_l1(self) noexcept nogil
     cdef double alpha_bound(self) noexcept nogil
     cdef object largest_alphas(self, const double[:, ::1] g)

@@ -58,7 +58,7 @@ cdef class Batch:
         cdef const double[:, ::1] residuals = self.nulls.residuals, eta = self.nulls.eta
         cdef const double[::1] offset
         problem.null_r, problem.null_eta = &residuals[t, 0], &eta[t, 0]
-        problem.null_b = self.nulls.intercepts[t]
+        problem.null_b, problem.saturated = self.nulls.intercepts[t], self.nulls.saturated[t]
         if self.nulls.offset is not None:
             offset = self.nulls.offset
             problem.offset = &offset[0]
@@ -133,6 +133,15 @@ cdef class Batch:
         for f in range(self.n_weightings):
             for j in range(self.p):
                 if l1_factor(&self.terms[f], j) == 0 and not excluded(&self.terms[f], j):
+                    return True
+        return False
+
+    cdef bint any_l1(self) noexcept nogil:
+        """Whether some column has an l1 penalty in some problem."""
+        cdef Py_ssize_t f, j
+        for f in range(self.n_weightings):
+            for j in range(self.p):
+                if l1_factor(&self.terms[f], j) > 0 and not excluded(&self.terms[f], j):
                     return True
         return False
 

@@ -16,10 +16,11 @@ cdef class Solutions:
     cdef double[:, ::1] gaps
     cdef double[:, ::1] intercepts            # of centred columns; 0 of the squared loss
     cdef double[:, ::1] errors
+    cdef double[:, ::1] deviances             # summed over the rows
     cdef long long[:, ::1] rounds
     cdef unsigned char[:, ::1] stopped
 
-    cdef int add(self, Py_ssize_t k, Py_ssize_t t, const Small *small, const State *state, Py_ssize_t rounds,
-                 Stopped stopped) except -1 nogil
+    cdef int add(self, Py_ssize_t k, Py_ssize_t t, const Small *small, const State *state, double deviance,
+                 Py_ssize_t rounds, Stopped stopped) except -1 nogil
     cdef int _push(self, int feature, double value) except -1 nogil
     cdef tuple arrays(self)

@@ -19,7 +19,7 @@ cdef class Solutions:
     def __cinit__(self, Py_ssize_t n_alphas, Py_ssize_t n_problems):
         self.n_problems = n_problems
         self.indptr = np.zeros(n_alphas * n_problems + 1, dtype=np.longlong)
-        self.gaps, self.errors, self.intercepts = np.empty((3, n_alphas, n_problems))
+        self.gaps, self.errors, self.intercepts, self.deviances = np.empty((4, n_alphas, n_problems))
         self.rounds = np.empty((n_alphas, n_problems), dtype=np.longlong)
         self.stopped = np.zeros((n_alphas, n_problems), dtype=np.uint8)
 
@@ -27,8 +27,8 @@ cdef class Solutions:
         free(self.features)
         free(self.values)
 
-    cdef int add(self, Py_ssize_t k, Py_ssize_t t, const Small *small, const State *state, Py_ssize_t rounds,
-                 Stopped stopped) except -1 nogil:
+    cdef int add(self, Py_ssize_t k, Py_ssize_t t, const Small *small, const State *state, double deviance,
+                 Py_ssize_t rounds, Stopped stopped) except -1 nogil:
         """The solution of problem t at alpha k; an empty one where the problem is asleep."""
         cdef Py_ssize_t j
         for j in range(0 if state.asleep else small.q.m):
@@ -36,7 +36,7 @@ cdef class Solutions:
                 self._push(small.cols[j], small.q.w[j])
         self.indptr[k * self.n_problems + t + 1] = self.n_values
         self.gaps[k, t], self.errors[k, t], self.intercepts[k, t] = state.gap, state.error, state.b
-        self.rounds[k, t], self.stopped[k, t] = rounds, stopped
+        self.deviances[k, t], self.rounds[k, t], self.stopped[k, t] = deviance, rounds, stopped
         return 0
 
     cdef int _push(self, int feature, double value) except -1 nogil:

@@ -91,6 +91,9 @@ cdef class WorkingSets:
         """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
         if self.batch.n_weightings > 1:
             raise Apart
+        if not self.batch.datafit.quadratic:
+            raise MemoryError(f"alpha is so small that a working set of {self.solver.announce()} columns of X, with "
+                              "its Gram matrix, takes more memory than fastreg allows itself: use larger values.")
         self.solver = Products(self.solver)
         return 0
 

@@ -1,0 +1,98 @@
+"""The Poisson loss ``exp(eta) - y eta``, for y that are not negative."""
+from libc.math cimport INFINITY, exp, fabs, log, log1p
+
+import numpy as np
+from scipy.special import xlogy
+
+from fastreg.datafits.base cimport Datafit
+
+cdef double MOST = 600           # of eta: beyond, the loss goes on as a line, so that sums of means stay numbers
+cdef double SMALL = 1e-3         # relative difference from which two terms of the remainder cancel
+
+
+cdef inline double _mean(double eta) noexcept nogil:
+    return exp(min(eta, MOST))
+
+
+cdef class Poisson(Datafit):
+    """``f(y, eta) = exp(eta) - y eta``, for y >= 0: half the deviance of counts, up to what does not depend on eta."""
+
+    one_sided = "y must not be zero in every row that has a weight: its intercept is minus infinity."
+
+    def __cinit__(self):
+        self.name, self.quadratic, self.convex = "poisson", False, True
+
+    cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
+                 double *h) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double mu
+        for i in range(n):
+            mu = _mean(eta[i])
+            if f != NULL:
+                f[i] = mu * (1 + max(eta[i] - MOST, 0)) - y[i] * eta[i]
+            if g != NULL:
+                g[i] = mu - y[i]
+            if h != NULL:
+                h[i] = mu
+
+    cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double t
+        for i in range(n):
+            t = y[i] + u[i]
+            out[i] = INFINITY if t < 0 else 0 if t == 0 else t * log(t) - t
+
+    cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
+                       double c) noexcept nogil:
+        """Of each row ``t log(t / mu) - t + mu`` with t = y + c (mu - y), which does not cancel near t = mu."""
+        cdef Py_ssize_t i
+        cdef double mu, d, total = 0
+        if c == 1:
+            return 0
+        for i in range(n):
+            if s != NULL and s[i] <= 0:
+                continue
+            mu = _mean(eta[i])
+            if mu == 0:
+                total += INFINITY if (1 - c) * y[i] > 0 else 0
+                continue
+            d = (1 - c) * (y[i] - mu) / mu           # t / mu - 1
+            if fabs(d) < SMALL:
+                d = mu * d * d * (0.5 - d * (1. / 6 - d * (1. / 12 - 0.05 * d)))
+            else:
+                d = INFINITY if d < -1 else mu if d == -1 else mu * ((1 + d) * log1p(d) - d)
+            total += (1 if s == NULL else s[i]) * d
+        return total
+
+    cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
+        """In closed form: the logarithm of what the means lack."""
+        cdef Py_ssize_t i
+        cdef double weight, shift, top = -INFINITY, means = 0, total = 0
+        for i in range(n):
+            if s == NULL or s[i] > 0:
+                top = max(top, eta[i])
+        for i in range(n):
+            weight = 1 if s == NULL else s[i]
+            if weight > 0:
+                means += weight * exp(eta[i] - top)
+                total += weight * y[i]
+        shift = log(total / means) - top
+        for i in range(n):
+            eta[i] += shift
+        return shift
+
+    def check_y(self, y):
+        if np.any(y < 0):
+            raise ValueError(f"y must not be negative where the loss is that of counts, got {np.min(y)}.")
+
+    def saturated(self, y):
+        return y - xlogy(y, y)
+
+    def inverse_link(self, eta):
+        return np.exp(eta)
+
+    def link(self, mean):
+        return np.log(mean)
+
+
+POISSON = Poisson()

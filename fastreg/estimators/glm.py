@@ -1,0 +1,78 @@
+"""What estimators of generalised linear models share: one fit, linear predictors with offsets, and their tags."""
+from numbers import Integral
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from fastreg.checks import (
+    check_flag,
+    check_number,
+    check_penalty_options,
+    check_start,
+    check_threads,
+    validate_X,
+)
+from fastreg.estimators.base import as_stored
+from fastreg.path import unit_of, warn_unless_converged
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
+from fastreg.targets import check_offset
+from fastreg.weights import Weights
+
+
+class GeneralizedLinearModel(BaseEstimator):
+    """One fit of one target, and its linear predictor.
+
+    Subclasses have the parameters fit_intercept, tol, max_iter, penalty_factor, lower_limits, upper_limits,
+    standardize and n_threads.
+    """
+
+    def _check_effort(self):
+        """What Spec takes of the parameters."""
+        return {"tol": check_number(self.tol, "tol", 0),
+                "max_iter": check_number(self.max_iter, "max_iter", 1, kind=Integral)}
+
+    def _problem(self, datafit, X, y, weight, offset, l1_ratio):
+        """The problem of checked X, y as the datafit reads it, and weights."""
+        n, p = X.shape
+        options = check_penalty_options(p, positive=False, penalty_factor=self.penalty_factor,
+                                        lower_limits=self.lower_limits, upper_limits=self.upper_limits)
+        penalty = Penalty(l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options)
+        return Problem.of(X, y[:, None], penalty, weights=Weights(weight, n), datafit=datafit, offset=offset,
+                          fit_intercept=check_flag(self.fit_intercept, "fit_intercept"),
+                          n_threads=check_threads(self.n_threads))
+
+    def _solve(self, problem, alpha, warm):
+        """The Solutions of one alpha; sets what tells about the fit. `warm`: coefficients to start from, or None."""
+        effort = self._check_effort()
+        found = solve_path(problem, Spec(np.array([alpha]), **effort),
+                           warm=check_start(warm, 1, problem.p, "coef_"))
+        warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
+        self.dual_gap_ = float(found.dual_gaps[0, 0])
+        self.deviance_, self.null_deviance_ = float(found.deviances[0, 0]), float(found.null_deviances[0])
+        self.has_offset_ = problem.offset is not None
+        return found
+
+    def _predictor(self, X, offset):
+        """``X w + b + offset`` of one target, of shape (n_samples,)."""
+        check_is_fitted(self)
+        X = validate_X(self, X)
+        if offset is None and self.has_offset_:
+            raise ValueError(f"offset is missing: this {type(self).__name__} was fitted with offsets. Give those of X, "
+                             "or offset=0.")
+        offset = check_offset(offset, X.shape[0])
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+        eta = X @ np.ravel(coef) + np.ravel(self.intercept_)[0]
+        return eta if offset is None else eta + offset
+
+    def _rounded(self, X, found):
+        """(coefficients of shape (p,), intercept), in float32 where X is."""
+        return as_stored(X, found.coef(0), np.float64(found.intercepts[0, 0]))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,327 @@
+"""Logistic regression of two classes."""
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from fastreg.checks import (
+    as_scalar,
+    check_choice,
+    check_flag,
+    check_ignored,
+    check_number,
+    check_verbose,
+    check_weight_values,
+    validate_X_y,
+)
+from fastreg.datafits.logistic import LOGISTIC
+from fastreg.estimators.base import weight_by_class
+from fastreg.estimators.glm import GeneralizedLinearModel
+from fastreg.parameters import documented
+from fastreg.targets import check_offset, two_classes
+
+SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+PENALTY = ("'penalty' was deprecated in 1.8 and will be removed in 1.10, as in scikit-learn: leave it out and use "
+           "l1_ratio=0 for 'l2', 1 for 'l1', a number between for 'elasticnet', and C=np.inf for None.")
+
+
+def check_C(C, name="C"):
+    """A positive number, which may be infinite."""
+    value = as_scalar(C)
+    if isinstance(value, (float, np.floating)) and np.isposinf(value):
+        return np.inf
+    return check_number(C, name, 0, low_open=True)
+
+
+def check_ignored_by_logistic(estimator):
+    """What makes no difference must still be what it is said to be."""
+    solver = check_choice(estimator.solver, "solver", SOLVERS)
+    check_flag(estimator.dual, "dual")
+    check_verbose(estimator.verbose)
+    check_ignored(random_state=estimator.random_state)
+    if check_number(estimator.intercept_scaling, "intercept_scaling", 0, low_open=True) != 1 and (
+            solver == "liblinear" and estimator.fit_intercept):
+        raise ValueError(f"intercept_scaling must be 1, got {estimator.intercept_scaling!r}: the intercept is not "
+                         "penalised here, with solver='liblinear' either.")
+
+
+def l1_ratio_of(penalty, l1_ratio):
+    """The share of the L1 penalty that the deprecated `penalty` stands for, with its warning."""
+    if isinstance(penalty, str) and penalty == "deprecated":
+        return l1_ratio
+    check_choice(penalty, "penalty", ("l1", "l2", "elasticnet", None))
+    warnings.warn(PENALTY, FutureWarning, stacklevel=3)
+    return {"l1": 1.0, "l2": 0.0, None: 0.0}.get(penalty, l1_ratio)
+
+
+@documented
+class LogisticMixin(ClassifierMixin):
+    """Prediction and storage of a linear model of two classes."""
+
+    def decision_function(self, X, offset=None):
+        """Log-odds of the second class: ``X @ coef_.T + intercept_ + offset``.
+
+        Parameters
+        ----------
+        {X, glm.offset}
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        {ValueError}
+        """
+        return self._predictor(X, offset)
+
+    def predict(self, X, offset=None):
+        """Predict labels: the likelier ones.
+
+        Parameters
+        ----------
+        {X, glm.offset}
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        {ValueError}
+        """
+        positive = self._predictor(X, offset) > 0
+        return self.classes_[positive.astype(int)]
+
+    def predict_proba(self, X, offset=None):
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        {X, glm.offset}
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2)
+
+        Raises
+        ------
+        {ValueError}
+        """
+        eta = self._predictor(X, offset)
+        return np.stack([LOGISTIC.inverse_link(-eta), LOGISTIC.inverse_link(eta)], axis=1)
+
+    def predict_log_proba(self, X, offset=None):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        {X, glm.offset}
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2)
+
+        Raises
+        ------
+        {ValueError}
+        """
+        eta = self._predictor(X, offset)
+        return -np.stack([np.logaddexp(0, eta), np.logaddexp(0, -eta)], axis=1)
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """Share of the labels that are predicted.
+
+        Parameters
+        ----------
+        {X}
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,) or None
+        {glm.offset}
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        {ValueError}
+        """
+        return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def sparsify(self):
+        """Turn `coef_` into a scipy.sparse.csr_array, which saves memory where most are zero.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.coef_ = sp.csr_array(self.coef_)
+        return self
+
+    def densify(self):
+        """Turn `coef_` back into an array.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        if sp.issparse(self.coef_):
+            self.coef_ = self.coef_.toarray()
+        return self
+
+    def _check_labels(self, X, y, sample_weight, class_weight):
+        """X, y as -1 and 1, and weights times those of the classes; sets classes_."""
+        X, y = validate_X_y(self, X, y, labels=True, ensure_all_finite=False)
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        target, self.classes_ = two_classes(y)
+        weight = check_weight_values(sample_weight, X.shape[0])
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            each = np.ones(len(y)) if weight is None else weight
+            sums = each[target > 0].sum(), each[target < 0].sum()
+            if min(sums) == 0:
+                raise ValueError(LOGISTIC.one_sided)
+            return X, target, each * (0.5 * sum(sums) / np.where(target > 0, *sums))
+        return X, target, weight_by_class(weight, class_weight, y)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+@documented
+class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
+    """Logistic regression of two classes with L1 and L2 penalties, solved exactly.
+
+    Minimises over w and b, with ``eta_i = x_i w + b + offset_i`` and y_i -1 or 1::
+
+        C * sum_i s_i log(1 + exp(-y_i eta_i)) + sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights times those of the classes, f penalty factors
+    (1 by default).
+
+    Parameters
+    ----------
+    penalty : {'l1', 'l2', 'elasticnet', None}
+        Deprecated as in scikit-learn, for `l1_ratio` and C.
+    {logistic.C}
+    l1_ratio : float in [0, 1], default=0.0
+        1 is the lasso, 0 ridge.
+    {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}
+    {logistic.solver, glm.max_iter}
+    verbose : int, default=0
+        Nothing is printed, whatever the value.
+    {glm.warm_start}
+    n_jobs : None
+        Deprecated as in scikit-learn: without effect; see `n_threads`.
+    {penalty_factor, lower_limits, standardize, n_threads}
+
+    Attributes
+    ----------
+    {logistic.classes_, logistic.coef_, logistic.intercept_}
+    n_iter_ : ndarray of shape (1,)
+        Rounds of working set and certificate.
+    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, n_features_in_, feature_names_in_}
+
+    See Also
+    --------
+    fastreg.regularization_path : Solutions for many alphas, with ``datafit='logistic'``; alpha is
+        ``1 / (C sum_i s_i)``.
+
+    References
+    ----------
+    {glm.McCullagh, lasso.Friedman}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from fastreg import LogisticRegression
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = LogisticRegression(l1_ratio=1.0).fit(X, y)
+    >>> (model.coef_ != 0).sum().item(), round(model.score(X, y), 2)
+    (9, 0.96)
+    """
+
+    def __init__(self, penalty="deprecated", *, C=1.0, l1_ratio=0.0, dual=False, tol=1e-4, fit_intercept=True,
+                 intercept_scaling=1, class_weight=None, random_state=None, solver="lbfgs", max_iter=100, verbose=0,
+                 warm_start=False, n_jobs=None, penalty_factor=None, lower_limits=None, upper_limits=None,
+                 standardize=False, n_threads=None):
+        self.penalty = penalty
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.penalty_factor = penalty_factor
+        self.lower_limits = lower_limits
+        self.upper_limits = upper_limits
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None, offset=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        {X}
+        y : array-like of shape (n_samples,)
+            Labels of two classes, of any kind.
+        {glm.sample_weight, glm.offset}
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        {ValueError}
+
+        Warns
+        -----
+        {lasso.ConvergenceWarning}
+        """
+        check_ignored_by_logistic(self)
+        C = check_C(self.C)
+        l1_ratio = check_number(l1_ratio_of(self.penalty, self.l1_ratio), "l1_ratio", 0, 1)
+        if self.penalty is None:
+            C = np.inf
+        if self.n_jobs is not None:
+            warnings.warn("'n_jobs' has no effect since 1.8 and will be removed in 1.10, as in scikit-learn: leave it "
+                          "out; n_threads is what there is.", FutureWarning, stacklevel=2)
+        warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
+        X, target, weight = self._check_labels(X, y, sample_weight, self.class_weight)
+        offset = check_offset(offset, X.shape[0])
+        problem = self._problem(LOGISTIC, X, target, weight, offset, l1_ratio)
+        alpha = 0.0 if np.inf == C else 1 / C / problem.weights.total
+        found = self._solve(problem, alpha, self.densify().coef_ if warm else None)
+        coef, intercept = self._rounded(X, found)
+        self.coef_, self.intercept_ = coef[None], np.atleast_1d(intercept)
+        self.n_iter_ = found.n_iters[0].astype(np.int32)
+        if alpha == 0:
+            self._refuse_separation(X, target, weight, offset)
+        return self
+
+    def _refuse_separation(self, X, target, weight, offset):
+        """Raise where the classes are apart, so that without a penalty no fit is the best."""
+        margin = target * self._predictor(X, 0 if offset is None else offset)
+        if np.min(margin if weight is None else margin[weight > 0]) > 0:
+            direction = self.coef_[0] / (np.linalg.norm(self.coef_) or 1)
+            raise ValueError(f"y: the classes are separable, so that C=inf has no solution: along the direction "
+                             f"{np.array2string(direction, precision=4, threshold=6)} (and the intercept) every fit is "
+                             "bettered by a longer one. Use a finite C.")

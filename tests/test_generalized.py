@@ -1,0 +1,325 @@
+"""Generalised linear models as users meet them: paths, LogisticRegression, PoissonRegressor."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn.linear_model
+from glm import LOSSES, Judge
+from problems import STORAGES
+
+from fastreg import ElasticNet, LogisticRegression, PoissonRegressor, regularization_path
+
+LOSS = {"logistic": LogisticRegression, "poisson": PoissonRegressor}
+
+
+def data(loss, seed=0, n=80, p=12):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.7)
+    eta = X[:, :3] @ np.array([1.5, -1.0, 0.5]) - 0.2
+    if loss == "poisson":
+        return X, rng.poisson(np.exp(eta)).astype(float), rng
+    return X, (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int), rng
+
+
+def as_judged(loss, y):
+    return 2.0 * y - 1 if loss == "logistic" else y
+
+
+def fitted(loss, alpha, n, l1_ratio, **options):
+    """An estimator with the penalty alpha of the averaged loss, `n` being the sum of the weights."""
+    if loss == "logistic":
+        return LogisticRegression(C=1 / (alpha * n), l1_ratio=l1_ratio, **options)
+    return PoissonRegressor(alpha=alpha, l1_ratio=l1_ratio, **options)
+
+
+# ---- paths -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+def test_a_path_and_what_it_says(loss, store):
+    X, y, rng = data(loss)
+    weight, offset = rng.uniform(0.5, 2, 80), 0.3 * rng.standard_normal(80)
+    path = regularization_path(store(X), y, datafit=loss, alphas=8, eps=1e-2, tol=1e-9, sample_weight=weight,
+                               offset=offset, l1_ratio=0.9)
+    coefs, target, f = np.asarray(path.coefs), as_judged(loss, y), LOSSES[loss]
+    null = Judge(loss, X, target, 1.0, weights=weight, offset=offset)
+    for k, alpha in enumerate(path.alphas):
+        judge = Judge(loss, X, target, alpha, 0.9, weights=weight, offset=offset)
+        assert judge.gap(coefs[:, k], path.intercepts[k]) < 1.01e-9
+        eta = X @ coefs[:, k] + path.intercepts[k] + offset
+        deviance = 2 * float(np.average(f.value(target, eta) - f.saturated(target), weights=weight))
+        assert path.deviances[k] == pytest.approx(deviance, rel=1e-12)
+    assert path.null_deviance == pytest.approx(2 * float(null.null() / weight.sum()), rel=1e-12)
+    np.testing.assert_allclose(path.deviance_explained, 1 - path.deviances / path.null_deviance)
+    assert abs(path.deviance_explained[0]) < 1e-9 and (np.diff(path.deviance_explained) > 0).all()
+    assert path.datafit == loss and path.has_offset
+    # predictions on every scale, at the alphas and between them, before and after pickling
+    eta = X @ coefs + path.intercepts + offset[:, None]
+    np.testing.assert_allclose(path.decision_function(store(X), offset=offset), eta, rtol=1e-12, atol=1e-12)
+    again = pickle.loads(pickle.dumps(path))
+    np.testing.assert_allclose(again.decision_function(X, path.alphas[3], offset=0), eta[:, 3] - offset, atol=1e-12)
+    between = path.coef_at(0.8 * path.alphas[4], exact=True)
+    judge = Judge(loss, X, target, 0.8 * path.alphas[4], 0.9, weights=weight, offset=offset)
+    assert judge.gap(between[0].toarray()[:, 0], between[1][0]) < 1.01e-9
+    if loss == "poisson":
+        np.testing.assert_allclose(path.predict(X, offset=offset), np.exp(eta), rtol=1e-12)
+        with pytest.raises(ValueError, match="predict_proba is for classes"):
+            path.predict_proba(X, offset=offset)
+    else:
+        np.testing.assert_array_equal(path.predict(X, offset=offset), (eta > 0).astype(int))
+        proba = path.predict_proba(X, offset=offset)
+        np.testing.assert_allclose(proba[:, 1], 1 / (1 + np.exp(-eta)), rtol=1e-12)
+        np.testing.assert_allclose(proba.sum(axis=1), 1)
+    with pytest.raises(ValueError, match="offset is missing"):
+        path.predict(X)
+
+
+def test_an_offset_of_the_squared_loss_is_subtracted():
+    X, y, rng = data("poisson")
+    Y, offset = np.column_stack([y, rng.standard_normal(80)]), rng.standard_normal(80)
+    one = regularization_path(X, Y, alphas=6, offset=offset)
+    other = regularization_path(X, Y - offset[:, None], alphas=one.alphas)
+    for found, right in zip(one.coefs, other.coefs, strict=True):
+        np.testing.assert_array_equal(found.toarray(), right.toarray())
+    np.testing.assert_allclose(one.predict(X, offset=offset), other.predict(X) + offset[:, None, None])
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csc_array])
+@pytest.mark.parametrize("gram", [False, True])
+def test_deviances_of_the_squared_loss_are_mean_squares(store, gram):
+    X, y, rng = data("poisson", n=400 if gram else 80)
+    weight = rng.uniform(0.5, 2, len(y))
+    path = regularization_path(store(X), 1e5 * y, alphas=6, sample_weight=weight)
+    error = 1e5 * y[:, None] - path.predict(X)
+    np.testing.assert_allclose(path.deviances, np.average(error**2, axis=0, weights=weight), rtol=1e-9)
+    mean = np.average(y, weights=weight)
+    assert path.null_deviance == pytest.approx(1e10 * np.average((y - mean) ** 2, weights=weight), rel=1e-12)
+
+
+LABELS = {"text": np.array(["no", "yes"]), "objects": np.array(["no", "yes"], dtype=object),
+          "booleans": np.array([False, True]), "small integers": np.array([-3, 7], dtype=np.int8),
+          "large integers": np.array([2**62, 2**62 + 1]), "floats": np.array([1.0, 2.0])}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_labels_of_any_kind(labels):
+    X, y, _ = data("logistic")
+    right, found = (regularization_path(X, of, datafit="logistic", alphas=5) for of in (y, labels[y]))
+    np.testing.assert_array_equal(found.coefs.toarray(), right.coefs.toarray())
+    np.testing.assert_array_equal(found.classes, labels)
+    assert found.predict(X).dtype == labels.dtype
+    np.testing.assert_array_equal(found.predict(X), labels[right.predict(X)])
+    model = LogisticRegression().fit(X, labels[y])
+    np.testing.assert_array_equal(model.predict(X), labels[LogisticRegression().fit(X, y).predict(X)])
+
+
+@pytest.mark.parametrize(("y", "options", "message"), [
+    (np.arange(80) % 3, {"datafit": "logistic"}, "Only binary classification is supported"),
+    (np.zeros(80), {"datafit": "logistic"}, "y must hold two classes, got one"),
+    (np.arange(80) % 2, {"datafit": "logistic", "sample_weight": np.arange(80) % 2}, "y must hold two classes"),
+    (np.arange(80) - 1.0, {"datafit": "poisson"}, "y must not be negative"),
+    (np.zeros(80), {"datafit": "poisson"}, "y must not be zero"),
+    (np.ones((80, 2)), {"datafit": "poisson"}, "y must have one dimension"),
+    (np.ones(80), {"datafit": "gauss"}, "datafit must be one of 'quadratic', 'logistic', 'poisson', got 'gauss'"),
+    (np.ones(80), {"datafit": "poisson", "offset": np.ones(79)}, "offset must be a number or have shape"),
+    (np.ones(80), {"datafit": "poisson", "offset": np.full(80, np.nan)}, "offset contains NaN"),
+    (np.full(80, np.nan), {"datafit": "poisson"}, "contains NaN"),
+    (np.r_[np.nan, np.arange(79) % 2], {"datafit": "logistic"}, "NaN"),
+    (np.random.default_rng(0).standard_normal(80), {"datafit": "logistic"}, "Unknown label type: continuous"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_what_cannot_be_fitted_is_named(y, options, message):
+    with pytest.raises(ValueError, match=message):
+        regularization_path(data("poisson")[0], y, **options)
+
+
+# ---- estimators ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+def test_fits_are_certified(loss, storage, l1_ratio):
+    X, y, rng = data(loss)
+    weight = rng.integers(0, 3, 80).astype(float)
+    stored = STORAGES[storage](X)
+    model = fitted(loss, 0.02, weight.sum(), l1_ratio, tol=1e-10).fit(stored, y, sample_weight=weight)
+    judge = Judge(loss, stored, as_judged(loss, y), 0.02, l1_ratio, weights=weight)
+    assert judge.gap(np.ravel(model.coef_), np.ravel(model.intercept_)[0]) < (1e-5 if "32" in storage else 1.01e-10)
+    assert model.dual_gap_ <= 1e-10 * model.null_deviance_ / 2 and 0 < model.deviance_ < model.null_deviance_
+    if l1_ratio == 1:
+        assert 0 < np.count_nonzero(model.coef_) < 12
+
+
+@pytest.mark.parametrize("loss", LOSS)
+def test_rows_and_weights(loss):
+    """A weight of 2 is a row twice, a weight of 0 a row absent."""
+    X, y, rng = data(loss)
+    times = rng.integers(0, 3, 80)
+    model = fitted(loss, 0.01, times.sum(), 0.3, tol=1e-12)
+    one = model.fit(X, y, sample_weight=times).coef_
+    np.testing.assert_allclose(model.fit(np.repeat(X, times, axis=0), np.repeat(y, times)).coef_, one, atol=1e-8)
+
+
+def theirs(loss, alpha, n):
+    if loss == "logistic":
+        return sklearn.linear_model.LogisticRegression(C=1 / (alpha * n), solver="newton-cholesky", tol=1e-13)
+    return sklearn.linear_model.PoissonRegressor(alpha=alpha, solver="newton-cholesky", tol=1e-13)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_as_scikit_learn(loss, fit_intercept):
+    X, y, rng = data(loss)
+    weight = rng.uniform(0.5, 2, 80)
+    mine = fitted(loss, 0.05, weight.sum(), 0.0, tol=1e-14, fit_intercept=fit_intercept).fit(X, y, weight)
+    right = theirs(loss, 0.05, weight.sum()).set_params(fit_intercept=fit_intercept).fit(X, y, weight)
+    assert mine.coef_.shape == right.coef_.shape and np.shape(mine.intercept_) == np.shape(right.intercept_)
+    np.testing.assert_allclose(mine.coef_, right.coef_, atol=1e-7)
+    np.testing.assert_allclose(mine.intercept_, right.intercept_, atol=1e-7)
+    np.testing.assert_allclose(mine.predict(X), right.predict(X), rtol=1e-6)
+    assert mine.score(X, y, weight) == pytest.approx(right.score(X, y, weight), rel=1e-6)
+    if loss == "logistic":
+        np.testing.assert_allclose(mine.decision_function(X), right.decision_function(X), atol=1e-6)
+        np.testing.assert_allclose(mine.predict_log_proba(X), right.predict_log_proba(X), atol=1e-6)
+        np.testing.assert_array_equal(mine.classes_, right.classes_)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 1: 0.5}])
+def test_weights_of_classes(class_weight):
+    X, y, rng = data("logistic")
+    weight = rng.uniform(0.5, 2, 80)
+    options = {"class_weight": class_weight, "C": 0.3}
+    mine = LogisticRegression(tol=1e-13, **options).fit(X, y, weight)
+    right = sklearn.linear_model.LogisticRegression(solver="newton-cholesky", tol=1e-13, **options).fit(X, y, weight)
+    np.testing.assert_allclose(mine.coef_, right.coef_, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+def test_offsets(loss):
+    """An offset is a column with the coefficient 1; a model that had one wants it again."""
+    X, y, rng = data(loss)
+    offset = rng.uniform(-1, 1, 80)
+    model = fitted(loss, 0.02, 80, 0.5, tol=1e-11).fit(X, y, offset=offset)
+    judge = Judge(loss, X, as_judged(loss, y), 0.02, 0.5, offset=offset)
+    assert judge.gap(np.ravel(model.coef_), np.ravel(model.intercept_)[0]) < 1.01e-11
+    for method in ("predict", "predict_proba") if loss == "logistic" else ("predict",):
+        with pytest.raises(ValueError, match="offset is missing"):
+            getattr(model, method)(X)
+        shifted = getattr(model, method)(X, offset=0.5)
+        model.intercept_ = model.intercept_ + 0.5
+        np.testing.assert_allclose(shifted, getattr(model, method)(X, offset=0))
+        model.intercept_ = model.intercept_ - 0.5
+    assert model.score(X, y, offset=offset) > model.score(X, y, offset=-offset)
+    # one for all rows is the intercept's
+    moved = fitted(loss, 0.02, 80, 0.5, tol=1e-11).fit(X, y, offset=3.0)
+    plain = fitted(loss, 0.02, 80, 0.5, tol=1e-11).fit(X, y)
+    np.testing.assert_allclose(moved.coef_, plain.coef_, atol=1e-6)
+    np.testing.assert_allclose(moved.intercept_, plain.intercept_ - 3, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+def test_limits_factors_and_scale(loss):
+    X, y, rng = data(loss)
+    Z = X * 10.0 ** rng.uniform(-3, 3, 12)
+    options = {"penalty_factor": np.r_[0, np.ones(10), np.inf], "lower_limits": -0.3, "standardize": True}
+    model = fitted(loss, 0.02, 80, 0.7, tol=1e-10, **options).fit(Z, y)
+    sd = Z.std(axis=0)
+    judge = Judge(loss, Z / sd, as_judged(loss, y), 0.02, 0.7, factor=options["penalty_factor"], lower=-0.3 * sd)
+    assert judge.gap(np.ravel(model.coef_) * sd, np.ravel(model.intercept_)[0]) < 1.01e-10
+    assert np.ravel(model.coef_)[-1] == 0 and np.min(model.coef_) >= -0.3
+
+
+@pytest.mark.parametrize("loss", LOSS)
+def test_warm_start(loss):
+    X, y, _ = data(loss)
+    model = fitted(loss, 0.02, 80, 0.5, warm_start=True).fit(X, y)
+    coef = model.coef_.copy()
+    model.fit(X, y)
+    np.testing.assert_array_equal(model.coef_, coef)
+    assert np.ravel(model.n_iter_)[0] == 0
+    if loss == "logistic":
+        np.testing.assert_array_equal(model.sparsify().fit(X, y).coef_, coef)
+
+
+def test_single_precision():
+    for loss in LOSS:
+        X, y, _ = data(loss)
+        X = X.astype(np.float32)
+        model, other = (fitted(loss, 0.02, 80, 0.5, tol=1e-10).fit(of, y) for of in (X, X.astype(np.float64)))
+        assert model.coef_.dtype == model.intercept_.dtype == np.float32
+        np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-6)
+
+
+def test_sparsify():
+    X, y, _ = data("logistic")
+    model = LogisticRegression(C=0.1, l1_ratio=1.0).fit(X, y)
+    dense, expected = model.coef_.copy(), model.predict_proba(X)
+    assert sp.issparse(model.sparsify().coef_)
+    np.testing.assert_allclose(model.predict_proba(X), expected)
+    np.testing.assert_array_equal(model.densify().coef_, dense)
+
+
+def test_separable_classes():
+    X, y, rng = data("logistic")
+    Z = np.column_stack([X, 10.0 * y + rng.random(80)])
+    judge = Judge("logistic", Z, 2.0 * y - 1, 1 / 80, 0.0)
+    model = LogisticRegression(tol=1e-10).fit(Z, y)                     # a finite C: right
+    assert judge.gap(model.coef_[0], model.intercept_[0]) < 1.01e-10
+    with pytest.raises(ValueError, match="the classes are separable, so that C=inf has no solution"):
+        LogisticRegression(C=np.inf).fit(Z, y)
+    plain = LogisticRegression(C=np.inf, tol=1e-10).fit(X, y)
+    judge = Judge("logistic", X, 2.0 * y - 1, 0.0)
+    assert judge.gap(plain.coef_[0], plain.intercept_[0]) < 1.01e-10
+
+
+def test_hard_counts():
+    """Counts of 1e9, offsets of 50, no counts but one."""
+    X, _, rng = data("poisson")
+    for y, offset in ((np.rint(1e9 * np.exp(0.1 * X[:, 0])), None), (rng.poisson(2.0, 80) + 0.0, 50 * np.sign(X[:, 1])),
+                      (np.eye(80)[0], None)):
+        path = regularization_path(X, y, datafit="poisson", alphas=8, eps=1e-2, offset=offset)
+        for k, alpha in enumerate(path.alphas):
+            judge = Judge("poisson", X, y, alpha, offset=offset)
+            assert judge.gap(np.asarray(path.coefs)[:, k], path.intercepts[k]) < 1.01e-4
+
+
+def test_columns_of_every_kind():
+    """Constant and duplicate ones, timestamps beside z-scores."""
+    for loss in LOSS:
+        X, y, rng = data(loss)
+        stamps = 1.7e18 + rng.integers(0, 10**15, 80)
+        Z = np.column_stack([X, X[:, 0], np.ones(80), stamps])
+        model = fitted(loss, 0.01, 80, 0.5, standardize=True).fit(Z, y)
+        spread = np.where(np.ptp(Z, axis=0) > 0, np.std(Z - Z[0], axis=0), np.inf)
+        scaled = (Z - Z[0]) / np.where(np.isinf(spread), 1, spread)
+        judge = Judge(loss, scaled, as_judged(loss, y), 0.01, 0.5, factor=np.where(np.isinf(spread), np.inf, 1))
+        coef = np.ravel(model.coef_)
+        found = coef * np.where(np.isinf(spread), 0, spread)
+        assert judge.gap(found, float(np.ravel(model.intercept_)[0] + Z[0] @ coef)) < 2e-4
+        assert coef[13] == 0
+
+
+def test_names_of_scikit_learn():
+    X, y, _ = data("logistic")
+    right = LogisticRegression(C=0.2).fit(X, y).coef_
+    for options in ({"solver": "liblinear"}, {"solver": "saga", "max_iter": 7}, {"dual": True}, {"random_state": 3}):
+        np.testing.assert_array_equal(LogisticRegression(C=0.2, **options).fit(X, y).coef_, right)
+    with pytest.warns(FutureWarning, match="'penalty' was deprecated"):
+        lasso = LogisticRegression("l1", C=0.2).fit(X, y)
+    np.testing.assert_array_equal(lasso.coef_, LogisticRegression(C=0.2, l1_ratio=1.0).fit(X, y).coef_)
+    with pytest.warns(FutureWarning, match="'penalty' was deprecated"):
+        free = LogisticRegression(None).fit(X, y)
+    np.testing.assert_array_equal(free.coef_, LogisticRegression(C=np.inf).fit(X, y).coef_)
+    with pytest.warns(FutureWarning, match="'n_jobs' has no effect"):
+        LogisticRegression(n_jobs=2).fit(X, y)
+    with pytest.raises(ValueError, match="intercept_scaling must be 1"):
+        LogisticRegression(solver="liblinear", intercept_scaling=2).fit(X, y)
+    for name, value in (("C", 0.0), ("C", np.nan), ("l1_ratio", 1.1), ("solver", "cg"), ("max_iter", 0), ("tol", -1.0)):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            LogisticRegression(**{name: value}).fit(X, y)
+
+
+def test_the_penalty_is_that_of_the_elastic_net():
+    """alpha of the averaged loss: for the squared loss, whose curvature is 1, ElasticNet's."""
+    X, y, _ = data("poisson")
+    path = regularization_path(X, y, alphas=[0.1], l1_ratio=0.4)
+    np.testing.assert_allclose(path.coefs.toarray()[:, 0], ElasticNet(0.1, l1_ratio=0.4).fit(X, y).coef_)
