@@ -1,8 +1,9 @@
 """fastreg: exact solvers for regularised linear models, fast, each answer with a certificate.
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
-`Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `PoissonRegressor`), regularisation
-paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X.
+`Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
+`PoissonRegressor`, `PoissonRegressorCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
+`ridge_path`), dense or sparse X.
 """
 from fastreg._versions import show_versions
 from fastreg.estimators import (
@@ -12,7 +13,9 @@ from fastreg.estimators import (
     LassoCV,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     PoissonRegressor,
+    PoissonRegressorCV,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -35,8 +38,10 @@ __all__ = [
     "LassoCV",
     "LinearRegression",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "Path",
     "PoissonRegressor",
+    "PoissonRegressorCV",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",

@@ -1,6 +1,6 @@
 """Choosing alpha, l1_ratio and gamma by cross-validation."""
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from fastreg.solvers.folds import (
     mean_products,
 )
 from fastreg.solvers.relax import least_squares_on_supports
+from fastreg.weights import Weights
 
 # A path that may end early is solved in pieces of at least so many alphas.
 LEAST_PIECE = 5
@@ -37,14 +38,22 @@ class ByFolds(Selection):
     n_jobs : int or None
     rule : {'min', '1se'}
     scorer : callable or None
-        (coef, intercept, X_test, y_test, weight_test) -> float, to maximise; None minimises the weighted mean squared
-        error.
+        (coef, intercept, X_test, y_test, weight_test, offset_test) -> float, to maximise; None minimises the weighted
+        mean deviance, which of the squared loss is the mean squared error.
     metric : str
         What the scores are.
     gammas : ndarray of shape (n_gammas,) or None
         Shares of the penalised fit in relaxed fits.
     no_change : int or None
         A path ends when the mean score has not improved for so many alphas.
+    by_total : bool
+        The penalty goes with the sum of the losses: a fold's alpha is larger as its weights sum to less.
+    test_weights : Weights or None
+        What test rows weigh; None: what they weigh as training rows.
+    keep_folds : bool
+        Keep the paths of the folds.
+    loss : dict
+        What a Path says of the loss, the squared one needing nothing.
     """
 
     n_jobs: int | None = None
@@ -53,6 +62,10 @@ class ByFolds(Selection):
     metric: str = "squared error"
     gammas: np.ndarray | None = None
     no_change: int | None = None
+    by_total: bool = False
+    test_weights: Weights | None = None
+    keep_folds: bool = False
+    loss: dict = field(default_factory=dict)
 
     @property
     def greater_is_better(self):
@@ -89,7 +102,8 @@ def cross_validate_path(problem, spec, folds, how):
     for t in range(problem.n_targets):
         of_target = None if known is None else known.target(t)
         one = problem.target(t, None if known is None else of_target.moments())
-        choices.append(_choose(TestSets(one, folds, of_target), spec.after(t * n_values * len(folds)), how, n_jobs))
+        tests = TestSets(one, folds, how.test_weights or one.weights, of_target)
+        choices.append(_choose(tests, spec.after(t * n_values * len(folds)), how, n_jobs))
     return choices
 
 
@@ -99,7 +113,7 @@ def _choose(tests, spec, how, n_jobs):
     if problem.shares_passes(spec, len(tests.folds)):
         paths = LockstepPaths(problem, spec, tests.folds, **options)
     else:
-        paths = FoldPaths(problem, spec, tests.folds, known=tests.known, **options)
+        paths = FoldPaths(problem, spec, tests.folds, known=tests.known, by_total=how.by_total, **options)
     penalties = [replace(problem.penalty, l1_ratio=ratio) for ratio in how.l1_ratios]
     grids = [spec.alphas] * len(penalties)
     if spec.counted:
@@ -124,8 +138,9 @@ def _choose(tests, spec, how, n_jobs):
         else:
             solved = *paths.refit(k, grids[k][a]), 0
         fit, last = fit_all_rows(*solved, None if how.gammas is None else curves.gammas[c])
-        path = path_of([last], *asked[k]) if how.keep_paths else None
-    fold_paths = [f.paths(scale, *of_ratio) for f, of_ratio in zip(found, asked)] if how.keep_paths else None
+        path = path_of([last], *asked[k], **how.loss) if how.keep_paths else None
+    keep = how.keep_paths or how.keep_folds
+    fold_paths = [f.paths(scale, *of_ratio, **how.loss) for f, of_ratio in zip(found, asked)] if keep else None
     unconverged = first_unconverged(*(f.unconverged and f.unconverged.scaled_up(scale) for f in found), last)
     return Choice(curves, fit, path, fold_paths, unconverged)
 
@@ -139,11 +154,14 @@ class TestSets:
     problem : Problem
         Of all rows and a single target.
     folds : list of fastreg.solvers.folds.Fold
+    weights : Weights
+        What test rows weigh.
     known : KnownFolds or None
     """
 
     problem: Problem
     folds: list
+    weights: Weights
     known: KnownFolds | None = None
 
     def scores(self, f, solutions, refits, how):
@@ -162,15 +180,26 @@ class TestSets:
             return self._scored(f, fits, how)
         if refits is None and solutions.test_errors is not None:
             return solutions.test_errors[None]
-        return self._errors(f, fits, how.shares)
+        return self._errors(f, fits, how.shares) if self.problem.datafit.quadratic else self._deviances(f, solutions)
 
     def _scored(self, f, fits, how):
         """What the scorer says, in the units of the user."""
-        test, up = self.folds[f].test, self.problem.scale.up
-        X_test, y_test, weight = self.problem.X[test], up(self.problem.Y[test, 0]), self.problem.weights.of(test)
+        test, up, offset = self.folds[f].test, self.problem.scale.up, self.problem.offset
+        of_test = (self.problem.X[test], up(self.problem.Y[test, 0]), self.weights.of(test),
+                   None if offset is None else offset[test])
         dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts[:, 0] for s in fits])
-        return [[how.scorer(up(share @ dense[:, a]), float(up(share @ intercepts[:, a])), X_test, y_test, weight)
+        return [[how.scorer(up(share @ dense[:, a]), float(up(share @ intercepts[:, a])), *of_test)
                  for a in range(dense.shape[1])] for share in how.shares]
+
+    def _deviances(self, f, solutions):
+        """Weighted mean deviances, of one curve."""
+        problem, test = self.problem, self.folds[f].test
+        eta = problem.predict(test, solutions.sparse(), solutions.intercepts[:, 0])
+        if problem.offset is not None:
+            eta += problem.offset[test, None]
+        y, weight = problem.Y[test, 0], self.weights.of(test)
+        total = len(test) if weight is None else weight.sum()
+        return np.array([[problem.datafit.deviance(y, one, weight) / total for one in eta.T]])
 
     def _errors(self, f, fits, shares):
         """Weighted mean squared errors."""
@@ -179,7 +208,7 @@ class TestSets:
         if self.known is None:
             test = self.folds[f].test
             error = self.problem.predict(test, coefs, intercepts) - self.problem.Y[test]
-            products = mean_products(error, self.problem.weights.of(test), len(fits))
+            products = mean_products(error, self.weights.of(test), len(fits))
         else:
             products = self.known.mean_products(self.known.test[:, f], coefs, intercepts, len(fits))
         # the errors of a blend are the blend of errors
@@ -197,9 +226,9 @@ class _Scored:
     pieces: list            # of the Solutions of every fold
     unconverged: object
 
-    def paths(self, scale, *asked):
+    def paths(self, scale, *asked, **loss):
         """Path of every fold, for the target as it was before `scale` brought it down."""
-        return [path_of([s.scaled_up(scale) for s in of_fold], *asked) for of_fold in zip(*self.pieces)]
+        return [path_of([s.scaled_up(scale) for s in of_fold], *asked, **loss) for of_fold in zip(*self.pieces)]
 
 
 def _fits(solver, solutions, relax):
@@ -235,7 +264,7 @@ def _score_path(paths, alphas, tests, how):
         scored.n_solved = piece.stop
         scored.df[piece] = np.mean([s.n_nonzero[:, 0] for s in penalised], axis=0)
         scored.unconverged = first_unconverged(scored.unconverged, *penalised)
-        if how.keep_paths:
+        if how.keep_paths or how.keep_folds:
             scored.pieces.append(penalised)
         mean = scored.scores[:, :piece.stop].mean(axis=2)
         best = best_of(-mean if how.greater_is_better else mean, np.broadcast_to(alphas[:piece.stop], mean.shape))

@@ -374,6 +374,22 @@ offset : array-like of shape (n_samples,), float or None
     Added to the linear predictor, with the coefficient 1. A model that was fitted with offsets wants them, or 0, to
     predict.
 
+scoring : str, callable or None
+    A scikit-learn scorer to maximise; None minimises the (weighted) mean deviance, which is maximising neg_log_loss
+    where y holds classes.
+
+keep_paths : bool, default=False
+    Keep `path_` and `fold_paths_`, in float64.
+
+**params : dict
+    For the splitter (``groups``), where scikit-learn's metadata routing is enabled.
+
+path_ : Path
+    Of all rows at the chosen l1_ratio; with `keep_paths` and `refit`.
+
+fold_paths_ : list of list of Path
+    By l1_ratio and fold, with `keep_paths`.
+
 dual_gap_ : float
     Duality gap of the fit, in units of the average loss.
 
@@ -390,9 +406,6 @@ McCullagh and Nelder, "Generalized Linear Models", 2nd ed., Chapman and Hall (19
 """
 
 LOGISTIC = """
-C : float, default=1.0
-    Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are separable.
-
 dual : bool, default=False
     Without effect.
 

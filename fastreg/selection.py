@@ -159,6 +159,8 @@ class Fit:
     intercept: float
     dual_gap: float
     n_iter: int
+    deviance: float
+    null_deviance: float
 
 
 @dataclass
@@ -237,4 +239,4 @@ def fit_all_rows(solver, solutions, at, gamma=None):
 def fit_at(solutions, at):
     """One of the Solutions of one target."""
     return Fit(solutions.coef(at), float(solutions.intercepts[at, 0]), float(solutions.dual_gaps[at, 0]),
-               int(solutions.n_iters[at, 0]))
+               int(solutions.n_iters[at, 0]), float(solutions.deviances[at, 0]), float(solutions.null_deviances[0]))

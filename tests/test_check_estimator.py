@@ -9,7 +9,9 @@ from fastreg import (
     LassoCV,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     PoissonRegressor,
+    PoissonRegressorCV,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -23,7 +25,8 @@ from fastreg import (
      LinearRegression(), Ridge(), Ridge(positive=True), Ridge(solver="svd", penalty_factor=2.0),
      RidgeClassifier(solver="sparse_cg", tol=1e-10, standardize=True), RidgeCV(), RidgeCV(cv=3, standardize=True),
      RidgeClassifierCV(), RidgeClassifierCV(cv=3), LogisticRegression(), LogisticRegression(C=0.1, l1_ratio=0.5),
-     PoissonRegressor(), PoissonRegressor(alpha=0.1, l1_ratio=1.0)]
+     PoissonRegressor(), PoissonRegressor(alpha=0.1, l1_ratio=1.0), LogisticRegressionCV(cv=3),
+     LogisticRegressionCV(cv=3, Cs=4, l1_ratios=[0.5, 1.0], selection_rule="1se"), PoissonRegressorCV(cv=3, alphas=10)]
 )
 def test_conforms(estimator, check):
     check(estimator)

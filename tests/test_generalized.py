@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
+import sklearn.metrics
 from glm import LOSSES, Judge
 from problems import STORAGES
+from scipy.special import xlogy
+from sklearn.model_selection import KFold
 
-from fastreg import ElasticNet, LogisticRegression, PoissonRegressor, regularization_path
+from fastreg import (
+    ElasticNet,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    PoissonRegressorCV,
+    regularization_path,
+)
 
 LOSS = {"logistic": LogisticRegression, "poisson": PoissonRegressor}
 
@@ -323,3 +333,91 @@ def test_the_penalty_is_that_of_the_elastic_net():
     X, y, _ = data("poisson")
     path = regularization_path(X, y, alphas=[0.1], l1_ratio=0.4)
     np.testing.assert_allclose(path.coefs.toarray()[:, 0], ElasticNet(0.1, l1_ratio=0.4).fit(X, y).coef_)
+
+
+# ---- cross-validation ------------------------------------------------------------------------------------------------
+SPLITS = KFold(4, shuffle=True, random_state=0)
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("with_offset", [False, True])
+def test_poisson_cv_is_what_its_folds_say(store, with_offset):
+    X, y, rng = data("poisson")
+    weight, offset = rng.uniform(0.5, 2, 80), rng.standard_normal(80) if with_offset else None
+    model = PoissonRegressorCV(alphas=7, eps=1e-2, l1_ratio=[0.5, 1.0], cv=SPLITS, tol=1e-11, keep_paths=True)
+    model.fit(store(X), y, weight, offset)
+    for r, l1_ratio in enumerate([0.5, 1.0]):
+        whole = regularization_path(X, y, datafit="poisson", l1_ratio=l1_ratio, alphas=7, eps=1e-2, offset=offset,
+                                    sample_weight=weight)
+        np.testing.assert_allclose(model.cv_path_.alphas[r], whole.alphas, rtol=1e-12)
+        for f, (train, test) in enumerate(SPLITS.split(X)):
+            of = {} if offset is None else {"offset": offset[train]}
+            path = regularization_path(X[train], y[train], datafit="poisson", l1_ratio=l1_ratio, alphas=whole.alphas,
+                                       sample_weight=weight[train], tol=1e-11, **of)
+            mean = path.predict(X[test], **({} if offset is None else {"offset": offset[test]}))
+            losses = 2 * (mean - y[test, None] + xlogy(y[test, None], y[test, None] / mean))
+            expected = np.average(losses, axis=0, weights=weight[test])
+            np.testing.assert_allclose(model.cv_path_.fold_scores[r, :, f], expected, rtol=1e-5)
+            np.testing.assert_allclose(model.fold_paths_[r][f].coefs.toarray(), path.coefs.toarray(), atol=1e-5)
+    r, a = np.unravel_index(np.argmin(model.cv_path_.values), (2, 7))
+    assert (model.l1_ratio_, model.alpha_) == ([0.5, 1.0][r], model.cv_path_.alphas[r, a])
+    judge = Judge("poisson", X, y, model.alpha_, model.l1_ratio_, weights=weight, offset=offset)
+    assert judge.gap(model.coef_, model.intercept_) < 1.01e-11 and model.dual_gap_ <= 1e-11 * model.null_deviance_ / 2
+    if with_offset:
+        with pytest.raises(ValueError, match="offset is missing"):
+            model.predict(X)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy"])
+def test_logistic_cv_as_scikit_learn(class_weight, scoring):
+    X, y, rng = data("logistic")
+    weight = rng.uniform(0.5, 2, 80)
+    options = {"Cs": [1.0, 0.01, 0.1], "cv": SPLITS, "class_weight": class_weight, "use_legacy_attributes": False,
+               "l1_ratios": (0.0,), "tol": 1e-12}
+    mine = LogisticRegressionCV(scoring=None if scoring == "neg_log_loss" else scoring, **options).fit(X, y, weight)
+    right = sklearn.linear_model.LogisticRegressionCV(scoring=scoring, solver="newton-cholesky", **options)
+    right.fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(mine.scores_, right.scores_, rtol=1e-6)
+    np.testing.assert_allclose(mine.coefs_paths_, right.coefs_paths_, atol=1e-6)
+    np.testing.assert_array_equal(mine.Cs_, right.Cs_)
+    assert mine.n_iter_.shape == right.n_iter_.shape and mine.l1_ratio_ == 0
+    # the chosen one is the best mean, ties going to the stronger penalty
+    means = mine.scores_.mean(axis=0)[0]
+    assert min(C for C, mean in zip(mine.Cs_, means, strict=True) if mean == means.max()) == mine.C_
+    alone = LogisticRegression(C=mine.C_, class_weight=class_weight, tol=1e-12).fit(X, y, weight)
+    np.testing.assert_allclose(mine.coef_, alone.coef_, atol=1e-7)
+    assert mine.score(X, y) == pytest.approx(sklearn.metrics.get_scorer(scoring)(alone, X, y), rel=1e-5)
+
+
+def test_logistic_cv_without_refit_averages():
+    X, y, _ = data("logistic")
+    options = {"Cs": [0.01, 0.1, 1.0], "cv": SPLITS, "l1_ratios": (0.2, 1.0), "tol": 1e-11, "scoring": "neg_log_loss"}
+    model = LogisticRegressionCV(refit=False, **options).fit(X, y)
+    best = [np.unravel_index(np.argmax(of_fold), of_fold.shape) for of_fold in model.scores_]
+    coefs = [model.coefs_paths_[f, r, c, 0] for f, (r, c) in enumerate(best)]
+    np.testing.assert_allclose(np.append(model.coef_[0], model.intercept_), np.mean(coefs, axis=0), rtol=1e-12)
+    assert pytest.approx(np.mean([model.Cs_[c] for _, c in best])) == model.C_
+    assert model.l1_ratio_ == pytest.approx(np.mean([model.l1_ratios_[r] for r, _ in best]))
+
+
+def test_scorers_know_offsets_and_labels():
+    X, y, rng = data("logistic")
+    offset, labels = 2 * rng.standard_normal(80), np.array(["no", "yes"])
+    for scoring in ("roc_auc", "accuracy", "neg_log_loss"):
+        model = LogisticRegressionCV(Cs=[0.1, 1.0], cv=SPLITS, scoring=scoring).fit(X, labels[y], offset=offset)
+        for f, (train, test) in enumerate(SPLITS.split(X)):
+            one = LogisticRegression(C=0.1).fit(X[train], labels[y[train]], offset=offset[train])
+            one._shift = offset[test]
+            score = sklearn.metrics.get_scorer(scoring)(one, X[test], labels[y[test]])
+            assert model.scores_[f, 0, 0] == pytest.approx(score, rel=2e-3)
+    with pytest.raises(ValueError, match="use_legacy_attributes must be False"):
+        LogisticRegressionCV(use_legacy_attributes=True).fit(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_cv_does_not_depend_on_threads(n_jobs):
+    X, y, _ = data("logistic", n=300, p=40)
+    one, other = (LogisticRegressionCV(Cs=5, l1_ratios=1.0, n_jobs=jobs, n_threads=2).fit(X, y) for jobs in (1, n_jobs))
+    np.testing.assert_array_equal(one.coefs_paths_, other.coefs_paths_)
+    np.testing.assert_array_equal(one.coef_, other.coef_)

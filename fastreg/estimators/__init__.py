@@ -1,6 +1,7 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
+from fastreg.estimators.glm_cv import LogisticRegressionCV, PoissonRegressorCV
 from fastreg.estimators.linear_regression import LinearRegression
 from fastreg.estimators.logistic import LogisticRegression
 from fastreg.estimators.poisson import PoissonRegressor
@@ -8,4 +9,5 @@ from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
 __all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
-           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "ridge_regression"]
+           "LogisticRegressionCV", "PoissonRegressor", "PoissonRegressorCV", "Ridge", "RidgeCV", "RidgeClassifier",
+           "RidgeClassifierCV", "ridge_regression"]

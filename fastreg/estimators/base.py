@@ -1,4 +1,5 @@
 """What estimators share: prediction of linear models, and what choosing by cross-validation asks of scikit-learn."""
+import sys
 from numbers import Real
 
 import numpy as np
@@ -29,7 +30,7 @@ def score_by(owner, scorer, model, X, y, **params):
     except AttributeError as error:
         if type(model).__name__ not in str(error):
             raise
-        there = "predict and decision_function" if is_classifier(owner) else "predict"
+        there = ", ".join(name for name in ("predict", "decision_function", "predict_proba") if hasattr(owner, name))
         raise ValueError(f"scoring={owner.scoring!r} asks for a method that {type(owner).__name__} does not have, "
                          f"such as predict_proba: it has {there}.") from None
     number = score.item() if getattr(score, "size", 0) == 1 and hasattr(score, "item") else score
@@ -79,10 +80,23 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
         return validate_X_y(self, X, y, ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
 
 
+class Progress:
+    """One line on standard error that says how far the paths are."""
+
+    def __init__(self, name, total):
+        self.name, self.total = name, total
+
+    def __call__(self, done):
+        sys.stderr.write(f"\r{self.name}: {done} of {self.total} penalty values")
+        if done >= self.total:
+            sys.stderr.write("\n")
+        sys.stderr.flush()
+
+
 # What a fit with other parameters may not set.
 OPTIONAL_ATTRIBUTES = (
     "cv_path_", "alpha_1se_", "mse_path_", "gamma_", "ic_path_", "criterion_", "cv_results_", "coef_", "intercept_",
-    "dual_gap_", "n_iter_", "df_", "coef_bound_", "path_", "coef_path_", "fold_paths_")
+    "dual_gap_", "n_iter_", "df_", "coef_bound_", "path_", "coef_path_", "fold_paths_", "deviance_", "null_deviance_")
 
 
 class CrossValidatedMixin:

@@ -1,5 +1,4 @@
 """LassoCV and ElasticNetCV."""
-import sys
 from dataclasses import replace
 from numbers import Integral
 
@@ -21,7 +20,7 @@ from fastreg.checks import (
 )
 from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path
-from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, as_stored, score_by
+from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, Progress, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
@@ -33,19 +32,6 @@ from fastreg.rounding import single
 from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
-
-
-class _Progress:
-    """One line on standard error that says how far the paths are."""
-
-    def __init__(self, name, total):
-        self.name, self.total = name, total
-
-    def __call__(self, done):
-        sys.stderr.write(f"\r{self.name}: {done} of {self.total} penalty values")
-        if done >= self.total:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
 
 
 @documented
@@ -200,7 +186,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         return out
 
     def _progress(self, total):
-        return _Progress(type(self).__name__, total) if self.verbose else None
+        return Progress(type(self).__name__, total) if self.verbose else None
 
     def _selection_by_folds(self):
         """What ByFolds takes beyond any Selection."""
@@ -226,7 +212,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         model = ElasticNet()
         model.n_features_in_ = self.n_features_in_
 
-        def score(coef, intercept, X, y, weight):
+        def score(coef, intercept, X, y, weight, _):
             model.coef_, model.intercept_ = coef, intercept
             return score_by(self, scorer, model, X, y, **({} if weight is None else {"sample_weight": weight}))
 

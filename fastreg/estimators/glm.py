@@ -30,6 +30,12 @@ class GeneralizedLinearModel(BaseEstimator):
     standardize and n_threads.
     """
 
+    _shift = None                                  # offsets that scorers, which know none, predict with
+
+    def _given(self, y):
+        """y, as the datafit reads it, in the terms of the user."""
+        return y
+
     def _check_effort(self):
         """What Spec takes of the parameters."""
         return {"tol": check_number(self.tol, "tol", 0),
@@ -60,6 +66,7 @@ class GeneralizedLinearModel(BaseEstimator):
         """``X w + b + offset`` of one target, of shape (n_samples,)."""
         check_is_fitted(self)
         X = validate_X(self, X)
+        offset = self._shift if offset is None else offset
         if offset is None and self.has_offset_:
             raise ValueError(f"offset is missing: this {type(self).__name__} was fitted with offsets. Give those of X, "
                              "or offset=0.")

@@ -153,6 +153,10 @@ class LogisticMixin(ClassifierMixin):
         """
         return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
+    def _given(self, y):
+        """Labels of -1 and 1 as those of the user."""
+        return self.classes_[(y > 0).astype(int)]
+
     def sparsify(self):
         """Turn `coef_` into a scipy.sparse.csr_array, which saves memory where most are zero.
 
@@ -212,7 +216,9 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     ----------
     penalty : {'l1', 'l2', 'elasticnet', None}
         Deprecated as in scikit-learn, for `l1_ratio` and C.
-    {logistic.C}
+    C : float, default=1.0
+        Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are
+        separable.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}

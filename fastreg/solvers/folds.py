@@ -207,10 +207,12 @@ class FoldPaths:
         (solver, Solutions) -> what `advance` is to return for a fold, called while its solver is alive.
     known : KnownFolds or None
         Of the target.
+    by_total : bool
+        A fold's alphas are larger as its weights sum to less: those given are of all rows.
     """
 
-    def __init__(self, problem, spec, folds, *, n_jobs=1, then=None, known=None):
-        self.problem, self.spec, self.folds = problem, spec, folds
+    def __init__(self, problem, spec, folds, *, n_jobs=1, then=None, known=None, by_total=False):
+        self.problem, self.spec, self.folds, self.by_total = problem, spec, folds, by_total
         self.n_jobs, self.then, self.known = n_jobs, then, known
         self.n_threads = max(1, problem.n_threads // n_jobs)
         self.sizes = [1] * len(folds)          # of what is solved together
@@ -254,6 +256,8 @@ class FoldPaths:
         solver = self.solvers[f] or self._solver(
             self.penalties[-1], replace(self.spec, report=partial(self._tick, f)), f)
         self.solvers[f] = None if last else solver
+        if self.by_total:
+            alphas = alphas * (self.problem.weights.total / solver.problem.weights.total)
         solutions = solver.advance(alphas, from_x=False)
         self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
