@@ -24,7 +24,9 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
 }
-SIMD_FLAG = "-fopenmp-simd"  # heeds `#pragma omp simd`, and no other: no OpenMP runtime is linked
+# The first heeds `#pragma omp simd`, and no other pragma: no OpenMP runtime is linked. The second lets comparisons of
+# numbers become SIMD; no result depends on it, only which flags of the processor are raised on the way.
+SIMD_FLAGS = "-fopenmp-simd", "-fno-trapping-math"
 
 
 def understands(compiler, flag):
@@ -53,8 +55,7 @@ class BuildExt(build_ext):
         both = ["-g", "-fno-omit-frame-pointer", *sanitizers] if SANITIZE else []
         if not msvc:
             both.append("-pthread")
-            if understands(self.compiler, SIMD_FLAG):
-                compile_args.append(SIMD_FLAG)
+            compile_args += [flag for flag in SIMD_FLAGS if understands(self.compiler, flag)]
         if NO_THREADS:
             compile_args.append("/DFASTREG_NO_THREADS" if msvc else "-DFASTREG_NO_THREADS")
         for extension in self.extensions:

@@ -106,6 +106,10 @@ LASSO_CV = """
 eps : float in (0, 1], default=1e-3
     Smallest alpha of a path against its largest.
 
+alphas : int or array-like, default=100
+    Number of values for each l1_ratio, from the smallest that makes every penalised coefficient zero on all rows;
+    or the values.
+
 precompute : bool or 'auto', default='auto'
     True: use Gram matrices of all features in every fit (dense X); False and 'auto': as is faster.
 
@@ -371,8 +375,7 @@ sample_weight : array-like of shape (n_samples,), float or None
     Non-negative.
 
 offset : array-like of shape (n_samples,), float or None
-    Added to the linear predictor, with the coefficient 1. A model that was fitted with offsets wants them, or 0, to
-    predict.
+    Added to the linear predictor, with the coefficient 1. What was fitted with offsets wants them, or 0, to predict.
 
 scoring : str, callable or None
     A scikit-learn scorer to maximise; None minimises the (weighted) mean deviance, which is maximising neg_log_loss

@@ -29,6 +29,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single, toward_zero
 from fastreg.solvers.path import solve_path
+from fastreg.solvers.suited import solve_suited
 from fastreg.targets import as_target, check_offset
 from fastreg.weights import Weights
 
@@ -152,7 +153,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     spec = Spec(alphas, eps, check_number(tol, "tol", 0), check_number(max_iter, "max_iter", 1, kind=Integral))
 
     def solve(values, report=None):
-        solutions = solve_path(problem, replace(spec, alphas=values, report=report))
+        solutions = solve_suited(problem, replace(spec, alphas=values, report=report))
         warn_unless_converged(solutions, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
         return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
                        datafit=datafit.name, classes=classes, has_offset=offset is not None)

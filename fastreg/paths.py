@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 
 from fastreg.checks import check_flag, check_per_feature, validate_X
 from fastreg.datafits import by_name
+from fastreg.parameters import documented
 from fastreg.plots import on_axis, one_axes, panels, penalty_axis
 from fastreg.targets import check_offset
 
@@ -45,6 +46,7 @@ class SparseCoefs(_Indexed, sp.csc_array):
         return _Rows(super().transpose(axes, copy))
 
 
+@documented
 @dataclass(eq=False)
 class Path:
     """Solutions of a lasso, an elastic net or a ridge regression along a path of penalties.
@@ -191,8 +193,7 @@ class Path:
             None predicts at every alpha of the path.
         exact : bool, default=False
             Solve anew at alpha instead of interpolating.
-        offset : array-like of shape (n_samples,), float or None
-            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
+        {glm.offset}
 
         Returns
         -------
@@ -228,8 +229,7 @@ class Path:
             None predicts at every alpha of the path.
         exact : bool, default=False
             Solve anew at alpha instead of interpolating.
-        offset : array-like of shape (n_samples,), float or None
-            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
+        {glm.offset}
 
         Returns
         -------
@@ -257,8 +257,7 @@ class Path:
             None predicts at every alpha of the path.
         exact : bool, default=False
             Solve anew at alpha instead of interpolating.
-        offset : array-like of shape (n_samples,), float or None
-            Added to the linear predictor. A path that was fitted with offsets wants them, or 0.
+        {glm.offset}
 
         Returns
         -------

@@ -20,6 +20,7 @@ from fastreg import (
     PoissonRegressorCV,
     regularization_path,
 )
+from fastreg.solvers.reweighted import Reweighted
 
 LOSS = {"logistic": LogisticRegression, "poisson": PoissonRegressor}
 
@@ -421,3 +422,78 @@ def test_cv_does_not_depend_on_threads(n_jobs):
     one, other = (LogisticRegressionCV(Cs=5, l1_ratios=1.0, n_jobs=jobs, n_threads=2).fit(X, y) for jobs in (1, n_jobs))
     np.testing.assert_array_equal(one.coefs_paths_, other.coefs_paths_)
     np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+# ---- L2 penalties alone ----------------------------------------------------------------------------------------------
+SHAPES = {"tall": (300, 80), "wide": (60, 150), "square": (90, 90)}
+
+
+@pytest.fixture
+def by_ridge(monkeypatch):
+    """Newton's method by ridge regressions, however few columns there are; which were solved so."""
+    monkeypatch.setattr("fastreg.solvers.reweighted.FEW", 0)
+    seen = []
+    advance = Reweighted.advance
+    monkeypatch.setattr(Reweighted, "advance", lambda self, *args, **kw: seen.append(0) or advance(self, *args, **kw))
+    return seen
+
+
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("store", [np.ascontiguousarray, np.asfortranarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_ridge_penalties(loss, shape, store, weighted, fit_intercept, by_ridge):
+    X, y, rng = data(loss, n=shape[0], p=shape[1])
+    X = X + rng.standard_normal(shape[1]) * (rng.random(shape[1]) < 0.2)
+    options = {"weights": rng.integers(0, 3, len(y)) * 1.0 if weighted else None, "fit_intercept": fit_intercept,
+               "offset": rng.standard_normal(len(y)) if weighted else None}
+    factor = rng.uniform(0.5, 2, shape[1])
+    factor[4] = np.inf
+    stored = store(X.astype(np.float32) if weighted else X)
+    path = regularization_path(stored, y, datafit=loss, l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], tol=1e-9,
+                               sample_weight=options["weights"], offset=options["offset"], penalty_factor=factor,
+                               fit_intercept=fit_intercept)
+    assert len(by_ridge) == 1
+    for k, alpha in enumerate(path.alphas):
+        judge = Judge(loss, stored, as_judged(loss, y), alpha, 0.0, factor=factor, **options)
+        assert judge.gap(path.coefs.toarray()[:, k], path.intercepts[k]) < 1.01e-9
+        assert path.dual_gaps[k] <= 1e-9 * path.null_deviance / 2
+    assert not path.coefs.toarray()[4].any() and (path.intercepts == 0).all() == (not fit_intercept)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+def test_ridge_penalties_as_the_engine_has_them(loss, store, monkeypatch):
+    X, y, rng = data(loss, n=200, p=40)
+    Z = X * 10.0 ** rng.uniform(-2, 2, 40)
+    found = {}
+    for few in (0, 1000):
+        monkeypatch.setattr("fastreg.solvers.reweighted.FEW", few)
+        found[few] = regularization_path(store(Z), y, datafit=loss, l1_ratio=0.0, alphas=[0.3, 0.01], tol=1e-11,
+                                         standardize=True)
+    np.testing.assert_allclose(found[0].coefs.toarray() * Z.std(axis=0)[:, None],
+                               found[1000].coefs.toarray() * Z.std(axis=0)[:, None], atol=1e-5)
+    np.testing.assert_allclose(found[0].deviances, found[1000].deviances, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_ridge_penalties_started_warm(loss, shape, by_ridge):
+    X, y, _ = data(loss, n=shape[0], p=shape[1])
+    model = fitted(loss, 0.02, len(y), 0.0, warm_start=True, tol=1e-8).fit(X, y)
+    coef = model.coef_.copy()
+    np.testing.assert_array_equal(model.fit(X, y).coef_, coef)
+    assert np.ravel(model.n_iter_)[0] == 0
+    model.coef_ = 1e6 * model.coef_                                       # worse than none
+    model.fit(X, y)
+    np.testing.assert_allclose(model.coef_, coef, atol=1e-3 * np.abs(coef).max())
+
+
+def test_ridge_penalties_of_separable_classes(by_ridge):
+    X, y, _ = data("logistic", n=60, p=150)
+    for store in (np.asarray, sp.csr_array):
+        model = LogisticRegression(C=1e4, tol=1e-8).fit(store(X), y)
+        judge = Judge("logistic", X, 2.0 * y - 1, 1e-4 / 60, 0.0)
+        assert judge.gap(model.coef_[0], model.intercept_[0]) < 1.01e-8 and model.score(X, y) == 1
+    assert len(by_ridge) == 2

@@ -1,10 +1,11 @@
 """The logistic loss ``log(1 + exp(-y eta))``, y being -1 or 1."""
-from libc.math cimport INFINITY, exp, fabs, log, log1p
+from libc.math cimport INFINITY, log, log1p
 
 import numpy as np
 from scipy.special import expit, logit
 
 from fastreg.datafits.base cimport Datafit
+from fastreg.kernels.vector cimport fr_logistic
 
 
 cdef class Logistic(Datafit):
@@ -18,19 +19,7 @@ cdef class Logistic(Datafit):
 
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
                  double *h) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef double t, e, odd, even
-        for i in range(n):
-            t = y[i] * eta[i]
-            e = exp(-fabs(t))                     # 1 / (1 + e) is the probability of the likelier side
-            even = 1 / (1 + e)
-            odd = e * even
-            if f != NULL:
-                f[i] = log1p(e) + (0 if t > 0 else -t)
-            if g != NULL:
-                g[i] = -y[i] * (odd if t > 0 else even)
-            if h != NULL:
-                h[i] = odd * even
+        fr_logistic(n, y, eta, f, g, h)
 
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
         cdef Py_ssize_t i

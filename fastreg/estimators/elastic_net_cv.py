@@ -263,9 +263,7 @@ class ElasticNetCV(_ElasticNetCVBase):
     l1_ratio : float or list of float in [0, 1], default=0.5
         1 is the lasso; 0 (ridge regression) needs `alphas` as an array.
     {lasso_cv.eps}
-    alphas : int or array-like, default=100
-        Number of values for each l1_ratio, from the smallest that makes every penalised coefficient zero on all rows;
-        or the values.
+    {lasso_cv.alphas}
     {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, lasso_cv.verbose}
     {lasso_cv.n_jobs, positive, random_state, lasso.selection, lasso_cv.scoring, lasso_cv.selection_rule}
     {lasso_cv.refit, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, lasso_cv.n_alphas_no_change}

@@ -18,7 +18,7 @@ from fastreg.estimators.base import as_stored
 from fastreg.path import unit_of, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
-from fastreg.solvers.path import solve_path
+from fastreg.solvers.suited import solve_suited
 from fastreg.targets import check_offset
 from fastreg.weights import Weights
 
@@ -54,7 +54,7 @@ class GeneralizedLinearModel(BaseEstimator):
     def _solve(self, problem, alpha, warm):
         """The Solutions of one alpha; sets what tells about the fit. `warm`: coefficients to start from, or None."""
         effort = self._check_effort()
-        found = solve_path(problem, Spec(np.array([alpha]), **effort),
+        found = solve_suited(problem, Spec(np.array([alpha]), **effort),
                            warm=check_start(warm, 1, problem.p, "coef_"))
         warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
         self.dual_gap_ = float(found.dual_gaps[0, 0])

@@ -114,9 +114,7 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
     l1_ratio : float or list of float in [0, 1], default=1.0
         1 is the lasso; 0 (ridge) needs `alphas` as an array.
     {lasso_cv.eps}
-    alphas : int or array-like, default=100
-        Number of values for each l1_ratio, from the smallest that makes every penalised coefficient zero on all rows;
-        or the values.
+    {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
     {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
     {glm.keep_paths}
@@ -129,9 +127,7 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
         The largest alpha within one standard error of the best mean score, at the best l1_ratio.
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     {lasso_cv.cv_path_}
-    coef_ : ndarray of shape (n_features,)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    intercept_ : float
+    {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate of the fit of all rows.
     {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, glm.path_, glm.fold_paths_, n_features_in_}

@@ -98,9 +98,7 @@ class PoissonRegressor(PoissonMixin, GeneralizedLinearModel):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
-        In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
-    intercept_ : float
+    {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate.
     {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, n_features_in_, feature_names_in_}

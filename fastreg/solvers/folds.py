@@ -20,7 +20,7 @@ from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.lockstep import Lockstep
-from fastreg.solvers.path import PathSolver
+from fastreg.solvers.suited import solver_of
 from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
@@ -275,7 +275,7 @@ class FoldPaths:
         if f is not None:
             moments = None if self.known is None else self.known.moments(self.known.train[:, f])
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
-        return PathSolver(problem.with_penalty(penalty), spec)
+        return solver_of(problem.with_penalty(penalty), spec)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""

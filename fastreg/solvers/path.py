@@ -124,7 +124,7 @@ class PathSolver:
             return self.engine.gram(features), self.engine.correlations[:, features], self.design.means[features]
 
 
-def solve_path(problem, spec, *, warm=None, xy=None, rounded=False):
+def solve_path(problem, spec, *, warm=None, xy=None, rounded=False, make=PathSolver):
     """Solutions for decreasing alphas and every target.
 
     Parameters
@@ -139,6 +139,8 @@ def solve_path(problem, spec, *, warm=None, xy=None, rounded=False):
     rounded : bool
         Whether solutions are rounded to float32 once they are found, and their gaps with them; of several alphas,
         those without intercept.
+    make : callable
+        (problem, spec, xy) -> solver.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def solve_path(problem, spec, *, warm=None, xy=None, rounded=False):
     """
     groups, solvers, found = problem.by_scale(), [], []
     for group, scaled in groups:
-        solver = PathSolver(scaled, spec, None if xy is None else scaled.scale.down(xy[:, group]))
+        solver = make(scaled, spec, None if xy is None else scaled.scale.down(xy[:, group]))
         if warm is not None:
             solver.start(scaled.scale.down(warm[group]))
         solvers.append(solver)

@@ -152,7 +152,7 @@ def methods(problem, solver, tol, max_iter):
     if solver == "cholesky" and not _has_room(problem):
         raise ValueError("solver='cholesky' would make a dense matrix of "
                          f"{min(problem.n, problem.p)} rows of sparse X: use 'auto' or 'sparse_cg'.")
-    if solver == "auto" and problem.sparse and not _small_system(problem):
+    if solver == "auto" and problem.sparse and not small_system(problem):
         yield Method(lambda problem: iterate(problem, end), "products with sparse X cost less than a matrix of sums")
         return
     if solver == "auto" and not problem.sparse:
@@ -182,7 +182,7 @@ def _has_room(problem):
     return not problem.sparse or min(problem.n, problem.p) <= MOST_DENSE
 
 
-def _small_system(problem):
+def small_system(problem):
     """Whether sparse X has a p x p or n x n matrix that costs less than conjugate gradients."""
     if not _has_room(problem):
         return False

@@ -1,0 +1,134 @@
+"""Losses, alone: values, derivatives, curvatures and conjugates against mpmath, and the fits without features."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from fastreg.datafits import BY_NAME, by_name
+
+EPS = np.finfo(float).eps
+ETAS = np.concatenate([np.linspace(-40, 40, 301), [0.0, -0.0, 745, -745, 709, -709, 800, -800, 1e-300, -1e-9,
+                       0.88, -0.89],
+                       np.random.default_rng(0).standard_normal(200) * 10.0 ** np.arange(-5, 5).repeat(20)])
+
+
+def exact(name, y, eta):
+    """(f, f', f'') of numbers of mpmath."""
+    if name == "quadratic":
+        return (y - eta) ** 2 / 2, eta - y, mpmath.mpf(1)
+    if name == "poisson":
+        return mpmath.exp(eta) - y * eta, mpmath.exp(eta) - y, mpmath.exp(eta)
+    odds = mpmath.exp(-y * eta)
+    return mpmath.log1p(odds), -y * odds / (1 + odds), odds / (1 + odds) ** 2
+
+
+def targets(name, n, rng):
+    return {"quadratic": rng.standard_normal(n), "poisson": rng.poisson(2.0, n) * 1.0,
+            "logistic": rng.choice([-1.0, 1.0], n)}[name]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_values_and_derivatives(name, rng):
+    eta = ETAS[np.abs(ETAS) < 590] if name == "poisson" else ETAS
+    y = targets(name, len(eta), rng)
+    with mpmath.workdps(400):
+        pairs = zip(y.tolist(), eta.tolist(), strict=True)
+        right = np.array([exact(name, mpmath.mpf(a), mpmath.mpf(b)) for a, b in pairs])
+        for found, wanted, of in zip(by_name(name).evaluate(y, eta), right.T, ("f", "g", "h"), strict=True):
+            size = np.abs(wanted)
+            if name == "poisson" and of != "h":                    # a sum: relative to what is added up
+                size = np.exp(eta) + np.abs(y * (eta if of == "f" else 1))
+            size = np.maximum(size.astype(float), np.finfo(float).tiny)
+            error = np.array([float(abs(mpmath.mpf(a) - b)) for a, b in zip(found.tolist(), wanted, strict=True)])
+            assert np.max(error / size) < 4 * EPS, of
+
+
+def test_what_is_no_number():
+    for name in ("logistic", "poisson"):
+        for values in by_name(name).evaluate(np.ones(3), np.array([np.nan, 1, np.nan])):
+            np.testing.assert_array_equal(np.isnan(values), [True, False, True])
+    f, g, h = by_name("logistic").evaluate(np.array([1.0, 1.0]), np.array([np.inf, -np.inf]))
+    np.testing.assert_array_equal([f, g, h], [[0, np.inf], [0, -1], [0, 0]])
+    f, g, h = by_name("poisson").evaluate(np.full(2, 3.0), np.array([800.0, -800.0]))
+    assert np.isfinite([*f, *g, *h]).all() and f[0] > 1e250 and h[1] == 0
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_row_has_the_same_bits_wherever_it_stands(name, rng):
+    eta = ETAS.copy()
+    y = targets(name, len(eta), rng)
+    together = by_name(name).evaluate(y, eta)
+    for first in (1, 2, 3, 5, 250, 255, 257):
+        for found, right in zip(by_name(name).evaluate(y[first:], eta[first:]), together, strict=True):
+            np.testing.assert_array_equal(found, right[first:])
+    for i in range(0, len(eta), 7):
+        for found, right in zip(by_name(name).evaluate(y[i:i + 1], eta[i:i + 1]), together, strict=True):
+            np.testing.assert_array_equal(found[0], right[i])
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_conjugates(name, rng):
+    """Fenchel and Young: f + f* >= u eta, with equality at u = f'."""
+    datafit, eta = by_name(name), rng.standard_normal(500) * 3
+    y = targets(name, 500, rng)
+    f, g, _ = datafit.evaluate(y, eta)
+    np.testing.assert_allclose(datafit.conjugate(y, g), g * eta - f, rtol=1e-12, atol=1e-12)
+    for c in (0.0, 0.3, 0.9, 0.999):
+        left = f + datafit.conjugate(y, c * g) - c * g * eta
+        assert np.min(left) > -1e-12
+    outside = {"quadratic": [], "poisson": [(1.0, -1.5), (0.0, -1e-9)],
+               "logistic": [(1.0, 0.1), (1.0, -1.1), (-1.0, -0.1)]}
+    for a, u in outside[name]:
+        assert datafit.conjugate(np.array([a]), np.array([u]))[0] == np.inf
+    edges = {"quadratic": [], "poisson": [(2.0, -2.0, 0.0)], "logistic": [(1.0, -1.0, 0.0), (1.0, 0.0, 0.0)]}
+    for a, u, value in edges[name]:
+        assert datafit.conjugate(np.array([a]), np.array([u]))[0] == value
+
+
+@pytest.mark.parametrize("name", ["logistic", "poisson"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("with_offset", [False, True])
+def test_fits_without_features(name, weighted, with_offset, rng):
+    datafit, n = by_name(name), 400
+    y = targets(name, n, rng)
+    weight = rng.uniform(0, 2, n) * (rng.random(n) < 0.7) if weighted else None
+    offset = 20 * rng.standard_normal(n) if with_offset else None
+    shift = np.zeros(n) if offset is None else offset
+    b, eta, deviance = datafit.null_fit(y, weight, offset)
+    np.testing.assert_allclose(eta, b + shift, rtol=0, atol=1e-12 * (1 + abs(b)) + 1e-14 * np.abs(shift).max())
+    s = np.ones(n) if weight is None else weight
+
+    def slope(b):
+        return mpmath.fsum(mpmath.mpf(w) * exact(name, mpmath.mpf(a), b + mpmath.mpf(o))[1]
+                           for w, a, o in zip(s.tolist(), y.tolist(), shift.tolist(), strict=True) if w > 0)
+
+    with mpmath.workdps(40):
+        width = mpmath.mpf(1e-11) * (1 + abs(b))
+        assert slope(b - width) < 0 < slope(b + width)
+    f, _, _ = datafit.evaluate(y, b + shift)
+    assert deviance == pytest.approx(2 * np.sum(s * (f - datafit.saturated(y))), rel=1e-9)
+    # what rows without weight hold counts for nothing
+    if weighted:
+        other = np.where(weight > 0, y, 1.0)
+        assert datafit.null_fit(other, weight, offset)[0] == pytest.approx(b, rel=1e-13)
+    zero = datafit.null_fit(y, weight, offset, fit_intercept=False)
+    assert zero[0] == 0
+    np.testing.assert_array_equal(zero[1], shift)
+
+
+@pytest.mark.parametrize(("name", "y", "message"), [
+    ("logistic", np.ones(5), "all rows that have a weight are of one class"),
+    ("poisson", np.zeros(5), "must not be zero")])
+def test_an_infinite_intercept_is_refused(name, y, message):
+    for weight, offset in ((None, None), (np.ones(5), np.ones(5))):
+        with pytest.raises(ValueError, match=message):
+            by_name(name).null_fit(y, weight, offset)
+    mixed = y.copy()
+    mixed[0] = 2.0 if name == "poisson" else -1.0
+    with pytest.raises(ValueError, match=message):
+        by_name(name).null_fit(mixed, np.array([0.0, 1, 1, 1, 1]))
+
+
+def test_names():
+    with pytest.raises(ValueError, match="datafit must be one of 'quadratic', 'logistic', 'poisson', got 'gamma'"):
+        by_name("gamma")
