@@ -5,7 +5,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastreg.referee.data import Data
-from fastreg.referee.problem import Case, Target, judge
+from fastreg.referee.problem import Case, judge
+from fastreg.referee.squares import SquaredTarget
 
 
 class Verdict(NamedTuple):
@@ -45,7 +46,7 @@ class Referee:
         self.X = X.tocsc() if sp.issparse(X) and X.format not in ("csr", "csc") else X
         self.params = {"l1_ratio": l1_ratio, "mean": True}
         self.data = Data(self.X, None, True)
-        self.target = Target(self.data, y)
+        self.target = SquaredTarget(self.data, y)
 
     def judge(self, coef, intercept, alpha):
         """Gap and R^2 of one answer.
@@ -84,7 +85,7 @@ class Referee:
             One for each penalty.
         """
         coefs = coefs.tocsc() if sp.issparse(coefs) else np.asarray(coefs)
-        verdicts, squares = [], self.target.squares or 1.0
+        verdicts, squares = [], self.target.null or 1.0
         for start in range(0, len(alphas), self.COLUMNS):
             some = slice(start, start + self.COLUMNS)
             dense = coefs[:, some].toarray() if sp.issparse(coefs) else coefs[:, some]
