@@ -19,9 +19,8 @@ def divergence(mean, step):
         for k in range(11, -1, -1):                          # z^2 sum_k (-z)^k / ((k + 1) (k + 2))
             series = 1 / ((k + 1) * (k + 2)) - ratio * series
         moved = mean + step
-        logarithm = np.where(ratio > -0.5, np.log1p(ratio), np.log(moved / mean))
         out = np.where(np.abs(ratio) < 0.03, mean * ratio**2 * series,
-                       np.where(moved > 0, moved * logarithm, 0) - step)
+                       np.where(moved > 0, moved * np.log1p(ratio), 0) - step)
     outside = (moved < -8 * EPS * np.maximum(mean, np.abs(step))) | ((mean == 0) & (step > 0))
     return np.where(outside, np.inf, np.where(step == 0, 0, np.maximum(out, 0)))
 
