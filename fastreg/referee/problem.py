@@ -266,7 +266,7 @@ def _plain(terms, slopes, error):
 
 def _gap(data, terms, w, fit, g, rounding):
     """The bound at the best of a few multiples of the residual, or of the one beside it that weak penalties ask for;
-    at none of it where no other multiple is feasible."""
+    none of it is always feasible."""
     error, away, spread = rounding.of_slopes(fit.r), 0.0, 0.0
     if rounding.weak is not None:
         g, away, spread = rounding.weak.put_right(data, terms, w, g, error)
@@ -287,8 +287,7 @@ def _gap(data, terms, w, fit, g, rounding):
             left = np.maximum(left, terms.young(w, c * (g - spread)))
         return fit.left(c, away) + float(np.sum(left))
 
-    found = min(bound(c) for c in {most, all_, min(max(best, 0.0), most)}) if fit.settled else np.inf
-    return found if np.isfinite(found) else bound(0.0)
+    return min(bound(c) for c in ({0.0, most, all_, min(max(best, 0.0), most)} if fit.settled else {0.0}))
 
 
 def _known_gap(data, terms, w, fit, g, rounding, aim, of_coef):
