@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 # Estimators that minimise halved means of squares, and those of sums; the others, with their losses.
@@ -105,7 +106,7 @@ def _of_path(path, alpha):
 
 def _answer(model, alphas, ratios, asked, tol, **more):
     """Answer of an estimator, with one alpha and l1_ratio for all of its targets or one for each."""
-    coefs = np.atleast_2d(np.asarray(model.coef_))
+    coefs = np.atleast_2d(model.coef_.toarray() if sp.issparse(model.coef_) else np.asarray(model.coef_))
     shape = 1, len(coefs)
     return Answer(coefs[None], *(np.broadcast_to(np.asarray(values, dtype=np.float64), shape)
                                  for values in (np.ravel(model.intercept_), alphas, ratios)), asked, tol, **more)
@@ -130,7 +131,9 @@ def _of_loss(model, loss):
         return _answer(model, getattr(model, "alpha_", asked.get("alpha")), ratio, asked, asked["tol"], loss=loss)
     if len(model.classes_) != 2:
         raise ValueError(f"LogisticRegression is judged for two classes, this one has {len(model.classes_)}.")
-    if asked.get("solver") == "liblinear" and asked["fit_intercept"] and type(model).__module__.startswith("sklearn."):
+    of_scikit_learn = any(cls.__name__ in LOGISTIC and cls.__module__.startswith("sklearn.")
+                          for cls in type(model).__mro__)
+    if of_scikit_learn and asked["solver"] == "liblinear" and asked["fit_intercept"]:
         raise ValueError("solver='liblinear' of scikit-learn penalises the intercept, as no other does: that objective "
                          "is not judged. Use fit_intercept=False, or another solver.")
     asked["mean"] = False                                      # C is of a sum

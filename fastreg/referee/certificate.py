@@ -108,9 +108,9 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         of scikit-learn, or PoissonRegressorCV; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
-    offset : array-like of shape (n_samples,) or None
+    offset : array-like of shape (n_samples,), float or None
         Known part of the linear predictor, that the model has not fitted: for the squared loss, y - offset is what w
-        and b are judged by. Not for ridge classifiers.
+        and b are judged by. Not for ridge classifiers. A model fitted with offsets wants them, or 0.
     alpha : float, array-like of shape (n_alphas,) or None
         Of a path: which of its solutions; None is the last. Between its alphas the interpolated coefficients are
         judged. Of an estimator that kept its `path_`: which point of that. None is the alpha of the fit.
@@ -144,6 +144,9 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     False
     """
     answer = of_model(model, alpha)
+    if offset is None and (getattr(model, "has_offset_", False) or getattr(model, "has_offset", False)):
+        raise ValueError(f"offset is missing: this {type(model).__name__} was fitted with offsets. Give them, or "
+                         "offset=0.")
     loss = LOSSES.get(answer.loss)
     options = {"accept_sparse": ("csr", "csc"), "dtype": "numeric"}
     named = hasattr(model, "n_features_in_")
@@ -216,8 +219,8 @@ def _of_classes(model, y, weight, counted=None):
 
 def _offset(offset, Y):
     """Offsets that go with Y, of shape (n, 1) or (n, n_targets)."""
-    if offset is None:
-        return np.zeros((1, 1))
+    if np.ndim(offset) == 0:
+        offset = np.full(len(Y), 0.0 if offset is None else offset)
     offset = check_array(offset, ensure_2d=False, dtype=np.float64, input_name="offset")
     offset = offset.reshape(len(offset), -1)
     if offset.shape not in ((len(Y), 1), Y.shape):
