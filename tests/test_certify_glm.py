@@ -313,6 +313,25 @@ def test_our_own_estimators_and_paths(name, weighted, convert):
             assert certify(X, y, liblinear.fit(X, y, weights), sample_weight=weights).ok
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_our_own_cross_validations(weighted):
+    X, y, weights, counts = labels(10)
+    weights = weights if weighted else None
+    logistic = fastreg.LogisticRegressionCV(Cs=np.logspace(-2, 1, 6), l1_ratios=(0.3, 1.0), cv=3, tol=1e-7)
+    logistic.set_params(class_weight="balanced", keep_paths=True)
+    poisson = fastreg.PoissonRegressorCV(alphas=6, l1_ratio=[0.5, 1.0], cv=3, tol=1e-7, keep_paths=True)
+    for model, target, chosen in ((logistic, y, "C_"), (poisson, counts, "alpha_")):
+        for offset in (None, np.linspace(0, 1, len(y))):
+            model.fit(X, target, weights, offset=offset)
+            assert certify(X, target, model, sample_weight=weights, offset=offset).ok
+            along = certify(X, target, model, sample_weight=weights, offset=offset, alpha=model.path_.alphas)
+            assert along.ok.all() and len(along.ok) == 6
+            if weighted:
+                assert not certify(X, target, model, offset=offset).ok
+            setattr(model, chosen, 1.2 * getattr(model, chosen))
+            assert not certify(X, target, model, sample_weight=weights, offset=offset).ok
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("options", [{"l1_ratios": (0.0,), "solver": "newton-cholesky"},
                                      {"l1_ratios": (0.2, 0.9), "solver": "saga"}], ids=["l2", "elastic net"])
