@@ -57,10 +57,23 @@ FETCHED = {
     "fetch-covtype": "fetch_covtype",
     "fetch-olivetti_faces": "fetch_olivetti_faces",
 }
-# Regressions made from a stored data set: its name, and what X and y become.
+
+
+def unit(X, y):
+    """Columns of mean zero and standard deviation one, but for constant ones, which go."""
+    sd = X.std(axis=0)
+    keep = sd > 1e-12 * np.abs(X).max(axis=0, initial=1e-300)
+    return (X[:, keep] - X[:, keep].mean(axis=0)) / sd[keep], y
+
+
+# Problems made from a stored data set: its name, and what X and y become.
 DERIVED = {
     "covtype_elevation": ("covtype_binary", lambda X, y: (X[:, 1:], X[:, 0])),
     "fashion_mnist_255": ("fashion_mnist_train", lambda X, y: (X / 255, y)),
+    "leukemia_unit": ("leukemia_golub72", unit),
+    "spambase_unit": ("spambase", unit),
+    "bike_unit": ("bike_kaggle", unit),
+    "nmes_unit": ("nmes_physician", unit),
 }
 LAYOUTS = {
     "columns": (np.asfortranarray, sparse.csc_matrix),

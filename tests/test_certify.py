@@ -350,7 +350,7 @@ def test_what_cannot_be_certified(data):
     with pytest.raises(ValueError, match="relaxed"):
         certify(X, y, LassoCV(alphas=5, relax=[0.0]).fit(X, y))
     scores = LassoCV(alphas=5).fit(X, y)
-    for wrong in (scores.cv_path_, sklearn.linear_model.LogisticRegression().fit(X, y > 0), 3,
+    for wrong in (scores.cv_path_, sklearn.linear_model.Perceptron().fit(X, y > 0), 3,
                   sklearn.linear_model.MultiTaskLasso().fit(X, np.c_[y, y])):  # fmt: skip
         with pytest.raises(TypeError, match="model must be"):
             certify(X, y, wrong)

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from fastreg import ElasticNet, Lasso, Ridge, certify
 from fastreg.referee.data import Data
 from fastreg.referee.problem import Rounding, Terms, Weak, _gap
+from fastreg.referee.squares import SquaredTarget
 
 # The penalties of such columns are 1e-20 times their squared lengths and less.
 WEEK = 604_800 * 10**9
@@ -96,16 +97,17 @@ def test_slopes_that_move_with_one_put_right_are_counted():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 20))
     X = np.c_[a, a + 0.1 * b]
-    y, l2, off = rng.standard_normal(20), 1e-3, 1e-3
+    y, l2, off = rng.uniform(-1, 1, 20), 1e-3, 1e-3                # that is, of unit size
     H, unit = X.T @ X + l2 * np.eye(2), X / np.linalg.norm(X, axis=0)
     slopes = np.array([off * np.linalg.norm(a), 0.0])              # of the objective at w: the second column's is right
     w = np.linalg.solve(H, X.T @ y - slopes)
     r, missing, plain = y - X @ w, 0.5 * slopes @ np.linalg.solve(H, slopes), 0.5 * slopes[0] ** 2 / l2
     data = Data(X, None, False)
+    fit = SquaredTarget(data, y).fit(X @ w, w, 0.0)
     terms = Terms(np.zeros(2), np.full(2, l2), np.full(2, -np.inf), np.full(2, np.inf))
 
     def gap(weak):
-        return _gap(data, terms, w, r, X.T @ r, Rounding(data, 0.0, off * (1 + 1e-9), weak))
+        return _gap(data, terms, w, fit, X.T @ r, Rounding(data, 0.0, off * (1 + 1e-9), weak))
 
     assert missing <= gap(Weak(np.array([0]), 1.0))
     assert missing <= gap(Weak(np.array([0, 1]), np.linalg.eigvalsh(unit.T @ unit)[0])) < 0.5 * plain

@@ -159,6 +159,72 @@ def test_judge_of_paths(data):
     assert judge.error(answer._replace(coefs=np.nan * path.coefs.toarray())) == np.inf
 
 
+@pytest.mark.parametrize("data", tasks.TOY_DATA)
+@pytest.mark.parametrize("task", ["logistic_path", "logistic_fit", "logistic_l2", "poisson_path"])
+def test_judge_of_other_losses(task, data):
+    problem = tasks.Problem(tasks.Case.make(task, data, {"n_alphas": 3} if "path" in task else {}, toy=True))
+    if task == "poisson_path":
+        assert problem.y.min() >= 0 and np.all(problem.y == np.round(problem.y))
+    else:
+        assert set(problem.y) == {-1.0, 1.0}
+    path = minimisers(problem)
+    judge = tasks.judge(problem)
+    assert judge.error(path) <= 1e-8
+    if problem.l1_ratio and "path" in task:
+        assert not path.coefs[:, 0].any() and path.coefs[:, 1].any()       # at alpha_max all are zero
+    coefs = path.coefs.copy()
+    coefs[np.abs(coefs[:, -1]).argmax(), -1] *= 1.05
+    assert np.inf > judge.error(path._replace(coefs=coefs)) > 1e-6
+    assert judge.error(path._replace(intercepts=path.intercepts + 0.05)) > 1e-6
+    assert judge.error(path._replace(coefs=np.nan * coefs)) == np.inf
+    assert judge.error(path._replace(alphas=1.01 * np.asarray(path.alphas))) == np.inf
+    if task == "logistic_l2":                       # what is missing, not what multiples of the residual say of it
+        share = np.mean(problem.y > 0)
+        null = -share * np.log(share) - (1 - share) * np.log(1 - share)
+
+        def objective(coef):
+            margin = problem.y * (problem.X @ coef + path.intercepts[0])
+            return np.mean(np.logaddexp(0, -margin)) + problem.alphas[0] / 2 * coef @ coef
+
+        missing = (objective(coefs[:, 0]) - objective(path.coefs[:, 0])) / null
+        assert missing * (1 - 1e-6) <= judge.error(path._replace(coefs=coefs)) <= 1.01 * missing
+
+
+def minimisers(problem):
+    """Answers by proximal Newton steps, from the definitions alone: small problems only."""
+    X = problem.X.toarray() if sparse.issparse(problem.X) else problem.X
+    n, p = X.shape
+    y = (problem.y + 1) / 2 if problem.loss == "logistic" else problem.y
+    link = (lambda m: np.log(m / (1 - m))) if problem.loss == "logistic" else np.log
+    mean_of = (lambda e: 1 / (1 + np.exp(-e))) if problem.loss == "logistic" else np.exp
+    w, b, found = np.zeros(p), float(link(y.mean())), []
+    for alpha in problem.alphas:
+        l1, l2 = alpha * problem.l1_ratio, alpha * (1 - problem.l1_ratio)
+        for _ in range(30):
+            mean = mean_of(X @ w + b)
+            d = mean * (1 - mean) if problem.loss == "logistic" else mean
+            z = X @ w + b + (y - mean) / d
+            r = z - X @ w - b
+            for _ in range(3000):
+                step = d @ r / d.sum()
+                b, r, most = b + step, r - step, abs(step)
+                for j in range(p):
+                    curvature = d @ X[:, j] ** 2 / n
+                    if curvature == 0:
+                        continue
+                    u = (d * r) @ X[:, j] / n + curvature * w[j]
+                    new = np.sign(u) * max(abs(u) - l1, 0) / (curvature + l2)
+                    step, w[j] = new - w[j], new
+                    r -= step * X[:, j]
+                    most = max(most, abs(step))
+                if most < 1e-11:
+                    break
+            if np.max(np.abs(mean_of(X @ w + b) - mean)) < 1e-10:
+                break
+        found.append((w.copy(), b))
+    return tasks.Answer(np.column_stack([w for w, _ in found]), np.array([b for _, b in found]), problem.alphas)
+
+
 @pytest.mark.parametrize("small", [tasks.RidgeJudge.SMALL, 0], ids=["cholesky", "conjugate gradients"])
 @pytest.mark.parametrize("data", SHAPES)
 def test_judge_of_ridge(data, small, monkeypatch):

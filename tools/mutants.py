@@ -85,6 +85,7 @@ DENSE, SPARSE = "kernels/dense.pyx", "kernels/sparse_moments.pyx"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
 THREADS = "threads.py"
+GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
     # ---- threads
@@ -216,6 +217,22 @@ MUTANTS = [
     Mutant("paths.py", "coef_at", "share = at - lo", "share = lo - at", "tests/test_path.py -k 'any_alpha or ridge'"),
     Mutant("paths.py", "path_of", "coefs[:, t::n_targets]", "coefs[:, ::n_targets]",
            "tests/test_path.py -k own"),
+    # ---- the referee of generalised linear models
+    Mutant(GLM, "__init__", "self.off = min(", "self.off = 0 * min(", GLM_TESTS + "no_less"),
+    Mutant(GLM, "fit", "fitted + self.offset", "fitted", GLM_TESTS + "no_less"),
+    Mutant(GLM, "left", "(1 - c) * self.r", "0 * self.r", GLM_TESTS + "no_less"),
+    Mutant(GLM, "along", " - risen", "", GLM_TESTS + "'no_less or without_penalty'"),
+    Mutant(GLM, "_sum", "values[self.on]", "values", GLM_TESTS + "one_problem"),
+    Mutant(GLM, "__init__", "= self._best_intercept(eta)", "= eta, False", GLM_TESTS + "wrong_ones"),
+    Mutant("referee/problem.py", "_improved_gap", " + fit.off", "", GLM_TESTS + "without_penalty"),
+    Mutant("referee/problem.py", "_gap", "(1 - 4 * EPS) * ", "", GLM_TESTS + "no_less"),
+    Mutant(GLM_LOSSES, "divergence", "< 0.03", "< 0.3", GLM_TESTS + "'mpmath or vanish'"),
+    Mutant(GLM_LOSSES, "divergence", "moved > 0, moved * np.log1p", "True, moved * np.log1p", GLM_TESTS + "vanish"),
+    Mutant(GLM_LOSSES, "excess", "away**2 * series", "away**2", GLM_TESTS + "mpmath"),
+    Mutant("referee/answers.py", "_of_loss", "C = np.inf", "pass", GLM_TESTS + "wrong_ones"),
+    Mutant("referee/answers.py", "_of_loss", 'asked["mean"] = False', 'asked["mean"] = True', GLM_TESTS + "wrong_ones"),
+    Mutant("referee/certificate.py", "_of_classes", "np.bincount(at, counted)", "np.bincount(at)",
+           GLM_TESTS + "wrong_ones"),
 ]
 
 

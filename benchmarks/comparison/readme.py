@@ -99,6 +99,8 @@ def _method(found):
     target = " or ".join(f"{value:g}" for value in sorted({record["target"] for record in records}))
     limit = " or ".join(f"{value:g}" for value in sorted({record["limit"] for record in records}))
     versions = ", ".join(f"{name} {version}" for name, version in tables.solver_versions(found).items())
+    losses = any("loss" in record["params"] for record in records)
+    others = "\nGaps of logistic and Poisson fits are relative to half the null deviance." if losses else ""
     first = _first_calls(records).items()
     calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
     return f"""\
@@ -106,7 +108,7 @@ Seconds, threads: {threads}, every solver at the loosest tolerance at which its 
 lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
 coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
 and the best times of that block are shown; their ratio is peer / fastreg. No run of a solver
-may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.
+may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{others}
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
 a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
 R): {calls}.
@@ -129,8 +131,10 @@ def _question(task):
     words = {
         "n_alphas": "{} penalties", "eps": "down to {:g}·alpha_max", "folds": "{} folds and the fit of all rows",
         "l1_ratio": "l1_ratio {:g}", "alpha": "α = {:g} unless said", "targets": "{} targets",
+        "C": "C = {:g} unless said",
     }  # fmt: skip
-    shown = [words[name].format(value) for name, value in params.items() if (name, value) != ("n_alphas", 1)]
+    shown = [words[name].format(value) for name, value in params.items()
+             if name in words and (name, value) != ("n_alphas", 1)]  # fmt: skip
     return ", ".join(shown)
 
 

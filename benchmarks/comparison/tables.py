@@ -61,6 +61,7 @@ def label(row):
 
 def _changes(task, params):
     names = {"eps": "down to {:g}·alpha_max", "alpha": "α = {:g}", "n_alphas": "{} penalties", "folds": "{} folds"}
+    names["C"] = "C = {:g}"
     usual = tasks.TASKS[task].params
     return [names[key].format(value) for key, value in params.items() if value != usual[key] and key in names]
 

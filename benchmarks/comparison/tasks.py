@@ -26,6 +26,7 @@ class Task(NamedTuple):
 
 
 PATH = {"n_alphas": 100, "eps": 0.01}
+GLM_PATH = {"n_alphas": 50, "eps": 0.01}
 TASKS = {
     "lasso_path": Task("Lasso paths", "columns", GAP, {"l1_ratio": 1.0, **PATH}, {"n_alphas": 5, "eps": 0.1}),
     "enet_path": Task("Elastic-net paths", "columns", GAP, {"l1_ratio": 0.5, **PATH}, {"n_alphas": 5, "eps": 0.1}),
@@ -38,6 +39,18 @@ TASKS = {
     "ridge_cv_loo": Task("Ridge by leave-one-out", "rows", COEFFICIENTS, {"n_alphas": 100}, {"n_alphas": 5}),
     "ridge_cv_folds": Task(
         "Ridge by folds", "rows", COEFFICIENTS, {"n_alphas": 100, "folds": 5}, {"n_alphas": 5, "folds": 3}
+    ),
+    "logistic_path": Task(
+        "Logistic paths", "columns", GAP, {"loss": "logistic", "l1_ratio": 1.0, **GLM_PATH}, {"n_alphas": 5, "eps": 0.1}
+    ),
+    "logistic_fit": Task(
+        "One logistic fit, l1", "columns", GAP, {"loss": "logistic", "l1_ratio": 1.0, "n_alphas": 1, "eps": 0.02}, {}
+    ),
+    "logistic_l2": Task(
+        "One logistic fit, l2", "rows", GAP, {"loss": "logistic", "l1_ratio": 0.0, "n_alphas": 1, "C": 1.0}, {}
+    ),
+    "poisson_path": Task(
+        "Poisson paths", "columns", GAP, {"loss": "poisson", "l1_ratio": 1.0, **GLM_PATH}, {"n_alphas": 5, "eps": 0.1}
     ),
 }
 # Task, data, and what differs from the task's parameters.  The sizes keep a whole run within half an hour.
@@ -74,6 +87,17 @@ DEFAULT_ROWS = [
     *(("ridge_targets", data, {}) for data in ("leukemia_golub72", "gauss300", "bemtpl97_onehot")),
     *(("ridge_cv_loo", data, {}) for data in ("leukemia_golub72", "gauss300", "covtype_elevation")),
     *(("ridge_cv_folds", data, {}) for data in ("leukemia_golub72", "gauss300")),
+    *(
+        ("logistic_path", data, {})
+        for data in ("leukemia_unit", "spambase_unit", "a9a", "reuters21578_tfidf", "dorothea")
+    ),
+    *(("logistic_fit", data, {}) for data in ("leukemia_unit", "a9a", "reuters21578_tfidf")),
+    *(
+        ("logistic_l2", data, {"C": C})
+        for data in ("leukemia_unit", "spambase_unit", "a9a", "reuters21578_tfidf")
+        for C in (0.01, 1.0, 100.0)
+    ),
+    *(("poisson_path", data, {}) for data in ("bike_unit", "nmes_unit")),
 ]
 TOY_DATA = ("toy", "toy-text")
 
@@ -114,6 +138,21 @@ class Answer(NamedTuple):
     memory: float | None = None
 
 
+def labels(y):
+    """-1 and 1: the larger of two values, or what is above the median."""
+    return np.where(y > (np.median(y) if len(np.unique(y)) > 2 else y.min()), 1.0, -1.0)
+
+
+def counts(y):
+    """y where it holds counts; else such that are drawn, the mean growing with y."""
+    if np.all(y >= 0) and np.all(y == np.round(y)):
+        return y
+    return np.random.default_rng(0).poisson(np.exp((y - y.mean()) / y.std())).astype(float)
+
+
+TARGETS = {"logistic": labels, "poisson": counts}
+
+
 class Problem:
     """Data and penalties, as every solver gets them.
 
@@ -134,11 +173,16 @@ class Problem:
             noise = np.random.default_rng(0).standard_normal((len(self.y), params["targets"]))
             self.y = self.y[:, None] + self.y.std() * noise
         self.x_mean, self.y_mean = np.asarray(self.X.mean(axis=0)).ravel(), self.y.mean(axis=0)
-        self.l1_ratio = params.get("l1_ratio")
-        if self.l1_ratio:
+        self.l1_ratio, self.loss = params.get("l1_ratio"), params.get("loss", "quadratic")
+        if self.loss != "quadratic":
+            self.y = TARGETS[self.loss](self.y)
+        if "C" in params:
+            self.alphas = np.array([1 / (params["C"] * len(self.y))])
+        elif self.l1_ratio:
             # A single penalty is the end of the path.
             grid = np.geomspace(1, params["eps"], params["n_alphas"]) if params["n_alphas"] > 1 else [params["eps"]]
-            self.alphas = alpha_max(self.X, self.y, self.l1_ratio) * np.asarray(grid)
+            y = (self.y + 1) / 2 if self.loss == "logistic" else self.y       # less its mean: the null residual
+            self.alphas = alpha_max(self.X, y, self.l1_ratio) * np.asarray(grid)
         else:
             several = "n_alphas" in params
             self.alphas = np.logspace(-3, 3, params["n_alphas"]) if several else np.array([params["alpha"]])
@@ -164,10 +208,16 @@ class Problem:
 
 
 class PathJudge(Referee):
-    """The worst relative duality gap of an answer."""
+    """The worst relative duality gap of an answer.
+
+    Without an l1 penalty it is bounded better, down to `LEAST`, by what Newton's steps from there bring.
+    """
+
+    LEAST = 1e-7
 
     def __init__(self, problem):
-        super().__init__(problem.X, problem.y, problem.l1_ratio)
+        aim = np.inf if problem.l1_ratio else self.LEAST
+        super().__init__(problem.X, problem.y, problem.l1_ratio, problem.loss, aim)
         self.asked = problem.asked
 
     def error(self, answer):
@@ -181,8 +231,8 @@ class PathJudge(Referee):
         Returns
         -------
         float
-            Relative to the objective at zero coefficients; infinite where the answer is not finite or not the one asked
-            for.
+            Relative to the objective at zero coefficients, or to half the null deviance; infinite where the answer is
+            not finite or not the one asked for.
         """
         coefs = answer.coefs.tocsc() if sparse.issparse(answer.coefs) else np.asarray(answer.coefs)
         intercepts, alphas = np.asarray(answer.intercepts), np.asarray(answer.alphas)
@@ -277,7 +327,7 @@ class RidgeJudge:
 
 def judge(problem):
     """The judge of a problem's answers."""
-    return PathJudge(problem) if problem.l1_ratio else RidgeJudge(problem)
+    return RidgeJudge(problem) if problem.l1_ratio is None else PathJudge(problem)
 
 
 def _array(matrix):

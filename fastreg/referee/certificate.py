@@ -5,17 +5,15 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import column_or_1d, validate_data
 
+from fastreg.referee.answers import of_model
 from fastreg.referee.data import Data
-from fastreg.referee.problem import EXCUSE, Case, Target, judge
-
-# Estimators by the names of their classes: those that minimise halved means of squares, and those of sums.
-OF_MEANS = {"ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"}
-OF_SUMS = {"LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"}
-ITERATIVE = {"sparse_cg", "lsqr", "sag", "saga", "lbfgs"}
-# The gap, relative to the squares of y, of an answer that is exact to rounding: its fitted values have six digits.
-EXACT = 1e-12
+from fastreg.referee.glm import LossTarget
+from fastreg.referee.losses import LOSSES
+from fastreg.referee.problem import EXCUSE, Case, judge
+from fastreg.referee.squares import SquaredTarget
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,14 +26,15 @@ class Certificate:
     Attributes
     ----------
     objective : float
-        Value of what the model's class minimises, as its docstring writes it; infinite outside the limits.
+        Value of what the model's class minimises, as its docstring writes it; of generalised linear models the mean
+        loss, half the mean deviance, plus the penalty over the sum of weights. Infinite outside the limits.
     gap : float
         Upper bound of the objective less its minimum, from a dual feasible point.
     stationarity : float
         Largest violation of an optimality condition, ``|x_j'S r - l2_j w_j - v|`` for the nearest subgradient v of the
         other penalties and limits, over ``||x_j|| ||y||`` (weighted, centred where there is an intercept, whose own
         condition counts as that of a column of ones). It does not change with the units of y or of any column without
-        penalty.
+        penalty. Of other losses r is less their derivative, and in place of y stands r of the fit of an intercept.
     coef_bound : float
         Upper bound of ``||coef - exact coef||``: ``sqrt(2 gap / c)``, c the smallest second derivative of the penalty;
         infinite where a coefficient has no L2 penalty.
@@ -44,8 +43,9 @@ class Certificate:
     ok : bool
         Whether `gap` is at most `tol` times the (weighted) sum of squares of y about its mean, or their mean where the
         objective averages, plus `rounding`, of which at most 1e-9 times the same counts where it is not of second
-        order and the coefficients are not stored in float32. `tol` is the model's, or 1e-12 where a direct solver
-        promised to be exact.
+        order and the coefficients are not stored in float32. For generalised linear models half the null deviance over
+        the sum of weights takes the place of the squares. `tol` is the model's, or 1e-12 where a direct solver promised
+        to be exact.
     """
 
     objective: float
@@ -86,6 +86,11 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     rounded slopes of long columns (timestamps in nanoseconds), a residual beside r takes its place, whose slopes are
     what w asks for; the least eigenvalue of these columns' Gram matrix bounds how far beside, and that is added.
 
+    For logistic and Poisson losses f(y_i, eta_i), ``eta = Xw + b + offset``, r is ``-f'(y, eta)`` with the best
+    intercept for w, and ``sum_i s_i (f + f* + c r_i eta_i)``, f* the conjugate at ``-c r_i``, takes the place of
+    ``1/2 (1 - c)^2 sum_i s_i r_i^2``: relative entropies, none of them negative. Least squares are those of Newton's
+    method. ``c = 0`` is always feasible, so that the gap of a fit of separable classes without penalty is its loss.
+
     X is read in blocks, neither copied nor centred nor made dense: five times for up to 16 answers (targets, alphas) of
     up to 16,384 samples, three times without an intercept, and twice more for every so many answers more. Where that
     leaves a gap, least squares read it up to a thousand times; where rounding leaves it, because columns are long and
@@ -96,14 +101,16 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     X : array-like or sparse of shape (n_samples, n_features)
         What the model was fitted to.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The targets of the fit; labels for classifiers.
+        The targets of the fit; labels for classifiers, and for paths of the logistic loss.
     model : estimator or path
-        Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV or
-        LinearRegression, of fastreg or of scikit-learn; a Path.
+        Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV,
+        LinearRegression, LogisticRegression, LogisticRegressionCV (of two classes) or PoissonRegressor, of fastreg or
+        of scikit-learn, or PoissonRegressorCV; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
-    offset : array-like of shape (n_samples,) or None
-        Known part of y, that the model has not fitted: y - offset is what w and b are judged by. Not for classifiers.
+    offset : array-like of shape (n_samples,), float or None
+        Known part of the linear predictor, that the model has not fitted: for the squared loss, y - offset is what w
+        and b are judged by. Not for ridge classifiers. A model fitted with offsets wants them, or 0.
     alpha : float, array-like of shape (n_alphas,) or None
         Of a path: which of its solutions; None is the last. Between its alphas the interpolated coefficients are
         judged. Of an estimator that kept its `path_`: which point of that. None is the alpha of the fit.
@@ -116,7 +123,8 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     Raises
     ------
     ValueError, TypeError
-        Where an argument is not as described, or where the answer minimises no penalised objective (a relaxed fit).
+        Where an argument is not as described, or where the answer minimises no penalised objective (a relaxed fit) or
+        one of its own (scikit-learn's liblinear, which penalises the intercept).
 
     References
     ----------
@@ -135,85 +143,32 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     >>> certify(X[:, ::-1], y, Lasso(alpha=0.5).fit(X, y)).ok
     False
     """
-    if hasattr(model, "coefs") and hasattr(model, "params"):
-        answer = _of_path(model, alpha)
-    elif not hasattr(model, "get_params"):
-        raise TypeError(f"model must be a fitted estimator or a path with coefficients, got {type(model).__name__}.")
-    elif alpha is not None:
-        if not hasattr(model, "path_"):
-            raise ValueError("alpha is for paths, and for estimators that kept theirs (keep_paths=True); this model "
-                             "was fitted at one alpha: leave it out.")
-        return certify(X, y, model.path_, sample_weight=sample_weight, offset=offset, alpha=alpha)
-    else:
-        answer = _of_estimator(model)
+    answer = of_model(model, alpha)
+    if offset is None and (getattr(model, "has_offset_", False) or getattr(model, "has_offset", False)):
+        raise ValueError(f"offset is missing: this {type(model).__name__} was fitted with offsets. Give them, or "
+                         "offset=0.")
+    loss = LOSSES.get(answer.loss)
     options = {"accept_sparse": ("csr", "csc"), "dtype": "numeric"}
     named = hasattr(model, "n_features_in_")
     X = validate_data(model, X, reset=False, **options) if named else check_array(X, input_name="X", **options)
     if X.shape[1] != answer.coefs.shape[-1]:
         raise ValueError(f"X has {X.shape[1]} features, the model was fitted with {answer.coefs.shape[-1]}.")
     weight = _weights(sample_weight, X.shape[0])
-    if hasattr(model, "classes_"):
+    if loss is not None and loss.labels:
+        y, weight = _two_labels(answer.classes, y), _of_classes(model, y, weight, counted=weight)
+    elif hasattr(model, "classes_"):
         if offset is not None:
             raise ValueError("offset is for regression: labels have none.")
-        y, weight = _labels(model, y, weight)
+        y, weight = _labels(model, y), _of_classes(model, y, weight)
     else:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
     Y = y.reshape(len(y), -1)
     if Y.shape[1] != answer.coefs.shape[1]:
         raise ValueError(f"y has {Y.shape[1]} targets, the model was fitted with {answer.coefs.shape[1]}.")
-    return _certificate(X, Y - _offset(offset, Y), answer, weight)
-
-
-@dataclass
-class _Answer:
-    """Coefficients (n_alphas, n_targets, p), intercepts, alphas and l1_ratios (n_alphas, n_targets), and what was
-    asked; `many` says whether alphas are an axis of the result."""
-
-    coefs: np.ndarray
-    intercepts: np.ndarray
-    alphas: np.ndarray
-    l1_ratios: np.ndarray
-    asked: dict
-    tol: float
-    many: bool
-
-
-def _of_path(path, alpha):
-    wanted = np.atleast_1d(path.alphas[-1] if alpha is None else np.asarray(alpha, dtype=np.float64))
-    if wanted.ndim != 1 or not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
-        raise ValueError(f"alpha must be a number or a one-dimensional array, finite and not negative, got {alpha!r}.")
-    asked = dict(path.params)
-    asked["mean"] = "l1_ratio" in asked
-    coefs, intercepts = map(np.asarray, path.coef_at(wanted))
-    coefs = coefs.reshape(-1, *coefs.shape[-2:]).transpose(2, 0, 1)
-    intercepts = np.atleast_2d(intercepts).T
-    shape = coefs.shape[:2]
-    return _Answer(coefs, intercepts, np.broadcast_to(wanted[:, None], shape),
-                   np.full(shape, asked.get("l1_ratio", 0.0)), asked, asked.get("tol", EXACT), np.ndim(alpha) > 0)
-
-
-def _of_estimator(model):
-    names = {cls.__name__ for cls in type(model).__mro__}
-    if not names & (OF_MEANS | OF_SUMS) or any(name.startswith("MultiTask") for name in names):
-        raise TypeError(f"model must be one of {', '.join(sorted(OF_MEANS | OF_SUMS))} or a path, got "
-                        f"{type(model).__name__}.")
-    check_is_fitted(model, "coef_", msg="This %(name)s instance has no coef_: fit it, with refit=True.")
-    if np.any(np.asarray(getattr(model, "gamma_", 1.0)) != 1):
-        raise ValueError("a relaxed fit (gamma_ < 1) minimises no penalised objective: certify its path_ instead "
-                         "(keep_paths=True).")
-    asked, mean = model.get_params(deep=False), bool(names & OF_MEANS)
-    asked["mean"] = mean
-    coefs = np.atleast_2d(np.asarray(model.coef_))
-    alphas = np.asarray(getattr(model, "alpha_", asked.get("alpha", 0.0)), dtype=np.float64)
-    ratios = getattr(model, "l1_ratio_", getattr(model, "l1_ratio", 1.0)) if mean else 0.0
-    shape = 1, len(coefs)
-    iterative = mean or getattr(model, "solver_", None) in ITERATIVE
-    if "LinearRegression" in names and "tol" in asked:          # by conjugate gradients, where X is sparse
-        iterative = not (asked["positive"] or hasattr(model, "singular_"))
-    return _Answer(coefs[None], np.broadcast_to(np.ravel(model.intercept_), shape), np.broadcast_to(alphas, shape),
-                   np.broadcast_to(np.asarray(ratios, dtype=np.float64), shape), asked,
-                   asked["tol"] if iterative else EXACT, False)
+    if loss is not None:
+        loss.check(Y)
+    return _certificate(X, Y, _offset(offset, Y), answer, weight)
 
 
 def _weights(sample_weight, n):
@@ -229,22 +184,43 @@ def _weights(sample_weight, n):
     return weight
 
 
-def _labels(model, y, weight):
-    """Targets of -1 and 1, and weights with those of the classes."""
+def _labels(model, y):
+    """Targets of -1 and 1, one for each class where there are more than two."""
     binarizer = getattr(model, "label_binarizer_", None)
     if binarizer is None:
         binarizer = LabelBinarizer(neg_label=-1).fit(model.classes_)
-    Y = np.asarray(binarizer.transform(y), dtype=np.float64)
-    if getattr(model, "class_weight", None) is not None:
-        of_class = compute_sample_weight(model.class_weight, y)
-        weight = of_class if weight is None else weight * of_class
-    return Y, weight
+    return np.asarray(binarizer.transform(y), dtype=np.float64)
+
+
+def _two_labels(classes, y):
+    """Targets of -1 and 1, 1 for the second of two classes."""
+    y = column_or_1d(y)
+    classes = unique_labels(y) if classes is None else np.asarray(classes)
+    if len(classes) != 2:
+        raise ValueError(f"the logistic loss is judged for two classes, got {len(classes)}.")
+    second = y == classes[1]
+    if not np.all(second | (y == classes[0])):
+        raise ValueError(f"y must hold the labels of the fit, {classes[0]!r} and {classes[1]!r}, and no others.")
+    return np.where(second, 1.0, -1.0)
+
+
+def _of_classes(model, y, weight, counted=None):
+    """Weights with those of the classes; balanced ones from the weights `counted`, or from the numbers of rows."""
+    of_class = getattr(model, "class_weight", None)
+    if of_class is None:
+        return weight
+    if isinstance(of_class, str) and counted is not None:
+        labels, at = np.unique(y, return_inverse=True)
+        of_class = (np.sum(counted) / (len(labels) * np.bincount(at, counted)))[at]
+    else:
+        of_class = compute_sample_weight(of_class, y)
+    return of_class if weight is None else weight * of_class
 
 
 def _offset(offset, Y):
     """Offsets that go with Y, of shape (n, 1) or (n, n_targets)."""
-    if offset is None:
-        return 0.0
+    if np.ndim(offset) == 0:
+        offset = np.full(len(Y), 0.0 if offset is None else offset)
     offset = check_array(offset, ensure_2d=False, dtype=np.float64, input_name="offset")
     offset = offset.reshape(len(offset), -1)
     if offset.shape not in ((len(Y), 1), Y.shape):
@@ -252,20 +228,24 @@ def _offset(offset, Y):
     return offset
 
 
-def _certificate(X, Y, answer, weight):
+def _certificate(X, Y, offset, answer, weight):
     data = Data(X, weight, answer.asked["fit_intercept"])
-    targets = [Target(data, y) for y in Y.T]
-    shape, mean = answer.alphas.shape, answer.asked["mean"]
-    unit = 1 / data.total if mean else 2.0
+    if answer.loss == "quadratic":
+        targets = [SquaredTarget(data, y) for y in (Y - offset).T]
+    else:
+        loss, offset = LOSSES[answer.loss], np.broadcast_to(offset, Y.shape)
+        targets = [LossTarget(data, loss, y, part) for y, part in zip(Y.T, offset.T)]
+    shape, half = answer.alphas.shape, 0.5 if answer.doubled else 1.0     # P is half of what ridge minimises
+    unit = 2.0 if answer.doubled else 1 / data.total
     cases = [Case(targets[t], answer.coefs[a, t], answer.intercepts[a, t], answer.alphas[a, t],
-                  answer.asked | {"l1_ratio": answer.l1_ratios[a, t]}, 0.1 * answer.tol * (1 if mean else 0.5))
+                  answer.asked | {"l1_ratio": answer.l1_ratios[a, t]}, 0.1 * answer.tol * half)
              for a, t in np.ndindex(shape)]
     found = {field.name: np.empty(shape, dtype=bool if field.name == "ok" else float)
              for field in fields(Certificate)}
     for (a, t), case, b in zip(np.ndindex(shape), cases, judge(data, cases)):
-        square = case.target.squares * (1 if mean else 0.5)               # tol times it is promised, in P's units
-        excuse = np.inf if case.coef.dtype == np.float32 else EXCUSE * square
-        found["ok"][a, t] = b.gap <= answer.tol * square + b.rounding + min(b.blur, excuse)
+        promised = case.target.null * half                                # in units of P
+        excuse = np.inf if case.coef.dtype == np.float32 else EXCUSE * promised
+        found["ok"][a, t] = b.gap <= answer.tol * promised + b.rounding + min(b.blur, excuse)
         for name, value, power in (("objective", b.objective * unit, 2), ("gap", b.gap * unit, 2),
                                    ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", b.distance, 1),
                                    ("stationarity", b.stationarity, 0)):

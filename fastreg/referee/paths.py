@@ -1,11 +1,14 @@
-"""Relative gap and R^2 of elastic-net coefficients from anywhere: what the command line and the benchmarks print."""
+"""Relative gap and R^2 of penalised coefficients from anywhere: what the command line and the benchmarks print."""
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastreg.referee.data import Data
-from fastreg.referee.problem import Case, Target, judge
+from fastreg.referee.glm import LossTarget
+from fastreg.referee.losses import LOSSES
+from fastreg.referee.problem import Case, judge
+from fastreg.referee.squares import SquaredTarget
 
 
 class Verdict(NamedTuple):
@@ -14,9 +17,10 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     gap : float
-        Objective less its proven lower bound, relative to the objective at zero coefficients.
+        Objective less its proven lower bound, relative to that of the intercept alone less the least that there is: of
+        the squared loss the objective at zero coefficients, of others half the null deviance.
     r2 : float
-        Share of the variance of y explained, on the data of the fit.
+        Share of the variance of y, or of the null deviance, explained on the data of the fit.
     """
 
     gap: float
@@ -27,25 +31,31 @@ class Referee:
     """Judge of elastic-net answers with an intercept.
 
     The objective is ``1/(2n) ||y - Xw - b||^2 + a1 ||w||_1 + a2/2 ||w||^2``, a1 = alpha * l1_ratio and
-    a2 = alpha * (1 - l1_ratio).
+    a2 = alpha * (1 - l1_ratio); or with the mean of another loss in place of the squares.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         The data.
     y : ndarray of shape (n_samples,)
-        The target.
+        The target; of the logistic loss -1 or 1.
     l1_ratio : float
         Share of the l1 penalty.
+    loss : {"quadratic", "logistic", "poisson"}
+    aim : float
+        Relative gap that is small enough: above it, columns without an l1 penalty are improved to bound it better,
+        which takes passes over X.
     """
 
     COLUMNS = 16
 
-    def __init__(self, X, y, l1_ratio):
+    def __init__(self, X, y, l1_ratio, loss="quadratic", aim=np.inf):
         self.X = X.tocsc() if sp.issparse(X) and X.format not in ("csr", "csc") else X
         self.params = {"l1_ratio": l1_ratio, "mean": True}
         self.data = Data(self.X, None, True)
-        self.target = Target(self.data, y)
+        squared = loss == "quadratic"
+        self.target = SquaredTarget(self.data, y) if squared else LossTarget(self.data, LOSSES[loss], y, 0.0)
+        self.share, self.aim = 0.5 if squared else 1.0, aim       # of the target's measure, which is the squares
 
     def judge(self, coef, intercept, alpha):
         """Gap and R^2 of one answer.
@@ -84,12 +94,11 @@ class Referee:
             One for each penalty.
         """
         coefs = coefs.tocsc() if sp.issparse(coefs) else np.asarray(coefs)
-        verdicts, squares = [], self.target.squares or 1.0
+        verdicts, null = [], self.share * self.target.null or 1.0
         for start in range(0, len(alphas), self.COLUMNS):
             some = slice(start, start + self.COLUMNS)
             dense = coefs[:, some].toarray() if sp.issparse(coefs) else coefs[:, some]
-            cases = [Case(self.target, *answer, self.params, np.inf)
+            cases = [Case(self.target, *answer, self.params, self.share * self.aim)
                      for answer in zip(dense.T, intercepts[some], alphas[some])]
-            verdicts += [Verdict(2 * found.gap / squares, 1 - 2 * found.loss / squares)
-                         for found in judge(self.data, cases)]
+            verdicts += [Verdict(found.gap / null, 1 - found.loss / null) for found in judge(self.data, cases)]
         return verdicts

@@ -10,6 +10,9 @@ descent is added to the bound), because a multiple of r cannot be orthogonal to 
 Slopes z_j'v are known but for their rounding, and that is more than a weak penalty can take where a column is long
 (timestamps in nanoseconds, alpha 1). Some v beside c r has exactly the slopes that such penalties ask for at w: how far
 beside, the least eigenvalue of the Gram matrix of these columns says, and the way there is added to ||r - v||.
+
+Of another loss sum_i s_i f(y_i, eta_i), r is -f'(y, eta), and the remainders f + f*(-c r_i) + c r_i eta_i of the
+rows stand for the square: `squares` and `glm` say what an answer leaves of the loss, and how to improve it.
 """
 from dataclasses import dataclass
 
@@ -93,44 +96,6 @@ def terms_of(data, alpha, asked, exponent):
                  np.where(excluded, 0, np.ldexp(lower, -exponent)), np.where(excluded, 0, np.ldexp(upper, -exponent)))
 
 
-class Target:
-    """One target, brought to unit size by a power of two, and centred where columns are.
-
-    Parameters
-    ----------
-    data : Data
-    y : ndarray of shape (n,)
-
-    Attributes
-    ----------
-    exponent : int
-        Of the power of two that y was divided by.
-    values : ndarray of shape (n,)
-        What is left of y.
-    squares : float
-        Weighted sum of their squares.
-    """
-
-    # Beyond, penalties would find no room beside the scale; squares of what is left of y are still numbers.
-    REACH = 800
-
-    def __init__(self, data, y):
-        y = np.asarray(y, dtype=np.float64)
-        self.data = data
-        self.exponent = int(np.clip(np.frexp(np.max(np.abs(y)))[1], -self.REACH, self.REACH))
-        values, mean = data.centre(np.ldexp(y, -self.exponent)[:, None])
-        self.values, self.mean = values[:, 0], float(mean[0])
-        self.squares = _square(data.root * self.values)
-
-    def shift(self, w, intercept):
-        """(The best intercept for scaled coefficients less the one given, size of the terms that it is a sum of.)"""
-        if not self.data.centred:
-            return 0.0, 0.0
-        b, means = float(np.ldexp(float(intercept), -self.exponent)), self.data.means
-        best = np.longdouble(self.mean) - means.astype(np.longdouble) @ w.astype(np.longdouble)
-        return float(best - b), abs(b) + abs(self.mean) + float(np.abs(means) @ np.abs(w))
-
-
 @dataclass
 class Bounds:
     """Of one answer: all but `stationarity` and `distance` in units of P."""
@@ -152,7 +117,7 @@ class Case:
     work is done to bound it better.
     """
 
-    target: Target
+    target: object
     coef: np.ndarray
     intercept: float
     alpha: float
@@ -166,57 +131,49 @@ def judge(data, cases):
     for start in range(0, len(cases), most):
         some = cases[start:start + most]
         W = np.stack([np.ldexp(np.asarray(c.coef, dtype=np.float64), -c.target.exponent) for c in some], axis=1)
-        T = np.stack([c.target.values for c in some], axis=1)
         with np.errstate(invalid="ignore", over="ignore"):         # an answer that is not finite is infinitely far off
-            R, _ = data.centre(T - data.forth(W))
-            columns = (np.ascontiguousarray(A.T) for A in (W, R, data.back(R)))
-            found += [_bounds(data, *case) for case in zip(some, *columns)]
+            E, columns = data.forth(W), np.ascontiguousarray(W.T)
+            fits = [c.target.fit(e, w, c.intercept) for c, e, w in zip(some, E.T, columns)]
+            slopes = np.ascontiguousarray(data.back(np.stack([fit.r for fit in fits], axis=1)).T)
+            found += [_bounds(data, *case) for case in zip(some, columns, fits, slopes)]
     return found
 
 
-def _bounds(data, case, w, r, g):
-    """Bounds for one answer, from its residual and X's products with it."""
+def _bounds(data, case, w, fit, g):
+    """Bounds for one answer, from what it leaves of the loss and X's products with its residual."""
     target = case.target
     terms = terms_of(data, case.alpha, case.asked, target.exponent)
-    shift, level = target.shift(w, case.intercept)
-    size = float(np.sqrt(target.squares))
     unit = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p)))
     stored = np.finfo(case.coef.dtype).eps if case.coef.dtype.kind == "f" else EPS
     of_coef = max(unit, stored)
-    noise = unit * size + of_coef * float(data.sizes @ np.abs(w))       # of r, and of w
+    noise, nearest = fit.noise(unit, of_coef, float(data.sizes @ np.abs(w)))
     rounding = Rounding(data, unit, noise)
     penalty = terms.value(w)
-    off = 0.5 * data.total * (abs(shift) + EPS * level) ** 2
-    loss = 0.5 * _square(data.root * r) + off
-    stationarity = _stationarity(data, terms, w, g, shift, size, stored)
-    if not np.isfinite(penalty + off):
-        return Bounds(loss + penalty, loss, np.inf, stationarity, np.inf, 0.0, 0.0)
-    aim = case.aim * target.squares
-    found = _known_gap(data, terms, w, r, g, rounding, aim, of_coef)
+    stationarity = _stationarity(data, terms, w, g, fit.unsettled, target.size, stored)
+    if not np.isfinite(penalty + fit.loss):
+        return Bounds(fit.loss + penalty, fit.loss, np.inf, stationarity, np.inf, 0.0, 0.0)
+    aim = case.aim * target.null
+    found = _known_gap(data, terms, w, fit, g, rounding, aim, of_coef)
 
     def known(gap, hidden, blur):
-        return gap <= aim and blur <= EXCUSE * target.squares      # slopes that are rounding may happen to be zero
+        return gap <= aim and blur <= EXCUSE * target.null         # slopes that are rounding may happen to be zero
 
-    for weak in _weak(data, terms, rounding.of_slopes(r), unit, aim, target.squares) if not known(*found) else ():
+    on = fit.quadratic and not known(*found)
+    for weak in _weak(data, terms, rounding.of_slopes(fit.r), unit, aim, target.null) if on else ():
         rounding.weak = weak
-        found = min(found, _known_gap(data, terms, w, r, g, rounding, aim, of_coef), key=sum)
+        found = min(found, _known_gap(data, terms, w, fit, g, rounding, aim, of_coef), key=sum)
         if known(*found):
             break
     gap, hidden, blur = found
     convexity = np.min(terms.l2[terms.upper > terms.lower], initial=np.inf)
     distance = 0.0 if np.isinf(convexity) else np.inf if convexity == 0 else float(np.sqrt(2 * gap / convexity))
-    return Bounds(loss + penalty, loss, gap + off, stationarity, distance,
-                  0.5 * noise**2 + 0.5 * data.total * (of_coef * level) ** 2 + hidden, blur)
+    return Bounds(fit.loss + penalty, fit.loss, gap + fit.off, stationarity, distance, nearest + hidden, blur)
 
 
-def _square(v):
-    return float(v @ v)
-
-
-def _stationarity(data, terms, w, g, shift, size, eps):
+def _stationarity(data, terms, w, g, mean, size, eps):
     """Largest violation over the norms of column and target; that of the intercept is the mean of the residual."""
     slope = terms.violation(w, g - terms.l2 * w, eps)[data.norms > 0] / data.norms[data.norms > 0]
-    worst = max(np.max(slope, initial=0.0), np.sqrt(data.total) * abs(shift))
+    worst = max(np.max(slope, initial=0.0), np.sqrt(data.total) * mean)
     return float(worst / size) if size > 0 else np.inf if worst > 0 else 0.0
 
 
@@ -307,10 +264,10 @@ def _plain(terms, slopes, error):
     return np.where((terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= error), 0, slopes)
 
 
-def _gap(data, terms, w, r, g, rounding):
-    """The bound at the best of a few multiples of the residual, or of the one beside it that weak penalties ask for."""
-    norm, error = float(np.linalg.norm(data.root * r)), rounding.of_slopes(r)
-    rr, away, spread = norm**2, 0.0, 0.0
+def _gap(data, terms, w, fit, g, rounding):
+    """The bound at the best of a few multiples of the residual, or of the one beside it that weak penalties ask for;
+    none of it is always feasible."""
+    error, away, spread = rounding.of_slopes(fit.r), 0.0, 0.0
     if rounding.weak is not None:
         g, away, spread = rounding.weak.put_right(data, terms, w, g, error)
     g = _plain(terms, g, error)
@@ -319,26 +276,26 @@ def _gap(data, terms, w, r, g, rounding):
     scaled = (terms.l1 > 0) & (end > 0) & (size > terms.l1)
     must = scaled & np.isinf(end) & (terms.l2 == 0)
     with np.errstate(divide="ignore"):
-        share = np.where(scaled, terms.l1 / np.where(scaled, size, 1), 1)
+        share = np.where(scaled, (1 - 4 * EPS) * terms.l1 / np.where(scaled, size, 1), 1)    # times size: not above l1
     most = float(np.min(share[must], initial=1.0))
     all_ = float(np.min(share, initial=1.0))
-    best = 1 + float(w @ g) / rr if rr > 0 else 1.0
+    best = fit.best(float(w @ g))
 
     def bound(c):
         left = terms.young(w, c * (g + spread))
         if away > 0:                                     # young is convex in the slope: the worse end
             left = np.maximum(left, terms.young(w, c * (g - spread)))
-        return 0.5 * ((1 - c) * norm + c * away) ** 2 + float(np.sum(left))
+        return fit.left(c, away) + float(np.sum(left))
 
-    return min(bound(c) for c in {most, all_, min(max(best, 0.0), most)})
+    return min(bound(c) for c in ({0.0, most, all_, min(max(best, 0.0), most)} if fit.settled else {0.0}))
 
 
-def _known_gap(data, terms, w, r, g, rounding, aim, of_coef):
+def _known_gap(data, terms, w, fit, g, rounding, aim, of_coef):
     """(The bound as the residual gives it or, where that is above `aim`, after least squares; what rounding of slopes
     makes of it in second order; in first)."""
-    gap, error = _gap(data, terms, w, r, g, rounding), rounding.of_slopes(r)
+    gap, error = _gap(data, terms, w, fit, g, rounding), rounding.of_slopes(fit.r)
     if gap > aim:
-        gap = min(gap, _improved_gap(data, terms, w, r, g, rounding, aim))
+        gap = min(gap, _improved_gap(data, terms, w, fit, g, rounding, aim))
     hidden = 0.0
     if rounding.weak is not None:
         hidden = 0.5 * rounding.weak.furthest(data, error) ** 2
@@ -365,55 +322,55 @@ def _blur(terms, w, g, error, of_coef):
                  + np.abs(g - terms.l2 * w)[held] @ lost[held])
 
 
-def _improved_gap(data, terms, w, r, g, rounding, aim):
+def _improved_gap(data, terms, w, fit, g, rounding, aim):
     """The bound after least squares on the columns without l1 penalty, and the descent that these bring."""
     descent, passes, gap = 0.0, 0, np.inf
     smooth = (terms.l1 == 0) & (data.norms > 0) & (terms.upper > terms.lower)
-    scale = 1 / np.sqrt(np.where(smooth, data.norms**2 + terms.l2, 1))
     for k in range(MOST_STEPS):
         slope = g - terms.l2 * w
         on = smooth & ((w > terms.lower) | (slope > 0)) & ((w < terms.upper) | (slope < 0))
-        error = rounding.of_slopes(r) + EPS * terms.l2 * np.abs(w)
+        error = rounding.of_slopes(fit.r) + EPS * terms.l2 * np.abs(w)
         if not np.any(np.abs(slope[on]) > error[on]):
             break
-        d, taken = _newton(data, terms, np.flatnonzero(on), scale[on], w, r,
-                          min(20 * 2**k, MOST_PASSES - passes))
+        d, taken = _newton(data, terms, np.flatnonzero(on), w, fit, min(20 * 2**k, MOST_PASSES - passes))
         passes += taken + 1
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(d == 0, np.inf, (np.where(d > 0, terms.upper, terms.lower) - w) / d)
-        step = min(1.0, float(np.min(room)))
-        fit = data.forth(d[:, None])[:, 0]
-        gain = step * float(slope @ d) - 0.5 * step**2 * (_square(data.root * fit) + float(terms.l2 @ d**2))
+        most = min(1.0, float(np.min(room)))
+        change = fit.project(data.forth(d[:, None])[:, 0])
+        step, gain = fit.along(change, float(slope @ d), float(terms.l2 @ d**2), most)
         if not gain > 0 and step > 0:
             break
         w = np.clip(w + step * d, terms.lower, terms.upper)
-        if step < 1:
+        if step == most < 1:
             first = int(np.argmin(room))
             w[first] = terms.upper[first] if d[first] > 0 else terms.lower[first]
-        descent += gain + step * float(error @ np.abs(d))              # which may have been more by rounding
-        r = r - step * fit
-        g = data.back(r[:, None])[:, 0]
-        gap = min(gap, descent + _gap(data, terms, w, r, g, rounding))
+        fit = fit.moved(step * change)
+        descent += gain + fit.off + step * float(error @ np.abs(d))    # which may have been more by rounding
+        g = data.back(fit.r[:, None])[:, 0]
+        gap = min(gap, descent + _gap(data, terms, w, fit, g, rounding))
         if gap - descent <= max(aim, LEAST_GAIN * descent) or passes >= MOST_PASSES:
             break
     return gap
 
 
-def _newton(data, terms, on, scale, w, r, most):
+def _newton(data, terms, on, w, fit, most):
     """(The step to the least squares, with the l2 penalty, of the columns `on`; iterations of LSMR, at most `most`.)"""
+    roots, residual, curvature = fit.model()
+    scale = 1 / np.sqrt(curvature * data.norms[on] ** 2 + terms.l2[on])
     ridge = np.sqrt(terms.l2[on]) * scale
 
     def forth(x):
         d = np.zeros((data.p, 1))
         d[on, 0] = scale * np.ravel(x)
-        return np.concatenate([data.root * data.forth(d)[:, 0], ridge * np.ravel(x)])
+        return np.concatenate([roots * fit.project(data.forth(d)[:, 0]), ridge * np.ravel(x)])
 
     def back(v):
-        rows = np.divide(v[:data.n], data.root, out=np.zeros(data.n), where=data.root > 0)
+        rows = fit.spread(roots * v[:data.n])
         return scale * data.back(rows[:, None])[on, 0] + ridge * v[data.n:]
 
     A = LinearOperator((data.n + len(on), len(on)), forth, rmatvec=back, dtype=float)
-    target = np.concatenate([data.root * r, -np.sqrt(terms.l2[on]) * w[on]])
+    target = np.concatenate([residual, -np.sqrt(terms.l2[on]) * w[on]])
     found, _, taken = lsmr(A, target, atol=EPS, btol=0, conlim=0, maxiter=min(4 * len(on) + 10, most))[:3]
     d = np.zeros(data.p)
     d[on] = scale * found
