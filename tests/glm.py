@@ -129,7 +129,10 @@ class Judge:
         Z = np.column_stack([np.ones((len(self.y), int(self.fit_intercept)), dtype=LD), self.X[:, free]])
         eta = self._fitted(self.eta(w, b), Z)
         u = self.f.slope(self.y, eta)
-        v = -self.X[self.on].T @ self.of_rows(u)
+        X = self.X[self.on]
+        if self.fit_intercept:           # sums of u are rounding, which a column of a high level would multiply
+            X = X - (self.s[self.on] @ X) / self.total
+        v = -X.T @ self.of_rows(u)
         end = np.where(v > 0, self.upper, -self.lower)
         bound = (self.l2 == 0) & np.isinf(end) & ~free & ~self.excluded
         with np.errstate(divide="ignore"):
