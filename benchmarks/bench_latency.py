@@ -8,7 +8,9 @@ import fastreg
 
 from . import common
 
-ESTIMATORS = [name for name in fastreg.__all__ if hasattr(getattr(fastreg, name), "fit")]
+# scikit-learn's generalised linear models leave gaps by default that no bound here admits: see bench_glm.
+ESTIMATORS = [name for name in fastreg.__all__
+              if hasattr(getattr(fastreg, name), "fit") and not name.startswith(("Logistic", "Poisson"))]
 
 
 class TinyFit(common.Case):

@@ -75,7 +75,8 @@ def bodies(text, function):
 
 
 CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/reference_screening.pyx"
-BLOCK, ROWS, FACTOR = "kernels/block.pyx", "kernels/rows.pyx", "kernels/factor.pyx"
+BLOCK, BLOCK_GRAM = "kernels/block.pyx", "kernels/block_gram.pyx"
+ROWS, FACTOR = "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
 LOOP, FREE, GATHERED = "solvers/loop.pyx", "solvers/matrix_free.pyx", "solvers/gathered.pyx"
 PROBLEM = "solvers/problem.pyx"
@@ -85,6 +86,7 @@ DENSE, SPARSE = "kernels/dense.pyx", "kernels/sparse_moments.pyx"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
 THREADS = "threads.py"
+CURVED, REWEIGHTED = "solvers/curved.pyx", "solvers/reweighted.py"
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
@@ -110,7 +112,7 @@ MUTANTS = [
     Mutant(CERTIFICATE, "duality_gap", "return INFINITY", "continue", "tests/test_certificate.py -k yet"),
     Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
-    Mutant(CERTIFICATE, "_dual", "found.g[k]", "0", "tests/test_certificate.py -k violators"),
+    Mutant(CERTIFICATE, "_gap_at", "c * found.g[k]", "0", "tests/test_certificate.py -k violators"),
     # ---- screening and references
     Mutant(SCREENING, "revive", "sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
            "tests/test_screening.py -k come_back"),
@@ -135,12 +137,15 @@ MUTANTS = [
     Mutant(REFERENCES, "_solve_small_system", "1e-14 * A", "1e-6 * A", "tests/test_references.py -k parallel"),
     Mutant(REFERENCES, "references_keep", "f.first and b > 0", "f.first", "tests/test_references.py -k oldest"),
     # ---- the working block
-    Mutant(BLOCK, "_level", "fit.w[j] * fit.of.mean[j]", "0", "tests/test_block.py -k pieces"),
-    Mutant(BLOCK, "_combine", " - _usual(b, f)", "", "tests/test_block.py -k folds"),
-    Mutant(BLOCK, "_slab_residual", "fit.r[i] if share == NULL else share[i] * fit.r[i]", "fit.r[i]",
+    Mutant(BLOCK, "_level", "w[k] * mean[place(pos, k)]", "0", "tests/test_block.py -k pieces"),
+    Mutant(BLOCK_GRAM, "_combine", "b.count[f * b.n_parts + part] - usual", "b.count[f * b.n_parts + part]",
            "tests/test_block.py -k folds"),
-    Mutant(BLOCK, "_slab_error", "(level + test.shift)", "level", "tests/test_block.py -k folds"),
-    Mutant(BLOCK, "block_append", "-b.of[f].weight_sum", "b.of[f].weight_sum", "tests/test_block.py -k pieces"),
+    Mutant(BLOCK_GRAM, "_tile_of_parts", "b.order[hi - 1] - b.order[lo] > hi - 1 - lo", "False",
+           "tests/test_block.py -k dense_folds"),
+    Mutant(BLOCK, "_slab_residual", "_times_root(fit.of.root, i, fit.r[i])", "fit.r[i]", "tests/test_block.py -k folds"),
+    Mutant(BLOCK, "_slab_error", "- level - test.shift", "- level", "tests/test_block.py -k folds"),
+    Mutant(BLOCK, "block_append", "column_mean[cols[a]] - level[cols[a]]", "column_mean[cols[a]]",
+           "tests/test_block.py -k pieces"),
     Mutant(BLOCK, "block_correlate", "least = min(least, pos[k])", "least = max(least, pos[k])",
            "tests/test_block.py -k pieces"),
     Mutant(ROWS, "rows_reserve", "<= row.room", "<= row.room + 1", "tests/test_block.py -k rows_grow"),
@@ -158,11 +163,11 @@ MUTANTS = [
     Mutant(QUADRATIC, "_append", "q.l2f[js[k]] = q.l2[js[k]]", "q.l2f[js[k]] = 0", "tests/test_quadratic.py -k path"),
     Mutant(QUADRATIC, "quad_polish", "q.d[i]) <= 1", "q.d[i]) < 0", "tests/test_quadratic.py -k polish"),
     # ---- the engine
-    Mutant(LOOP, "good", "max(self.tol, LEAST_TOL) * self.batch.problems[t].yy", "1e300",
+    Mutant(LOOP, "good", "max(self.tol, LEAST_TOL) * self.batch.problems[t].unit", "1e300",
            "tests/test_certificate.py -k rounds"),
     Mutant(LOOP, "_stalls", "state.stalled >= 3", "False", "tests/test_certificate.py -k rounds"),
     Mutant(LOOP, "_judge", "found.n == 0 and (", "(", "tests/test_lockstep.py -k one_by_one"),
-    Mutant(GATHERED, "_check_digits", "> DIGITS * norm * norm", "> 1e300", "tests/test_lockstep.py -k another_size"),
+    Mutant(GATHERED, "_check_digits", "<= DIGITS * norm * norm", "<= 1e300", "tests/test_lockstep.py -k another_size"),
     Mutant(PROBLEM, "largest_alphas", "and lower(terms, j) < 0", "", "tests/test_counts.py -k largest"),
     Mutant(FREE, "_walk", "(q.l2[j] * q.w[j] + q.l1[j] * q.sg[j]) * f.d[k]", "0",
            "tests/test_quadratic.py -k products"),
@@ -171,7 +176,7 @@ MUTANTS = [
     Mutant(GRAM, "_centre_gram", " - mi * mj", "", "tests/test_part_sums.py -k gram"),
     Mutant(GRAM, "_high_level", "return True", "return False", "tests/test_part_sums.py -k gram"),
     Mutant(GRAM, "add_rows", "(1 if scaled else root) * Y", "Y", "tests/test_part_sums.py -k part_sums"),
-    Mutant(FOLDS, "_outer_products", "1 if d.weight == NULL else d.weight[i0 + i]", "1",
+    Mutant(FOLDS, None, "1 if d.weight == NULL else d.weight[i0 + i]", "1",
            "tests/test_part_sums.py -k part_sums"),
     Mutant("kernels/merged.pyx", "merge", "kept += seen[j] == 2", "kept += seen[j] >= 1",
            "tests/test_part_sums.py -k one_entry"),
@@ -185,7 +190,7 @@ MUTANTS = [
     Mutant(WEIGHTS, "normalised", "self.n / np.sum(self.raw)", "1", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets *= self.root", "pass", "tests/test_weights.py"),
     Mutant(WEIGHTS, "centred", "targets -= lost[:, None]", "pass", "tests/test_weights.py"),
-    Mutant("solutions.py", "by", "y_means - shift", "y_means + shift", "tests/test_linear.py -k 'storages and C'"),
+    Mutant("solutions.py", "by", "y_means + intercepts - shift", "y_means + intercepts + shift", "tests/test_linear.py -k 'storages and C'"),
     Mutant(PENALTY, "arrays", "factor * spread**2", "factor * spread", "tests/test_linear.py -k 'options and C'"),
     Mutant(PENALTY, None, "(self.lower, self.upper)", "(self.lower, np.inf)",
            "tests/test_linear.py -k 'options and C'"),
@@ -217,6 +222,23 @@ MUTANTS = [
     Mutant("paths.py", "coef_at", "share = at - lo", "share = lo - at", "tests/test_path.py -k 'any_alpha or ridge'"),
     Mutant("paths.py", "path_of", "coefs[:, t::n_targets]", "coefs[:, ::n_targets]",
            "tests/test_path.py -k own"),
+    # ---- losses and their solvers
+    Mutant("datafits/poisson.pyx", "excess", "0.5 - d *", "0.4 - d *", "tests/test_curved.py -k poisson"),
+    Mutant("datafits/base.pyx", "refit_intercept", "if slope > 0:", "if slope < 0:", "tests/test_datafits.py"),
+    Mutant(CURVED, "_take_step", "state.b -= part * level", "pass", "tests/test_curved.py"),
+    Mutant(CURVED, "_refresh", "s * model.weight[i] if s > 0 else 0", "model.weight[i]", "tests/test_curved.py"),
+    Mutant(CURVED, "_search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_curved.py"),
+    Mutant(REWEIGHTED, "_step", "a = a - a.sum() / of_level.sum() * of_level", "pass",
+           "tests/test_generalized.py -k ridge"),
+    Mutant(REWEIGHTED, "_gap", "self.w[self.counts]", "0", "tests/test_generalized.py -k ridge"),
+    Mutant(REWEIGHTED, "search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
+    Mutant("solvers/folds.py", "_advance", "if self.by_total", "if False", "tests/test_generalized.py -k cv"),
+    Mutant("crossval.py", "_deviances", "eta += problem.offset[test, None]", "pass", "tests/test_generalized.py -k cv"),
+    Mutant("targets.py", "two_classes", "codes == 1", "codes == 0", "tests/test_generalized.py -k labels"),
+    Mutant("paths.py", "decision_function", "if offset is None and self.has_offset", "if False",
+           "tests/test_generalized.py -k path"),
+    Mutant("problem.py", "of", "datafit.quadratic and offset is not None", "False",
+           "tests/test_generalized.py -k offset"),
     # ---- the referee of generalised linear models
     Mutant(GLM, "__init__", "self.off = min(", "self.off = 0 * min(", GLM_TESTS + "no_less"),
     Mutant(GLM, "fit", "fitted + self.offset", "fitted", GLM_TESTS + "no_less"),

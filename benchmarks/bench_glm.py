@@ -1,0 +1,122 @@
+"""Logistic and Poisson regression: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
+
+import numpy as np
+import sklearn.linear_model
+from sklearn.model_selection import GridSearchCV
+
+import fastreg
+
+from . import common
+
+N_PATH = 5 if common.TOY else 50
+
+
+class GlmCase(common.Case):
+    """Work that ends in an `Answer` of a generalised linear model, whose gap is relative to half the null deviance."""
+
+    loss = "logistic"
+    l1_ratio = 0.0
+    bound = 1e-5
+    tol = 1e-6
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        y = (self.y - self.y.mean()) / self.y.std()
+        if self.loss == "poisson":
+            self.target = self.y = np.random.default_rng(0).poisson(np.exp(np.minimum(y, 3))).astype(float)
+        else:
+            self.y = (y > 0).astype(int)
+            self.target = 2.0 * self.y - 1
+        self.n = len(self.y)
+
+    def gap(self, answer):
+        judge = common.referee().Referee(self.X, self.target, answer.l1_ratio, self.loss, aim=0.1 * self.bound)
+        return max(v.gap for v in judge.judge_path(answer.coefs, answer.intercepts, answer.alphas))
+
+    def answer(self, model, alpha):
+        return common.Answer(np.ravel(model.coef_)[:, None], np.ravel(model.intercept_), np.array([alpha]),
+                             self.l1_ratio)
+
+
+class LogisticFit(GlmCase):
+    """LogisticRegression with C = 1 and its L2 penalty."""
+
+    data = ("tall F float64", "wide F float64", "text csr float64", "diabetes C float64")
+
+    def run(self, solver):
+        options = {"tol": self.tol} if solver == "fastreg" else {
+            "solver": "newton-cg" if self.X.shape[1] > self.n else "newton-cholesky", "tol": 1e-6, "max_iter": 1000}
+        return self.answer(common.LIBRARIES[solver].LogisticRegression(**options).fit(self.X, self.y), 1 / self.n)
+
+
+class PoissonFit(GlmCase):
+    """PoissonRegressor with alpha = 1 / 100."""
+
+    loss = "poisson"
+    data = ("tall F float64", "diabetes C float64")
+
+    def run(self, solver):
+        options = {"tol": self.tol} if solver == "fastreg" else {"solver": "newton-cholesky", "tol": 1e-8}
+        model = common.LIBRARIES[solver].PoissonRegressor(alpha=0.01, **options)
+        return self.answer(model.fit(self.X, self.y), 0.01)
+
+
+class LogisticPath(GlmCase):
+    """regularization_path of the logistic lasso, 50 values down to alpha_max / 100; liblinear, value by value."""
+
+    l1_ratio = 1.0
+    data = ("wide F float64", "tall F float64", "text csc float64")
+    bound = 5e-2        # liblinear penalises the intercept: it is given one as a long column, and stays at its tol
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        centre = self.y.mean() - self.y
+        top = np.max(np.abs(self.X.T @ centre)) / self.n
+        self.alphas = top * np.geomspace(0.9, common.EPS, N_PATH)
+
+    def run(self, solver):
+        if solver == "fastreg":
+            path = fastreg.regularization_path(self.X, self.y, datafit="logistic", alphas=self.alphas, tol=self.tol)
+            return common.Answer(path.coefs, path.intercepts, path.alphas)
+        coefs, intercepts = [], []
+        for alpha in self.alphas:
+            model = sklearn.linear_model.LogisticRegression(
+                C=1 / (alpha * self.n), l1_ratio=1.0, solver="liblinear", tol=1e-4, intercept_scaling=100.0,
+                max_iter=1000)
+            model.fit(self.X, self.y)
+            coefs.append(model.coef_[0])
+            intercepts.append(model.intercept_[0])
+        return common.Answer(np.array(coefs).T, np.array(intercepts), self.alphas)
+
+
+class LogisticFolds(GlmCase):
+    """LogisticRegressionCV: 10 values of C, 5 folds, L2, and the fit of all rows."""
+
+    data = ("tall F float64", "diabetes C float64")
+
+    def run(self, solver):
+        options = {"Cs": 3 if common.TOY else 10, "l1_ratios": (0.0,), "scoring": "neg_log_loss",
+                   "use_legacy_attributes": False}
+        if solver == "fastreg":
+            model = fastreg.LogisticRegressionCV(tol=self.tol, **options)
+        else:
+            model = sklearn.linear_model.LogisticRegressionCV(solver="newton-cholesky", tol=1e-6, **options)
+        model.fit(self.X, self.y)
+        return self.answer(model, 1 / (float(model.C_) * self.n))
+
+
+class PoissonFolds(GlmCase):
+    """PoissonRegressorCV: 10 values of alpha, 5 folds, L2, and the fit of all rows; a grid search of scikit-learn's."""
+
+    loss = "poisson"
+    data = ("tall F float64", "diabetes C float64")
+
+    def run(self, solver):
+        alphas = np.logspace(-4, 1, 3 if common.TOY else 10)
+        if solver == "fastreg":
+            model = fastreg.PoissonRegressorCV(l1_ratio=0.0, alphas=alphas, tol=self.tol).fit(self.X, self.y)
+            return self.answer(model, model.alpha_)
+        search = GridSearchCV(sklearn.linear_model.PoissonRegressor(solver="newton-cholesky", tol=1e-8),
+                              {"alpha": alphas}, scoring="neg_mean_poisson_deviance", cv=5)
+        search.fit(self.X, self.y)
+        return self.answer(search.best_estimator_, search.best_params_["alpha"])
