@@ -17,3 +17,5 @@ LEAST_SHARED = 500_000
 MOST_SHARED = 3
 # Parts of the rows beyond which folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
+# Columns that a working set of all of them is faster for than ridge regressions, where there is no L1 penalty.
+FEW_COLUMNS = 64

@@ -248,6 +248,15 @@ class Problem:
             return spec.gram
         return not (np.min(spec.alphas) == 0 and self.X.size <= costs.EXACT) and self.prefers_gram(spec.n_alphas)
 
+    def by_ridge(self, spec):
+        """Whether every column that counts has an L2 penalty and nothing else, at every alpha; and they are not so few
+        that the engine's working set, which would hold them all, is faster."""
+        penalty, few = self.penalty, self.p <= costs.FEW_COLUMNS
+        if self.datafit.quadratic or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
+            return False
+        free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))
+        return bool(free and np.min(spec.alphas) > 0 and np.all(np.asarray(penalty.factor) > 0))
+
     def shares_passes(self, spec, n_folds):
         """Whether training sets are solved in lockstep.
 

@@ -18,6 +18,7 @@ from fastreg import (
     LogisticRegressionCV,
     PoissonRegressor,
     PoissonRegressorCV,
+    costs,
     regularization_path,
 )
 from fastreg.solvers.reweighted import Reweighted
@@ -431,7 +432,7 @@ SHAPES = {"tall": (300, 80), "wide": (60, 150), "square": (90, 90)}
 @pytest.fixture
 def by_ridge(monkeypatch):
     """Newton's method by ridge regressions, however few columns there are; which were solved so."""
-    monkeypatch.setattr("fastreg.solvers.reweighted.FEW", 0)
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
     seen = []
     advance = Reweighted.advance
     monkeypatch.setattr(Reweighted, "advance", lambda self, *args, **kw: seen.append(0) or advance(self, *args, **kw))
@@ -469,7 +470,7 @@ def test_ridge_penalties_as_the_engine_has_them(loss, store, monkeypatch):
     Z = X * 10.0 ** rng.uniform(-2, 2, 40)
     found = {}
     for few in (0, 1000):
-        monkeypatch.setattr("fastreg.solvers.reweighted.FEW", few)
+        monkeypatch.setattr(costs, "FEW_COLUMNS", few)
         found[few] = regularization_path(store(Z), y, datafit=loss, l1_ratio=0.0, alphas=[0.3, 0.01], tol=1e-11,
                                          standardize=True)
     np.testing.assert_allclose(found[0].coefs.toarray() * Z.std(axis=0)[:, None],

@@ -20,7 +20,8 @@ from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.lockstep import Lockstep
-from fastreg.solvers.suited import solver_of
+from fastreg.solvers.path import PathSolver
+from fastreg.solvers.reweighted import Reweighted
 from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
@@ -275,7 +276,8 @@ class FoldPaths:
         if f is not None:
             moments = None if self.known is None else self.known.moments(self.known.train[:, f])
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
-        return solver_of(problem.with_penalty(penalty), spec)
+        problem = problem.with_penalty(penalty)
+        return (Reweighted if problem.by_ridge(spec) else PathSolver)(problem, spec)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""

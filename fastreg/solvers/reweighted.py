@@ -31,8 +31,6 @@ from fastreg.threads import effective_threads
 MOST_ROWS = 4000
 # Columns of X that go into it at a time.
 PANEL = 2048
-# Columns that are cheaper in a working set.
-FEW = 64
 # Of the mean curvature, what every row is given at least in a step: never in gradient or gap.
 FLOOR = 1e-10
 # Of the slope that a step begins with, what may be left of it, with the other sign.
@@ -42,16 +40,6 @@ TRIALS = 40
 LOOSE, TIGHT = 1e-2, 1e-12
 
 
-def serves(problem, spec):
-    """Whether every column that counts has an L2 penalty and nothing else, at every alpha; and they are not so few that
-    the engine's working set, which would hold them all, is faster."""
-    penalty = problem.penalty
-    factor = np.asarray(penalty.factor, dtype=np.float64)
-    free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))
-    return (not problem.datafit.quadratic and problem.datafit.convex and penalty.l1_ratio == 0 and free
-            and problem.p > FEW and not spec.counted and np.min(spec.alphas) > 0 and bool(np.all(factor > 0)))
-
-
 class Reweighted:
     """Solutions of one target along decreasing alphas.
 
@@ -59,10 +47,11 @@ class Reweighted:
     ----------
     problem : Problem
         NaN or infinity in its X raise a ValueError.
+        With an L2 penalty alone: see Problem.by_ridge.
     spec : Spec
     """
 
-    def __init__(self, problem, spec):
+    def __init__(self, problem, spec, xy=None):
         self.problem, self.spec, self.datafit = problem, spec, problem.datafit
         self.y, self.weights = np.ascontiguousarray(problem.Y[:, 0]), problem.weights.normalised
         self.offset = np.zeros(problem.n) if problem.offset is None else problem.offset

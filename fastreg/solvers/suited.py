@@ -1,13 +1,8 @@
-"""Which solver suits a problem: the engine, or Newton's method by ridge regressions."""
-from functools import partial
-
+"""Paths by the solver that suits a problem: the engine, or Newton's method by ridge regressions."""
 from fastreg.solvers.path import PathSolver, solve_path
-from fastreg.solvers.reweighted import Reweighted, serves
+from fastreg.solvers.reweighted import Reweighted
 
 
-def solver_of(problem, spec, xy=None):
-    """The solver for problem and spec: see PathSolver."""
-    return Reweighted(problem, spec) if serves(problem, spec) else PathSolver(problem, spec, xy)
-
-
-solve_suited = partial(solve_path, make=solver_of)
+def solve_suited(problem, spec, warm=None):
+    """Solutions for decreasing alphas: see `solve_path`."""
+    return solve_path(problem, spec, warm=warm, make=Reweighted if problem.by_ridge(spec) else PathSolver)
