@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from referee import Referee, dense
 
-from fastreg import Lasso, regularization_path
+from fastreg import Lasso, certify, regularization_path
 
 WIDE = ["leukemia_golub72", "riboflavin", "colon_alon", "arcene", "srbct_khan", "wheat_dart"]
 TALL = ["ames_onehot", "spambase", "california_housing", "uci_gas", "a9a"]
@@ -46,3 +46,19 @@ def test_cold_fit(data_folder, name):
         alpha = factor * referee.alpha_max()
         model = Lasso(alpha, tol=1e-9).fit(X, y)
         assert referee.with_alpha(alpha).gap(model.coef_) <= 2.1e-9 * referee.p0
+
+
+@pytest.mark.parametrize(("name", "datafit"), [
+    ("leukemia_golub72", "logistic"), ("a9a", "logistic"), ("reuters21578_tfidf", "logistic"), ("spambase", "logistic"),
+    ("nmes_physician", "poisson"), ("bike_kaggle", "poisson")])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_generalised_linear_models(data_folder, name, datafit, l1_ratio):
+    """Certified by a referee that knows nothing of the engine; float64 alone, so that it is as sharp as the fits."""
+    X, y = load(data_folder, name)
+    if datafit == "logistic":
+        y = (y == np.unique(y)[-1]).astype(int)
+    path = regularization_path(X, y, datafit=datafit, l1_ratio=l1_ratio, alphas=20, eps=1e-2, tol=1e-6,
+                               standardize=not sp.issparse(X))
+    found = certify(X, y, path, alpha=path.alphas)
+    assert found.ok.all() and np.max(found.gap) <= 1e-6 * path.null_deviance / 2
+    assert (np.diff(path.deviance_explained) > 0).all() and path.df[-1] > 3
