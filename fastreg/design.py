@@ -114,7 +114,7 @@ def _native(array):
 def _parts(X):
     """(what `inspect` found, data, indices, indptr) of CSR, CSC or BSR in arrays that kernels can read, without what
     lies beyond the end of indptr; raises where they are not valid."""
-    name, major, minor = X.format.upper(), *(X.shape[::-1] if X.format == "csc" else X.shape)
+    name, (major, minor) = X.format.upper(), X.shape[::-1] if X.format == "csc" else X.shape
     if X.format == "bsr":
         major, minor = major // X.blocksize[0], minor // X.blocksize[1]
     data, indices, indptr = _native(X.data), _native(X.indices), _native(X.indptr)

@@ -449,7 +449,7 @@ classes_ : ndarray of shape (n_classes,)
 FAMILIES = {"": SHARED, "lasso.": LASSO, "lasso_cv.": LASSO_CV, "paths.": PATHS, "found.": PATHS_FOUND,
             "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC}
 ENTRIES = {
-    family + re.match(r"\**(\w+)", entry)[1]: entry
+    family + re.findall(r"\w+", entry)[0]: entry
     for family, text in FAMILIES.items()
     for entry in text.strip("\n").split("\n\n")
 }
