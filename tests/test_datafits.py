@@ -129,6 +129,48 @@ def test_an_infinite_intercept_is_refused(name, y, message):
         by_name(name).null_fit(mixed, np.array([0.0, 1, 1, 1, 1]))
 
 
+@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("c", [0.0, 0.5, 0.99, 1 - 1e-6, 1 - 1e-12])
+def test_remainders_do_not_cancel(name, c):
+    """f + f*(c f') - c f' eta of single rows, to 1e-11 of itself, where each of its terms is far larger."""
+    ends = {"quadratic": (-1.0, 1e9), "logistic": (-1.0, 1.0), "poisson": (1.0, 3.0, 1e9)}[name]
+    etas = [-30.0, -3.0, 0.1, 2.0, 20.7, 30.0] + ([-800.0, 800.0, 590.0] if name == "logistic" else [])
+    with mpmath.workdps(900):
+        for y in ends:
+            for eta in etas:
+                f, g, _ = exact(name, mpmath.mpf(y), mpmath.mpf(eta))
+                u = mpmath.mpf(c) * g
+                if name == "quadratic":
+                    dual = u * (y + u / 2)
+                elif name == "poisson":
+                    dual = (y + u) * mpmath.log(y + u) - (y + u)
+                else:
+                    t = -y * u
+                    dual = (t * mpmath.log(t) if t else 0) + (1 - t) * mpmath.log(1 - t)
+                wanted = f + dual - u * eta
+                found = by_name(name).remainder(np.array([y]), np.array([eta]), c)
+                assert abs(found - wanted) <= 1e-11 * wanted + mpmath.mpf(5e-300), (y, eta)
+                weights = np.array([2.0, 0.0])
+                rows = by_name(name).remainder(np.array([y, np.nan]), np.array([eta, np.nan]), c, weights)
+                assert rows == pytest.approx(2 * found, rel=1e-14)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rows_without_weight_may_hold_no_number(name, rng):
+    y, weight = targets(name, 50, rng), np.ones(50)
+    y[0], weight[0] = np.nan, 0
+    for offset in (None, rng.standard_normal(50)):
+        b, _, deviance = by_name(name).null_fit(y, weight, offset)
+        right = by_name(name).null_fit(y[1:], None, None if offset is None else offset[1:])
+        np.testing.assert_allclose([b, deviance], [right[0], right[2]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_counts_are_finite_and_not_negative(bad):
+    with pytest.raises(ValueError, match="y must"):
+        by_name("poisson").check_y(np.array([1.0, bad]))
+
+
 def test_names():
     with pytest.raises(ValueError, match="datafit must be one of 'quadratic', 'logistic', 'poisson', got 'gamma'"):
         by_name("gamma")

@@ -166,8 +166,21 @@ cdef class Datafit:
 
     def deviance(self, y, eta, weights=None):
         """``2 sum_i s_i (f(y_i, eta_i) - least value)``."""
-        saturated = self.saturated(y)
-        return 2 * (self.loss(y, eta, weights) - np.sum(saturated if weights is None else weights * saturated))
+        if weights is None:
+            return 2 * (self.loss(y, eta) - np.sum(self.saturated(y)))
+        kept = weights > 0
+        return 2 * (self.loss(y, eta, weights) - np.sum(weights[kept] * self.saturated(y[kept])))
+
+    def remainder(self, y, eta, c, weights=None):
+        """sum_i s_i (f + f*(c f') - c f' eta), s None for ones: see `excess`."""
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef const double[::1] eta_ = np.ascontiguousarray(eta, dtype=np.float64)
+        cdef const double[::1] s
+        slope = self.evaluate(y, eta)[1]
+        if weights is None:
+            return self.excess(y_.shape[0], &y_[0], NULL, &eta_[0], np.sum(slope ** 2), c)
+        s = np.ascontiguousarray(weights, dtype=np.float64)
+        return self.excess(y_.shape[0], &y_[0], &s[0], &eta_[0], np.sum((weights * slope ** 2)[weights > 0]), c)
 
     def null_fit(self, y, weights=None, offset=None, fit_intercept=True):
         """The fit of an intercept alone.
@@ -197,7 +210,8 @@ cdef class Datafit:
         intercept = 0.0
         if fit_intercept:
             with np.errstate(divide="ignore"):
-                level = float(self.link(np.average(y, weights=weights)))
+                kept = slice(None) if weights is None else weights > 0
+                level = float(self.link(np.average(y[kept], weights=None if weights is None else weights[kept])))
             if not isfinite(level):
                 raise ValueError(self.one_sided)
             intercept = level if offset is None else 0.0

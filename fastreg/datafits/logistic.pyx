@@ -1,10 +1,11 @@
 """The logistic loss ``log(1 + exp(-y eta))``, y being -1 or 1."""
-from libc.math cimport INFINITY, log, log1p
+from libc.math cimport INFINITY, exp, log, log1p
 
 import numpy as np
 from scipy.special import expit, logit
 
 from fastreg.datafits.base cimport Datafit
+from fastreg.datafits.young cimport relative_entropy
 from fastreg.kernels.vector cimport fr_logistic
 
 
@@ -30,6 +31,27 @@ cdef class Logistic(Datafit):
                 out[i] = INFINITY
             else:
                 out[i] = (t * log(t) if t > 0 else 0) + ((1 - t) * log1p(-t) if t < 1 else 0)
+
+    cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
+                       double c) noexcept nogil:
+        """Of each row the relative entropy of the probabilities c q and q of the other label, in two terms that are not
+        negative: q k(c - 1) + (1 - q) k((1 - c) q / (1 - q)), k(x) = (1 + x) log(1 + x) - x."""
+        cdef Py_ssize_t i
+        cdef double t, odds, row, d = 1 - c, total = 0
+        if c == 1:
+            return 0
+        for i in range(n):
+            if s != NULL and s[i] <= 0:
+                continue
+            t = -y[i] * eta[i]
+            if t > 600 and d > 0:                    # q = 1 to rounding, and the odds may be infinite
+                row = relative_entropy(-d) + d * (log(d) + t - 1)
+            else:
+                odds = exp(t)
+                row = relative_entropy(d * odds) / (1 + odds)
+                row += relative_entropy(-d) / (1 + 1 / odds) if odds > 0 else 0
+            total += (1 if s == NULL else s[i]) * row
+        return total
 
     def check_y(self, y):
         if not np.all(np.abs(y) == 1):

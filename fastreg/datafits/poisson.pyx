@@ -1,16 +1,16 @@
 """The Poisson loss ``exp(eta) - y eta``, for y that are not negative."""
-from libc.math cimport INFINITY, exp, fabs, log, log1p
+from libc.math cimport INFINITY, exp, log
 
 import numpy as np
 from scipy.special import xlogy
 
 from fastreg.datafits.base cimport Datafit
+from fastreg.datafits.young cimport relative_entropy
 from fastreg.kernels.vector cimport fr_exp
 
 cdef enum:
     CHUNK = 256                  # rows whose means stay in cache
 cdef double MOST = 600           # of eta: beyond, the loss goes on as a line, so that sums of means stay numbers
-cdef double SMALL = 1e-3         # relative difference from which two terms of the remainder cancel
 
 
 cdef inline double _mean(double eta) noexcept nogil:
@@ -53,7 +53,7 @@ cdef class Poisson(Datafit):
                        double c) noexcept nogil:
         """Of each row ``t log(t / mu) - t + mu`` with t = y + c (mu - y), which does not cancel near t = mu."""
         cdef Py_ssize_t i
-        cdef double mu, d, total = 0
+        cdef double mu, total = 0
         if c == 1:
             return 0
         for i in range(n):
@@ -63,12 +63,7 @@ cdef class Poisson(Datafit):
             if mu == 0:
                 total += INFINITY if (1 - c) * y[i] > 0 else 0
                 continue
-            d = (1 - c) * (y[i] - mu) / mu           # t / mu - 1
-            if fabs(d) < SMALL:
-                d = mu * d * d * (0.5 - d * (1. / 6 - d * (1. / 12 - 0.05 * d)))
-            else:
-                d = INFINITY if d < -1 else mu if d == -1 else mu * ((1 + d) * log1p(d) - d)
-            total += (1 if s == NULL else s[i]) * d
+            total += (1 if s == NULL else s[i]) * mu * relative_entropy((1 - c) * (y[i] - mu) / mu)   # of t / mu - 1
         return total
 
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
@@ -91,6 +86,8 @@ cdef class Poisson(Datafit):
     def check_y(self, y):
         if np.any(y < 0):
             raise ValueError(f"y must not be negative where the loss is that of counts, got {np.min(y)}.")
+        if not np.all(np.isfinite(y)):
+            raise ValueError("y must be finite.")
 
     def saturated(self, y):
         return y - xlogy(y, y)
