@@ -66,8 +66,9 @@ cdef class Engine:
         With `designs`: the parts of the rows on which their weights are multiples of those of `design`: the rows one
         part after the other (n, intc), where each begins and the end (intp), the multiples (n_targets, n_parts).
     test : tuple or None
-        Of sparse X, with `parts`, what sums up squared errors on the test sets of the first targets: how often each row counts
-        (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of each set.
+        Of sparse X, with `parts`, what sums up squared errors on the test sets of the first targets: how often each row
+        counts (n_sets, n); y as in Y under the weights of `design`; what its mean there is more than under those of
+        each set.
     datafit : Datafit
     nulls : Nulls or None
         The fits without features; None for the squared loss, whose residual is then Y.

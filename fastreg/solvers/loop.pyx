@@ -200,6 +200,7 @@ cdef class Loop:
             return 0
         state.rounds += 1
         small.q.slack = min(0.3, max(self._allowed(t), 0.1 * self.screening.found(t).worst))
+        state.slack = small.q.slack
         small.q.loose = sqrt(state.spare / (small.q.m + 1))
         small.exact = False
         for _ in range(50 + small.q.m if small.q.m > 0 else 0):
@@ -210,17 +211,21 @@ cdef class Loop:
 
     cdef double _allowed(self, Py_ssize_t t) noexcept nogil:
         """A relative violation that need not be mended: any is, where that is one step; elsewhere what adds but a tenth
-        of what the gap may be, as one of e may add e times the l1 terms."""
+        of what the gap may be, as one of e may add e times the l1 terms. Where that was not enough, as losses of rows
+        that are fitted badly add to it, less than the last time."""
         cdef const Small *small = self._small(t)
+        cdef const State *state = &self.states[t]
         cdef double enough = self.tol * self.batch.problems[t].unit, terms = 0
         cdef Py_ssize_t k
         if self.batch.datafit.quadratic:
             return self.slack
         for k in range(small.q.m):
             terms += small.q.l1[k] * fabs(small.q.w[k])
-        if enough < self.states[t].gap < INFINITY:
-            enough *= enough / self.states[t].gap      # it was not enough
-        return max(self.slack, 0.1 * enough / terms) if terms > 0 else self.slack
+        if terms == 0:
+            return self.slack
+        if enough < state.gap < INFINITY and state.slack > 0:
+            return max(self.slack, min(0.1 * enough / terms, 0.3 * enough / state.gap * state.slack))
+        return max(self.slack, 0.1 * enough / terms)
 
     cdef int _polish(self, Py_ssize_t t) except -1 nogil:
         """Iterative refinement where free columns are fitted: least squares deserves all digits X has to give."""

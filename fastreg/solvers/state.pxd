@@ -10,6 +10,7 @@ cdef struct State:
     double gap
     double aim           # a gap that is good enough at once
     double spare         # of it, what the l2 terms may leave, inside the working set and outside
+    double slack         # the relative violation that the last solution of the small problem was allowed
     bint asleep          # not to be solved for now
     bint done
     bint settled         # no violation left, inside or outside
