@@ -16,6 +16,7 @@ cdef struct Model:
     double *g            # and their correlations
     double *step
     Py_ssize_t room      # coordinates that the last four have room for
+    Py_ssize_t slid      # how many have slid to other penalties since then: `before` has what they were
     double last          # violation where the last step began
     bint stale           # the Gram matrix is under no curvature yet, or under one that helps no longer
     bint moved           # coefficients have changed since the residual was computed
@@ -25,6 +26,8 @@ cdef class Curved(Gathered):
 
     cdef int _room(self, Py_ssize_t t) except -1 nogil
     cdef int _refresh(self, Py_ssize_t t, const State *state) except -1 nogil
+    cdef int _judge_slide(self, Py_ssize_t t, State *state) except -1 nogil
+    cdef double _objective(self, Py_ssize_t t, const State *state, const double *w, Py_ssize_t m) noexcept nogil
     cdef void _settle(self, Py_ssize_t t, State *state) noexcept nogil
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil
     cdef double _slope(self, Py_ssize_t t, const State *state, double part) noexcept nogil

@@ -120,10 +120,35 @@ cdef class Curved(Gathered):
         Gathered.place(self, t, slide, l2_changed)
         for k in range(small.q.m):                 # what slides leaves the model's fit as it is, if not the loss's
             model.moved |= small.q.w[k] != model.before[k]
+        model.slid = small.q.m if model.moved else 0
         return 0
 
+    cdef int _judge_slide(self, Py_ssize_t t, State *state) except -1 nogil:
+        """The residual of coefficients that have moved; those that slid are put back where the objective has risen, as
+        it does beyond the model."""
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &self.smalls[t].q
+        cdef Py_ssize_t slid = model.slid
+        cdef double before = self._objective(t, state, model.before, slid) if slid > 0 else 0
+        self.residual(t, state)
+        if slid > 0 and not self._objective(t, state, q.w, q.m) <= before:
+            memcpy(q.w, model.before, slid * sizeof(double))
+            quad_place(q, False)
+            self.residual(t, state)
+        return 0
+
+    cdef double _objective(self, Py_ssize_t t, const State *state, const double *w, Py_ssize_t m) noexcept nogil:
+        """That of the first m coordinates, which eta belongs to."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef const Quad *q = &self.smalls[t].q
+        cdef Py_ssize_t k
+        cdef double total = self.batch.datafit.total(self.batch.n, problem.y, problem.weight, state.eta)
+        for k in range(m):
+            total += q.l1[k] * fabs(w[k]) + 0.5 * q.l2[k] * w[k] * w[k]
+        return total
+
     cdef int restart(self, Py_ssize_t t) except -1 nogil:
-        self.models[t].stale, self.models[t].moved, self.models[t].last = True, False, 0
+        self.models[t].stale, self.models[t].moved, self.models[t].last, self.models[t].slid = True, False, 0, 0
         return Gathered.restart(self, t)
 
     cdef int solve(self, Py_ssize_t t, State *state) except -1 nogil:
@@ -135,7 +160,7 @@ cdef class Curved(Gathered):
         cdef bint fresh = False
         cdef Py_ssize_t _
         if model.moved:
-            self.residual(t, state)
+            self._judge_slide(t, state)
         self.correlate(t, state)
         if not model.stale and quad_settled(q):
             return 1
@@ -178,7 +203,7 @@ cdef class Curved(Gathered):
         cdef Py_ssize_t t
         for t in range(self.n_problems):
             if not states[t].done and self.models[t].moved:
-                self.residual(t, &states[t])
+                self._judge_slide(t, &states[t])
         return 0
 
     cdef void _settle(self, Py_ssize_t t, State *state) noexcept nogil:
@@ -195,6 +220,7 @@ cdef class Curved(Gathered):
                 state.r[i] = -problem.root[i] * state.r[i] if problem.root[i] > 0 else 0
         measure(state, n)
         self.smalls[t].exact = self.models[t].moved = False
+        self.models[t].slid = 0
 
     # ---- a step ----------------------------------------------------------------------------------------------------
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil:
