@@ -281,6 +281,7 @@ def test_separable_classes():
     plain = LogisticRegression(C=np.inf, tol=1e-10).fit(X, y)
     judge = Judge("logistic", X, 2.0 * y - 1, 0.0)
     assert judge.gap(plain.coef_[0], plain.intercept_[0]) < 1.01e-10
+    LogisticRegression(C=np.inf).fit(X, y, offset=3.0 * (2 * y - 1))       # which separates nothing
 
 
 def test_hard_counts():
