@@ -64,11 +64,6 @@ FR_LEAF void fr_exp(ptrdiff_t n, const double *x, double *out) {
     for (ptrdiff_t i = 0; i < n; i++) out[i] = fr_exp1(x[i]);
 }
 
-FR_LEAF void fr_log1p(ptrdiff_t n, const double *x, double *out) {
-    FR_PRAGMA(omp simd)
-    for (ptrdiff_t i = 0; i < n; i++) out[i] = fr_log1p1(x[i]);
-}
-
 /* f = log(1 + exp(-y eta)), its derivative and curvature in eta, each unless NULL, for y of -1 and 1. With
  * e = exp(-|y eta|), the likelier side has the probability 1 / (1 + e). */
 FR_LEAF void fr_logistic(ptrdiff_t n, const double *y, const double *eta, double *f, double *g, double *h) {

@@ -1,5 +1,4 @@
 # Declarations of vector.h: see there for the formulas.
 cdef extern from "vector.h" nogil:
     void fr_exp(Py_ssize_t n, const double *x, double *out) noexcept
-    void fr_log1p(Py_ssize_t n, const double *x, double *out) noexcept
     void fr_logistic(Py_ssize_t n, const double *y, const double *eta, double *f, double *g, double *h) noexcept
