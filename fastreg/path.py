@@ -28,6 +28,7 @@ from fastreg.paths import name_features, path_of
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single, toward_zero
+from fastreg.solvers.existence import escape
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.suited import solve_suited
 from fastreg.targets import as_target, check_offset
@@ -52,6 +53,23 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel, unit=SQUARED_DEV
         f"{' and '.join(ends)}. Worst at alpha={solutions.alphas[k]:.6g}: gap {solutions.dual_gaps[k, t]:.3e}, "
         f"{solutions.relative_gaps[k, t]:.3e} times {unit} where tol={tol:g} was aimed at. "
         f"What helps: {', or '.join(helps)}.", ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+def refuse_escape(problem, alpha, coef, intercept, stacklevel):
+    """Raise a ValueError where columns that nothing penalises at alpha have no best coefficients, and warn where it
+    cannot be told; coef and intercept are a fit."""
+    found = escape(problem, alpha, coef, intercept)
+    if found is None:
+        return
+    if not found.known:
+        warnings.warn("rounding leaves it open whether the columns that nothing penalises have best coefficients.",
+                      ConvergenceWarning, stacklevel=stacklevel + 1)
+        return
+    size = np.hypot(np.linalg.norm(found.coef), found.intercept)
+    shown = np.array2string(found.coef / size, precision=4, threshold=6)
+    raise ValueError(f"y: {problem.datafit.escaping}, so that there is no best fit without a penalty (C=inf, alpha=0, "
+                     f"or a penalty_factor of 0): along the direction {shown} of the coefficients and "
+                     f"{found.intercept / size:.4g} of the intercept every fit is bettered by a longer one.")
 
 
 def unit_of(datafit):
@@ -154,6 +172,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
 
     def solve(values, report=None):
         solutions = solve_suited(problem, replace(spec, alphas=values, report=report))
+        refuse_escape(problem, solutions.alphas[-1], solutions.coef(solutions.stopped.size - 1),
+                      solutions.intercepts[-1, 0], stacklevel=3)
         warn_unless_converged(solutions, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
         return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
                        datafit=datafit.name, classes=classes, has_offset=offset is not None)

@@ -257,6 +257,11 @@ class Problem:
         free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))
         return bool(free and np.min(spec.alphas) > 0 and np.all(np.asarray(penalty.factor) > 0))
 
+    def free_columns(self, alpha):
+        """Which columns nothing penalises at alpha, as a mask; constant ones among them."""
+        factor = np.broadcast_to(np.asarray(self.penalty.factor, dtype=np.float64), self.p)
+        return (factor == 0) if alpha > 0 else np.isfinite(factor)
+
     def shares_passes(self, spec, n_folds):
         """Whether training sets are solved in lockstep.
 

@@ -130,6 +130,19 @@ def test_blocks_of_rows_are_all_rows(order, fit_intercept, monkeypatch):
     np.testing.assert_allclose(blocks.singular_, whole.singular_, atol=1e-14 * whole.singular_[0])
 
 
+@pytest.mark.parametrize("n", [10, 40, 1000, 20_000])
+def test_twins_are_seen_under_any_weights(n):
+    """A column and its multiple: of one rank, and of coefficients that are not made of rounding."""
+    for seed in range(100 if n < 10_000 else 10):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal(n) if seed % 2 else rng.integers(-2, 3, n) * (rng.random(n) < 0.4)
+        X = np.column_stack([x, 3.0 * x, rng.standard_normal(n)])
+        y, weight = rng.standard_normal(n), 10.0 ** rng.uniform(-8, 0, n)
+        model = LinearRegression().fit(X, y, weight)
+        assert model.rank_ == 2
+        np.testing.assert_allclose(model.coef_[1], 3 * model.coef_[0], rtol=1e-6, atol=1e-9)
+
+
 def test_the_bound_is_not_deaf():
     """A factor that is off gives a bound that says so."""
     rng = np.random.default_rng(0)
@@ -137,8 +150,8 @@ def test_the_bound_is_not_deaf():
     right = LinearRegression().fit(X, y)
     minimum_norm = ridge_orthogonal.minimum_norm
 
-    def spoiled(R, C):
-        found = minimum_norm(R, C)
+    def spoiled(R, C, n):
+        found = minimum_norm(R, C, n)
         found.coef *= 1.01
         found.back = None
         return found

@@ -86,7 +86,7 @@ DENSE, SPARSE = "kernels/dense.pyx", "kernels/sparse_moments.pyx"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
 THREADS = "threads.py"
-CURVED, REWEIGHTED = "solvers/curved.pyx", "solvers/reweighted.py"
+CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
@@ -225,11 +225,25 @@ MUTANTS = [
     Mutant("paths.py", "path_of", "coefs[:, t::n_targets]", "coefs[:, ::n_targets]",
            "tests/test_path.py -k own"),
     # ---- losses and their solvers
-    Mutant("datafits/poisson.pyx", "excess", "0.5 - d *", "0.4 - d *", "tests/test_curved.py -k poisson"),
+    Mutant("datafits/poisson.pyx", "excess", "(1 - c) * (y[i] - mu) / mu", "(1 - c) * (y[i] - mu) / y[i]",
+           "tests/test_curved.py -k poisson"),
     Mutant("datafits/base.pyx", "refit_intercept", "if slope > 0:", "if slope < 0:", "tests/test_datafits.py"),
     Mutant(CURVED, "_take_step", "state.b -= part * level", "pass", "tests/test_curved.py"),
     Mutant(CURVED, "_refresh", "s * model.weight[i] if s > 0 else 0", "model.weight[i]", "tests/test_curved.py"),
     Mutant(CURVED, "_search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_curved.py"),
+    Mutant(EXISTENCE, "escape", "held = (low & (down <= 0)) | (high & (down >= 0))",
+           "held = low | high", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "escape", "blocked = ~held & ((low & (d < 0)) | (high & (d > 0)))",
+           "blocked = ~held & (low & high)", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "escape", "free = problem.free_columns(alpha) & (np.isinf(lower) | np.isinf(upper))",
+           "free = problem.free_columns(alpha)", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "begin", "np.clip(eta, base - NEAR, base + NEAR)", "eta", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "near_limits", "self.lower + reach", "np.inf", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "forbid", "-LEFT * np.abs(slope)", "0", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "forbid", "np.all(down <= slack, where=low)", "True", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "forbid", "np.all(down >= -slack, where=high)", "True", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "along", "gone >= -TIE * most", "gone >= -1e-3 * most", "tests/test_existence.py"),
+    Mutant(EXISTENCE, "along", "np.all(np.abs(v[self.side == 0]) <= TIE * most)", "True", "tests/test_existence.py"),
     Mutant(REWEIGHTED, "_step", "a = a - a.sum() / of_level.sum() * of_level", "pass",
            "tests/test_generalized.py -k ridge"),
     Mutant(REWEIGHTED, "_gap", "self.w[self.counts]", "0", "tests/test_generalized.py -k ridge"),

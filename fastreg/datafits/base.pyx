@@ -24,9 +24,12 @@ cdef class Datafit:
         In eta; otherwise there is no conjugate, and no duality gap.
     labels : bool
         Whether y is -1 and 1, for two classes.
+    one_sided, escaping : str
+        What is said of y where no intercept, or no coefficients without a penalty, are the best.
     """
 
     labels = False
+    escaping = "the loss falls for ever"
     one_sided = "y must not be at an end of its domain in every row that has a weight: its intercept is infinite."
 
     # ---- a loss gives these ------------------------------------------------------------------------------------------
@@ -43,6 +46,10 @@ cdef class Datafit:
     def saturated(self, y):
         """The least value that f(y, .) has or comes near to."""
         raise NotImplementedError
+
+    def open_side(self, y):
+        """To which side of eta, -1 or 1, f(y, .) falls for ever towards its infimum; 0 where it has a minimum."""
+        return np.zeros(len(y))
 
     def inverse_link(self, eta):
         """The mean of y at eta."""

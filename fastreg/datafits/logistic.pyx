@@ -14,6 +14,7 @@ cdef class Logistic(Datafit):
 
     labels = True
     one_sided = "y must hold two classes: all rows that have a weight are of one class."
+    escaping = "the classes are separable"
 
     def __cinit__(self):
         self.name, self.quadratic, self.convex = "logistic", False, True
@@ -59,6 +60,9 @@ cdef class Logistic(Datafit):
 
     def saturated(self, y):
         return np.zeros(len(y))
+
+    def open_side(self, y):
+        return y
 
     def inverse_link(self, eta):
         return expit(eta)

@@ -21,6 +21,7 @@ cdef class Poisson(Datafit):
     """``f(y, eta) = exp(eta) - y eta``, for y >= 0: half the deviance of counts, up to what does not depend on eta."""
 
     one_sided = "y must not be zero in every row that has a weight: its intercept is minus infinity."
+    escaping = "columns set rows of zeros apart from the others"
 
     def __cinit__(self):
         self.name, self.quadratic, self.convex = "poisson", False, True
@@ -91,6 +92,9 @@ cdef class Poisson(Datafit):
 
     def saturated(self, y):
         return y - xlogy(y, y)
+
+    def open_side(self, y):
+        return -(y == 0).astype(float)
 
     def inverse_link(self, eta):
         return np.exp(eta)

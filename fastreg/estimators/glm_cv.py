@@ -30,7 +30,7 @@ from fastreg.estimators.logistic import (
 )
 from fastreg.estimators.poisson import PoissonMixin, PoissonRegressor
 from fastreg.parameters import documented
-from fastreg.path import unit_of, warn_unless_converged
+from fastreg.path import refuse_escape, unit_of, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.problem import Spec
 from fastreg.targets import check_offset
@@ -67,6 +67,10 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         if choice.unconverged is not None:
             warn_unless_converged(choice.unconverged, self.tol, self.max_iter, stacklevel=3,
                                   unit=unit_of(problem.datafit))
+        if choice.fit is not None:
+            c, a = choice.curves.chosen
+            refuse_escape(problem.with_l1_ratio(choice.curves.l1_ratios[c]), choice.curves.alphas[c, a],
+                          choice.fit.coef, choice.fit.intercept, stacklevel=3)
         self._forget()
         self.cv_path_, self.has_offset_ = choice.curves, problem.offset is not None
         if choice.fit is not None:

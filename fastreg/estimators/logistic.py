@@ -319,15 +319,4 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         coef, intercept = self._rounded(X, found)
         self.coef_, self.intercept_ = coef[None], np.atleast_1d(intercept)
         self.n_iter_ = found.n_iters[0].astype(np.int32)
-        if alpha == 0:
-            self._refuse_separation(X, target, weight)
         return self
-
-    def _refuse_separation(self, X, target, weight):
-        """Raise where the classes are apart, so that without a penalty no fit is the best."""
-        margin = target * self._predictor(X, 0)                # an offset separates nothing
-        if np.min(margin if weight is None else margin[weight > 0]) > 0:
-            direction = self.coef_[0] / (np.linalg.norm(self.coef_) or 1)
-            raise ValueError(f"y: the classes are separable, so that C=inf has no solution: along the direction "
-                             f"{np.array2string(direction, precision=4, threshold=6)} (and the intercept) every fit is "
-                             "bettered by a longer one. Use a finite C.")

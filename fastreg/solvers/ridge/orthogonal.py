@@ -13,6 +13,9 @@ from fastreg.solvers.ridge.triangle import reduced, triangle
 
 # Elements of a block of rows that one decomposition takes at once.
 BLOCK = 1 << 22
+# Times EPS and the root of the number of rows: the length that is left, to rounding, of a column that depends on
+# others, seen up to 35.
+DEPENDENT = 10
 
 
 @dataclass
@@ -25,23 +28,24 @@ class LeastSquares:
     back: np.ndarray | None    # inverse of the triangular factor where X has full rank
 
 
-def minimum_norm(R, C):
-    """Least squares ``R w = C[t]`` for an upper triangular or trapezoidal R; where its columns depend on each other,
-    of least norm. Whether they do is asked of columns of one length: digits are lost to their dependence alone."""
+def minimum_norm(R, C, n):
+    """Least squares ``R w = C[t]`` for an upper triangular or trapezoidal R of n rows; where its columns depend on each
+    other, of least norm. Whether they do is asked of columns of one length: digits are lost to their dependence
+    alone."""
     k, p = R.shape
     singular = svdvals(R, check_finite=False) if R.size else np.zeros(min(k, p))
-    scale = np.linalg.norm(R, axis=0)
+    scale, tiny = np.linalg.norm(R, axis=0), EPS * max(k, p, DEPENDENT * np.sqrt(n))
     used = np.flatnonzero(scale)
     if len(used) == 0:
         return LeastSquares(np.zeros((len(C), p)), 0, singular, None)
     if k == p and scale.all():
-        back = _inverse(R / scale, scale)
+        back = _inverse(R / scale, scale, tiny)
         if back is not None:
             coef = solve_triangular(R, C.T, check_finite=False).T
             return LeastSquares(coef, p, singular, back)
     coef, scale = np.zeros((len(C), p)), scale[used]
     q, r, order = qr(R[:, used] / scale, mode="economic", pivoting=True, check_finite=False)
-    rank = int(np.count_nonzero(np.abs(np.diag(r)) > max(k, p) * EPS * abs(r[0, 0])))
+    rank = int(np.count_nonzero(np.abs(np.diag(r)) > tiny * abs(r[0, 0])))
     first, rest = order[:rank], order[rank:]
     found = np.zeros((len(used), len(C)))
     found[first] = solve_triangular(r[:rank, :rank], (C @ q[:, :rank]).T) / scale[first, None]
@@ -56,12 +60,11 @@ def minimum_norm(R, C):
     return LeastSquares(coef, rank, singular, None)
 
 
-def _inverse(unit, scale):
-    """Inverse of the upper triangle `unit` times diag(scale), `unit` having columns of norm 1; None where it is
-    singular to rounding."""
-    p = len(unit)
+def _inverse(unit, scale, tiny):
+    """Inverse of the upper triangle `unit` times diag(scale), `unit` having columns of norm 1; None where its condition
+    is not below 1 / tiny."""
     inverse, failed = dtrtri(unit)
-    if failed or not np.abs(unit).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max() * p * EPS < 1:
+    if failed or not np.abs(unit).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max() * tiny < 1:
         return None
     return inverse / scale[:, None]
 
@@ -89,7 +92,7 @@ def _tall(problem):
         if alpha > 0 and F.any():
             damping = np.hstack([np.diag(np.sqrt(alpha * F)), np.zeros((k, len(here)))])
             part = reduced(np.asfortranarray(np.vstack([part, damping])))
-        found[alpha] = minimum_norm(np.ascontiguousarray(part[:k, :k]), np.ascontiguousarray(part[:k, k:].T))
+        found[alpha] = minimum_norm(np.ascontiguousarray(part[:k, :k]), np.ascontiguousarray(part[:k, k:].T), problem.n)
         coef[here[:, None], columns] = found[alpha].coef
     bound = _refined(problem, coef, columns, found)
     least = found[np.min(problem.alphas)]
