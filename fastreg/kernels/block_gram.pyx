@@ -14,12 +14,16 @@ from fastreg.kernels.block cimport Block, Weighting, place
 from fastreg.kernels.leaf cimport fr_axpy, fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.rows cimport Row, RowLists
-from fastreg.kernels.threads cimport Task, run_tasks
+from fastreg.kernels.threads cimport run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
 cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time
 cdef Py_ssize_t STRIP = 512          # rows of old columns that are gathered at a time
+cdef Py_ssize_t IN_CACHE = 65536     # sums
+cdef Py_ssize_t MOST_SLABS = 16
+cdef Py_ssize_t AT_ONCE = 8          # columns of G that a thread sums up over the slabs
+cdef double APART = 8                # products for each sum that a slab of rows has of its own
 
 
 # ---- under the weightings of the block -------------------------------------------------------------------------------
@@ -101,52 +105,141 @@ cdef void _combine(const Block *b, Py_ssize_t part, double *sums, Py_ssize_t fir
 
 
 cdef struct Groups:
-    # What the tasks share: some columns of G each, `first` to m in all.
+    # What the tasks share: some columns of G each, `first` to m in all, or, of columns lo to hi, some rows.
     Block *b
+    bint fresh           # new columns of the block: rows without an entry in them count for nothing
     Py_ssize_t first, m, width, ld
     const double *s
     const int *at
     double *G
-
-
-cdef int _run_groups(Task task, Groups *u, int threads) except -1 nogil:
-    """Groups of columns whose sums stay in cache; more of them where several threads are to have some."""
-    cdef Py_ssize_t k = u.m - u.first
-    u.width = max(1, 65536 // u.m if threads == 1 else min(65536 // u.m, (k + 7) // 8))
-    return run_tasks(task, u, (k + u.width - 1) // u.width, threads)
+    Py_ssize_t lo, hi, slabs
+    double *sums         # of each slab
 
 
 cdef int _sparse_gram(Block *b, View d, Py_ssize_t k) except -1 nogil:
     """Outer products over the rows that hold a new entry."""
     cdef Groups u
-    u.b, u.first, u.m = b, b.m - k, b.m
-    return _run_groups(_sparse_products, &u, d.threads(<double> b.rows.used))
+    cdef int threads = d.threads(<double> b.rows.used)
+    u.b, u.fresh, u.first, u.m, u.ld, u.s, u.at, u.G = b, True, b.m - k, b.m, b.ld, b.of[0].weight, NULL, b.of[0].G
+    if b.n_of == 1:
+        return _outer_products(&u, threads)
+    u.width = _width(&u, threads)
+    return run_tasks(_products_of_parts, &u, (k + u.width - 1) // u.width, threads)
 
 
-cdef int _sparse_products(void *context, Py_ssize_t group) except -1 nogil:
-    """Some columns of the Gram matrices, above the diagonal."""
+cdef Py_ssize_t _width(const Groups *u, int threads) noexcept nogil:
+    """Columns of a group: their sums stay in cache; each looks at all rows, so that several threads have two each."""
+    cdef Py_ssize_t k = u.m - u.first
+    return max(1, IN_CACHE // u.m if threads == 1 else min(IN_CACHE // u.m, (k + 2 * threads - 1) // (2 * threads)))
+
+
+cdef int _products_of_parts(void *context, Py_ssize_t group) except -1 nogil:
+    """Some columns of the Gram matrices of several weightings, above the diagonal."""
     cdef const Groups *u = <const Groups *> context
     cdef Block *b = u.b
     cdef Py_ssize_t lo = u.first + group * u.width, hi = min(u.m, lo + u.width)
     cdef Py_ssize_t i, part, m = b.m, size = (hi - lo) * m
-    cdef const double *s = b.base if b.n_of > 1 else b.of[0].weight
     cdef double *sums = NULL
-    if b.n_of == 1:
-        for i in range(lo, hi):
-            memset(b.of[0].G + i * b.ld, 0, m * sizeof(double))
-        for i in range(b.n):
-            if b.rows.fresh[i] > 0:
-                _outer(&b.rows, i, s, lo, hi, b.of[0].G + lo * b.ld, b.ld)
-        return 0
     grow(<void **> &sums, 2 * size * sizeof(double))
     memset(sums, 0, size * sizeof(double))
     for part in range(b.n_parts):
         memset(sums + size, 0, size * sizeof(double))
         for i in range(b.start[part], b.start[part + 1]):
             if b.rows.fresh[b.order[i]] > 0:
-                _outer(&b.rows, b.order[i], s, lo, hi, sums + size, m)
+                _outer(&b.rows, b.order[i], b.base, lo, hi, sums + size, m)
         _combine(b, part, sums, 0, m, lo, hi)
     free(sums)
+    return 0
+
+
+cdef int _outer_products(Groups *u, int threads) except -1 nogil:
+    """Columns `first` to m of G by outer products of the rows, those of a few slabs of rows being summed up apart where
+    that costs little, whatever the threads."""
+    cdef Py_ssize_t k = u.m - u.first
+    u.slabs = _slabs(u)
+    if u.slabs == 1:
+        u.width = _width(u, threads)
+        return run_tasks(_group, u, (k + u.width - 1) // u.width, threads)
+    u.width, u.sums, u.hi = min(k, max(1, IN_CACHE // u.m)), NULL, u.first
+    grow(<void **> &u.sums, u.slabs * u.width * u.m * sizeof(double))
+    while u.hi < u.m:
+        u.lo, u.hi = u.hi, min(u.m, u.hi + u.width)
+        run_tasks(_slab, u, u.slabs, threads)
+        run_tasks(_sum_of_slabs, u, (u.hi - u.lo + AT_ONCE - 1) // AT_ONCE, threads)
+    free(u.sums)
+    return 0
+
+
+cdef Py_ssize_t _slabs(const Groups *u) noexcept nogil:
+    """Parts of the rows with sums of their own: as many as add little to the products."""
+    cdef Py_ssize_t i, k = u.m - u.first
+    cdef double products = 0
+    cdef const RowLists *rows = &u.b.rows
+    for i in range(u.b.n):
+        products += rows.row[i].len * (rows.fresh[i] if u.fresh else <double> rows.row[i].len * k / u.m)
+    return max(<Py_ssize_t> 1, min(MOST_SLABS, <Py_ssize_t> (products / (APART * k * u.m))))
+
+
+cdef int _group(void *context, Py_ssize_t group) except -1 nogil:
+    cdef const Groups *u = <const Groups *> context
+    cdef Py_ssize_t k, lo = u.first + group * u.width, hi = min(u.m, lo + u.width)
+    for k in range(lo, hi):
+        memset(u.G + k * u.ld, 0, u.m * sizeof(double))
+    return _add_rows(u, 0, u.b.n, lo, hi, u.G + lo * u.ld, u.ld)
+
+
+cdef int _slab(void *context, Py_ssize_t slab) except -1 nogil:
+    cdef const Groups *u = <const Groups *> context
+    cdef Py_ssize_t n = u.b.n
+    cdef double *sums = u.sums + slab * u.width * u.m
+    memset(sums, 0, (u.hi - u.lo) * u.m * sizeof(double))
+    return _add_rows(u, slab * n // u.slabs, (slab + 1) * n // u.slabs, u.lo, u.hi, sums, u.m)
+
+
+cdef int _sum_of_slabs(void *context, Py_ssize_t task) except -1 nogil:
+    """A few columns of G."""
+    cdef const Groups *u = <const Groups *> context
+    cdef Py_ssize_t k, slab, lo = u.lo + task * AT_ONCE
+    cdef const double *sums
+    cdef double *out
+    for k in range(lo, min(u.hi, lo + AT_ONCE)):
+        sums, out = u.sums + (k - u.lo) * u.m, u.G + k * u.ld
+        memcpy(out, sums, u.m * sizeof(double))
+        for slab in range(1, u.slabs):
+            fr_axpy(u.m, 1., sums + slab * u.width * u.m, out)
+    return 0
+
+
+cdef int _add_rows(const Groups *u, Py_ssize_t first, Py_ssize_t last, Py_ssize_t lo, Py_ssize_t hi, double *out,
+                   Py_ssize_t ldo) except -1 nogil:
+    """Outer products of rows `first` to `last` in columns lo to hi: above the diagonal where the coordinates are the
+    columns of the block, in order; with all coordinates where `at` says which each position is, -1 being none."""
+    cdef const Block *b = u.b
+    cdef const double *s = u.s
+    cdef Py_ssize_t i, e, count
+    cdef const Row *row
+    cdef int32_t *coordinate = NULL
+    cdef double *val = NULL
+    if u.at == NULL:
+        for i in range(first, last):
+            if (s == NULL or s[i] > 0) and (b.rows.fresh[i] > 0 or not u.fresh):
+                _outer(&b.rows, i, s, lo, hi, out, ldo)
+        return 0
+    grow(<void **> &coordinate, b.m * sizeof(int32_t))
+    grow(<void **> &val, b.m * sizeof(double))
+    for i in range(first, last):
+        row = &b.rows.row[i]
+        count = 0
+        for e in range(row.len if s == NULL or s[i] > 0 else 0):
+            if u.at[b.rows.pos[row.start + e]] >= 0:
+                coordinate[count], val[count] = u.at[b.rows.pos[row.start + e]], b.rows.val[row.start + e]
+                count += 1
+        for e in range(count):
+            if lo <= coordinate[e] < hi:
+                fr_list_add(count, coordinate, val, val[e] if s == NULL else s[i] * val[e],
+                            out + (coordinate[e] - lo) * ldo)
+    free(coordinate)
+    free(val)
     return 0
 
 
@@ -324,43 +417,7 @@ cdef int _sparse_columns(const Block *b, View d, const double *s, const int *pos
         memset(at, -1, b.m * sizeof(int))
         for k in range(m):
             at[pos[k]] = <int> k
-    u.b, u.first, u.m, u.ld, u.s, u.at, u.G = <Block *> b, first, m, ld, s, at, G
-    _run_groups(_outer_products, &u, d.threads(<double> b.rows.used))
+    u.b, u.fresh, u.first, u.m, u.ld, u.s, u.at, u.G = <Block *> b, False, first, m, ld, s, at, G
+    _outer_products(&u, d.threads(<double> b.rows.used))
     free(at)
-    return 0
-
-
-cdef int _outer_products(void *context, Py_ssize_t group) except -1 nogil:
-    """Some columns of G: above the diagonal where the coordinates are the columns of the block, in order; with all
-    coordinates where `at` says which each position is, -1 being none."""
-    cdef const Groups *u = <const Groups *> context
-    cdef const Block *b = u.b
-    cdef const double *s = u.s
-    cdef const int *at = u.at
-    cdef double *G = u.G
-    cdef Py_ssize_t i, e, k, count, m = u.m, ld = u.ld, lo = u.first + group * u.width, hi = min(m, lo + u.width)
-    cdef const Row *row
-    cdef int32_t *coordinate = NULL
-    cdef double *val = NULL
-    for k in range(lo, hi):
-        memset(G + k * ld, 0, m * sizeof(double))
-    if at == NULL:
-        for i in range(b.n):
-            if s == NULL or s[i] > 0:
-                _outer(&b.rows, i, s, lo, hi, G + lo * ld, ld)
-        return 0
-    grow(<void **> &coordinate, b.m * sizeof(int32_t))
-    grow(<void **> &val, b.m * sizeof(double))
-    for i in range(b.n):
-        row = &b.rows.row[i]
-        count = 0
-        for e in range(row.len if s == NULL or s[i] > 0 else 0):
-            if at[b.rows.pos[row.start + e]] >= 0:
-                coordinate[count], val[count] = at[b.rows.pos[row.start + e]], b.rows.val[row.start + e]
-                count += 1
-        for e in range(count):
-            if lo <= coordinate[e] < hi:
-                fr_list_add(count, coordinate, val, val[e] if s == NULL else s[i] * val[e], G + coordinate[e] * ld)
-    free(coordinate)
-    free(val)
     return 0

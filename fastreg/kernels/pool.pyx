@@ -5,7 +5,7 @@ from fastreg.kernels.memory cimport grow, zeros
 
 
 cdef class Pool:
-    """Hands out arrays of zeros, to be asked for while an object is made."""
+    """Hands out arrays, of zeros or with room for what is to come, to be asked for while an object is made."""
 
     def __dealloc__(self):
         cdef Py_ssize_t k
@@ -13,13 +13,18 @@ cdef class Pool:
             free(self.held[k])
         free(self.held)
 
-    cdef void *take(self, size_t size) except NULL:
+    cdef void *take(self, size_t size, bint zeroed=True) except NULL:
+        cdef void *new = NULL
         if self.n_held == self.room:
             grow(<void **> &self.held, (2 * self.room + 16) * sizeof(void *))
             self.room = 2 * self.room + 16
-        self.held[self.n_held] = zeros(size)
+        if zeroed:
+            new = zeros(size)
+        else:
+            grow(&new, size)
+        self.held[self.n_held] = new
         self.n_held += 1
-        return self.held[self.n_held - 1]
+        return new
 
     cdef double *doubles(self, Py_ssize_t n) except NULL:
         return <double *> self.take(n * sizeof(double))
@@ -29,3 +34,9 @@ cdef class Pool:
 
     cdef char *flags(self, Py_ssize_t n) except NULL:
         return <char *> self.take(n)
+
+    cdef double *room_for_doubles(self, Py_ssize_t n) except NULL:
+        return <double *> self.take(n * sizeof(double), False)
+
+    cdef int *room_for_ints(self, Py_ssize_t n) except NULL:
+        return <int *> self.take(n * sizeof(int), False)

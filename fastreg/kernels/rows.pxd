@@ -10,6 +10,7 @@ cdef struct RowLists:
     Py_ssize_t n
     Row *row
     int32_t *fresh       # entries of each row that came with the last columns
+    Py_ssize_t *moved    # where a row goes that has been promised room: see rows_promise
     int32_t *pos         # the arena
     double *val
     Py_ssize_t used, size
@@ -18,6 +19,8 @@ cdef int rows_init(RowLists *r, Py_ssize_t n) except -1 nogil
 cdef void rows_free(RowLists *r) noexcept nogil
 cdef int rows_repack(RowLists *r, Py_ssize_t extra) except -1 nogil
 cdef int rows_reserve(RowLists *r, Py_ssize_t i, Py_ssize_t more) except -1 nogil
+cdef int rows_promise(RowLists *r) except -1 nogil
+cdef void rows_move(RowLists *r, Py_ssize_t i) noexcept nogil
 
 
 cdef inline Py_ssize_t rows_room(const Row *row, Py_ssize_t more) noexcept nogil:

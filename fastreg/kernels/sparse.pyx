@@ -11,10 +11,9 @@ from fastreg.kernels.csx cimport index, piece, real, run_pieces
 from fastreg.kernels.design cimport CHUNK, Design, Direct, Moments, SparseRows, scattered
 from fastreg.kernels.leaf cimport fr_spcols, fr_spcols4, fr_spcols8
 from fastreg.kernels.memory cimport grow
-from fastreg.kernels.rows cimport Row, RowLists, rows_push, rows_repack, rows_reserve, rows_room
+from fastreg.kernels.rows cimport Row, RowLists, rows_move, rows_promise, rows_push, rows_reserve
 from fastreg.kernels.sparse_moments cimport sparse_moments
 from fastreg.kernels.sparse_normal cimport sparse_normal
-from fastreg.kernels.threads cimport share_of
 
 
 cdef class Sparse(Design):
@@ -124,10 +123,14 @@ cdef double *_totals(Sparse d, const double *V, Py_ssize_t k) except NULL nogil:
     return total
 
 
+cdef enum:
+    SHARES = 64              # of a pass, at most
+cdef double LEAST_SHARE = 4e3     # elements
+
 cdef struct Products:
     # Columns against up to 8 right-hand sides, which are interleaved where there are several.
     int lanes
-    Py_ssize_t m, share
+    Py_ssize_t start[SHARES + 1]     # of each task's columns
     const int *cols
     const double *mean
     const double *v
@@ -136,13 +139,39 @@ cdef struct Products:
 
 
 cdef void _products(const Products *u, Py_ssize_t k, const real *x, const index *idx, const index *ptr) noexcept nogil:
-    cdef Py_ssize_t lo = k * u.share, hi = min(u.m, lo + u.share)
+    cdef Py_ssize_t lo = u.start[k], hi = u.start[k + 1]
     if u.lanes == 1:
         fr_spcols(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total[0], u.out[0])
     elif u.lanes == 4:
         fr_spcols4(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total, u.out)
     else:
         fr_spcols8(lo, hi, u.cols, x, idx, ptr, u.mean, u.v, u.total, u.out)
+
+
+cdef Py_ssize_t _deal(Sparse d, const index *ptr, const int *cols, Py_ssize_t m, Py_ssize_t k, Py_ssize_t *start,
+                      double *work) noexcept nogil:
+    """Deal m columns in tasks that read about as much; of many columns, of an equal number. Returns how many tasks;
+    work: elements read for k right-hand sides."""
+    cdef Py_ssize_t a, task, tasks, total = 0, so_far = 0
+    work[0] = <double> d.nnz * k * m / d.p
+    if m > SHARES * CHUNK or cols == NULL:
+        tasks = min(SHARES, 1 + (m - 1) // CHUNK)
+        for task in range(tasks + 1):
+            start[task] = task * m // tasks
+        return tasks
+    for a in range(m):
+        total += <Py_ssize_t> (ptr[cols[a] + 1] - ptr[cols[a]])
+    work[0] = <double> total * k
+    tasks = max(<Py_ssize_t> 1, min(min(SHARES, m), <Py_ssize_t> (work[0] / LEAST_SHARE)))
+    task = 0
+    for a in range(m):
+        while task < tasks and so_far * tasks >= task * total:
+            start[task] = a
+            task += 1
+        so_far += <Py_ssize_t> (ptr[cols[a] + 1] - ptr[cols[a]])
+    for task in range(task, tasks + 1):
+        start[task] = m
+    return tasks
 
 
 cdef void _stream_rows(Sparse d, const real *data, const index *idx, const index *ptr, const double *mean,
@@ -162,14 +191,16 @@ cdef int _stream_columns(Sparse d, const real *data, const index *idx, const ind
                          const double *mean, const double *V, const double *totals, Py_ssize_t k, double *out,
                          Py_ssize_t ldo) except -1 nogil:
     """Up to 8 right-hand sides at once, interleaved: an entry is read for all of them."""
-    cdef Py_ssize_t i, t
+    cdef Py_ssize_t i, t, tasks
+    cdef double work
     cdef Products u
     cdef double *v = NULL
     cdef double *spare = NULL
     cdef double total[8]
     cdef double *outs[8]
     u.lanes = 1 if k == 1 else (4 if k <= 4 else 8)
-    u.m, u.share, u.cols, u.mean, u.v, u.total, u.out = m, share_of(m, CHUNK), cols, mean, V, total, outs
+    u.cols, u.mean, u.v, u.total, u.out = cols, mean, V, total, outs
+    tasks = _deal(d, ptr, cols, m, k, u.start, &work)
     if u.lanes > 1:
         grow(<void **> &v, d.n * u.lanes * sizeof(double))
         grow(<void **> &spare, (m + 1) * sizeof(double))
@@ -179,8 +210,7 @@ cdef int _stream_columns(Sparse d, const real *data, const index *idx, const ind
         outs[t] = out + t * ldo if t < k else spare        # what an empty lane gives is never read
         for i in range(d.n if u.lanes > 1 else 0):
             v[i * u.lanes + t] = V[t * d.n + i] if t < k else 0
-    run_pieces(<piece> _products[real, index], &u, (m + u.share - 1) // u.share,
-               d.threads(<double> d.nnz * k * m / d.p), data, idx, ptr)
+    run_pieces(<piece> _products[real, index], &u, tasks, d.threads(work), data, idx, ptr)
     free(v)
     free(spare)
     return 0
@@ -274,30 +304,64 @@ cdef void _sort_tail(int32_t *pos, double *val, Py_ssize_t lo, Py_ssize_t hi) no
         pos[k], val[k] = q, v
 
 
+cdef struct Pushes:
+    # What the tasks share: some rows each, which take entries of the columns in their order.
+    const int *cols
+    Py_ssize_t m, slabs
+    const double *level
+    const double *weight
+    int first
+    RowLists *rows
+
+
 cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,
                                  Py_ssize_t m, const double *level, const double *weight, int first,
                                  RowLists *rows) except -1 nogil:
-    cdef Py_ssize_t a, i, e, need = 0, most = 0
+    cdef Py_ssize_t a, e, last, entries = 0
+    cdef bint ordered = True
+    cdef Pushes u
+    cdef int threads
+    memset(rows.fresh, 0, d.n * sizeof(int32_t))
+    for a in range(m):
+        last = -1
+        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
+            ordered = ordered and idx[e] > last
+            last = <Py_ssize_t> idx[e]
+            rows.fresh[last] += weight == NULL or weight[last] > 0       # rows of weight zero stay empty
+        entries += <Py_ssize_t> (ptr[cols[a] + 1] - ptr[cols[a]])
+    rows_promise(rows)
+    threads = d.threads(4. * entries)                 # which go where nothing is in cache
+    u.cols, u.m, u.level, u.weight, u.first, u.rows = cols, m, level, weight, first, rows
+    u.slabs = 4 * threads if ordered and threads > 1 else 1
+    return run_pieces(<piece> _push[real, index], &u, u.slabs, threads, data, idx, ptr)
+
+
+cdef void _push(const Pushes *u, Py_ssize_t slab, const real *data, const index *idx, const index *ptr) noexcept nogil:
+    """Into a slab of the rows."""
+    cdef Py_ssize_t a, i, e, end, n = u.rows.n, lo = slab * n // u.slabs, hi = (slab + 1) * n // u.slabs
     cdef double of_column
-    cdef int32_t *more = rows.fresh
-    memset(more, 0, d.n * sizeof(int32_t))
-    for a in range(m):
-        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
-            more[idx[e]] += weight == NULL or weight[idx[e]] > 0       # rows of weight zero stay empty
-    for i in range(d.n):
-        if more[i] > 0:
-            most += rows_room(&rows.row[i], more[i])
-            need += rows_room(&rows.row[i], more[i]) if rows.row[i].len + more[i] > rows.row[i].room else 0
-    if rows.used + need > rows.size:
-        rows_repack(rows, most)              # now: a later one would take back room that is not yet used
-    for i in range(d.n):
-        rows_reserve(rows, i, more[i])
-    for a in range(m):
-        of_column = level[cols[a]]
-        for e in range(<Py_ssize_t> ptr[cols[a]], <Py_ssize_t> ptr[cols[a] + 1]):
-            if weight == NULL or weight[idx[e]] > 0:
-                rows_push(rows, <Py_ssize_t> idx[e], first + <int> a, data[e] - of_column)
-    return 0
+    for i in range(lo, hi):
+        rows_move(u.rows, i)
+    for a in range(u.m):
+        of_column = u.level[u.cols[a]]
+        end = <Py_ssize_t> ptr[u.cols[a] + 1]
+        e = _first_from(idx, <Py_ssize_t> ptr[u.cols[a]], end, lo) if lo > 0 else <Py_ssize_t> ptr[u.cols[a]]
+        while e < end and idx[e] < hi:
+            if u.weight == NULL or u.weight[idx[e]] > 0:
+                rows_push(u.rows, <Py_ssize_t> idx[e], u.first + <int> a, data[e] - of_column)
+            e += 1
+
+
+cdef Py_ssize_t _first_from(const index *idx, Py_ssize_t first, Py_ssize_t last, Py_ssize_t row) noexcept nogil:
+    """Where in idx[first:last], which ascends, the rows from `row` on begin."""
+    cdef Py_ssize_t mid
+    while first < last:
+        mid = (first + last) // 2
+        if idx[mid] < row:
+            first = mid + 1
+        else:
+            last = mid
+    return first
 
 
 cdef int _gather_rows_by_rows(Sparse d, const real *data, const index *idx, const index *ptr, const int *cols,

@@ -161,12 +161,14 @@ cdef class Batch:
         """For each problem, the smallest alpha that keeps out every penalised column with correlations g."""
         cdef Py_ssize_t t, j
         cdef const Terms *terms
+        cdef double most
         cdef double[::1] out = np.zeros(self.n_problems)
         for t in range(self.n_problems):
-            terms = self.problems[t].terms
+            terms, most = self.problems[t].terms, 0
             for j in range(self.p):
-                if excluded(terms, j) or l1_factor(terms, j) == 0:
+                if not fabs(g[t, j]) > most * l1_factor(terms, j) or excluded(terms, j) or l1_factor(terms, j) == 0:
                     continue
                 if (g[t, j] > 0 and upper(terms, j) > 0) or (g[t, j] < 0 and lower(terms, j) < 0):
-                    out[t] = max(out[t], fabs(g[t, j]) / l1_factor(terms, j))
+                    most = max(most, fabs(g[t, j]) / l1_factor(terms, j))
+            out[t] = most
         return out.base

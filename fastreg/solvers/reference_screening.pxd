@@ -1,6 +1,7 @@
 # Columns outside the working sets: what is known of them, and what must be read.
 from fastreg.kernels.pool cimport Pool
-from fastreg.kernels.references cimport References
+from fastreg.kernels.references cimport MAX_REFERENCES, References
+from fastreg.kernels.threads cimport Task
 from fastreg.kernels.view cimport View
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Problem
@@ -32,6 +33,22 @@ cdef struct Watch:
     double *remainder    # n: what the references leave of a residual
     Findings found
 
+cdef enum:
+    TASKS = 64           # of a look at all live columns, at most: see share_of
+
+cdef struct Look:
+    # what the tasks of a look at the live columns share: `share` columns each
+    void *screening
+    Watch *watch
+    double alpha
+    double c[MAX_REFERENCES]             # the residual on the references, and the norms of the remainder
+    double e2, einf
+    const char *inside
+    const char *at_hand
+    double step, doubt   # of a look ahead
+    Py_ssize_t share, tasks
+    Py_ssize_t listed[TASKS]             # how many columns each has listed
+
 cdef class ReferenceScreening(Screening):
     cdef Batch batch
     cdef View design
@@ -47,18 +64,24 @@ cdef class ReferenceScreening(Screening):
     cdef double live_cost, dead_alpha, dead_r, dead_rmax
     cdef int *joint                           # live positions that are candidates of some problem, and their columns
     cdef int *joint_cols
+    cdef Py_ssize_t revived[TASKS]            # how many columns each task has listed
     cdef char *listed                         # by live position, all False between uses
     cdef double *shares                       # weighted residuals to be streamed: of each problem, or a few references
     cdef double *passes                       # what streaming them gave
 
     cdef int _new_watch(self, Py_ssize_t t, int most) except -1
     cdef void _exclude(self) noexcept nogil
+    cdef void _revive_columns(self, Py_ssize_t task) noexcept nogil
     cdef void _add_live(self, Py_ssize_t j) noexcept nogil
     cdef int _extend_references(self, Py_ssize_t first) except -1 nogil
-    cdef void _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
-                      const char *at_hand) noexcept nogil
-    cdef void _list_expected(self, Watch *watch, double alpha, Py_ssize_t first, Py_ssize_t m, const double *g_est,
-                             const char *inside, const char *at_hand) noexcept nogil
+    cdef int _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
+                     const char *at_hand) except -1 nogil
+    cdef int _look(self, Task task, Look *u, Watch *watch, double alpha, const double *r,
+                   const char *inside) except -1 nogil
+    cdef void _expect_columns(self, Look *u, Py_ssize_t task) noexcept nogil
+    cdef void _list_expected(self, Look *u, Py_ssize_t task, Py_ssize_t first, Py_ssize_t m,
+                             const double *g_est) noexcept nogil
+    cdef void _bound_columns(self, Look *u, Py_ssize_t task) noexcept nogil
     cdef void _bound(self, const Watch *watch, const double *c, double e2, double einf, Py_ssize_t first, Py_ssize_t m,
                      double *est, double *err) noexcept nogil
     cdef Py_ssize_t _allow(self, Watch *watch, double alpha, double spare, Py_ssize_t n) noexcept nogil

@@ -12,14 +12,14 @@ b) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf)
 """
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from fastreg.kernels.leaf cimport fr_axpy, fr_bound, fr_continue, fr_highest, fr_maxabs
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep, references_slot)
-from fastreg.kernels.threads cimport run_tasks
+from fastreg.kernels.threads cimport Task, run_tasks, share_of
 from fastreg.kernels.view cimport View
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Terms, excluded, l1_factor, l2_factor, lower, upper, weigh
@@ -56,10 +56,11 @@ cdef class ReferenceScreening(Screening):
         for f in range(batch.n_weightings):
             self.norm1[f] = (<View> batch.designs[f]).norm1
         self.place, self.listed = pool.flags(self.p), pool.flags(self.p)
-        self.live, self.joint, self.joint_cols = pool.ints(self.p), pool.ints(self.p), pool.ints(self.p)
-        self.live_norm = pool.doubles(self.p)
-        self.live_norm1 = pool.doubles(self.p) if batch.design.norm1 != NULL else NULL
-        self.shares = pool.doubles(max(self.n_problems, MAX_REFERENCES) * self.n)
+        self.live, self.joint = pool.room_for_ints(self.p), pool.room_for_ints(self.p)
+        self.joint_cols = pool.room_for_ints(self.p)
+        self.live_norm = pool.room_for_doubles(self.p)
+        self.live_norm1 = pool.room_for_doubles(self.p) if batch.design.norm1 != NULL else NULL
+        self.shares = pool.room_for_doubles(max(self.n_problems, MAX_REFERENCES) * self.n)
         self.watches = <Watch *> zeros(self.n_problems * sizeof(Watch))
         for t in range(self.n_problems):
             self._new_watch(t, most)
@@ -69,11 +70,11 @@ cdef class ReferenceScreening(Screening):
         cdef Pool pool = self.pool
         watch.problem = &self.batch.problems[t]
         references_init(&watch.refs, self.n, self.p, most)
-        watch.now.est, watch.now.err = pool.doubles(self.p), pool.doubles(self.p)
-        watch.last.est, watch.last.err = pool.doubles(self.p), pool.doubles(self.p)
-        watch.r_last, watch.remainder = pool.doubles(self.n), pool.doubles(self.n)
-        watch.cand, watch.found.cols = pool.ints(self.p), pool.ints(self.p)
-        watch.found.g, watch.found.score = pool.doubles(self.p), pool.doubles(self.p)
+        watch.now.est, watch.now.err = pool.room_for_doubles(self.p), pool.room_for_doubles(self.p)
+        watch.last.est, watch.last.err = pool.room_for_doubles(self.p), pool.room_for_doubles(self.p)
+        watch.r_last, watch.remainder = pool.room_for_doubles(self.n), pool.room_for_doubles(self.n)
+        watch.cand, watch.found.cols = pool.room_for_ints(self.p), pool.room_for_ints(self.p)
+        watch.found.g, watch.found.score = pool.room_for_doubles(self.p), pool.room_for_doubles(self.p)
         return 0
 
     def __dealloc__(self):
@@ -126,8 +127,7 @@ cdef class ReferenceScreening(Screening):
 
     cdef int revive(self, double alpha, const State *states) except -1 nogil:
         """Bring to life the columns that alpha, or the size of a residual, no longer keeps out."""
-        cdef Py_ssize_t j, t, f, first = self.n_live
-        cdef double bound, horizon
+        cdef Py_ssize_t a, j, t, task, tasks, first = self.n_live, share = share_of(self.p, COLUMNS)
         cdef bint late = False
         cdef const State *s
         for t in range(self.n_problems):
@@ -143,17 +143,32 @@ cdef class ReferenceScreening(Screening):
             if not s.asleep:
                 self.dead_r = max(self.dead_r, sqrt(s.rr))
                 self.dead_rmax = max(self.dead_rmax, s.r_max)
-        self.dead_alpha = horizon = HORIZON * alpha
-        for j in range(self.p):
+        self.dead_alpha = HORIZON * alpha
+        tasks = (self.p + share - 1) // share
+        run_tasks(_revive_some, <void *> self, tasks, self.design.threads(<double> self.p))
+        for task in range(tasks):
+            for a in range(self.revived[task]):
+                j = self.joint[task * share + a]
+                self.place[j] = LIVE
+                self._add_live(j)
+        return self._extend_references(first)
+
+    cdef void _revive_columns(self, Py_ssize_t task) noexcept nogil:
+        """List those of a task's columns that are to live, where its columns begin in `joint`."""
+        cdef Py_ssize_t share = share_of(self.p, COLUMNS), first = task * share, at = first, f, j
+        cdef const Terms *terms
+        cdef double bound
+        for j in range(first, min(self.p, first + share)):
             for f in range(self.batch.n_weightings if self.place[j] == DEAD else 0):
-                bound = self.batch.terms[f].norm[j] * self.dead_r
+                terms = &self.batch.terms[f]
+                bound = terms.norm[j] * self.dead_r
                 if self.norm1[f] != NULL:
                     bound = min(bound, self.norm1[f][j] * self.dead_rmax)
-                if bound > horizon * l1_factor(&self.batch.terms[f], j):
-                    self.place[j] = LIVE
-                    self._add_live(j)
+                if bound > self.dead_alpha * l1_factor(terms, j):
+                    self.joint[at] = <int> j
+                    at += 1
                     break
-        return self._extend_references(first)
+        self.revived[task] = at - first
 
     cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
         """Watch column j; its norms are the largest that it has under any of the weightings."""
@@ -191,8 +206,8 @@ cdef class ReferenceScreening(Screening):
         return 0
 
     # ---- bounds ----------------------------------------------------------------------------------------------------
-    cdef bint predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
-                      const char *at_hand) noexcept nogil:
+    cdef int predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
+                     const char *at_hand) except -1 nogil:
         """A guess: it only saves a round of certificates, it decides nothing."""
         cdef Watch *watch = &self.watches[t]
         cdef bint ahead = watch.n_solved >= 2 and alpha < watch.alpha[0] < watch.alpha[1]
@@ -208,85 +223,121 @@ cdef class ReferenceScreening(Screening):
         watch.n_solved += 1
         return ahead
 
-    cdef void _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
-                      const char *at_hand) noexcept nogil:
+    cdef int _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
+                     const char *at_hand) except -1 nogil:
         """List the columns that would violate at alpha if r went on along its path, which is linear between events.
 
         Where both of the last two correlations of a column are known they are continued; otherwise those of the
         references, taken back by the error they may have. r_ahead: n elements of work."""
-        cdef Py_ssize_t a, b, k, m
-        cdef double t, e2, einf, doubt
-        cdef double c[MAX_REFERENCES]
-        cdef double g_est[COLUMNS]
-        cdef double g_err[COLUMNS]
-        t = (alpha - watch.alpha[0]) / (watch.alpha[0] - watch.alpha[1])
+        cdef Py_ssize_t a, task, first, n
+        cdef Findings *found = &watch.found
+        cdef Look u
+        u.step = (alpha - watch.alpha[0]) / (watch.alpha[0] - watch.alpha[1])
         for a in range(watch.last.n, self.n_live):
             watch.last.err[a] = INFINITY
         for a in range(watch.now.n, self.n_live):
             watch.now.err[a] = INFINITY
         # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
-        doubt = DOUBT / sqrt(<double> self.n)
+        u.doubt = DOUBT / sqrt(<double> self.n)
         memcpy(r_ahead, r, self.n * sizeof(double))
-        fr_axpy(self.n, t, r, r_ahead)
-        fr_axpy(self.n, -t, watch.r_last, r_ahead)
-        references_fit(&watch.refs, r_ahead, c, watch.remainder, &e2, &einf)
-        for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
-            b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
-            self._bound(watch, c, e2, einf, b, m, g_est, g_err)
-            fr_continue(m, t, watch.now.est + b, watch.now.err + b, watch.last.est + b, watch.last.err + b, doubt,
-                        g_err, g_est)
-            if fr_maxabs(m, g_est) > (1 - NEAR) * alpha * watch.problem.terms.least_pen1:
-                self._list_expected(watch, alpha, b, m, g_est, inside, at_hand)
+        fr_axpy(self.n, u.step, r, r_ahead)
+        fr_axpy(self.n, -u.step, watch.r_last, r_ahead)
+        u.at_hand = at_hand
+        self._look(_expect_some, &u, watch, alpha, r_ahead, inside)
+        found.n = 0
+        for task in range(u.tasks):
+            first, n = task * u.share, u.listed[task]
+            memmove(found.cols + found.n, found.cols + first, n * sizeof(int))
+            memmove(found.g + found.n, found.g + first, n * sizeof(double))
+            memmove(found.score + found.n, found.score + first, n * sizeof(double))
+            found.n += n
+        return 0
 
-    cdef void _list_expected(self, Watch *watch, double alpha, Py_ssize_t first, Py_ssize_t m, const double *g_est,
-                             const char *inside, const char *at_hand) noexcept nogil:
+    cdef int _look(self, Task task, Look *u, Watch *watch, double alpha, const double *r,
+                   const char *inside) except -1 nogil:
+        """A look at all live columns, at residual r: some at a time, what each lists being put where its columns
+        begin."""
+        u.screening, u.watch, u.alpha, u.inside = <void *> self, watch, alpha, inside
+        references_fit(&watch.refs, r, u.c, watch.remainder, &u.e2, &u.einf)
+        u.share = share_of(self.n_live, COLUMNS)
+        u.tasks = (self.n_live + u.share - 1) // u.share
+        return run_tasks(task, u, u.tasks, self.design.threads(<double> self.n_live))
+
+    cdef void _expect_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
+        cdef Watch *watch = u.watch
+        cdef Py_ssize_t b = task * u.share, end = min(self.n_live, b + u.share), m
+        cdef double g_est[COLUMNS]
+        cdef double g_err[COLUMNS]
+        u.listed[task] = 0
+        while b < end:
+            m = min(COLUMNS, end - b)
+            self._bound(watch, u.c, u.e2, u.einf, b, m, g_est, g_err)
+            fr_continue(m, u.step, watch.now.est + b, watch.now.err + b, watch.last.est + b, watch.last.err + b,
+                        u.doubt, g_err, g_est)
+            if fr_maxabs(m, g_est) > (1 - NEAR) * u.alpha * watch.problem.terms.least_pen1:
+                self._list_expected(u, task, b, m, g_est)
+            b += m
+
+    cdef void _list_expected(self, Look *u, Py_ssize_t task, Py_ssize_t first, Py_ssize_t m,
+                             const double *g_est) noexcept nogil:
         """Of m live columns from `first` on, with correlations g_est ahead, those that would violate."""
-        cdef const Terms *terms = watch.problem.terms
-        cdef Findings *found = &watch.found
-        cdef Py_ssize_t a
+        cdef const Terms *terms = u.watch.problem.terms
+        cdef Findings *found = &u.watch.found
+        cdef Py_ssize_t a, at = task * u.share + u.listed[task]
         cdef int j
         cdef double g, l1
         for a in range(m):
             g = g_est[a]
             j = self.live[first + a]
-            l1 = alpha * l1_factor(terms, j)
-            if fabs(g) <= l1 * (1 - NEAR) or self.place[j] != LIVE or inside[j] or excluded(terms, j):
+            l1 = u.alpha * l1_factor(terms, j)
+            if fabs(g) <= l1 * (1 - NEAR) or self.place[j] != LIVE or u.inside[j] or excluded(terms, j):
                 continue
-            if fabs(g) > l1 * (1 - NEAR if at_hand[j] else 1) and (
+            if fabs(g) > l1 * (1 - NEAR if u.at_hand[j] else 1) and (
                     upper(terms, j) > 0 if g > 0 else lower(terms, j) < 0):
-                found.cols[found.n], found.g[found.n] = j, g
-                found.score[found.n] = alpha * fabs(g) / l1 if l1 > 0 else INFINITY
-                found.n += 1
+                found.cols[at], found.g[at] = j, g
+                found.score[at] = u.alpha * fabs(g) / l1 if l1 > 0 else INFINITY
+                at += 1
+        u.listed[task] = at - task * u.share
 
-    cdef void screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
-                     const char *inside) noexcept nogil:
+    cdef int screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
+                    const char *inside) except -1 nogil:
         """Bound x_j'r for every live column; list those whose bound exceeds their l1, and what reading them costs."""
         cdef Watch *watch = &self.watches[t]
+        cdef Py_ssize_t a, task, n = 0
+        cdef Look u
+        watch.r, watch.cost, watch.now.n, watch.found.n = r, 0, self.n_live, 0
+        self._look(_bound_some, &u, watch, alpha, r, inside)
+        for task in range(u.tasks):
+            memmove(watch.cand + n, watch.cand + task * u.share, u.listed[task] * sizeof(int))
+            n += u.listed[task]
+        watch.n_cand = n = self._allow(watch, alpha, spare, n)
+        for a in range(n if u.e2 > 0 else 0):
+            watch.cost += self.design.cost(self.live[watch.cand[a]])
+        return 0
+
+    cdef void _bound_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
+        cdef Watch *watch = u.watch
         cdef Bounds *now = &watch.now
         cdef const Terms *terms = watch.problem.terms
-        cdef Py_ssize_t a, b, k, m, n = 0
+        cdef Py_ssize_t a, m, b = task * u.share, end = min(self.n_live, b + u.share), at = b
         cdef int j
-        cdef double e2, einf, l1
-        cdef double c[MAX_REFERENCES]
-        watch.r, watch.cost, now.n, watch.found.n = r, 0, self.n_live, 0
-        references_fit(&watch.refs, r, c, watch.remainder, &e2, &einf)
-        for k in range((self.n_live + COLUMNS - 1) // COLUMNS):
-            b, m = k * COLUMNS, min(COLUMNS, self.n_live - k * COLUMNS)
-            self._bound(watch, c, e2, einf, b, m, now.est + b, now.err + b)
-            if fr_highest(m, now.est + b, now.err + b) <= alpha * terms.least_pen1:
-                continue
-            for a in range(b, b + m):
-                j = self.live[a]
-                l1 = alpha * l1_factor(terms, j)
-                if fabs(now.est[a]) + now.err[a] <= l1 or self.place[j] != LIVE or inside[j] or excluded(terms, j):
-                    continue
-                if ((now.est[a] + now.err[a] > l1 and upper(terms, j) > 0)
-                        or (now.err[a] - now.est[a] > l1 and lower(terms, j) < 0)):
-                    watch.cand[n] = <int> a
-                    n += 1
-        watch.n_cand = n = self._allow(watch, alpha, spare, n)
-        for a in range(n if e2 > 0 else 0):
-            watch.cost += self.design.cost(self.live[watch.cand[a]])
+        cdef double l1
+        while b < end:
+            m = min(COLUMNS, end - b)
+            self._bound(watch, u.c, u.e2, u.einf, b, m, now.est + b, now.err + b)
+            if fr_highest(m, now.est + b, now.err + b) > u.alpha * terms.least_pen1:
+                for a in range(b, b + m):
+                    j = self.live[a]
+                    l1 = u.alpha * l1_factor(terms, j)
+                    if fabs(now.est[a]) + now.err[a] <= l1 or self.place[j] != LIVE or u.inside[j] or (
+                            excluded(terms, j)):
+                        continue
+                    if ((now.est[a] + now.err[a] > l1 and upper(terms, j) > 0)
+                            or (now.err[a] - now.est[a] > l1 and lower(terms, j) < 0)):
+                        watch.cand[at] = <int> a
+                        at += 1
+            b += m
+        u.listed[task] = at - task * u.share
 
     cdef void _bound(self, const Watch *watch, const double *c, double e2, double einf, Py_ssize_t first, Py_ssize_t m,
                      double *est, double *err) noexcept nogil:
@@ -467,3 +518,18 @@ cdef class ReferenceScreening(Screening):
 
 cdef int _read_own(void *screening, Py_ssize_t t) except -1 nogil:
     return (<ReferenceScreening> screening)._read_own(t)
+
+
+cdef int _revive_some(void *screening, Py_ssize_t task) except -1 nogil:
+    (<ReferenceScreening> screening)._revive_columns(task)
+    return 0
+
+
+cdef int _expect_some(void *u, Py_ssize_t task) except -1 nogil:
+    (<ReferenceScreening> (<Look *> u).screening)._expect_columns(<Look *> u, task)
+    return 0
+
+
+cdef int _bound_some(void *u, Py_ssize_t task) except -1 nogil:
+    (<ReferenceScreening> (<Look *> u).screening)._bound_columns(<Look *> u, task)
+    return 0

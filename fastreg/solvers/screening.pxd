@@ -20,9 +20,9 @@ cdef class Screening:
     cdef bint begun(self, Py_ssize_t t) noexcept nogil
     cdef const Findings *found(self, Py_ssize_t t) noexcept nogil
     cdef int revive(self, double alpha, const State *states) except -1 nogil
-    cdef bint predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
-                      const char *at_hand) noexcept nogil
-    cdef void screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
-                     const char *inside) noexcept nogil
+    cdef int predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
+                     const char *at_hand) except -1 nogil
+    cdef int screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
+                    const char *inside) except -1 nogil
     cdef int read_candidates(self, int threads) except -1 nogil
     cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil

@@ -23,19 +23,20 @@ cdef class Screening:
         """Watch the columns that may matter at alpha for residuals of this size."""
         return 0
 
-    cdef bint predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
-                      const char *at_hand) noexcept nogil:
+    cdef int predict(self, Py_ssize_t t, double alpha, const double *r, const char *inside,
+                     const char *at_hand) except -1 nogil:
         """Problem t, solved with residual r, goes on to alpha: find the columns that are expected to violate there.
 
         `inside`: the working set; `at_hand`: columns that cost nothing. Returns whether anything could be expected,
         or there is nothing to expect."""
         return True
 
-    cdef void screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
-                     const char *inside) noexcept nogil:
+    cdef int screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
+                    const char *inside) except -1 nogil:
         """Find the columns that might violate at residual r, which stays as it is until they are read.
 
         The l2 terms may leave `spare` in the gap."""
+        return 0
 
     cdef int read_candidates(self, int threads) except -1 nogil:
         """Read these columns, of all problems."""

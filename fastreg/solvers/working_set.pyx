@@ -49,7 +49,7 @@ cdef class WorkingSets:
 
     def __cinit__(self, Batch batch, bint full, Py_ssize_t capacity, parts):
         self.batch, self.capacity, self.pool = batch, max(capacity, 2), Pool()
-        self.scores = self.pool.doubles(batch.p)
+        self.scores = self.pool.room_for_doubles(batch.p)
         self.solver = _solver(batch, full, parts)
 
     cdef int grow(self, Screening screening, double alpha, const State *states, int threads) except -1 nogil:
