@@ -224,3 +224,24 @@ def test_threads_change_no_bit(storage, rng):
     for a, b in zip(*found):
         np.testing.assert_array_equal(a, b)
     close(found[0][3], Y - W @ view(X, weight).T, 10)
+    close(found[0][0], view(X, weight).T @ view(X, weight), 10)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_rows_of_columns_in_any_order(n_threads, rng):
+    """Entries of a column are dealt to threads by their rows where they ascend, and only there."""
+    X, weight = some_data(n=6000, p=200)
+    stored = STORED["csc"](X)
+    mixed = stored.copy()
+    for j in range(0, 200, 7):
+        some = slice(mixed.indptr[j], mixed.indptr[j + 1])
+        order = rng.permutation(some.stop - some.start)
+        mixed.indices[some], mixed.data[some] = mixed.indices[some][order], mixed.data[some][order]
+    mixed.has_sorted_indices = False
+    grams = []
+    for matrix in (stored, mixed):
+        block = WorkingBlock(design(matrix, weight, n_threads=n_threads))
+        for piece in np.split(np.arange(200, dtype=np.intc), [3, 120]):
+            block.append(piece)
+        grams.append(block.gram())
+    np.testing.assert_array_equal(*grams)

@@ -75,6 +75,7 @@ def bodies(text, function):
 
 
 CERTIFICATE, SCREENING = "solvers/certificate.pyx", "solvers/reference_screening.pyx"
+LIVE_COLUMNS = "solvers/live_columns.pyx"
 BLOCK, BLOCK_GRAM = "kernels/block.pyx", "kernels/block_gram.pyx"
 ROWS, FACTOR = "kernels/rows.pyx", "kernels/factor.pyx"
 QUADRATIC, REFERENCES = "kernels/quadratic.pyx", "kernels/references.pyx"
@@ -113,14 +114,22 @@ MUTANTS = [
     Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_gap_at", "c * found.g[k]", "0", "tests/test_certificate.py -k violators"),
+    # ---- rows of sparse blocks
+    Mutant("kernels/sparse.pyx", "_gather_rows_by_columns", "4 * threads if ordered and threads > 1 else 1", "4 * threads",
+           "tests/test_block.py -k any_order"),
+    Mutant("kernels/sparse.pyx", "_push", "if lo > 0 else", "if lo < 0 else", "tests/test_block.py -k any_order"),
+    Mutant("kernels/sparse.pyx", "_deal", "start[task] = m", "start[task] = a", "tests/test_linear.py"),
+    Mutant("kernels/block_gram.pyx", "_sum_of_slabs", "range(1, u.slabs)", "range(2, u.slabs)", "tests/test_block.py"),
+    Mutant("kernels/block_gram.pyx", "_slab", "(slab + 1) * n // u.slabs", "slab * n // u.slabs", "tests/test_block.py"),
+    Mutant("kernels/rows.pyx", "rows_move", "if r.moved[i] != row.start", "if False", "tests/test_block.py"),
     # ---- screening and references
-    Mutant(SCREENING, "revive", "sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
+    Mutant(LIVE_COLUMNS, "bring", "sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
            "tests/test_screening.py -k come_back"),
-    Mutant(SCREENING, "revive", "s.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY", "1",
+    Mutant(LIVE_COLUMNS, "bring", "s.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY", "1",
            "tests/test_screening.py -k come_back"),
-    Mutant(SCREENING, "revive", "> horizon * l1_factor", "> 2 * horizon * l1_factor",
+    Mutant(LIVE_COLUMNS, "_revive", "> self.dead_alpha * l1_factor", "> 2 * self.dead_alpha * l1_factor",
            "tests/test_screening.py -k dead_only"),
-    Mutant(SCREENING, "screen", "fabs(now.est[a]) + now.err[a] <= l1", "fabs(now.est[a]) <= l1",
+    Mutant(SCREENING, "_bound_columns", "fabs(now.est[a]) + now.err[a] <= l1", "fabs(now.est[a]) <= l1",
            "tests/test_screening.py -k sharp"),
     Mutant(SCREENING, "_allow", "found.loss += most + (", "found.loss += (", "tests/test_screening.py -k unread"),
     Mutant(SCREENING, "_allow", "n = kept", "return n", "tests/test_screening.py -k unread"),

@@ -1,15 +1,9 @@
 # Columns outside the working sets: what is known of them, and what must be read.
-from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport MAX_REFERENCES, References
 from fastreg.kernels.threads cimport Task
-from fastreg.kernels.view cimport View
-from fastreg.solvers.screening cimport Findings, Screening
-from fastreg.solvers.problem cimport Batch, Problem
-
-cdef enum Place:
-    DEAD = 0             # cannot enter any working set until alpha has fallen
-    LIVE = 1             # watched, or inside
-    EXCLUDED = 2         # constant, or left out by its penalty or limits, in every problem
+from fastreg.solvers.live_columns cimport TASKS, LiveColumns
+from fastreg.solvers.screening cimport Findings
+from fastreg.solvers.problem cimport Problem
 
 cdef struct Bounds:
     # by live column, for the first n of them: estimate of x'r and its error bound (0: exact)
@@ -33,9 +27,6 @@ cdef struct Watch:
     double *remainder    # n: what the references leave of a residual
     Findings found
 
-cdef enum:
-    TASKS = 64           # of a look at all live columns, at most: see share_of
-
 cdef struct Look:
     # what the tasks of a look at the live columns share: `share` columns each
     void *screening
@@ -49,30 +40,16 @@ cdef struct Look:
     Py_ssize_t share, tasks
     Py_ssize_t listed[TASKS]             # how many columns each has listed
 
-cdef class ReferenceScreening(Screening):
-    cdef Batch batch
-    cdef View design
+cdef class ReferenceScreening(LiveColumns):
     cdef Watch *watches                       # of each problem
-    cdef Pool pool
-    cdef Py_ssize_t n_problems, n, p
     cdef double slack                         # relative violation that is none
-    cdef double **norm1                       # of every column under each weighting; NULL for dense storage
-    cdef char *place
-    cdef int *live
-    cdef double *live_norm
-    cdef double *live_norm1
-    cdef double live_cost, dead_alpha, dead_r, dead_rmax
     cdef int *joint                           # live positions that are candidates of some problem, and their columns
     cdef int *joint_cols
-    cdef Py_ssize_t revived[TASKS]            # how many columns each task has listed
     cdef char *listed                         # by live position, all False between uses
     cdef double *shares                       # weighted residuals to be streamed: of each problem, or a few references
     cdef double *passes                       # what streaming them gave
 
     cdef int _new_watch(self, Py_ssize_t t, int most) except -1
-    cdef void _exclude(self) noexcept nogil
-    cdef void _revive_columns(self, Py_ssize_t task) noexcept nogil
-    cdef void _add_live(self, Py_ssize_t j) noexcept nogil
     cdef int _extend_references(self, Py_ssize_t first) except -1 nogil
     cdef int _expect(self, Watch *watch, double alpha, const double *r, double *r_ahead, const char *inside,
                      const char *at_hand) except -1 nogil

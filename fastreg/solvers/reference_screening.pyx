@@ -1,14 +1,11 @@
 """Columns outside the working sets: which of them may violate their condition, and what must be read to know.
 
-a) **Certificate from few passes.** A residual r is nearly a combination of earlier residuals r_k whose X'r_k is
-   known: with e = r - sum_k c_k r_k,
+A residual r is nearly a combination of earlier residuals r_k whose X'r_k is known: with e = r - sum_k c_k r_k,
 
-       |x_j'r - sum_k c_k x_j'r_k| <= min(||x_j||_2 ||e||_2, ||x_j||_1 ||e||_inf),
+    |x_j'r - sum_k c_k x_j'r_k| <= min(||x_j||_2 ||e||_2, ||x_j||_1 ||e||_inf),
 
-   so only columns whose bound reaches l1_j need their own dot product. Where they are too many, one pass over all live
-   columns is made and becomes a new reference. Nothing is assumed: a column is skipped only when the bound proves it.
-b) **Live columns.** A column with ``min(||x_j||_2 ||r||_2, ||x_j||_1 ||r||_inf) <= l1_j`` cannot enter whatever r's
-   direction; it is left out of every pass until alpha has fallen far enough (rare terms of text data).
+so only columns whose bound reaches l1_j need their own dot product. Where they are too many, one pass over all live
+columns is made and becomes a new reference. Nothing is assumed: a column is skipped only when the bound proves it.
 """
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free
@@ -20,8 +17,8 @@ from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.references cimport (
     MAX_REFERENCES, references_fit, references_free, references_init, references_keep, references_slot)
 from fastreg.kernels.threads cimport Task, run_tasks, share_of
-from fastreg.kernels.view cimport View
-from fastreg.solvers.screening cimport Findings, Screening
+from fastreg.solvers.live_columns cimport LIVE, LiveColumns
+from fastreg.solvers.screening cimport Findings
 from fastreg.solvers.problem cimport Batch, Terms, excluded, l1_factor, l2_factor, lower, upper, weigh
 from fastreg.solvers.state cimport State
 
@@ -29,12 +26,11 @@ cdef enum:
     COLUMNS = 512                # live columns looked at while what is known of them stays in cache
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
-cdef double HORIZON = 0.6        # live columns are chosen for alphas down to this share of the present one
 cdef double NEAR = 0.1           # a column that is in the block already may be let in that much too early
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 
 
-cdef class ReferenceScreening(Screening):
+cdef class ReferenceScreening(LiveColumns):
     """Watches the columns of a batch of problems by bounds that rest on residuals whose correlations are known.
 
     Parameters
@@ -47,19 +43,11 @@ cdef class ReferenceScreening(Screening):
     """
 
     def __cinit__(self, Batch batch, double slack, int most):
-        cdef Py_ssize_t f, t
-        cdef Pool pool = Pool()
-        self.batch, self.design, self.slack, self.pool = batch, batch.design, slack, pool
-        self.n_problems, self.n, self.p = batch.n_problems, batch.n, batch.p
-        self.dead_alpha = INFINITY
-        self.norm1 = <double **> zeros(batch.n_weightings * sizeof(double *))
-        for f in range(batch.n_weightings):
-            self.norm1[f] = (<View> batch.designs[f]).norm1
-        self.place, self.listed = pool.flags(self.p), pool.flags(self.p)
-        self.live, self.joint = pool.room_for_ints(self.p), pool.room_for_ints(self.p)
-        self.joint_cols = pool.room_for_ints(self.p)
-        self.live_norm = pool.room_for_doubles(self.p)
-        self.live_norm1 = pool.room_for_doubles(self.p) if batch.design.norm1 != NULL else NULL
+        cdef Py_ssize_t t
+        cdef Pool pool = self.pool
+        self.slack = slack
+        self.listed = pool.flags(self.p)
+        self.joint, self.joint_cols = pool.room_for_ints(self.p), pool.room_for_ints(self.p)
         self.shares = pool.room_for_doubles(max(self.n_problems, MAX_REFERENCES) * self.n)
         self.watches = <Watch *> zeros(self.n_problems * sizeof(Watch))
         for t in range(self.n_problems):
@@ -82,22 +70,14 @@ cdef class ReferenceScreening(Screening):
         for t in range(self.n_problems if self.watches != NULL else 0):
             references_free(&self.watches[t].refs)
         free(self.watches)
-        free(self.norm1)
         free(self.passes)
 
-    # ---- live columns ----------------------------------------------------------------------------------------------
+    # ---- where to begin ---------------------------------------------------------------------------------------------
     cdef void begin(self) noexcept nogil:
         """The residual at w = 0 is the first reference of every problem."""
         cdef Py_ssize_t t, j
         cdef double *g
-        self._exclude()
-        if self.design.across():                 # rows are streamed whole: every column is live
-            self.dead_alpha = 0
-            for j in range(self.p):
-                if self.place[j] == DEAD:
-                    self.place[j] = LIVE
-                self._add_live(j)
-            self.live_cost = self.design.nnz
+        self.first_columns()
         for t in range(self.n_problems):
             g = references_slot(&self.watches[t].refs)
             for j in range(self.n_live):
@@ -107,17 +87,9 @@ cdef class ReferenceScreening(Screening):
     cdef void restart(self) noexcept nogil:
         """New penalties: columns may be live that were not, and no path is there to go on from."""
         cdef Py_ssize_t t
-        self._exclude()
-        if not self.design.across():
-            self.dead_alpha = INFINITY
+        self.columns_again()
         for t in range(self.n_problems):
             self.watches[t].n_solved = self.watches[t].now.n = self.watches[t].last.n = 0
-
-    cdef void _exclude(self) noexcept nogil:
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            if self.batch.excluded_from_all(j):
-                self.place[j] = EXCLUDED
 
     cdef bint begun(self, Py_ssize_t t) noexcept nogil:
         return self.watches[t].n_solved > 0
@@ -126,63 +98,10 @@ cdef class ReferenceScreening(Screening):
         return &self.watches[t].found
 
     cdef int revive(self, double alpha, const State *states) except -1 nogil:
-        """Bring to life the columns that alpha, or the size of a residual, no longer keeps out."""
-        cdef Py_ssize_t a, j, t, task, tasks, first = self.n_live, share = share_of(self.p, COLUMNS)
-        cdef bint late = False
-        cdef const State *s
-        for t in range(self.n_problems):
-            s = &states[t]
-            late |= not s.done and s.rr > 0 and alpha < self.dead_alpha * max(
-                sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY,
-                s.r_max / self.dead_rmax if self.dead_rmax > 0 else INFINITY)
-        if not late:
-            return 0
-        self.dead_r = self.dead_rmax = 0
-        for t in range(self.n_problems):
-            s = &states[t]
-            if not s.asleep:
-                self.dead_r = max(self.dead_r, sqrt(s.rr))
-                self.dead_rmax = max(self.dead_rmax, s.r_max)
-        self.dead_alpha = HORIZON * alpha
-        tasks = (self.p + share - 1) // share
-        run_tasks(_revive_some, <void *> self, tasks, self.design.threads(<double> self.p))
-        for task in range(tasks):
-            for a in range(self.revived[task]):
-                j = self.joint[task * share + a]
-                self.place[j] = LIVE
-                self._add_live(j)
+        """Bring columns to life, and learn their correlations with the residuals kept for reference."""
+        cdef Py_ssize_t first = self.n_live
+        self.bring(alpha, states)
         return self._extend_references(first)
-
-    cdef void _revive_columns(self, Py_ssize_t task) noexcept nogil:
-        """List those of a task's columns that are to live, where its columns begin in `joint`."""
-        cdef Py_ssize_t share = share_of(self.p, COLUMNS), first = task * share, at = first, f, j
-        cdef const Terms *terms
-        cdef double bound
-        for j in range(first, min(self.p, first + share)):
-            for f in range(self.batch.n_weightings if self.place[j] == DEAD else 0):
-                terms = &self.batch.terms[f]
-                bound = terms.norm[j] * self.dead_r
-                if self.norm1[f] != NULL:
-                    bound = min(bound, self.norm1[f][j] * self.dead_rmax)
-                if bound > self.dead_alpha * l1_factor(terms, j):
-                    self.joint[at] = <int> j
-                    at += 1
-                    break
-        self.revived[task] = at - first
-
-    cdef void _add_live(self, Py_ssize_t j) noexcept nogil:
-        """Watch column j; its norms are the largest that it has under any of the weightings."""
-        cdef Py_ssize_t f, a = self.n_live
-        self.live[a] = <int> j
-        self.live_norm[a] = self.batch.terms[0].norm[j]
-        if self.live_norm1 != NULL:
-            self.live_norm1[a] = self.norm1[0][j]
-        for f in range(1, self.batch.n_weightings):
-            self.live_norm[a] = max(self.live_norm[a], self.batch.terms[f].norm[j])
-            if self.live_norm1 != NULL:
-                self.live_norm1[a] = max(self.live_norm1[a], self.norm1[f][j])
-        self.live_cost += self.design.cost(j)
-        self.n_live += 1
 
     cdef int _extend_references(self, Py_ssize_t first) except -1 nogil:
         """Correlations of the live columns from `first` on with the residuals kept for reference."""
@@ -518,11 +437,6 @@ cdef class ReferenceScreening(Screening):
 
 cdef int _read_own(void *screening, Py_ssize_t t) except -1 nogil:
     return (<ReferenceScreening> screening)._read_own(t)
-
-
-cdef int _revive_some(void *screening, Py_ssize_t task) except -1 nogil:
-    (<ReferenceScreening> screening)._revive_columns(task)
-    return 0
 
 
 cdef int _expect_some(void *u, Py_ssize_t task) except -1 nogil:
