@@ -244,4 +244,4 @@ def test_rows_of_columns_in_any_order(n_threads, rng):
         for piece in np.split(np.arange(200, dtype=np.intc), [3, 120]):
             block.append(piece)
         grams.append(block.gram())
-    np.testing.assert_array_equal(*grams)
+    close(*grams, 12)                                       # means are summed up in another order

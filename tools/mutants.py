@@ -115,12 +115,13 @@ MUTANTS = [
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_gap_at", "c * found.g[k]", "0", "tests/test_certificate.py -k violators"),
     # ---- rows of sparse blocks
-    Mutant("kernels/sparse.pyx", "_gather_rows_by_columns", "4 * threads if ordered and threads > 1 else 1", "4 * threads",
-           "tests/test_block.py -k any_order"),
+    Mutant("kernels/sparse.pyx", "_gather_rows_by_columns", "4 * threads if ordered and threads > 1 else 1",
+           "4 * threads", "tests/test_block.py -k any_order"),
     Mutant("kernels/sparse.pyx", "_push", "if lo > 0 else", "if lo < 0 else", "tests/test_block.py -k any_order"),
     Mutant("kernels/sparse.pyx", "_deal", "start[task] = m", "start[task] = a", "tests/test_linear.py"),
     Mutant("kernels/block_gram.pyx", "_sum_of_slabs", "range(1, u.slabs)", "range(2, u.slabs)", "tests/test_block.py"),
-    Mutant("kernels/block_gram.pyx", "_slab", "(slab + 1) * n // u.slabs", "slab * n // u.slabs", "tests/test_block.py"),
+    Mutant("kernels/block_gram.pyx", "_slab", "(slab + 1) * n // u.slabs", "slab * n // u.slabs",
+           "tests/test_block.py"),
     Mutant("kernels/rows.pyx", "rows_move", "if r.moved[i] != row.start", "if False", "tests/test_block.py"),
     # ---- screening and references
     Mutant(LIVE_COLUMNS, "bring", "sqrt(s.rr) / self.dead_r if self.dead_r > 0 else INFINITY", "1",
