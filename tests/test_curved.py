@@ -39,7 +39,7 @@ def judged(loss, X, y, found, l1_ratio=1.0, factor=1.0, lower=-np.inf, upper=np.
     for k, alpha in enumerate(found.alphas):
         judge = Judge(loss, X, y, alpha, l1_ratio, factor=factor, lower=lower, upper=upper, **options)
         gap = judge.gap(found.coef(k), found.intercepts[k, 0])
-        assert gap > -1e-15
+        assert gap > -1e-14                # free columns are orthogonal to rounding, where the dual wants them so
         assert gap <= found.relative_gaps[k, 0] * (1 + 1e-3) + 1e-14 or gap <= TOL
         worst = max(worst, gap)
     assert (found.stopped == 0).all()

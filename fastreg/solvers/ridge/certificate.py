@@ -23,6 +23,8 @@ LEVEL = 1e3
 GOOD = 1e-6
 # Residuals that are rounding, in units of what rounding is expected to make them.
 SLACK = 4
+# What rounding does to an alpha times its factor, relatively: weights are made to sum to n and alphas go with them.
+OF_ALPHA = 4 * EPS
 
 
 # ---- from X itself ---------------------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ def reach_of(problem, columns, norms, rows, coef, least=0.0):
     whole = math.sqrt(weighted @ weighted)
     of_rows = rounding_of_sums(per_row) * (np.abs(coef) @ columns.raw + rows)
     scaled = norms + rounding_of_sums(per_column) * whole * rows
-    scaled += EPS * problem.alphas * row_norms(coef * columns.roots)
+    scaled += OF_ALPHA * problem.alphas * row_norms(coef * columns.roots)
     return Reach(columns.longest, scaled, of_rows, whole, least)
 
 

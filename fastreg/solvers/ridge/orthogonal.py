@@ -6,7 +6,7 @@ from scipy.linalg import eigh, lstsq, qr, solve_triangular, svdvals
 from scipy.linalg.lapack import dtrtri
 
 from fastreg.kernels.krylov import correlate
-from fastreg.solvers.ridge.certificate import Columns, certify, gradient, reach_of, rounding_of_sums
+from fastreg.solvers.ridge.certificate import OF_ALPHA, Columns, certify, gradient, reach_of, rounding_of_sums
 from fastreg.solvers.ridge.graded import graded_svd
 from fastreg.solvers.ridge.grams import EPS
 from fastreg.solvers.ridge.triangle import reduced, triangle
@@ -137,7 +137,7 @@ def _refined(problem, coef, active, found):
         steps = g[cells] @ back
         lost = rounding_of_sums(problem.p) * (np.abs(coef[here]) @ raw + rows[here])
         lost += rounding_of_sums(problem.n) * np.linalg.norm(counted @ np.abs(back)) * rows[here]
-        lost += EPS * alpha * np.linalg.norm(np.abs(coef[cells]) * penalty @ np.abs(back), axis=1)
+        lost += OF_ALPHA * alpha * np.linalg.norm(np.abs(coef[cells]) * penalty @ np.abs(back), axis=1)
         size = np.linalg.norm(steps, axis=1)
         coef[cells] += steps @ back.T
         norms[here] = np.minimum(norms[here], 2 * share * np.linalg.norm(counted) * size)

@@ -1,7 +1,7 @@
 """Ridge regression at many penalties, from one decomposition."""
 import numpy as np
 
-from fastreg.solvers.ridge.certificate import certify, rounding_of_sums
+from fastreg.solvers.ridge.certificate import OF_ALPHA, certify, rounding_of_sums
 from fastreg.solvers.ridge.decompose import decompositions
 from fastreg.solvers.ridge.leave_one_out import loses_digits
 from fastreg.solvers.ridge.solution import BY_ROUNDING, CERTIFIED
@@ -57,7 +57,7 @@ def _certified(problem, spectrum, coefs):
         size = np.linalg.norm(coefs, axis=2)
         shares = np.divide(size, size[-1], out=np.zeros_like(size), where=size[-1] > 0)
         others = found.reach.times(shares[:-1]).bound(problem.alphas[:-1, None])
-        bounds = np.vstack([others + rounding_of_sums(p) * size[:-1], bounds])
+        bounds = np.vstack([others + (rounding_of_sums(p) + OF_ALPHA) * size[:-1], bounds])
     source = np.full(count, "X" if every else "sums", dtype="<U4")
     source[-1] = "X"
     return bounds, source, found.squares.reshape(-1, n_targets)[-1], np.broadcast_to(lost, coefs.shape[:2])
