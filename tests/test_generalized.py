@@ -433,7 +433,7 @@ SHAPES = {"tall": (300, 80), "wide": (60, 150), "square": (90, 90)}
 @pytest.fixture
 def by_ridge(monkeypatch):
     """Newton's method by ridge regressions, however few columns there are; which were solved so."""
-    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(costs, "FEW_ELEMENTS", 0)
     seen = []
     advance = Reweighted.advance
     monkeypatch.setattr(Reweighted, "advance", lambda self, *args, **kw: seen.append(0) or advance(self, *args, **kw))
@@ -470,13 +470,13 @@ def test_ridge_penalties_as_the_engine_has_them(loss, store, monkeypatch):
     X, y, rng = data(loss, n=200, p=40)
     Z = X * 10.0 ** rng.uniform(-2, 2, 40)
     found = {}
-    for few in (0, 1000):
-        monkeypatch.setattr(costs, "FEW_COLUMNS", few)
+    for few in (0, 10**6):
+        monkeypatch.setattr(costs, "FEW_ELEMENTS", few)
         found[few] = regularization_path(store(Z), y, datafit=loss, l1_ratio=0.0, alphas=[0.3, 0.01], tol=1e-11,
                                          standardize=True)
     np.testing.assert_allclose(found[0].coefs.toarray() * Z.std(axis=0)[:, None],
-                               found[1000].coefs.toarray() * Z.std(axis=0)[:, None], atol=1e-5)
-    np.testing.assert_allclose(found[0].deviances, found[1000].deviances, rtol=1e-6)
+                               found[10**6].coefs.toarray() * Z.std(axis=0)[:, None], atol=1e-5)
+    np.testing.assert_allclose(found[0].deviances, found[10**6].deviances, rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSS)
