@@ -307,7 +307,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         l1_ratio = check_number(l1_ratio_of(self.penalty, self.l1_ratio), "l1_ratio", 0, 1)
         if self.penalty is None:
             if C != 1:
-                warnings.warn(f"C={self.C!r} is ignored with penalty=None, as in scikit-learn.", stacklevel=2)
+                warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters, as in scikit-learn.",
+                              stacklevel=2)
             C = np.inf
         if self.n_jobs is not None:
             warnings.warn("'n_jobs' has no effect since 1.8 and will be removed in 1.10, as in scikit-learn: leave it "
