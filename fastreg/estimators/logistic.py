@@ -218,7 +218,7 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         Deprecated as in scikit-learn, for `l1_ratio` and C.
     C : float, default=1.0
         Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are
-        separable.
+        separable, be it in part.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}

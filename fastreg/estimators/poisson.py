@@ -85,7 +85,7 @@ class PoissonRegressor(PoissonMixin, GeneralizedLinearModel):
     Parameters
     ----------
     alpha : float, default=1.0
-        Strength of the penalty; 0 is maximum likelihood.
+        Strength of the penalty; 0 is maximum likelihood, and a ValueError where columns set rows without counts apart.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {fit_intercept}
