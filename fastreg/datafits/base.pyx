@@ -152,6 +152,14 @@ cdef class Datafit:
             self.at(y_.shape[0], &y_[0], &eta_[0], &out[0, 0], &out[1, 0], &out[2, 0])
         return tuple(out.base)
 
+    def derivatives(self, y, eta, weights=None):
+        """(s f', s f'') as arrays, s None for ones; rows without weight may hold anything, and give 0."""
+        _, slope, curvature = self.evaluate(y, eta)
+        if weights is None:
+            return slope, curvature
+        on = weights > 0
+        return np.where(on, slope, 0) * weights, np.where(on, curvature, 0) * weights
+
     def conjugate(self, y, u):
         """f*(y, u) as an array."""
         cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)

@@ -76,7 +76,7 @@ def escape(problem, alpha, coef, intercept):
         return rows.found(d, level)
     eta, w = rows.begin(coef, level), rows.near_limits(d)
     for _ in range(STEPS):
-        slope, curvature = rows.derivatives(eta)
+        slope, curvature = problem.datafit.derivatives(rows.y, eta, rows.weights)
         down, low, high = rows.pressed(slope), w <= rows.lower, w >= rows.upper
         held = (low & (down <= 0)) | (high & (down >= 0))
         while True:
@@ -131,12 +131,6 @@ class _Rows:
     def found(self, d, shift, known=True):
         """The Escape along d."""
         return Escape(d, float(shift - self.means @ d) if self.problem.fit_intercept else 0.0, known)
-
-    def derivatives(self, eta):
-        """s f' and s f''; zeros without weight."""
-        _, slope, curvature = self.datafit.evaluate(self.y, eta)
-        s = 1 if self.weights is None else self.weights
-        return np.where(self.on, slope, 0) * s, np.where(self.on, curvature, 0) * s
 
     def pressed(self, slope):
         """Which way the loss presses each coefficient, and how hard."""

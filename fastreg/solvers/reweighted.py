@@ -129,11 +129,7 @@ class Reweighted:
 
     def derivatives(self):
         """s f' and s f'' of the rows; rows without weight may hold anything."""
-        _, slope, curvature = self.datafit.evaluate(self.y, self.eta)
-        if self.weights is None:
-            return slope, curvature
-        on = self.weights > 0
-        return np.where(on, slope, 0) * self.weights, np.where(on, curvature, 0) * self.weights
+        return self.datafit.derivatives(self.y, self.eta, self.weights)
 
     def _gap(self, slope, l2):
         self._read(1)
@@ -189,9 +185,7 @@ class Reweighted:
     def search(self, v, begin, penalty_slope):
         """The part of a step to be taken, eta moving along v and the slope of the objective being `begin` at first."""
         def slope_at(part):
-            _, slope, _ = self.datafit.evaluate(self.y, self.eta + part * v)
-            if self.weights is not None:
-                slope = np.where(self.weights > 0, slope, 0) * self.weights
+            slope, _ = self.datafit.derivatives(self.y, self.eta + part * v, self.weights)
             return slope @ v + penalty_slope(part)
 
         lo, hi, at_lo, at_hi = 0.0, 1.0, begin, slope_at(1.0)
