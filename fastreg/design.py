@@ -54,7 +54,9 @@ def valid(X):
                 raise ValueError(f"X is not a valid COO matrix: an index lies outside its shape {X.shape}.")
     if X.format not in ("csr", "csc", "bsr"):
         return X
-    _, data, indices, indptr = _parts(X)
+    found, data, indices, indptr = _parts(X)
+    if X.format != "bsr" and found != DUPLICATES:         # known from here on, so that nobody looks again
+        return as_canonical(_shallow(X, data, indices, indptr), found == SORTED)
     if data is X.data and indices is X.indices and indptr is X.indptr:
         return X
     return _shallow(X, data, indices, indptr)

@@ -27,9 +27,10 @@ cdef class LiveColumns(Screening):
     cdef double *live_norm1
     cdef double live_cost, dead_alpha, dead_r, dead_rmax
 
-    cdef void first_columns(self) noexcept nogil
-    cdef void columns_again(self) noexcept nogil
-    cdef void _exclude(self) noexcept nogil
+    cdef int first_columns(self) except -1 nogil
+    cdef int columns_again(self) except -1 nogil
+    cdef int _leave_out(self) except -1 nogil
+    cdef void _leave_out_columns(self, Py_ssize_t task) noexcept nogil
     cdef int bring(self, double alpha, const State *states) except -1 nogil
     cdef void _revive(self, Py_ssize_t task) noexcept nogil
     cdef void _add(self, Py_ssize_t j) noexcept nogil

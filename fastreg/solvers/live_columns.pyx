@@ -42,10 +42,10 @@ cdef class LiveColumns(Screening):
     def __dealloc__(self):
         free(self.norm1)
 
-    cdef void first_columns(self) noexcept nogil:
+    cdef int first_columns(self) except -1 nogil:
         """Where rows are streamed whole, every column is live."""
         cdef Py_ssize_t j
-        self._exclude()
+        self._leave_out()
         if self.design.across():
             self.dead_alpha = 0
             for j in range(self.p):
@@ -53,16 +53,23 @@ cdef class LiveColumns(Screening):
                     self.place[j] = LIVE
                 self._add(j)
             self.live_cost = self.design.nnz
+        return 0
 
-    cdef void columns_again(self) noexcept nogil:
+    cdef int columns_again(self) except -1 nogil:
         """Under new penalties columns may be live that were not."""
-        self._exclude()
         if not self.design.across():
             self.dead_alpha = INFINITY
+        return self._leave_out()
 
-    cdef void _exclude(self) noexcept nogil:
-        cdef Py_ssize_t j
-        for j in range(self.p):
+    cdef int _leave_out(self) except -1 nogil:
+        """Columns that are excluded in every problem."""
+        cdef Py_ssize_t share = share_of(self.p, COLUMNS)
+        return run_tasks(_leave_out_some, <void *> self, (self.p + share - 1) // share,
+                         self.design.threads(<double> self.p))
+
+    cdef void _leave_out_columns(self, Py_ssize_t task) noexcept nogil:
+        cdef Py_ssize_t share = share_of(self.p, COLUMNS), j
+        for j in range(task * share, min(self.p, (task + 1) * share)):
             if self.batch.excluded_from_all(j):
                 self.place[j] = EXCLUDED
 
@@ -128,4 +135,9 @@ cdef class LiveColumns(Screening):
 
 cdef int _revive_some(void *columns, Py_ssize_t task) except -1 nogil:
     (<LiveColumns> columns)._revive(task)
+    return 0
+
+
+cdef int _leave_out_some(void *columns, Py_ssize_t task) except -1 nogil:
+    (<LiveColumns> columns)._leave_out_columns(task)
     return 0

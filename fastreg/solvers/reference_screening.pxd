@@ -38,7 +38,9 @@ cdef struct Look:
     const char *at_hand
     double step, doubt   # of a look ahead
     Py_ssize_t share, tasks
-    Py_ssize_t listed[TASKS]             # how many columns each has listed
+    Py_ssize_t listed[TASKS]             # how many columns each has listed,
+    double cost[TASKS]                   # what streaming them costs,
+    double worst[TASKS]                  # and their largest relative violation
 
 cdef class ReferenceScreening(LiveColumns):
     cdef Watch *watches                       # of each problem
@@ -55,6 +57,8 @@ cdef class ReferenceScreening(LiveColumns):
                      const char *at_hand) except -1 nogil
     cdef int _look(self, Task task, Look *u, Watch *watch, double alpha, const double *r,
                    const char *inside) except -1 nogil
+    cdef int _deal(self, Task task, Look *u, Watch *watch, double alpha, Py_ssize_t n) except -1 nogil
+    cdef void _violating_columns(self, Look *u, Py_ssize_t task) noexcept nogil
     cdef void _expect_columns(self, Look *u, Py_ssize_t task) noexcept nogil
     cdef void _list_expected(self, Look *u, Py_ssize_t task, Py_ssize_t first, Py_ssize_t m,
                              const double *g_est) noexcept nogil

@@ -73,7 +73,7 @@ cdef class ReferenceScreening(LiveColumns):
         free(self.passes)
 
     # ---- where to begin ---------------------------------------------------------------------------------------------
-    cdef void begin(self) noexcept nogil:
+    cdef int begin(self) except -1 nogil:
         """The residual at w = 0 is the first reference of every problem."""
         cdef Py_ssize_t t, j
         cdef double *g
@@ -83,13 +83,15 @@ cdef class ReferenceScreening(LiveColumns):
             for j in range(self.n_live):
                 g[j] = self.batch.xy[t, self.live[j]]
             references_keep(&self.watches[t].refs, self.watches[t].problem.null_r)
+        return 0
 
-    cdef void restart(self) noexcept nogil:
+    cdef int restart(self) except -1 nogil:
         """New penalties: columns may be live that were not, and no path is there to go on from."""
         cdef Py_ssize_t t
         self.columns_again()
         for t in range(self.n_problems):
             self.watches[t].n_solved = self.watches[t].now.n = self.watches[t].last.n = 0
+        return 0
 
     cdef bint begun(self, Py_ssize_t t) noexcept nogil:
         return self.watches[t].n_solved > 0
@@ -148,8 +150,7 @@ cdef class ReferenceScreening(LiveColumns):
 
         Where both of the last two correlations of a column are known they are continued; otherwise those of the
         references, taken back by the error they may have. r_ahead: n elements of work."""
-        cdef Py_ssize_t a, task, first, n
-        cdef Findings *found = &watch.found
+        cdef Py_ssize_t a
         cdef Look u
         u.step = (alpha - watch.alpha[0]) / (watch.alpha[0] - watch.alpha[1])
         for a in range(watch.last.n, self.n_live):
@@ -163,31 +164,30 @@ cdef class ReferenceScreening(LiveColumns):
         fr_axpy(self.n, -u.step, watch.r_last, r_ahead)
         u.at_hand = at_hand
         self._look(_expect_some, &u, watch, alpha, r_ahead, inside)
-        found.n = 0
-        for task in range(u.tasks):
-            first, n = task * u.share, u.listed[task]
-            memmove(found.cols + found.n, found.cols + first, n * sizeof(int))
-            memmove(found.g + found.n, found.g + first, n * sizeof(double))
-            memmove(found.score + found.n, found.score + first, n * sizeof(double))
-            found.n += n
+        _together(&u)
         return 0
 
     cdef int _look(self, Task task, Look *u, Watch *watch, double alpha, const double *r,
                    const char *inside) except -1 nogil:
         """A look at all live columns, at residual r: some at a time, what each lists being put where its columns
         begin."""
-        u.screening, u.watch, u.alpha, u.inside = <void *> self, watch, alpha, inside
+        u.inside = inside
         references_fit(&watch.refs, r, u.c, watch.remainder, &u.e2, &u.einf)
-        u.share = share_of(self.n_live, COLUMNS)
-        u.tasks = (self.n_live + u.share - 1) // u.share
-        return run_tasks(task, u, u.tasks, self.design.threads(<double> self.n_live))
+        return self._deal(task, u, watch, alpha, self.n_live)
+
+    cdef int _deal(self, Task task, Look *u, Watch *watch, double alpha, Py_ssize_t n) except -1 nogil:
+        """Let tasks look at n columns, some at a time."""
+        u.screening, u.watch, u.alpha = <void *> self, watch, alpha
+        u.share = share_of(n, COLUMNS)
+        u.tasks = (n + u.share - 1) // u.share
+        return run_tasks(task, u, u.tasks, self.design.threads(<double> n))
 
     cdef void _expect_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
         cdef Watch *watch = u.watch
         cdef Py_ssize_t b = task * u.share, end = min(self.n_live, b + u.share), m
         cdef double g_est[COLUMNS]
         cdef double g_err[COLUMNS]
-        u.listed[task] = 0
+        u.listed[task], u.worst[task] = 0, 0
         while b < end:
             m = min(COLUMNS, end - b)
             self._bound(watch, u.c, u.e2, u.einf, b, m, g_est, g_err)
@@ -229,9 +229,12 @@ cdef class ReferenceScreening(LiveColumns):
         for task in range(u.tasks):
             memmove(watch.cand + n, watch.cand + task * u.share, u.listed[task] * sizeof(int))
             n += u.listed[task]
-        watch.n_cand = n = self._allow(watch, alpha, spare, n)
-        for a in range(n if u.e2 > 0 else 0):
-            watch.cost += self.design.cost(self.live[watch.cand[a]])
+            watch.cost += u.cost[task] if u.e2 > 0 else 0
+        watch.n_cand = self._allow(watch, alpha, spare, n)
+        if watch.n_cand < n:
+            watch.cost = 0
+            for a in range(watch.n_cand if u.e2 > 0 else 0):
+                watch.cost += self.design.cost(self.live[watch.cand[a]])
         return 0
 
     cdef void _bound_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
@@ -241,6 +244,7 @@ cdef class ReferenceScreening(LiveColumns):
         cdef Py_ssize_t a, m, b = task * u.share, end = min(self.n_live, b + u.share), at = b
         cdef int j
         cdef double l1
+        u.cost[task] = 0
         while b < end:
             m = min(COLUMNS, end - b)
             self._bound(watch, u.c, u.e2, u.einf, b, m, now.est + b, now.err + b)
@@ -254,6 +258,7 @@ cdef class ReferenceScreening(LiveColumns):
                     if ((now.est[a] + now.err[a] > l1 and upper(terms, j) > 0)
                             or (now.err[a] - now.est[a] > l1 and lower(terms, j) < 0)):
                         watch.cand[at] = <int> a
+                        u.cost[task] += self.design.cost(j)
                         at += 1
             b += m
         u.listed[task] = at - task * u.share
@@ -410,29 +415,51 @@ cdef class ReferenceScreening(LiveColumns):
             references_keep(&watch.refs, watch.r)
         return 0
 
-    cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil:
+    cdef const Findings *violators(self, Py_ssize_t t, double alpha) except NULL nogil:
         """Columns outside the working set whose (now exact) correlation breaks their condition."""
         cdef Watch *watch = &self.watches[t]
+        cdef Look u
+        self._deal(_violators_some, &u, watch, alpha, watch.n_cand)
+        _together(&u)
+        return &watch.found
+
+    cdef void _violating_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
+        """List those of a task's candidates that do violate, where its candidates begin."""
+        cdef Watch *watch = u.watch
         cdef const Terms *terms = watch.problem.terms
         cdef Findings *found = &watch.found
-        cdef Py_ssize_t a, k
+        cdef Py_ssize_t a, k, at = task * u.share
         cdef int j
         cdef double l1, g, excess
-        found.n, found.worst = 0, 0
-        for k in range(watch.n_cand):
+        u.worst[task] = 0
+        for k in range(task * u.share, min(watch.n_cand, (task + 1) * u.share)):
             a = watch.cand[k]
             j = self.live[a]
             g = watch.now.est[a]
-            l1 = alpha * l1_factor(terms, j)
+            l1 = u.alpha * l1_factor(terms, j)
             excess = fabs(g) - l1
             if excess <= self.slack * l1 + watch.problem.noise * terms.norm[j] or (
                     upper(terms, j) == 0 if g > 0 else lower(terms, j) == 0):
                 continue
-            found.cols[found.n], found.g[found.n] = j, g
-            found.score[found.n] = alpha * (1 + excess / l1) if l1 > 0 else INFINITY
-            found.worst = max(found.worst, excess / l1 if l1 > 0 else 1.)
-            found.n += 1
-        return found
+            found.cols[at], found.g[at] = j, g
+            found.score[at] = u.alpha * (1 + excess / l1) if l1 > 0 else INFINITY
+            u.worst[task] = max(u.worst[task], excess / l1 if l1 > 0 else 1.)
+            at += 1
+        u.listed[task] = at - task * u.share
+
+
+cdef void _together(Look *u) noexcept nogil:
+    """Findings that begin where each task's columns do, one after the other."""
+    cdef Findings *found = &u.watch.found
+    cdef Py_ssize_t task, first, n
+    found.n, found.worst = 0, 0
+    for task in range(u.tasks):
+        first, n = task * u.share, u.listed[task]
+        memmove(found.cols + found.n, found.cols + first, n * sizeof(int))
+        memmove(found.g + found.n, found.g + first, n * sizeof(double))
+        memmove(found.score + found.n, found.score + first, n * sizeof(double))
+        found.n += n
+        found.worst = max(found.worst, u.worst[task])
 
 
 cdef int _read_own(void *screening, Py_ssize_t t) except -1 nogil:
@@ -446,4 +473,9 @@ cdef int _expect_some(void *u, Py_ssize_t task) except -1 nogil:
 
 cdef int _bound_some(void *u, Py_ssize_t task) except -1 nogil:
     (<ReferenceScreening> (<Look *> u).screening)._bound_columns(<Look *> u, task)
+    return 0
+
+
+cdef int _violators_some(void *u, Py_ssize_t task) except -1 nogil:
+    (<ReferenceScreening> (<Look *> u).screening)._violating_columns(<Look *> u, task)
     return 0

@@ -15,8 +15,8 @@ cdef class Screening:
     cdef double streamed                      # elements of X streamed so far
     cdef Findings nothing
 
-    cdef void begin(self) noexcept nogil
-    cdef void restart(self) noexcept nogil
+    cdef int begin(self) except -1 nogil
+    cdef int restart(self) except -1 nogil
     cdef bint begun(self, Py_ssize_t t) noexcept nogil
     cdef const Findings *found(self, Py_ssize_t t) noexcept nogil
     cdef int revive(self, double alpha, const State *states) except -1 nogil
@@ -25,4 +25,4 @@ cdef class Screening:
     cdef int screen(self, Py_ssize_t t, double alpha, const double *r, double spare,
                     const char *inside) except -1 nogil
     cdef int read_candidates(self, int threads) except -1 nogil
-    cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil
+    cdef const Findings *violators(self, Py_ssize_t t, double alpha) except NULL nogil

@@ -5,11 +5,13 @@ from fastreg.solvers.state cimport State
 cdef class Screening:
     """What the engine asks about columns outside the working sets. As it is: there are none, X is inside as a whole."""
 
-    cdef void begin(self) noexcept nogil:
+    cdef int begin(self) except -1 nogil:
         """The moments of the columns and X'Y are known, and the penalties are set."""
+        return 0
 
-    cdef void restart(self) noexcept nogil:
+    cdef int restart(self) except -1 nogil:
         """Other penalties are set; every problem is back at w = 0."""
+        return 0
 
     cdef bint begun(self, Py_ssize_t t) noexcept nogil:
         """Whether problem t has been solved under its present penalties."""
@@ -42,6 +44,6 @@ cdef class Screening:
         """Read these columns, of all problems."""
         return 0
 
-    cdef const Findings *violators(self, Py_ssize_t t, double alpha) noexcept nogil:
+    cdef const Findings *violators(self, Py_ssize_t t, double alpha) except NULL nogil:
         """Those of them that do violate their condition."""
         return &self.nothing
