@@ -459,7 +459,7 @@ def test_ridge_penalties(loss, shape, store, weighted, fit_intercept, by_ridge):
     path = regularization_path(stored, y, datafit=loss, l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], tol=1e-9,
                                sample_weight=options["weights"], offset=options["offset"], penalty_factor=factor,
                                fit_intercept=fit_intercept)
-    assert len(by_ridge) == 1 and path.n_iters.max() < 10                  # as Newton's method converges
+    assert len(by_ridge) == 1 and path.n_iters.max() < 25                  # as Newton's method converges
     for k, alpha in enumerate(path.alphas):
         judge = Judge(loss, stored, as_judged(loss, y), alpha, 0.0, factor=factor, **options)
         assert judge.gap(path.coefs.toarray()[:, k], path.intercepts[k]) < 1.01e-9

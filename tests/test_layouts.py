@@ -93,7 +93,11 @@ def test_sparse_arrays_are_shared_where_they_can_be_read(make):
     wide = views.with_parts(X, indptr=X.indptr.astype(np.int64))
     assert canonical_sparse(wide).indices is X.indices  # the short array follows the long one
     assert canonical_sparse(views.with_parts(X, indices=X.indices.astype(np.int64))).indptr.dtype == np.int64
-    assert valid(X) is X
+    seen = valid(X)
+    assert all(getattr(seen, name) is getattr(X, name) for name in ("data", "indices", "indptr"))
+    assert canonical_sparse(seen) is seen and not hasattr(X, "_is_canonical")  # looked at once
+    twice = make((np.ones(2), np.array([0, 0]), np.array([0, 2])), shape=(1, 1))
+    assert not hasattr(valid(twice), "_is_canonical")
 
 
 @pytest.mark.parametrize("vector", views.VECTORS)

@@ -10,6 +10,7 @@ import numpy as np
 cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 100                  # of Newton's method in one variable
+cdef double NEAR = 1e-8          # a step after which the next one would be rounding, as they fall by squares
 
 
 cdef class Datafit:
@@ -139,7 +140,7 @@ cdef class Datafit:
                 break
             for i in range(n):
                 eta[i] += shift
-            if fabs(shift) <= 1e-15 * fabs(total):
+            if fabs(shift) <= NEAR:
                 break
         return total
 
@@ -154,7 +155,12 @@ cdef class Datafit:
 
     def derivatives(self, y, eta, weights=None):
         """(s f', s f'') as arrays, s None for ones; rows without weight may hold anything, and give 0."""
-        _, slope, curvature = self.evaluate(y, eta)
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef const double[::1] eta_ = np.ascontiguousarray(eta, dtype=np.float64)
+        cdef double[:, ::1] out = np.empty((2, len(y)))
+        if len(y):
+            self.at(y_.shape[0], &y_[0], &eta_[0], NULL, &out[0, 0], &out[1, 0])
+        slope, curvature = out.base
         if weights is None:
             return slope, curvature
         on = weights > 0
@@ -197,6 +203,16 @@ cdef class Datafit:
         s = np.ascontiguousarray(weights, dtype=np.float64)
         return self.excess(y_.shape[0], &y_[0], &s[0], &eta_[0], np.sum((weights * slope ** 2)[weights > 0]), c)
 
+    def with_intercept(self, y, weights, eta):
+        """(shift, eta plus it) where sum_i s_i f' = 0, s None for ones; infinite where there is no such shift."""
+        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
+        cdef double[::1] moved = np.array(eta, dtype=np.float64)
+        cdef const double[::1] s
+        if weights is None:
+            return self.refit_intercept(y_.shape[0], &y_[0], NULL, &moved[0]), moved.base
+        s = np.ascontiguousarray(weights, dtype=np.float64)
+        return self.refit_intercept(y_.shape[0], &y_[0], &s[0], &moved[0]), moved.base
+
     def null_fit(self, y, weights=None, offset=None, fit_intercept=True):
         """The fit of an intercept alone.
 
@@ -219,25 +235,13 @@ cdef class Datafit:
         ValueError
             Where every row with a weight has a y at an end of the domain: the intercept is infinite.
         """
-        cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
-        cdef double[::1] eta = np.zeros(len(y))
-        cdef const double[::1] s
-        intercept = 0.0
+        intercept, eta = 0.0, np.zeros(len(y)) if offset is None else np.array(offset, dtype=np.float64)
         if fit_intercept:
             with np.errstate(divide="ignore"):
                 kept = slice(None) if weights is None else weights > 0
                 level = float(self.link(np.average(y[kept], weights=None if weights is None else weights[kept])))
             if not isfinite(level):
                 raise ValueError(self.one_sided)
-            intercept = level if offset is None else 0.0
-            eta.base[:] = intercept
-            if offset is not None:
-                eta.base[:] += offset
-            if weights is None:
-                intercept += self.refit_intercept(y_.shape[0], &y_[0], NULL, &eta[0])
-            else:
-                s = np.ascontiguousarray(weights, dtype=np.float64)
-                intercept += self.refit_intercept(y_.shape[0], &y_[0], &s[0], &eta[0])
-        elif offset is not None:
-            eta.base[:] = offset
-        return intercept, eta.base, max(self.deviance(y, eta.base, weights), 0.0)
+            shift, eta = self.with_intercept(y, weights, eta + level if offset is None else eta)
+            intercept = level + shift if offset is None else shift
+        return intercept, eta, max(self.deviance(y, eta, weights), 0.0)

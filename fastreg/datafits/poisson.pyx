@@ -69,16 +69,23 @@ cdef class Poisson(Datafit):
 
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
         """In closed form: the logarithm of what the means lack."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, k, first, m
         cdef double weight, shift, top = -INFINITY, means = 0, total = 0
+        cdef double mu[CHUNK]
         for i in range(n):
             if s == NULL or s[i] > 0:
                 top = max(top, eta[i])
-        for i in range(n):
-            weight = 1 if s == NULL else s[i]
-            if weight > 0:
-                means += weight * exp(eta[i] - top)
-                total += weight * y[i]
+        for k in range((n + CHUNK - 1) // CHUNK):
+            first = k * CHUNK
+            m = min(CHUNK, n - first)
+            for i in range(m):
+                mu[i] = min(eta[first + i] - top, 0)
+            fr_exp(m, mu, mu)
+            for i in range(m):
+                weight = 1 if s == NULL else s[first + i]
+                if weight > 0:
+                    means += weight * mu[i]
+                    total += weight * y[first + i]
         shift = log(total / means) - top
         for i in range(n):
             eta[i] += shift

@@ -184,14 +184,17 @@ def _has_room(problem):
 
 def small_system(problem):
     """Whether sparse X has a p x p or n x n matrix that costs less than conjugate gradients."""
-    if not _has_room(problem):
-        return False
-    X, p, n, nnz = problem.X, problem.p, problem.n, problem.X.nnz
-    side, per_line = (p, nnz / n) if p <= n else (n, nnz / p)
+    products = EXPECTED_PRODUCTS * len(problem.alphas) * problem.X.nnz / SPARSE_RATE
+    return _has_room(problem) and price_of_sums(problem.X) < products
+
+
+def price_of_sums(X):
+    """Seconds that the smaller of X'X and XX' of sparse X, and its factor, cost."""
+    n, p = X.shape
+    side, per_line = (p, X.nnz / n) if p <= n else (n, X.nnz / p)
     lines = np.diff(X.indptr) if (X.format == "csr") == (p <= n) else None
-    outer = nnz * per_line if lines is None else float(np.dot(lines, lines.astype(np.float64)))
-    products = EXPECTED_PRODUCTS * len(problem.alphas) * nnz / SPARSE_RATE
-    return outer / 2 / OUTER_RATE + side**3 / 3 / FLOPS < products
+    outer = X.nnz * per_line if lines is None else float(np.dot(lines, lines.astype(np.float64)))
+    return outer / 2 / OUTER_RATE + side**3 / 3 / FLOPS
 
 
 def _dominated(problem):

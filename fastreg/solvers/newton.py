@@ -1,0 +1,238 @@
+"""A loss with an L2 penalty alone and no more columns than rows: Newton's method with far fewer matrices than steps.
+
+The matrix ``X'DX`` (X centred under D = diag(s f'')) is kept from step to step and from alpha to alpha, while steps
+under it shrink the gap so fast that another one would cost more: only gradients are exact. From afar, steps are made on
+a few rows first, then on more of them, drawn at random: their solution is as near as their number allows, and their
+matrix does for the first steps on all rows (Roosta-Khorasani and Mahoney, "Sub-sampled Newton methods", 2019).
+"""
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from fastreg.design import as_design, in_row_order, view_of
+from fastreg.kernels.folds import part_sums, row_parts
+from fastreg.kernels.probe import WrongSums
+from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, SPARSE_RATE, price_of_sums
+from fastreg.solvers.rows import ACCEPTED, Rows
+
+# Columns whose matrix is made.
+MOST_COLUMNS = 5000
+# Rows of the first sample for each column, and for what the mean curvature of a row tells of it; how many times more
+# come next; and the share of all rows that a sample has at most.
+SAMPLE, INFORMATION, NEXT, MOST_SAMPLED = 20, 5, 8, 0.15
+# Of what there is to explain: a gap from which on samples help, what is left of it on a sample, in so many steps.
+AFAR, NEAR_ENOUGH, SAMPLE_STEPS = 0.03, 1e-3, 20
+# Rows that a column's values come from at least, for a sample to tell its coefficient; others are held by so many times
+# their squares. Share of its squares that a column has where rows are said to have values of it.
+BEHIND, STIFF, ABSENT = 20, 1e3, 0.5
+# Of the least gap, what a step is to leave; steps that leave more, before the rest is left to others.
+HELPFUL, IDLE = 0.5, 5
+# Steps that a new matrix is expected to take; what the first step leaves of the gap, under that of a sample or of
+# another alpha.
+FRESH, KEPT = 2, 0.1
+# Seconds that a row's loss takes in a step.
+LOSS_RATE = 4e-8
+
+
+@dataclass
+class Point:
+    """Coefficients, and eta and the derivatives of the loss there, of some rows."""
+
+    w: np.ndarray
+    eta: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+
+    @classmethod
+    def at(cls, rows, w, shift=None):
+        """With the intercept that is best for Xw, or for `shift` where that is known."""
+        eta = rows.with_intercept(rows.product(w) + rows.offset if shift is None else shift)[1]
+        return cls(w, eta, *rows.derivatives(eta))
+
+
+class Matrix:
+    """``X'DX`` of some rows, for the columns that count.
+
+    Parameters
+    ----------
+    rows : Rows
+    d : ndarray of shape (n,)
+    cols : ndarray of int
+    scale : float
+        What all rows weigh against these.
+    """
+
+    def __init__(self, rows, d, cols, scale):
+        sums = _sums(rows, d)
+        level, total = sums[-1, :-1], sums[-1, -1]
+        self.G = sums[:-1, :-1]
+        if rows.fit_intercept:
+            self.G -= np.multiply.outer(level, level / total)
+        self.G = (self.G if len(cols) == rows.p else self.G[np.ix_(cols, cols)]) * scale
+        self.seen, self.factor = scale * rows.norms[cols]**2, None
+
+    def complete(self, squares, curvature):
+        """Give columns of which these rows have too few values what others have, `squares` being theirs."""
+        absent = self.seen < ABSENT * squares
+        self.G[absent, absent] += curvature * (squares - self.seen)[absent]
+        self.seen = np.where(absent, squares, self.seen)
+
+    def penalise(self, l2):
+        """Add the penalty; False where rounding has left no factor."""
+        H = self.G.copy()
+        H[np.diag_indices_from(H)] += l2
+        try:
+            self.factor = cho_factor(H, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            return False
+        return True
+
+    def solve(self, g):
+        """The coefficients that g asks for."""
+        return cho_solve(self.factor, g, check_finite=False)
+
+
+def _sums(rows, d):
+    """``sum_i d_i z_i z_i'`` with z = (x - its means, 1); of sparse X nothing is subtracted."""
+    X = in_row_order(rows.X) if rows.sparse else rows.X
+    part, n_parts = row_parts(rows.n, rows.size * rows.size / rows.n)
+    view = view_of(as_design(X, rows.n_threads), d, False)
+    sums = part_sums(view, np.empty((0, rows.n)), part, n_parts, None if rows.sparse else rows.means)
+    return sums[0] if n_parts == 1 else sums.sum(axis=0)
+
+
+def _rows_behind(rows):
+    """How many rows the values of each column come from: (sum x^2)^2 / sum x^4."""
+    if rows.sparse:
+        squares, fourth = (np.asarray(rows.X.power(k).sum(axis=0)).ravel() for k in (2, 4))
+    else:
+        apart = (rows.X - rows.means)**2
+        squares, fourth = apart.sum(axis=0), np.einsum("ij,ij->j", apart, apart)
+    return np.divide(squares**2, fourth, out=np.zeros(rows.p), where=fourth > 0)
+
+
+class Newton:
+    """Newton's method for a Reweighted, whose state it moves.
+
+    Parameters
+    ----------
+    of : Reweighted
+    """
+
+    def __init__(self, of):
+        self.of, self.rows, self.cols = of, of.rows, np.flatnonzero(of.counts)
+        self.matrix, self.stale, self.rate = None, True, KEPT
+        n, p, size = self.rows.n, self.rows.p, self.rows.size
+        if self.rows.sparse:
+            self.price, self.of_step = price_of_sums(self.rows.X), size / SPARSE_RATE + n * LOSS_RATE
+        else:
+            self.price = (n + p / 3) * p * p / FLOPS + size / DENSE_RATE
+            self.of_step = 2 * size / DENSE_RATE + n * LOSS_RATE
+
+    def suits(self):
+        """Whether there is room for a matrix, and conjugate gradients cost more."""
+        return (self.rows.p <= min(self.rows.n, MOST_COLUMNS) and len(self.cols) > 0
+                and self.price < EXPECTED_PRODUCTS * self.of_step)
+
+    def descend(self, alpha, aim, gap):
+        """Steps at alpha from a gap to no more than `aim`, as long as they help; their number."""
+        of, l2 = self.of, alpha * self.of.factors[self.cols]
+        self.rate, self.stale = KEPT, self.matrix is None or not self.matrix.penalise(l2)
+        at = Point(of.w, of.eta, *self.rows.derivatives(of.eta))
+        if gap > AFAR * of.unit:
+            at = self._by_samples(at, l2)
+        at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0)
+        of.w = at.w
+        of.b, of.eta = self.rows.with_intercept(self.rows.product(of.w) + self.rows.offset)
+        return steps
+
+    # ---- samples -----------------------------------------------------------------------------------------------------
+    def _by_samples(self, start, l2):
+        """A point that samples of the rows have brought nearer; `start` where they have not."""
+        rows, of, w, order = self.rows, self.of, start.w, None
+        told = rows.derivatives(of.nulls.eta[0])[1].mean()
+        m = max(SAMPLE, INFORMATION / max(told, 1 / rows.n)) * len(self.cols)
+        while m <= MOST_SAMPLED * rows.n:
+            order = np.random.default_rng(0).permutation(rows.n) if order is None else order
+            few = Rows(of.problem, np.sort(order[:int(m)]))
+            if few.one_sided():
+                break
+            scale, cols = rows.total / few.total, self.cols
+            held = l2 + np.where(_rows_behind(few)[cols] < BEHIND, STIFF * scale * few.norms[cols]**2, 0)
+            at = Point.at(few, w)
+            self._go_over(few, at, held, scale)
+            aim = NEAR_ENOUGH * of.unit / scale
+            w = self._minimise(few, at, held / scale, aim, SAMPLE_STEPS, scale)[0].w
+            rows.streamed += few.streamed
+            self.rate = KEPT
+            m *= NEXT
+        if w is start.w:
+            return start
+        at = Point.at(rows, w)
+        self.stale = True
+        if self._objective(at, l2) >= self._objective(start, l2):
+            return start
+        self._go_over(rows, at, l2, 1.0)
+        return at
+
+    def _go_over(self, rows, at, l2, scale):
+        """Begin with the matrix at hand on other rows."""
+        if self.matrix is not None:
+            self.matrix.complete(scale * rows.norms[self.cols]**2, at.curvature.mean())
+            self.stale = not self.matrix.penalise(l2)
+
+    def _objective(self, at, l2):
+        return self.rows.loss(at.eta) + 0.5 * l2 @ at.w[self.cols]**2
+
+    # ---- steps -------------------------------------------------------------------------------------------------------
+    def _minimise(self, rows, at, l2, aim, most, scale):
+        """(the last point, the number of steps) from a point on some rows; scale: what all rows weigh against them."""
+        last, best, idle = np.inf, np.inf, 0
+        for steps in range(most + 1):
+            g = -rows.correlate(at.slope)[self.cols] - l2 * at.w[self.cols]
+            gap = float(np.sum(g * g / (2 * l2)))
+            idle = 0 if gap < HELPFUL * best else idle + 1
+            best = min(best, gap)
+            if gap <= aim or steps == most or idle > IDLE:
+                break
+            self.rate = gap / last if last < np.inf else self.rate
+            last = gap
+            if (self.stale or not self._goes_on(gap / aim)) and not self._renew(rows, at, l2, scale):
+                break
+            moved = self._step(rows, at, g, l2, scale)
+            if moved is None:
+                break
+            at = moved
+        return at, steps
+
+    def _goes_on(self, gap):
+        """Whether steps under the matrix at hand are cheaper than another; gap: in terms of the aim."""
+        return self.rate < 1 and np.log(gap) / -np.log(self.rate) * self.of_step < self.price + FRESH * self.of_step
+
+    def _renew(self, rows, at, l2, scale):
+        """The matrix at a point; False where there is none that can be relied on."""
+        try:
+            self.matrix = Matrix(rows, rows.floored(at.curvature), self.cols, scale)
+        except WrongSums:
+            return False
+        self.stale = not self.matrix.penalise(l2 * scale)
+        rows.streamed += rows.size
+        return not self.stale
+
+    def _step(self, rows, at, g, l2, scale):
+        """The next point; None where there is no way down."""
+        step, move = self.matrix.solve(scale * g), np.zeros(rows.p)
+        move[self.cols], w = step, at.w[self.cols]
+        begin = -float(g @ step)
+        if begin >= 0:
+            return None
+        v = rows.product(move)
+        if rows.fit_intercept:
+            v -= at.curvature @ v / at.curvature.sum()
+        there = Point.at(rows, at.w + move, at.eta + v)
+        if there.slope @ v + (l2 * (w + step)) @ step <= -ACCEPTED * begin:
+            return there
+        part = rows.search(at.eta, v, begin, lambda part: (l2 * (w + part * step)) @ step)
+        self.stale = True
+        return Point.at(rows, at.w + part * move, at.eta + part * v) if part > 0 else None

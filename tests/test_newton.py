@@ -1,0 +1,149 @@
+"""Newton's method with matrices that are kept, and with samples: alone, on rows of its own."""
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastreg.solvers.newton as newton
+from fastreg import costs
+from fastreg.datafits import by_name
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.newton import Matrix, Newton
+from fastreg.solvers.reweighted import Reweighted
+from fastreg.solvers.rows import Rows
+from fastreg.weights import Weights
+from tests.glm import Judge
+
+STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
+
+
+def problem(n=3000, p=12, loss="logistic", store=np.asarray, weights=None, seed=0, rare=0, **options):
+    """A problem whose last `rare` columns have values in 12 rows alone."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + (rng.random(p) < 0.3)
+    for j in range(p - rare, p):
+        X[:, j] = 0
+        X[rng.choice(n, 12, replace=False), j] = 1
+    eta = X @ rng.standard_normal(p) * 0.5 - 0.5
+    y = rng.poisson(np.exp(np.minimum(eta, 3))) * 1.0 if loss == "poisson" else np.where(
+        rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0)
+    given = None if weights is None else rng.integers(0, 3, n) * 1.0
+    made = Problem.of(store(X), y[:, None], Penalty(0.0), weights=Weights(given, n),
+                      datafit=by_name(loss), **options)
+    return made, lambda alpha: Judge(loss, X, y, alpha, 0.0, weights=given)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The matrices that are made, by the number of their rows."""
+    seen = []
+    start = Matrix.__init__
+    monkeypatch.setattr(Matrix, "__init__", lambda self, rows, *rest: seen.append(rows.n) or start(self, rows, *rest))
+    return seen
+
+
+def descended(of, alpha, tol):
+    """(gap, steps) of what `Newton` alone comes to."""
+    steps = of.matrix.descend(alpha, tol * of.unit, np.inf)
+    slope, _ = of.rows.derivatives(of.eta)
+    return of._gap(slope, alpha * of.factors), steps
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES)
+@pytest.mark.parametrize("weights", [None, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_matrix_is_the_second_derivative(loss, store, weights, fit_intercept):
+    """Of the objective with its intercept at the best: by finite differences of gradients."""
+    task, _ = problem(400, 6, loss, store, weights, fit_intercept=fit_intercept)
+    rows, rng = Rows(task), np.random.default_rng(1)
+    w, h = 0.2 * rng.standard_normal(6), 1e-5
+
+    def gradient(w):
+        return rows.correlate(rows.derivatives(rows.with_intercept(rows.product(w) + rows.offset)[1])[0])
+
+    eta = rows.with_intercept(rows.product(w) + rows.offset)[1]
+    G = Matrix(rows, rows.derivatives(eta)[1], np.arange(6), 2.0).G
+    for j, e in enumerate(np.eye(6)):
+        np.testing.assert_allclose(G[j], (gradient(w + h * e) - gradient(w - h * e)) / h, atol=1e-6 * np.abs(G).max())
+    np.testing.assert_array_equal(Matrix(rows, rows.derivatives(eta)[1], np.array([1, 4]), 2.0).G,
+                                  G[np.ix_([1, 4], [1, 4])])
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+@pytest.mark.parametrize("seed", range(10))
+def test_far_fewer_matrices_of_all_rows_than_steps(loss, seed, made, monkeypatch):
+    monkeypatch.setattr(costs, "FEW_ELEMENTS", 0)
+    task, judge = problem(4000, 200, loss=loss, seed=seed)
+    steps = 0
+    of = Reweighted(task, Spec(np.ones(1)))
+    for alpha in (0.01, 0.003, 0.001, 0.0003):
+        gap, more = descended(of, alpha, 1e-10)
+        steps += more
+        assert gap <= 1e-10 * of.unit
+        assert judge(alpha).gap(of.w, of.b - of.rows.means @ of.w) < 1.01e-10
+    assert 0 < len(made) <= 0.75 * steps
+
+
+def test_samples_bring_near(made):
+    """One matrix of all rows at most is left to be made, where without samples several are."""
+    task, _ = problem(40_000, 12)
+    of = Reweighted(task, Spec(np.ones(1)))
+    gap, _ = descended(of, 1e-3, 1e-4)
+    assert gap <= 1e-4 * of.unit and sorted(made)[-1:] == [task.n] and sum(n > 5000 for n in made) == 1
+    assert sum(n < 500 for n in made) >= 2 and sum(1500 < n < 5000 for n in made) >= 1
+
+
+def test_columns_that_a_sample_hardly_has_are_held(monkeypatch):
+    """What a sample says of them is rounding of chance: without this their coefficients leave the sample far away."""
+    task, _ = problem(40_000, 12, rare=4)
+    seen = []
+    start = Newton._minimise
+    monkeypatch.setattr(Newton, "_minimise", lambda self, rows, at, *rest: seen.append((rows.n, at.w.copy())) or start(
+        self, rows, at, *rest))
+    of = Reweighted(task, Spec(np.ones(1)))
+    assert descended(of, 1e-6, 1e-8)[0] <= 1e-8 * of.unit
+    at_all = [w for n, w in seen if n == task.n]
+    assert len(at_all) == 1 and np.abs(at_all[0][:8]).min() > 1e-3 and np.abs(at_all[0][8:]).max() < 1e-3
+    assert np.abs(of.w[8:]).max() > 0.1
+
+
+def test_samples_that_do_not_help_are_left(monkeypatch):
+    """Where a sample's solution is worse than the start, the start is kept."""
+    task, _ = problem(40_000, 12)
+    start = Newton._minimise
+
+    def worse(self, rows, at, *rest):
+        if rows.n < task.n:
+            return newton.Point.at(rows, at.w + 100), 1
+        assert not at.w.any()
+        return start(self, rows, at, *rest)
+
+    monkeypatch.setattr(Newton, "_minimise", worse)
+    of = Reweighted(task, Spec(np.ones(1)))
+    assert descended(of, 1e-3, 1e-8)[0] <= 1e-8 * of.unit
+
+
+def test_a_sample_of_one_class():
+    """Classes of which a sample has one alone."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40_000, 3))
+    y = np.where(np.arange(40_000) % 10_000 == 7, 1.0, -1.0)
+    of = Reweighted(Problem.of(X, y[:, None], Penalty(0.0), datafit=by_name("logistic")), Spec(np.ones(1)))
+    for rows in (Rows(of.problem, np.arange(7)), Rows(of.problem, np.array([3]))):
+        assert rows.one_sided()
+    assert not Rows(of.problem, np.arange(8)).one_sided()
+    assert descended(of, 1e-3, 1e-8)[0] <= 1e-8 * of.unit
+
+
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES)
+def test_rows_of_weight_zero_may_hold_anything_finite(store):
+    task, _ = problem(3000, 12, store=store, weights=True)
+    other = Problem.of(task.X, task.Y.copy(), task.penalty, weights=task.weights, datafit=task.datafit)
+    other.Y[task.weights.normalised == 0] *= -1
+    found = []
+    for each in (task, other):
+        of = Reweighted(each, Spec(np.ones(1)))
+        assert descended(of, 1e-3, 1e-12)[0] <= 1e-12 * of.unit
+        found.append(of.w)
+    np.testing.assert_array_equal(*found)
