@@ -18,12 +18,12 @@ STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array
 
 
 def problem(n=3000, p=12, loss="logistic", store=np.asarray, weights=None, seed=0, rare=0, **options):
-    """A problem whose last `rare` columns have values in 12 rows alone."""
+    """A problem whose last `rare` columns have values in 200 rows alone."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) + (rng.random(p) < 0.3)
     for j in range(p - rare, p):
         X[:, j] = 0
-        X[rng.choice(n, 12, replace=False), j] = 1
+        X[rng.choice(n, 200, replace=False), j] = 1
     eta = X @ rng.standard_normal(p) * 0.5 - 0.5
     y = rng.poisson(np.exp(np.minimum(eta, 3))) * 1.0 if loss == "poisson" else np.where(
         rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0)
@@ -44,7 +44,7 @@ def made(monkeypatch):
 
 def descended(of, alpha, tol):
     """(gap, steps) of what `Newton` alone comes to."""
-    steps = of.matrix.descend(alpha, tol * of.unit, np.inf)
+    steps = of.matrix.descend(alpha, tol * of.unit)
     slope, _ = of.rows.derivatives(of.eta)
     return of._gap(slope, alpha * of.factors), steps
 
@@ -124,7 +124,7 @@ def test_samples_that_do_not_help_are_left(monkeypatch):
     assert descended(of, 1e-3, 1e-8)[0] <= 1e-8 * of.unit
 
 
-def test_a_sample_of_one_class():
+def test_a_sample_of_one_class(monkeypatch):
     """Classes of which a sample has one alone."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40_000, 3))
@@ -133,7 +133,30 @@ def test_a_sample_of_one_class():
     for rows in (Rows(of.problem, np.arange(7)), Rows(of.problem, np.array([3]))):
         assert rows.one_sided()
     assert not Rows(of.problem, np.arange(8)).one_sided()
-    assert descended(of, 1e-3, 1e-8)[0] <= 1e-8 * of.unit
+    monkeypatch.setattr(newton, "INFORMATION", 0)                     # samples of 60 rows
+    seen, start = [], Newton._minimise
+    monkeypatch.setattr(Newton, "_minimise", lambda self, rows, *rest: seen.append(rows.n) or start(self, rows, *rest))
+    assert descended(of, 1e-7, 1e-8)[0] <= 1e-8 * of.unit
+    assert seen == [40_000]
+
+
+def test_a_matrix_is_completed():
+    """By what other rows have more of a column: not where it has a good share of it."""
+    task, _ = problem(400, 3, store=sp.csr_array)
+    rows = Rows(task)
+    matrix = Matrix(rows, np.ones(400), np.arange(3), 2.0)
+    before, seen = matrix.G.copy(), 2 * rows.norms**2
+    matrix.complete(seen * [1.5, 3, 1], 0.25)
+    np.testing.assert_allclose(matrix.G - before, np.diag([0, 0.25 * 2 * seen[1], 0]), atol=1e-9)
+    matrix.complete(seen * [1.5, 3, 1], 0.25)                         # it knows
+    np.testing.assert_allclose(matrix.G - before, np.diag([0, 0.25 * 2 * seen[1], 0]), atol=1e-9)
+
+
+def test_when_another_matrix_is_made():
+    of = Reweighted(problem(3000, 60)[0], Spec(np.ones(1))).matrix
+    for rate, gap, goes_on in ((0.5, 1.01, True), (0.999, 1e6, False), (1.0, 2, False), (1.5, 2, False)):
+        of.rate = rate
+        assert of._goes_on(gap) == goes_on
 
 
 @pytest.mark.parametrize("store", STORES.values(), ids=STORES)

@@ -88,7 +88,7 @@ PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
 THREADS = "threads.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
-NEWTON, ROWS = "solvers/newton.py", "solvers/rows.py"
+NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
@@ -138,7 +138,7 @@ MUTANTS = [
     Mutant(SCREENING, "_extend_references", "watch.refs.g[0][a] = self.batch.xy[t, self.live[a]]",
            "watch.refs.g[0][a] = 0",
            "tests/test_screening.py -k along"),
-    Mutant(SCREENING, "violators", "excess <= self.slack * l1", "excess <= 0.1 * l1",
+    Mutant(SCREENING, "_violating_columns", "excess <= self.slack * l1", "excess <= 0.1 * l1",
            "tests/test_screening.py -k along"),
     Mutant(SCREENING, "predict", "if ahead:", "if False:", "tests/test_counts.py"),
     Mutant(SCREENING, "read_candidates", "whole = cost > PARTIAL * each", "whole = cost > 0", "tests/test_counts.py"),
@@ -258,11 +258,14 @@ MUTANTS = [
     Mutant(REWEIGHTED, "_step", "a = a - a.sum() / of_level.sum() * of_level", "pass",
            "tests/test_generalized.py -k ridge"),
     Mutant(REWEIGHTED, "_gap", "self.w[self.counts]", "0", "tests/test_generalized.py -k ridge"),
-    Mutant(ROWS, "search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
+    Mutant(LOSS_ROWS, "search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
     Mutant(NEWTON, "__init__", "self.G -= np.multiply.outer(level, level / total)", "pass", "tests/test_newton.py"),
     Mutant(NEWTON, "descend", "if gap > AFAR * of.unit", "if False", "tests/test_newton.py"),
     Mutant(NEWTON, "_by_samples", "if self._objective(at, l2) >= self._objective(start, l2)", "if False",
            "tests/test_newton.py"),
+    Mutant(NEWTON, "_by_samples", "if few.one_sided()", "if False", "tests/test_newton.py"),
+    Mutant(NEWTON, "_by_samples", "STIFF * scale * few.norms[cols]**2, 0", "0, 0", "tests/test_newton.py"),
+    Mutant(NEWTON, "_goes_on", "self.rate < 1 and", "True and", "tests/test_newton.py"),
     Mutant(NEWTON, "_minimise", "(self.stale or not self._goes_on(gap / aim)) and", "True and", "tests/test_newton.py"),
     Mutant("solvers/folds.py", "_advance", "if self.by_total", "if False", "tests/test_generalized.py -k cv"),
     Mutant("crossval.py", "_deviances", "eta += problem.offset[test, None]", "pass", "tests/test_generalized.py -k cv"),

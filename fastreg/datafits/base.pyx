@@ -107,6 +107,7 @@ cdef class Datafit:
         """Shift eta, by what is returned, to where sum_i s_i f' = 0: Newton's method, held in a bracket."""
         cdef Py_ssize_t k, first, i, m
         cdef int _
+        cdef bint halved
         cdef double slope, curve, size, weight, shift, last, total = 0, lo = -INFINITY, hi = INFINITY
         cdef double g[CHUNK]
         cdef double h[CHUNK]
@@ -131,7 +132,8 @@ cdef class Datafit:
                 lo = total
             shift = -slope / curve if curve > 0 else (-1 if slope > 0 else 1)
             shift = min(max(shift, -8), 8)       # far from the minimum a curvature says little
-            if not lo < total + shift < hi:
+            halved = not lo < total + shift < hi
+            if halved:
                 if not (isfinite(lo) and isfinite(hi)):
                     break
                 shift = 0.5 * (lo + hi) - total
@@ -140,7 +142,7 @@ cdef class Datafit:
                 break
             for i in range(n):
                 eta[i] += shift
-            if fabs(shift) <= NEAR:
+            if fabs(shift) <= NEAR and not halved:
                 break
         return total
 
@@ -204,7 +206,7 @@ cdef class Datafit:
         return self.excess(y_.shape[0], &y_[0], &s[0], &eta_[0], np.sum((weights * slope ** 2)[weights > 0]), c)
 
     def with_intercept(self, y, weights, eta):
-        """(shift, eta plus it) where sum_i s_i f' = 0, s None for ones; infinite where there is no such shift."""
+        """(shift, eta plus it) where sum_i s_i f' = 0, s None for ones; y such that `null_fit` finds one."""
         cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)
         cdef double[::1] moved = np.array(eta, dtype=np.float64)
         cdef const double[::1] s

@@ -5,15 +5,14 @@ under it shrink the gap so fast that another one would cost more: only gradients
 a few rows first, then on more of them, drawn at random: their solution is as near as their number allows, and their
 matrix does for the first steps on all rows (Roosta-Khorasani and Mahoney, "Sub-sampled Newton methods", 2019).
 """
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from fastreg.design import as_design, in_row_order, view_of
-from fastreg.kernels.folds import part_sums, row_parts
 from fastreg.kernels.probe import WrongSums
 from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, SPARSE_RATE, price_of_sums
+from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.rows import ACCEPTED, Rows
 
 # Columns whose matrix is made.
@@ -35,20 +34,22 @@ FRESH, KEPT = 2, 0.1
 LOSS_RATE = 4e-8
 
 
-@dataclass
 class Point:
-    """Coefficients, and eta and the derivatives of the loss there, of some rows."""
+    """Coefficients, with eta and the derivatives of the loss there, of some rows."""
 
-    w: np.ndarray
-    eta: np.ndarray
-    slope: np.ndarray
-    curvature: np.ndarray
+    def __init__(self, rows, w, eta):
+        self.rows, self.w, self.eta = rows, w, eta
+        self.slope, self.curvature = rows.derivatives(eta)
 
     @classmethod
     def at(cls, rows, w, shift=None):
         """With the intercept that is best for Xw, or for `shift` where that is known."""
-        eta = rows.with_intercept(rows.product(w) + rows.offset if shift is None else shift)[1]
-        return cls(w, eta, *rows.derivatives(eta))
+        return cls(rows, w, rows.with_intercept(rows.product(w) + rows.offset if shift is None else shift)[1])
+
+    @cached_property
+    def pull(self):
+        """-X's f'."""
+        return -self.rows.correlate(self.slope)
 
 
 class Matrix:
@@ -64,7 +65,8 @@ class Matrix:
     """
 
     def __init__(self, rows, d, cols, scale):
-        sums = _sums(rows, d)
+        shift = None if rows.sparse else rows.means
+        sums = sums_of_rows(rows.X, np.empty((0, rows.n)), d, rows.n_threads, shift)
         level, total = sums[-1, :-1], sums[-1, -1]
         self.G = sums[:-1, :-1]
         if rows.fit_intercept:
@@ -93,15 +95,6 @@ class Matrix:
         return cho_solve(self.factor, g, check_finite=False)
 
 
-def _sums(rows, d):
-    """``sum_i d_i z_i z_i'`` with z = (x - its means, 1); of sparse X nothing is subtracted."""
-    X = in_row_order(rows.X) if rows.sparse else rows.X
-    part, n_parts = row_parts(rows.n, rows.size * rows.size / rows.n)
-    view = view_of(as_design(X, rows.n_threads), d, False)
-    sums = part_sums(view, np.empty((0, rows.n)), part, n_parts, None if rows.sparse else rows.means)
-    return sums[0] if n_parts == 1 else sums.sum(axis=0)
-
-
 def _rows_behind(rows):
     """How many rows the values of each column come from: (sum x^2)^2 / sum x^4."""
     if rows.sparse:
@@ -110,6 +103,10 @@ def _rows_behind(rows):
         apart = (rows.X - rows.means)**2
         squares, fourth = apart.sum(axis=0), np.einsum("ij,ij->j", apart, apart)
     return np.divide(squares**2, fourth, out=np.zeros(rows.p), where=fourth > 0)
+
+
+def _gap(g, l2):
+    return float(np.sum(g * g / (2 * l2)))
 
 
 class Newton:
@@ -135,11 +132,14 @@ class Newton:
         return (self.rows.p <= min(self.rows.n, MOST_COLUMNS) and len(self.cols) > 0
                 and self.price < EXPECTED_PRODUCTS * self.of_step)
 
-    def descend(self, alpha, aim, gap):
-        """Steps at alpha from a gap to no more than `aim`, as long as they help; their number."""
+    def descend(self, alpha, aim):
+        """Steps at alpha to a gap of no more than `aim`, as long as they help; their number."""
         of, l2 = self.of, alpha * self.of.factors[self.cols]
+        at = Point(self.rows, of.w, of.eta)
+        gap = _gap(self._gradient(at, l2), l2)
+        if gap <= aim:
+            return 0
         self.rate, self.stale = KEPT, self.matrix is None or not self.matrix.penalise(l2)
-        at = Point(of.w, of.eta, *self.rows.derivatives(of.eta))
         if gap > AFAR * of.unit:
             at = self._by_samples(at, l2)
         at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0)
@@ -185,13 +185,17 @@ class Newton:
     def _objective(self, at, l2):
         return self.rows.loss(at.eta) + 0.5 * l2 @ at.w[self.cols]**2
 
+    def _gradient(self, at, l2):
+        """Downhill."""
+        return at.pull[self.cols] - l2 * at.w[self.cols]
+
     # ---- steps -------------------------------------------------------------------------------------------------------
     def _minimise(self, rows, at, l2, aim, most, scale):
         """(the last point, the number of steps) from a point on some rows; scale: what all rows weigh against them."""
         last, best, idle = np.inf, np.inf, 0
         for steps in range(most + 1):
-            g = -rows.correlate(at.slope)[self.cols] - l2 * at.w[self.cols]
-            gap = float(np.sum(g * g / (2 * l2)))
+            g = self._gradient(at, l2)
+            gap = _gap(g, l2)
             idle = 0 if gap < HELPFUL * best else idle + 1
             best = min(best, gap)
             if gap <= aim or steps == most or idle > IDLE:

@@ -109,8 +109,7 @@ class Reweighted:
         if loss(self.eta) + 0.5 * l2 @ self.w**2 > loss(self.nulls.eta[0]):                   # worse than none
             self.w, self.b, self.eta = np.zeros(self.problem.p), self.nulls.intercepts[0], self.nulls.eta[0].copy()
         if self.matrix is not None:
-            gap = self._gap(self.rows.derivatives(self.eta)[0], l2)
-            before = self.matrix.descend(alpha, aim, gap) if gap > aim else 0
+            before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):
             slope, curvature = self.rows.derivatives(self.eta)
             gap = self._gap(slope, l2)
@@ -176,10 +175,12 @@ class Kernel:
             self.K += panel @ panel.T
         self.inverse = scale**2
 
-    def descend(self, alpha, aim, _gap):
+    def descend(self, alpha, aim):
         """Steps at alpha, as many as help or as are allowed; their number. w, intercept and eta of the Reweighted are
         those of the end."""
         of, rows, best, idle, steps = self.of, self.of.rows, np.inf, 0, 0
+        if of._gap(rows.derivatives(of.eta)[0], alpha * of.factors) <= aim:
+            return 0
         of.b, of.eta = rows.with_intercept(self.K @ self.a + rows.offset)
         while steps < of.spec.max_iter:
             slope, curvature = rows.derivatives(of.eta)

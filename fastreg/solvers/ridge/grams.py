@@ -47,7 +47,7 @@ def _sparse_gram(problem):
     """`gram`, and the moments, in one pass; columns that are not sorted are copied to sort them."""
     X, n, p, weight = problem.X, problem.n, problem.p, problem.weights.normalised
     Y = problem.targets if weight is None else np.ascontiguousarray((problem.Y - problem.y_means).T)
-    sums = _sums(X, Y, weight, problem.n_threads)
+    sums = sums_of_rows(X, Y, weight, problem.n_threads)
     means = sums[:p, -1] / n if problem.fit_intercept else np.zeros(p)
     G, squares = np.empty((p, p)), np.diag(sums)[:p]
     with np.errstate(invalid="ignore"):               # whoever calls looks for NaN and infinity in the norms
@@ -77,7 +77,7 @@ def _sparse_kernel(problem, scale):
     n, weight = problem.n, weights.normalised
     squares = design.norms**2 + n * design.means**2
     high = (design.norms**2 <= HIGH * squares) & (scale > 0) & problem.fit_intercept
-    K = _sums(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), problem.n_threads)[:-1, :-1]
+    K = sums_of_rows(X.T, np.zeros((0, X.shape[1])), np.where(high, 0, scale), problem.n_threads)[:-1, :-1]
     if weight is not None:                   # a row without weight may hold anything
         absent = weight == 0
         K[absent], K[:, absent] = 0, 0
@@ -136,9 +136,10 @@ def raw_kernel(design, fit_intercept):
     return (None, None) if high else (kernel, level)
 
 
-def _sums(X, Y, weight, n_threads):
-    """Sums of products over all rows, formed by a few parts of them."""
-    X = in_row_order(X)
-    part, n_parts = row_parts(X.shape[0], X.nnz * X.nnz / X.shape[0])
-    sums = part_sums(view_of(as_design(X, n_threads), weight, False), Y, part, n_parts)
+def sums_of_rows(X, Y, weight, n_threads, shift=None):
+    """Sums of products over all rows (see `part_sums`), formed by a few parts of them; dense X needs a shift."""
+    X = in_row_order(X) if shift is None else X
+    size = X.nnz if shift is None else X.size
+    part, n_parts = row_parts(X.shape[0], size * size / X.shape[0])
+    sums = part_sums(view_of(as_design(X, n_threads), weight, False), Y, part, n_parts, shift)
     return sums[0] if n_parts == 1 else sums.sum(axis=0)
