@@ -12,7 +12,7 @@ from fastreg.solvers.newton import Matrix, Newton
 from fastreg.solvers.reweighted import Reweighted
 from fastreg.solvers.rows import Rows
 from fastreg.weights import Weights
-from tests.glm import Judge
+from glm import Judge
 
 STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
 
