@@ -42,7 +42,7 @@ def check_values(X, sums):
         return
     values = X.data if sp.issparse(X) else X
     if np.isnan(values).any():
-        raise ValueError("X contains NaN: its values must be finite.")
+        raise ValueError("Input X contains NaN: its values must be finite.")
     if np.isinf(values).any():
-        raise ValueError("X contains infinity: its values must be finite.")
+        raise ValueError("Input X contains infinity: its values must be finite.")
     raise ValueError("X holds values whose squares overflow to infinity: scale it down.")

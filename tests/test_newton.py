@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from glm import Judge
 
 import fastreg.solvers.newton as newton
 from fastreg import costs
@@ -12,7 +13,6 @@ from fastreg.solvers.newton import Matrix, Newton
 from fastreg.solvers.reweighted import Reweighted
 from fastreg.solvers.rows import Rows
 from fastreg.weights import Weights
-from glm import Judge
 
 STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
 

@@ -93,7 +93,8 @@ cdef class Poisson(Datafit):
 
     def check_y(self, y):
         if np.any(y < 0):
-            raise ValueError(f"y must not be negative where the loss is that of counts, got {np.min(y)}.")
+            raise ValueError("Some value(s) of y are out of the valid range of the loss 'poisson': y must not be "
+                             f"negative, got {np.min(y)}.")
         if not np.all(np.isfinite(y)):
             raise ValueError("y must be finite.")
 

@@ -344,7 +344,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         check_ignored_by_logistic(self)
         if check_flag(self.use_legacy_attributes, "use_legacy_attributes"):
             raise ValueError("use_legacy_attributes must be False: the attributes are those of scikit-learn 1.10.")
-        ratios = self._ratios(l1_ratio_of(self.penalty, self.l1_ratios), "l1_ratios")
+        ratios = self._ratios(l1_ratio_of(self.penalty, self.l1_ratios, "l1_ratios"), "l1_ratios")
         Cs = self._check_Cs()
         X, target, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         offset = check_offset(offset, X.shape[0])

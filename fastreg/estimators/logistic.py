@@ -1,5 +1,6 @@
 """Logistic regression of two classes."""
 import warnings
+from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -49,13 +50,25 @@ def check_ignored_by_logistic(estimator):
                          "penalised here, with solver='liblinear' either.")
 
 
-def l1_ratio_of(penalty, l1_ratio):
-    """The share of the L1 penalty that the deprecated `penalty` stands for, with its warning."""
+def l1_ratio_of(penalty, l1_ratio, name="l1_ratio"):
+    """The share of the L1 penalty, or shares, that the deprecated `penalty` and None stand for, with the warnings."""
     if isinstance(penalty, str) and penalty == "deprecated":
-        return l1_ratio
+        if l1_ratio is not None:
+            return l1_ratio
+        warnings.warn(f"'{name}=None' was deprecated in 1.8 and will be no value in 1.10, as in scikit-learn: 0 is "
+                      "what it means.", FutureWarning, stacklevel=3)
+        return 0.0
     check_choice(penalty, "penalty", ("l1", "l2", "elasticnet", None))
     warnings.warn(PENALTY, FutureWarning, stacklevel=3)
-    return {"l1": 1.0, "l2": 0.0, None: 0.0}.get(penalty, l1_ratio)
+    if penalty == "elasticnet":
+        if l1_ratio is None:
+            raise ValueError(f"{name} must be given where penalty is 'elasticnet', got None.")
+        return l1_ratio
+    share = {"l1": 1.0, "l2": 0.0, None: 0.0}[penalty]
+    if penalty is not None and isinstance(l1_ratio, Real) and l1_ratio != share:
+        warnings.warn(f"Inconsistent values: penalty={penalty} with l1_ratio={l1_ratio}: l1_ratio parameter is only "
+                      f"used when penalty is 'elasticnet'. Got (penalty={penalty})", stacklevel=3)
+    return share
 
 
 @documented
