@@ -23,6 +23,13 @@ def as_stored(X, coef, intercept):
     return coef, intercept
 
 
+def refuse_unrouted(params, method):
+    """ValueError where extra arguments of `method` are given though metadata routing is not enabled."""
+    if params and not get_config()["enable_metadata_routing"]:
+        raise ValueError(f"Passing {sorted(params)} to {method} is only supported if enable_metadata_routing=True, by "
+                         "sklearn.set_config(enable_metadata_routing=True).")
+
+
 def score_by(owner, scorer, model, X, y, **params):
     """A scorer's value of `model`, which stands for a fit of `owner`: errors name the owner and its scoring."""
     try:
@@ -132,9 +139,7 @@ class CrossValidatedMixin:
         if get_config()["enable_metadata_routing"]:
             given = {} if sample_weight is None else {"sample_weight": sample_weight}
             return process_routing(self, "fit", **params, **given)
-        if params:
-            raise ValueError(f"Passing {sorted(params)} to fit is only supported if enable_metadata_routing=True, by "
-                             "sklearn.set_config(enable_metadata_routing=True).")
+        refuse_unrouted(params, "fit")
         return None
 
     def get_metadata_routing(self):

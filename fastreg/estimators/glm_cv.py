@@ -19,7 +19,7 @@ from fastreg.checks import (
 from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.datafits.logistic import LOGISTIC
 from fastreg.datafits.poisson import POISSON
-from fastreg.estimators.base import CrossValidatedMixin, Progress, as_stored, score_by
+from fastreg.estimators.base import CrossValidatedMixin, Progress, as_stored, refuse_unrouted, score_by
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.estimators.logistic import (
     LogisticMixin,
@@ -360,7 +360,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         self._set(X, choice, Cs, ratios, np.argsort(order))
         return self
 
-    def score(self, X, y, sample_weight=None, offset=None):
+    def score(self, X, y, sample_weight=None, offset=None, **score_params):
         """The value of `scoring`; without one, minus the mean logistic loss.
 
         Parameters
@@ -369,6 +369,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,) or None
         {glm.offset}
+        **score_params
+            Of the scorer, where metadata routing is enabled.
 
         Returns
         -------
@@ -378,7 +380,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         ------
         {ValueError}
         """
-        of = {} if sample_weight is None else {"sample_weight": sample_weight}
+        refuse_unrouted(score_params, "score")
+        of = {**score_params, **({} if sample_weight is None else {"sample_weight": sample_weight})}
         if self.scoring is not None:
             from sklearn.metrics import get_scorer
 
