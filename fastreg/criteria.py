@@ -1,15 +1,19 @@
 """Choosing alpha and l1_ratio without folds, by AIC, BIC or EBIC of one path on all rows."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg.lapack import dpstrf, dtrtri
 from scipy.special import gammaln
 
+from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.factor import Basis
 from fastreg.paths import path_of
+from fastreg.problem import Spec
 from fastreg.selection import Choice, Selection, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.folds import Fold, know_folds
 from fastreg.solvers.path import PathSolver
+from fastreg.solvers.suited import suited
+from fastreg.weights import Weights
 
 # A column of norm one of which less than this is left beside the others depends on them (the solver's own threshold).
 DEPENDENT = 1e-11
@@ -41,20 +45,66 @@ def sums_and_degrees(solver, solutions):
     """(weighted residual sums of squares, the weights summing to n; degrees of freedom) of a path of one target."""
     features = np.unique(solutions.indices)
     gram, xy, _ = solver.moments_of(features)
-    _, pen2, lower, upper = (np.broadcast_to(values, solutions.n_features)[features] if len(values) == 1
-                             else values[features] for values in solver.problem.terms(solver.design.norms))
-    basis = None if pen2.any() else Basis(gram)
+    degrees = Degrees(solver, features, gram)
     total = solver.targets[0] @ solver.targets[0]
     rss, df = np.empty(len(solutions.alphas)), np.empty(len(solutions.alphas))
     for a, alpha in enumerate(solutions.alphas):
         used, w = solutions.nonzero(a)
         at = np.searchsorted(features, used)
-        block = gram[np.ix_(at, at)]
-        rss[a] = total - w @ (2 * xy[0, at] - block @ w)
-        inside = (w > lower[at]) & (w < upper[at])
-        df[a] = basis.rank(at[inside]) if basis else degrees_of_freedom(
-            block[np.ix_(inside, inside)], alpha * pen2[at[inside]])
+        rss[a] = total - w @ (2 * xy[0, at] - gram[np.ix_(at, at)] @ w)
+        df[a] = degrees.of(at, w, alpha, gram)
     return np.maximum(rss, 0), df
+
+
+def likelihoods_and_degrees(problem, solutions):
+    """(minus twice the log-likelihoods, the weights summing to the rows that count; degrees of freedom) of a path of
+    one target, of any loss but the squared one: the hat matrix is that of the weighted least squares at the fit.
+    """
+    features, least_squares = np.unique(solutions.indices), replace(problem, datafit=QUADRATIC, offset=None)
+    plain = PathSolver(least_squares, Spec(1, gram=False))
+    gram = plain.moments_of(features)[0]
+    degrees = Degrees(plain, features, gram)
+    coefs, all_rows, df = solutions.sparse(), np.arange(problem.n), np.empty(len(solutions.alphas))
+    for a, alpha in enumerate(solutions.alphas):
+        used, w = solutions.nonzero(a)
+        if not degrees.ranks and len(used):
+            eta = problem.predict(all_rows, coefs[:, [a]], solutions.intercepts[a])[:, 0]
+            eta = eta if problem.offset is None else eta + problem.offset
+            _, curvature = problem.datafit.derivatives(problem.Y[:, 0], eta, problem.weights.normalised)
+            bent = PathSolver(replace(least_squares, weights=Weights(curvature, problem.n)), Spec(1, gram=False))
+            gram = bent.moments_of(features)[0] * np.mean(curvature)
+        df[a] = degrees.of(np.searchsorted(features, used), w, alpha, gram)
+    y, rows = problem.Y[:, :1].T, problem.weights.rows
+    base = problem.weights.sums(problem.datafit.saturated(y[0])[None] + problem.datafit.log_measure(y[0]))[0]
+    return rows * (solutions.deviances[:, 0] + 2 * base / problem.n), df
+
+
+class Degrees:
+    """Degrees of freedom of fits of some features.
+
+    Parameters
+    ----------
+    solver : PathSolver
+    features : ndarray of shape (m,)
+        Those of all fits, in order.
+    gram : ndarray of shape (m, m)
+        Whatever rows weigh: where no column has an L2 penalty, ranks alone matter.
+
+    Attributes
+    ----------
+    ranks : bool
+    """
+
+    def __init__(self, solver, features, gram):
+        _, self.l2, self.lower, self.upper = (np.broadcast_to(values, solver.problem.p)[features] for values in
+                                              solver.problem.terms(solver.design.norms))
+        self.ranks = not self.l2.any()
+        self.basis = Basis(gram) if self.ranks else None
+
+    def of(self, at, w, alpha, gram):
+        """Of coefficients w of the features with numbers `at`; gram under the curvatures of the rows."""
+        at = at[(w > self.lower[at]) & (w < self.upper[at])]
+        return self.basis.rank(at) if self.ranks else degrees_of_freedom(gram[np.ix_(at, at)], alpha * self.l2[at])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +120,7 @@ class ByCriterion(Selection):
         Keep the path of the chosen l1_ratio.
     criterion : {'aic', 'bic', 'ebic'}
     noise_variance : float or None
+        Of the squared loss.
     """
 
     criterion: str
@@ -92,18 +143,23 @@ def criterion_values(solver, rss, df, how):
     ndarray of shape (n_alphas,)
         Of the targets as they were before a scale brought them down.
     """
-    problem, p, noise_variance = solver.problem, solver.problem.p, how.noise_variance
+    problem, noise_variance = solver.problem, how.noise_variance
     n, scale, total = problem.weights.rows, problem.scale, float(np.square(solver.targets).sum())
     rss = rss * (n / problem.n)
-    cost = (2.0 if how.criterion == "aic" else np.log(n)) * df
-    if how.criterion == "ebic":
-        cost = cost + 2 * (gammaln(p + 1) - gammaln(df + 1) - gammaln(p - df + 1))
+    cost = cost_of(df, problem, how.criterion)
     if noise_variance is not None:
         return scale.up(rss / noise_variance, 2) + cost + n * np.log(2 * np.pi * noise_variance)
     # what fits anything, or leaves nothing but rounding
     saturated = (rss <= ROUNDING * total) | (df >= n - problem.fit_intercept)
     log_mean = np.log(np.where(saturated, 1.0, rss / n)) + 2 * scale.exponent * np.log(2)
     return np.where(saturated, np.inf, n * log_mean + cost)
+
+
+def cost_of(df, problem, criterion):
+    """What degrees of freedom cost."""
+    p, each = problem.p, 2.0 if criterion == "aic" else np.log(problem.weights.rows)
+    models = gammaln(p + 1) - gammaln(df + 1) - gammaln(p - df + 1) if criterion == "ebic" else 0.0
+    return each * df + 2 * models
 
 
 def choose_by_criterion(problem, spec, how):
@@ -132,21 +188,27 @@ def _choose(problem, spec, how):
     """The Choice of one target."""
     found, values, degrees = [], [], []
     for k, ratio in enumerate(how.l1_ratios):
-        solver = PathSolver(problem.with_l1_ratio(ratio), spec.after(k * spec.n_alphas))
+        one = problem.with_l1_ratio(ratio)
+        solver = suited(one.by_ridge(spec))(one, spec.after(k * spec.n_alphas))
         solutions = solver.advance(spec.grid(solver.largest_alpha() if spec.counted else None))
-        with solver.blas():
-            rss, df = sums_and_degrees(solver, solutions)
+        if problem.datafit.quadratic:
+            with solver.blas():
+                left, df = sums_and_degrees(solver, solutions)
+            values.append(criterion_values(solver, left, df, how))
+        else:
+            left, df = likelihoods_and_degrees(solver.problem, solutions)
+            values.append(left + cost_of(df, problem, how.criterion))
         found.append(solutions)
         degrees.append(df)
-        values.append(criterion_values(solver, rss, df, how))
     grids, values = np.stack([s.alphas for s in found]), np.stack(values)
     curves = SelectionCurves(grids, values, np.stack(degrees), how.criterion.upper(), False, best_of(values, grids),
                              l1_ratios=np.asarray(how.l1_ratios, dtype=np.float64))
     k, a = curves.best
     chosen = problem.with_l1_ratio(how.l1_ratios[k])
     if how.refit and not found[k].from_x[a]:
-        solver = solver if k == len(found) - 1 else PathSolver(chosen, spec)
+        solver = solver if k == len(found) - 1 else suited(chosen.by_ridge(spec))(chosen, spec)
         found[k] = solver.certify(found[k], a)
     found = [solutions.scaled_up(problem.scale) for solutions in found]
-    path = path_of([found[k]], chosen.penalty, problem.fit_intercept, spec.tol) if how.keep_paths else None
+    asked = chosen.penalty, problem.fit_intercept, spec.tol
+    path = path_of([found[k]], *asked, **how.loss) if how.keep_paths else None
     return Choice(curves, fit_at(found[k], a) if how.refit else None, path, None, first_unconverged(*found))

@@ -1,6 +1,6 @@
 """Choosing alpha, l1_ratio and gamma by cross-validation."""
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from fastreg.solvers.folds import (
     know_folds,
     mean_products,
 )
-from fastreg.solvers.relax import least_squares_on_supports
+from fastreg.solvers.relax import refits_on_supports
 from fastreg.weights import Weights
 
 # A path that may end early is solved in pieces of at least so many alphas.
@@ -35,6 +35,8 @@ class ByFolds(Selection):
         Solve all rows at the chosen values.
     keep_paths : bool
         Keep the paths of the folds and, with refit, of all rows.
+    loss : dict
+        What a Path says of the loss, the squared one needing nothing.
     n_jobs : int or None
     rule : {'min', '1se'}
     scorer : callable or None
@@ -52,8 +54,6 @@ class ByFolds(Selection):
         What test rows weigh; None: what they weigh as training rows.
     keep_folds : bool
         Keep the paths of the folds.
-    loss : dict
-        What a Path says of the loss, the squared one needing nothing.
     """
 
     n_jobs: int | None = None
@@ -65,7 +65,6 @@ class ByFolds(Selection):
     by_total: bool = False
     test_weights: Weights | None = None
     keep_folds: bool = False
-    loss: dict = field(default_factory=dict)
 
     @property
     def greater_is_better(self):
@@ -172,7 +171,7 @@ class TestSets:
         f : int
         solutions : Solutions
         refits : Solutions or None
-            Least squares on their supports.
+            Without penalty on their supports.
         how : ByFolds
         """
         fits = [solutions] if refits is None else [solutions, refits]
@@ -180,7 +179,7 @@ class TestSets:
             return self._scored(f, fits, how)
         if refits is None and solutions.test_errors is not None:
             return solutions.test_errors[None]
-        return self._errors(f, fits, how.shares) if self.problem.datafit.quadratic else self._deviances(f, solutions)
+        return (self._errors if self.problem.datafit.quadratic else self._deviances)(f, fits, how.shares)
 
     def _scored(self, f, fits, how):
         """What the scorer says, in the units of the user."""
@@ -191,15 +190,16 @@ class TestSets:
         return [[how.scorer(up(share @ dense[:, a]), float(up(share @ intercepts[:, a])), *of_test)
                  for a in range(dense.shape[1])] for share in how.shares]
 
-    def _deviances(self, f, solutions):
-        """Weighted mean deviances, of one curve."""
+    def _deviances(self, f, fits, shares):
+        """Weighted mean deviances."""
         problem, test = self.problem, self.folds[f].test
-        eta = problem.predict(test, solutions.sparse(), solutions.intercepts[:, 0])
-        if problem.offset is not None:
-            eta += problem.offset[test, None]
+        each = [problem.predict(test, s.sparse(), s.intercepts[:, 0]) for s in fits]
+        offset = 0.0 if problem.offset is None else problem.offset[test, None]
         y, weight = problem.Y[test, 0], self.weights.of(test)
         total = len(test) if weight is None else weight.sum()
-        return np.array([[problem.datafit.deviance(y, one, weight) / total for one in eta.T]])
+        return np.array([[problem.datafit.deviance(y, one, weight) / total
+                          for one in (sum(part * eta for part, eta in zip(share, each)) + offset).T]
+                         for share in shares])
 
     def _errors(self, f, fits, shares):
         """Weighted mean squared errors."""
@@ -232,8 +232,8 @@ class _Scored:
 
 
 def _fits(solver, solutions, relax):
-    """What is scored of a fold: the penalised fits, and least squares on their supports or None."""
-    return solutions, least_squares_on_supports(solver, solutions) if relax else None
+    """What is scored of a fold: the penalised fits, and those without penalty on their supports or None."""
+    return solutions, refits_on_supports(solver, solutions) if relax else None
 
 
 def _score_path(paths, alphas, tests, how):
@@ -254,6 +254,7 @@ def _score_path(paths, alphas, tests, how):
     scored = _Scored(np.full((len(how.shares), count, n_folds), np.nan), np.full(count, np.nan),
                      np.full((count, n_folds), np.nan), 0, [], None)
     step = count if how.no_change is None else max(how.no_change, LEAST_PIECE)
+    free = np.count_nonzero(np.broadcast_to(tests.problem.penalty.factor, tests.problem.p) == 0)
     for a in range(0, count, step):
         piece = slice(a, min(a + step, count))
         found = paths.advance(alphas[piece], last=piece.stop == count)
@@ -268,7 +269,9 @@ def _score_path(paths, alphas, tests, how):
             scored.pieces.append(penalised)
         mean = scored.scores[:, :piece.stop].mean(axis=2)
         best = best_of(-mean if how.greater_is_better else mean, np.broadcast_to(alphas[:piece.stop], mean.shape))
-        if how.no_change is not None and piece.stop - 1 - best[1] >= how.no_change:
+        # while nothing penalised is in use, alphas make no difference
+        idle = max(best[1], np.count_nonzero(scored.df[:piece.stop] <= free) - 1)
+        if how.no_change is not None and piece.stop - 1 - idle >= how.no_change:
             break
     return scored
 

@@ -384,6 +384,21 @@ scoring : str, callable or None
 keep_paths : bool, default=False
     Keep `path_` and `fold_paths_`, in float64.
 
+n_alphas_no_change : int or None
+    End a path when the mean score over folds has not improved for so many penalties, the strongest coming first. The
+    folds go in step, by pieces of so many penalties but at least 5. What is not solved is NaN in scores and curves.
+
+criterion : {'aic', 'bic', 'ebic'} or None
+    Choose without folds, from paths on all rows, by the smallest ``-2 log likelihood + K df``: K is 2 (AIC) or
+    ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts the rows of positive weight, to which weights
+    sum. df is the trace of the hat matrix of the support, rows weighing their curvature (of the lasso: its rank);
+    coefficients at a limit other than zero do not count. What is about folds raises beside it.
+
+relax : bool or array-like of shape (n_gammas,), default=False
+    Shares gamma in [0, 1] of the penalised fit, the rest being maximum likelihood on its non-zero and its unpenalised
+    features, within the limits, of the same rows. gamma is chosen together with the penalty. True stands for
+    (0, 0.25, 0.5, 0.75, 1). A ValueError where a support has no maximum: of separable classes, say.
+
 **params : dict
     For the splitter (``groups``), where scikit-learn's metadata routing is enabled.
 

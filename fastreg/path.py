@@ -65,11 +65,7 @@ def refuse_escape(problem, alpha, coef, intercept, stacklevel):
         warnings.warn("rounding leaves it open whether the columns that nothing penalises have best coefficients.",
                       ConvergenceWarning, stacklevel=stacklevel + 1)
         return
-    size = np.hypot(np.linalg.norm(found.coef), found.intercept)
-    shown = np.array2string(found.coef / size, precision=4, threshold=6, max_line_width=200)
-    raise ValueError(f"y: {problem.datafit.escaping}, so that there is no best fit without a penalty (C=inf, alpha=0, "
-                     f"or a penalty_factor of 0): along the direction {shown} of the coefficients and "
-                     f"{found.intercept / size:.4g} of the intercept every fit is bettered by a longer one.")
+    raise ValueError(found.refusal(problem.datafit))
 
 
 def unit_of(datafit):

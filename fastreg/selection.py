@@ -1,13 +1,14 @@
 """Choosing by folds, by rows left out or by a criterion: curves, the best of them, and the fit that goes with it."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastreg.paths import Path
 from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solutions import Solutions
-from fastreg.solvers.relax import least_squares_on_supports
+from fastreg.solvers.relax import refits_on_supports
 
 
 @dataclass(eq=False)
@@ -144,11 +145,14 @@ class Selection:
     refit : bool
         Solve all rows at the chosen values.
     keep_paths : bool
+    loss : dict
+        What a Path says of the loss, the squared one needing nothing.
     """
 
     l1_ratios: list
     refit: bool = True
     keep_paths: bool = False
+    loss: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -226,14 +230,23 @@ def fit_all_rows(solver, solutions, at, gamma=None):
     solutions : Solutions
         Certified at `at`, in the units of the user.
     """
-    scale, certified = solver.problem.scale, solver.certify(solutions, at)
-    found = certified.scaled_up(scale)
+    problem, certified = solver.problem, solver.certify(solutions, at)
+    found = certified.scaled_up(problem.scale)
     fit = fit_at(found, at)
     if gamma is not None:
-        refit = fit_at(least_squares_on_supports(solver, certified).scaled_up(scale), at)
+        refit = fit_at(refits_on_supports(solver, certified.only(at)).scaled_up(problem.scale), 0)
         fit.coef = gamma * fit.coef + (1 - gamma) * refit.coef
         fit.intercept = gamma * fit.intercept + (1 - gamma) * refit.intercept
+        if not problem.datafit.quadratic:
+            fit.deviance = _deviance(problem, fit)
     return fit, found
+
+
+def _deviance(problem, fit):
+    """Weighted mean deviance of a fit of any loss but the squared one, which is not scaled."""
+    eta = problem.predict(np.arange(problem.n), sp.csc_array(fit.coef[:, None]), fit.intercept)[:, 0]
+    eta = eta if problem.offset is None else eta + problem.offset
+    return problem.datafit.deviance(problem.Y[:, 0], eta, problem.weights.normalised) / problem.n
 
 
 def fit_at(solutions, at):

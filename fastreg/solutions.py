@@ -125,6 +125,14 @@ class Solutions:
         coefs.sort_indices()
         return coefs
 
+    def only(self, at):
+        """The Solutions of one target with number `at` alone."""
+        features, values = self.nonzero(at)
+        of_alphas = {name: getattr(self, name)[at:at + 1] for name in (
+            "alphas", "intercepts", "dual_gaps", "relative_gaps", "deviances", "n_iters", "stopped", "from_x")}
+        return replace(self, indptr=np.array([0, len(features)]), indices=features, data=values, test_errors=None,
+                       **of_alphas)
+
     def scaled_up(self, scale):
         """The same for the targets that were brought down by `scale`: all but the test errors."""
         if scale.exponent == 0:

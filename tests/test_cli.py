@@ -12,11 +12,13 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import dump_svmlight_file
 from sklearn.linear_model import ElasticNet, Lasso
+from sklearn.metrics import log_loss
 
 import fastreg
+from fastreg import LogisticRegression, PoissonRegressor, regularization_path
 from fastreg.cli import main
 from fastreg.cli.compare import PeerResult, run_scikit_learn, time_limit
-from fastreg.cli.data import Data, load_bundled
+from fastreg.cli.data import Data, load_bundled, modelled
 from fastreg.cli.report import Progress, comparison_lines
 from fastreg.referee import Referee
 
@@ -90,6 +92,70 @@ def test_csv(tmp_path, capsys, problem, delimiter, target):
     model = Lasso(alpha=rows[-1, 0], tol=1e-10).fit(*problem)
     assert rows[-1, 1] == np.count_nonzero(model.coef_)
     assert rows[-1, 2] == pytest.approx(model.score(*problem), abs=1e-4)
+
+
+@pytest.mark.parametrize("low, high", [("no", "yes"), ("a b", "ä"), ("0", "1"), ("-1", "2.5")])
+def test_a_target_of_two_values_is_a_logistic_regression(tmp_path, capsys, problem, low, high):
+    X, y = problem
+    labels = np.where(y + np.random.default_rng(1).standard_normal(40) > 0, high, low)
+    path = tmp_path / "data.csv"
+    rows = [",".join([*map(str, row), label]) for row, label in zip(X, labels)]
+    path.write_text("\n".join(["a,b,c,d,e,f,bought", *rows]), encoding="utf-8")
+    assert main([str(path), "--target", "bought", "--tol", "1e-9", *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert "two values" in err and high in err and "logistic regression, lasso" in out and "D^2" in out
+    rows = table(out)
+    alpha, kept, explained, gap = rows[-1]
+    found = LogisticRegression(C=1 / (40 * alpha), l1_ratio=1.0, tol=1e-10).fit(X, labels)
+    assert kept == np.count_nonzero(found.coef_) > 0
+    assert explained == pytest.approx(1 - log_loss(labels, found.predict_proba(X)) / log_loss(
+        labels, np.full(40, np.mean(labels == high))), abs=1e-4)
+    assert gap <= 1e-9
+    if high == "1":
+        assert main([str(path), "--target", "bought", "--model", "quadratic", *SHORT]) == 0
+        out, err = capsys.readouterr()
+        assert "R^2" in out and "logistic" not in out + err
+
+
+def test_counts_are_a_poisson_regression_if_told_so(tmp_path, capsys, problem):
+    X, _ = problem
+    y = np.random.default_rng(1).poisson(np.exp(X[:, 0] + 1))
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    assert main([str(tmp_path / "data.npz"), "--model", "poisson", "--n-alphas", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert "Poisson regression, lasso" in out and "no Poisson regression with an L1 penalty" in out and not err
+    alpha, kept, explained, _ = table(out)[-1]
+    found = PoissonRegressor(alpha=alpha, l1_ratio=1.0, tol=1e-10).fit(X, y)
+    assert kept == np.count_nonzero(found.coef_)
+    assert explained == pytest.approx(found.score(X, y), abs=1e-4)
+
+
+def test_models_that_the_target_does_not_suit(tmp_path, capsys, problem):
+    X, y = problem
+    path = tmp_path / "data.csv"
+    path.write_text("a,y\n1,red\n2,blue\n3,green\n")
+    assert "text of more than two values, such as 'blue' and 'red'" in failure(capsys, str(path), "--target", "y")
+    path.write_text("a,y\n1,red\n2,blue\n3,red\n")
+    assert "takes numbers" in failure(capsys, str(path), "--target", "y", "--model", "poisson")
+    path.write_text("a,y\n1,red\n2, \n3,red\n")
+    assert "column 'y' is not numeric: an empty cell in line 3" in failure(capsys, str(path), "--target", "y")
+    path.write_text("a,y\n1,red\n2,red\n")
+    assert "constant" in failure(capsys, str(path), "--target", "y")
+    path.write_text("a,y\n1,2\n2,red\n")
+    assert "column 'y' is not numeric: 'red' in line 3" in failure(capsys, str(path), "--target", "y")
+    write_csv(path, X, y)
+    assert "takes a target of two values" in failure(capsys, str(path), "--target", "y", "--model", "logistic")
+    assert "must not be negative" in failure(capsys, str(path), "--target", "y", "--model", "poisson")
+    assert "invalid choice" in failure(capsys, str(path), "--target", "y", "--model", "gamma")
+
+
+def test_scikit_learn_reaches_the_gap_of_a_logistic_path(problem):
+    X, y = problem
+    noisy = y + 3 * np.random.default_rng(1).standard_normal(40)
+    data = modelled(Data("toy", X, np.where(noisy > 0, 1.0, 0.0)))
+    path = regularization_path(X, data.y, datafit="logistic", alphas=4, eps=0.1, tol=1e-9)
+    peer = run_scikit_learn(data, path.alphas, 1.0, 1e-4, 1, 60.0)
+    assert peer.seconds > 0 and peer.gap <= 1e-4, peer
 
 
 def test_csv_with_quotes_and_byte_order_mark(tmp_path, capsys):

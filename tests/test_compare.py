@@ -298,8 +298,9 @@ def test_update_readme_is_idempotent_and_checks(compared):
     assert (folder / "README.md").read_text() == text
     assert run("update_readme.py", *options).returncode == 0
     once = (folder / "README.md").read_text()
-    assert text.split(readme.BEGIN)[0] == once.split(readme.BEGIN)[0]
-    assert text.split(readme.END)[1] == once.split(readme.END)[1]
+    begin, end = readme.markers("results")
+    assert text.split(begin)[0] == once.split(begin)[0]
+    assert text.split(end)[1] == once.split(end)[1]
     pictures = sorted((folder / "docs" / "figures").iterdir())
     contents = [path.read_bytes() for path in pictures]
     assert readme.main(options) == 0

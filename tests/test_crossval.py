@@ -31,6 +31,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers import folds as solver_folds
 from fastreg.solvers.folds import as_folds
+from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
 
 TOL = 1e-10
@@ -245,8 +246,8 @@ def test_bad_values(data, mode, make):
 
 def test_precompute_is_honoured(monkeypatch):
     X, y = correlated(40, 150, 0.5)
-    asked, solver = [], solver_folds.PathSolver
-    monkeypatch.setattr(solver_folds, "PathSolver", lambda *args: asked.append(args[1].gram) or solver(*args))
+    asked = []
+    monkeypatch.setattr(solver_folds, "suited", lambda _: lambda *args: asked.append(args[1].gram) or PathSolver(*args))
     free = LassoCV(alphas=10, tol=TOL, eps=0.05).fit(X, y)
     assert asked == [False, *[None] * 6]                    # the largest alpha, the folds, all rows
     forced = LassoCV(alphas=10, tol=TOL, eps=0.05, precompute=True).fit(X, y)
@@ -287,13 +288,13 @@ def test_within_scikit_learn_s_tools(data):
 
 def test_an_interrupt_stops_the_workers(monkeypatch):
     X, y = correlated(300, 3000, 0.9)
-    finished, advance = [], solver_folds.PathSolver.advance
+    finished, advance = [], PathSolver.advance
 
     def interrupted(self, timeout=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
-    monkeypatch.setattr(solver_folds.PathSolver, "advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
+    monkeypatch.setattr(PathSolver, "advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
     with pytest.raises(KeyboardInterrupt):
         LassoCV(n_jobs=2, alphas=2000, eps=1e-4, tol=1e-12).fit(X, y)
     assert not finished                       # given up on the way, each of them

@@ -1,4 +1,8 @@
-"""The part of README.md between the markers, and the command line of `update_readme.py`."""
+"""The parts of README.md between markers, one for each file of results, and the command line of `update_readme.py`.
+
+Results of different machines or days are in files of their own: those of `results_glm.json` go between the markers
+``<!-- results_glm -->`` and ``<!-- /results_glm -->``, their figures into a folder of that name.
+"""
 
 import argparse
 import sys
@@ -7,7 +11,6 @@ from pathlib import Path
 from . import figures, results, tables, tasks
 
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 CAPTIONS = {
     "speed": "Time of the fastest peer over time of fastreg, for every row; red where fastreg is slower.",
     "time_to_gap": "Accuracy against time: each point is a run at one tolerance, dashed the accuracy asked for.",
@@ -31,24 +34,32 @@ def main(argv=None):
     """
     parser = argparse.ArgumentParser(description="Write the results into the README, and draw the figures.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the README is out of date")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results.json")
+    parser.add_argument(
+        "--results", type=Path, nargs="+", default=sorted((ROOT / "benchmarks").glob("results*.json")), metavar="FILE"
+    )
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--figures", default="docs/figures", help="folder, relative to that of the README")
     options = parser.parse_args(argv)
-    found, text = results.read(options.results), options.readme.read_text()
-    wanted = updated(text, found, options.figures)
-    if options.check:
-        if text != wanted:
-            print(
-                f"{options.readme} is not what {options.results} says: run benchmarks/update_readme.py", file=sys.stderr
-            )
-        return int(text != wanted)
-    figures.draw(found, options.readme.parent / options.figures)
-    options.readme.write_text(wanted)
-    return 0
+    wrong = 0
+    for path in options.results:
+        found, text = results.read(path), options.readme.read_text()
+        folder = options.figures if path.stem == "results" else f"{options.figures}/{path.stem}"
+        wanted = updated(text, found, folder, path.stem)
+        if options.check and text != wanted:
+            print(f"{options.readme} is not what {path} says: run benchmarks/update_readme.py", file=sys.stderr)
+            wrong = 1
+        if not options.check:
+            figures.draw(found, options.readme.parent / folder)
+            options.readme.write_text(wanted)
+    return wrong
 
 
-def updated(text, found, folder):
+def markers(name):
+    """Where the results of a file begin and end, by its name without the suffix."""
+    return f"<!-- {name} -->\n", f"<!-- /{name} -->"
+
+
+def updated(text, found, folder, name="results"):
     """The README with the results between its markers.
 
     Parameters
@@ -59,13 +70,16 @@ def updated(text, found, folder):
         The results.
     folder : str
         Where the figures are, seen from the README.
+    name : str
+        Of the markers.
 
     Returns
     -------
     str
     """
-    before, rest = text.split(BEGIN, 1)
-    return before + BEGIN + section(found, folder) + END + rest.split(END, 1)[1]
+    begin, end = markers(name)
+    before, rest = text.split(begin, 1)
+    return before + begin + section(found, folder) + end + rest.split(end, 1)[1]
 
 
 def section(found, folder):
@@ -99,16 +113,21 @@ def _method(found):
     target = " or ".join(f"{value:g}" for value in sorted({record["target"] for record in records}))
     limit = " or ".join(f"{value:g}" for value in sorted({record["limit"] for record in records}))
     versions = ", ".join(f"{name} {version}" for name, version in tables.solver_versions(found).items())
-    losses = any("loss" in record["params"] for record in records)
-    others = "\nGaps of logistic and Poisson fits are relative to half the null deviance." if losses else ""
+    losses = {"loss" in record["params"] for record in records}
+    squares = """for
+lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
+coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
+"""
+    others = """the
+worst duality gap relative to half the null deviance, recomputed by float64 NumPy from the coefficients. fastreg runs
+just before and just after each peer, """
+    measure = squares if False in losses else others
+    more = "\nGaps of logistic and Poisson fits are relative to half the null deviance." if len(losses) == 2 else ""
     first = _first_calls(records).items()
     calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
     return f"""\
-Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: for
-lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
-coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,
-and the best times of that block are shown; their ratio is peer / fastreg. No run of a solver
-may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{others}
+Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: {measure}and the best times of that block are shown; their ratio is peer / fastreg. No run of a solver
+may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{more}
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
 a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
 R): {calls}.

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import fastreg
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
-from fastreg.cli.data import load_bundled, load_file
+from fastreg.cli.data import load_bundled, load_file, modelled
 from fastreg.cli.errors import DataError, shown
 from fastreg.cli.report import Progress, comparison_lines, header_lines, path_lines
 from fastreg.referee import Referee
@@ -70,6 +70,7 @@ def _run(options):
     if options.plot:
         _check_plot(options.plot)
     data = load_file(options.file, options.target) if options.file else load_bundled(options.target)
+    data = modelled(data, options.model)
     for note in data.notes:
         _tell("note", note)
     _print(header_lines(data, options.n_alphas, options.l1_ratio, options.tol))
@@ -78,7 +79,7 @@ def _run(options):
         verdicts = _judged(data, path, options.l1_ratio)
     if warned:
         _tell("warning", warned)
-    _print(path_lines(path, verdicts))
+    _print(path_lines(path, verdicts, data.model))
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
     if options.compare:
@@ -116,7 +117,7 @@ def _print(lines):
 def _judged(data, path, l1_ratio):
     """The referee's verdicts; figures that are no numbers are an error, not a table."""
     with np.errstate(all="ignore"):
-        verdicts = Referee(data.X, data.y, l1_ratio).judge_path(path.coefs, path.intercepts, path.alphas)
+        verdicts = Referee(data.X, data.y, l1_ratio, data.model).judge_path(path.coefs, path.intercepts, path.alphas)
     if not (np.isfinite(path.alphas).all() and np.isfinite([(verdict.gap, verdict.r2) for verdict in verdicts]).all()):
         raise DataError(f"{data.name}: the figures of this fit overflow: bring X and the target to other units")
     return verdicts
@@ -133,8 +134,10 @@ def _fit(data, options):
             l1_ratio=options.l1_ratio,
             alphas=options.n_alphas,
             eps=options.eps,
-            # The relative gap printed here is gap / objective(0) = 2 gap / ||y||^2; `tol` is relative to ||y||^2.
-            tol=options.tol / 2,
+            # The relative gap printed here is gap / objective(0) = 2 gap / ||y||^2; `tol` is relative to ||y||^2. Of
+            # other losses both are relative to half the null deviance.
+            tol=options.tol / 2 if data.model == "quadratic" else options.tol,
+            datafit=data.model,
             n_threads=options.threads,
             callback=progress,
         )
@@ -181,8 +184,8 @@ def _plot(path, filename):
 def _parser():
     parser = _Parser(
         prog="python -m fastreg",
-        description="Fit a lasso or elastic-net path, print it with its duality gaps, "
-        "and time scikit-learn on the same work at the same gap.",
+        description="Fit a lasso or elastic-net path of a least-squares, logistic or Poisson regression, print it with "
+        "its duality gaps, and time scikit-learn on the same work at the same gap.",
     )
     parser.add_argument(
         "file",
@@ -192,6 +195,12 @@ def _parser():
         "matrix) and y; without FILE, a bundled data set",
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column of a CSV (name or index), or array of a .npz")
+    parser.add_argument(
+        "--model",
+        choices=("quadratic", "logistic", "poisson"),
+        help="the loss: least squares, logistic of two classes, or Poisson of counts (default: logistic if the target "
+        "has two values, else quadratic)",
+    )
     share = _number(0, 1)
     parser.add_argument("--l1-ratio", type=share, default=1.0, metavar="R", help="1 is the lasso (default)")
     alphas, threads = _count(MOST_ALPHAS), _count(MOST_THREADS)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.linear_model import enet_path
+from sklearn.linear_model import LogisticRegression, enet_path
 from threadpoolctl import threadpool_limits
 
 from fastreg.referee import Referee
@@ -93,7 +93,7 @@ def run_scikit_learn(data, alphas, l1_ratio, target, threads, limit):
     Parameters
     ----------
     data : Data
-        X and y.
+        X, y and the loss.
     alphas : ndarray of shape (n_alphas,)
         Penalty values, decreasing.
     l1_ratio : float
@@ -110,9 +110,11 @@ def run_scikit_learn(data, alphas, l1_ratio, target, threads, limit):
     PeerResult
         The time, or how far it came.
     """
+    if data.model == "poisson":
+        return PeerResult(None, np.inf, None, limit, "it has no Poisson regression with an L1 penalty")
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    arguments = (sender, data.X, data.y, np.asarray(alphas), l1_ratio, target, threads)
+    arguments = (sender, data.X, data.y, np.asarray(alphas), l1_ratio, data.model, target, threads)
     process = context.Process(target=_climb, args=arguments, daemon=True)
     try:
         process.start()
@@ -148,17 +150,18 @@ def _listen(receiver, target, limit):
     return PeerResult(None, gap, tol, limit)
 
 
-def _climb(sender, X, y, alphas, l1_ratio, target, threads):
+def _climb(sender, X, y, alphas, l1_ratio, model, target, threads):
     """The other process: tighten `tol` until the target gap is reached, and send every rung."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it stops this process itself
     warnings.simplefilter("ignore")
-    referee = Referee(X, y, l1_ratio)
+    referee = Referee(X, y, l1_ratio, model)
+    path = scikit_learn_path if model == "quadratic" else scikit_learn_logistic
     sender.send("ready")
     try:
         X = sparse.csc_matrix(X, dtype=np.float64) if sparse.issparse(X) else X
         with threadpool_limits(threads) if threads else nullcontext():
             for tol in TOLS:
-                (coefs, intercepts), seconds = best_time(lambda tol=tol: scikit_learn_path(X, y, alphas, l1_ratio, tol))
+                (coefs, intercepts), seconds = best_time(lambda tol=tol: path(X, y, alphas, l1_ratio, tol))
                 gap = max(verdict.gap for verdict in referee.judge_path(coefs, intercepts, alphas))
                 sender.send((tol, seconds, gap))
                 if gap <= target:
@@ -199,3 +202,35 @@ def scikit_learn_path(X, y, alphas, l1_ratio, tol):
         params |= {"precompute": "auto", "copy_X": False}
     coefs = enet_path(X, y - y.mean(), **params)[1]
     return coefs, y.mean() - x_mean @ coefs
+
+
+def scikit_learn_logistic(X, y, alphas, l1_ratio, tol):
+    """scikit-learn's logistic regressions, each from the one before: saga, which has L1 and a free intercept.
+
+    Parameters
+    ----------
+    X : ndarray or CSC matrix of shape (n_samples, n_features)
+        The data.
+    y : ndarray of shape (n_samples,)
+        -1 and 1.
+    alphas : ndarray of shape (n_alphas,)
+        Penalty values, decreasing.
+    l1_ratio : float
+        Share of the l1 penalty.
+    tol : float
+        scikit-learn's tolerance.
+
+    Returns
+    -------
+    coefs : ndarray of shape (n_features, n_alphas)
+        Coefficients.
+    intercepts : ndarray of shape (n_alphas,)
+        Intercepts.
+    """
+    model = LogisticRegression(solver="saga", l1_ratio=l1_ratio, tol=tol, max_iter=100_000, warm_start=True,
+                               random_state=0)
+    if model.get_params().get("penalty") == "l2":  # until scikit-learn 1.8
+        model.set_params(penalty="elasticnet")
+    fits = [model.set_params(C=1 / (alpha * len(y))).fit(X, y) and (model.coef_[0].copy(), model.intercept_[0])
+            for alpha in alphas]
+    return np.stack([coef for coef, _ in fits], axis=1), np.array([intercept for _, intercept in fits])

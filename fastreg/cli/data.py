@@ -1,4 +1,7 @@
-"""Read the bundled data set, or a CSV, svmlight or .npz file; whatever is wrong with it is said in one line."""
+"""Read the bundled data set, or a CSV, svmlight or .npz file, and see what its target asks for.
+
+Whatever is wrong with a file is said in one line.
+"""
 
 import warnings
 from pathlib import Path
@@ -10,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from fastreg.cli.archive import read_npz
-from fastreg.cli.errors import DataError
+from fastreg.cli.errors import DataError, shown
 from fastreg.cli.svmlight import read_svmlight
 from fastreg.cli.tables import read_csv
 
@@ -19,7 +22,7 @@ EMPTY_COLUMNS = 1 << 20
 
 
 class Data(NamedTuple):
-    """A regression problem.
+    """X and a target.
 
     Attributes
     ----------
@@ -28,15 +31,18 @@ class Data(NamedTuple):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         float32 or float64.
     y : ndarray of shape (n_samples,)
-        float64.
+        float64; text as it is read, and -1 and 1 where the model is logistic.
     notes : tuple of str
         What was guessed in reading it, to be told.
+    model : {'quadratic', 'logistic', 'poisson'}
+        The loss.
     """
 
     name: str
     X: object
     y: np.ndarray
     notes: tuple = ()
+    model: str = "quadratic"
 
 
 def load_bundled(target=None):
@@ -96,22 +102,56 @@ def load_file(filename, target=None):
         raise DataError(f"{filename}: not a text file in UTF-8") from error
 
 
+def modelled(data, model=None):
+    """The data as a loss wants them.
+
+    Parameters
+    ----------
+    data : Data
+    model : {'quadratic', 'logistic', 'poisson'} or None
+        None is 'logistic' where the target has two values, and a note says so; otherwise 'quadratic'.
+
+    Returns
+    -------
+    Data
+        Of the logistic loss, the target is 1 for the second of the two values in their order, and -1.
+    """
+    first, last = np.unique(data.y)[[0, -1]]
+    binary, text = bool(np.all((data.y == first) | (data.y == last))), data.y.dtype.kind == "U"
+    low, high = (shown(str(value)) if text else f"{value:g}" for value in (first, last))
+    if text and not binary:
+        raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}")
+    if text and model not in (None, "logistic"):
+        raise DataError(f"{data.name}: the target is text, {low} and {high}, where --model {model} takes numbers")
+    if model is None and binary:
+        model = "logistic"
+        other = "" if text else " (--model quadratic for least squares)"
+        data = data._replace(notes=(*data.notes, f"the target has two values, {low} and {high}: a logistic regression "
+                                                 f"of {high}{other}"))
+    if model != "logistic":
+        return data._replace(model=model or "quadratic")
+    if not binary:
+        raise DataError(f"{data.name}: --model logistic takes a target of two values, and this has more, from {low} to "
+                        f"{high}")
+    return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0))
+
+
 def _checked(filename, X, y, notes):
     """Shapes and types, and a target that varies."""
     if X.ndim != 2 or y.ndim != 1:
         raise DataError(f"X must have two dimensions and the target one, got {X.shape} and {y.shape}")
     if X.shape[0] != y.shape[0]:
         raise DataError(f"X has {X.shape[0]} rows and the target has {y.shape[0]}")
-    if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub":
+    if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiubU":
         raise DataError(f"X and the target must be numbers, got {X.dtype} and {y.dtype}")
     X, more = _occupied(X)
     if 0 in X.shape:
         raise DataError(f"no data ({X.shape[0]} rows, {X.shape[1]} features)")
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
-    y = y.astype(np.float64)
+    y = y if y.dtype.kind == "U" else y.astype(np.float64)
     # A constant target would make every relative figure 0/0.
-    if np.ptp(y) == 0:
+    if np.all(y == y[0]):
         raise DataError("the target is constant, there is nothing to fit")
     return Data(filename, X, y, (*notes, *more))
 

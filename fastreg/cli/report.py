@@ -8,6 +8,7 @@ from scipy import sparse
 import fastreg
 
 ROWS = 12
+MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, "}
 
 
 class Progress:
@@ -74,7 +75,7 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     """
     n, p = data.X.shape
     density = f"sparse, {data.X.nnz / (n * p):.3%} filled" if sparse.issparse(data.X) else "dense"
-    kind = "lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}"
+    kind = MODELS[data.model] + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
     return [
         f"fastreg {fastreg.__version__}: {data.name}",
         f"{n} samples x {p} features ({density}, {data.X.dtype}); {kind}, {n_alphas} penalty values, "
@@ -83,7 +84,7 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     ]
 
 
-def path_lines(path, verdicts):
+def path_lines(path, verdicts, model):
     """A dozen rows of the path, evenly spaced.
 
     Parameters
@@ -92,13 +93,16 @@ def path_lines(path, verdicts):
         The path.
     verdicts : list of Verdict
         The referee's gap and R^2 for each penalty value.
+    model : {'quadratic', 'logistic', 'poisson'}
+        The loss: of the squared one R^2 is shown, of others the share of the null deviance that is explained, D^2.
 
     Returns
     -------
     list of str
         The lines.
     """
-    lines = [f"{'alpha':>12}  {'non-zeros':>9}  {'R^2':>7}  {'relative gap':>12}"]
+    share = "R^2" if model == "quadratic" else "D^2"
+    lines = [f"{'alpha':>12}  {'non-zeros':>9}  {share:>7}  {'relative gap':>12}"]
     for k in np.unique(np.linspace(0, len(path.alphas) - 1, ROWS).round().astype(int)):
         gap, r2 = verdicts[k]
         lines.append(f"{path.alphas[k]:12.6g}  {path.df[k]:9d}  {r2:7.4f}  {gap:12.1e}")

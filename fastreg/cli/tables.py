@@ -8,7 +8,7 @@ import math
 import re
 from array import array
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -21,7 +21,7 @@ NO_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 
 
 def read_csv(path, target):
-    """Read a table of numbers.
+    """Read a table of numbers; the target may be labels.
 
     A first line of numbers is data and the columns have their numbers for names, unless it counts 0, 1, 2, ... as
     pandas does for a frame without names, or the target is given by one of its values.  A column without a name that
@@ -39,7 +39,7 @@ def read_csv(path, target):
     X : ndarray of shape (n_samples, n_features)
         The other columns.
     y : ndarray of shape (n_samples,)
-        The target.
+        The target: numbers, or text where that of the first row is no number.
     notes : list of str
         What was guessed.
     """
@@ -52,15 +52,16 @@ def read_csv(path, target):
         names, has_header, notes = _header(cells, target)
         column = _column(names, target, has_header)
         values, y = array("d"), array("d")
-        if not has_header:
-            _read_rows([(line, cells)], names, column, values, y)
-        _read_rows(rows, names, column, values, y)
-    if not y:
-        raise DataError("no data (a header and no rows)")
+        line, cells = next(rows, (0, [])) if has_header else (line, cells)
+        if not line:
+            raise DataError("no data (a header and no rows)")
+        labels = {} if cells[column:] and cells[column].strip() and not _is_number(cells[column]) else None
+        _read_rows(chain([(line, cells)], rows), names, column, labels, values, y)
     X = np.frombuffer(values).reshape(len(y), len(names) - 1) if values else np.empty((len(y), 0))
     del names[column]
     X, more = _without_index(X, names)
-    return X, np.frombuffer(y), notes + more
+    y = np.frombuffer(y)
+    return X, y if labels is None else np.array(list(labels))[y.astype(np.intp)], notes + more
 
 
 def _opened(path):
@@ -131,10 +132,12 @@ def _column(names, target, has_header):
     return position
 
 
-def _read_rows(rows, names, column, values, y):
-    """Append the rows to the features and to the target."""
+def _read_rows(rows, names, column, labels, values, y):
+    """Append the rows to the features and to the target, of which `labels`, if there are any, gives numbers."""
     width = len(names)
     for line, cells in rows:
+        if labels is not None and len(cells) == width and cells[column].strip():
+            cells[column] = str(labels.setdefault(cells[column].strip(), len(labels)))
         try:
             numbers = list(map(float, cells))
         except ValueError:

@@ -48,6 +48,10 @@ cdef class Datafit:
         """The least value that f(y, .) has or comes near to."""
         raise NotImplementedError
 
+    def log_measure(self, y):
+        """Minus the logarithm of the likelihood, less f(y, eta): what of it y alone decides."""
+        return np.zeros(len(y))
+
     def open_side(self, y):
         """To which side of eta, -1 or 1, f(y, .) falls for ever towards its infimum; 0 where it has a minimum."""
         return np.zeros(len(y))

@@ -2,7 +2,7 @@
 from libc.math cimport INFINITY, exp, log
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import gammaln, xlogy
 
 from fastreg.datafits.base cimport Datafit
 from fastreg.datafits.young cimport relative_entropy
@@ -100,6 +100,9 @@ cdef class Poisson(Datafit):
 
     def saturated(self, y):
         return y - xlogy(y, y)
+
+    def log_measure(self, y):
+        return gammaln(y + 1)
 
     def open_side(self, y):
         return -(y == 0).astype(float)

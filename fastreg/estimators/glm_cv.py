@@ -9,13 +9,16 @@ from sklearn.utils.validation import column_or_1d
 
 from fastreg.checks import (
     check_alphas,
+    check_criterion,
     check_flag,
+    check_gammas,
     check_number,
     check_verbose,
     check_weight,
     check_weight_values,
     validate_X_y,
 )
+from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.datafits.logistic import LOGISTIC
 from fastreg.datafits.poisson import POISSON
@@ -40,8 +43,8 @@ from fastreg.weights import Weights
 class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
     """What choosing alpha and l1_ratio by folds asks of any loss.
 
-    Subclasses have the parameters of GeneralizedLinearModel and cv, scoring, selection_rule, refit, keep_paths, n_jobs
-    and verbose.
+    Subclasses have the parameters of GeneralizedLinearModel and cv, scoring, selection_rule, refit, keep_paths, n_jobs,
+    verbose, n_alphas_no_change, criterion and relax.
     """
 
     def _ratios(self, l1_ratios, name):
@@ -51,19 +54,33 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
             raise ValueError(f"{name} must be a number or a list of numbers, got {l1_ratios!r}.")
         return [check_number(ratio, name, 0, 1) for ratio in ratios]
 
-    def _choose(self, problem, spec, ratios, y, params, sample_weight, **how):
-        """The Choice of cross-validation; `y` as the splitter takes it."""
+    def _choose(self, problem, spec, ratios, y, params, sample_weight, loss, **by_folds):
+        """The Choice of cross-validation or of a criterion; `y` as the splitter takes it."""
         if self.n_jobs is not None and check_number(self.n_jobs, "n_jobs", kind=Integral) == 0:
             raise ValueError("n_jobs must be None or an integer other than 0.")
+        if self.n_alphas_no_change is not None:
+            check_number(self.n_alphas_no_change, "n_alphas_no_change", 1, kind=Integral)
+        gammas = check_gammas(self.relax)
+        check_criterion(self.criterion, None, cv=self.cv, scoring=self.scoring, relax=gammas,
+                        selection_rule=None if self.selection_rule == "min" else self.selection_rule,
+                        n_alphas_no_change=self.n_alphas_no_change)
         check_verbose(self.verbose)
-        how = ByFolds(l1_ratios=ratios, refit=self._check_selection(), rule=self.selection_rule, n_jobs=self.n_jobs,
-                      keep_paths=check_flag(self.keep_paths, "keep_paths"), **how)
-        routed = self._routed(sample_weight, params)
-        folds = self._folds(problem.X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))
-        report = Progress(type(self).__name__, spec.n_alphas * len(ratios) * len(folds)) if self.verbose else None
-        (choice,) = cross_validate_path(problem, replace(spec, **self._check_effort(), report=report), folds, how)
-        if report is not None:
-            report(report.total)
+        common = {"l1_ratios": ratios, "refit": self._check_selection(), "loss": loss,
+                  "keep_paths": check_flag(self.keep_paths, "keep_paths")}
+        spec = replace(spec, **self._check_effort())
+        if self.criterion is None:
+            routed = self._routed(sample_weight, params)
+            folds = self._folds(problem.X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))
+            spec, close = self._reporting(spec, len(ratios) * len(folds))
+            (choice,) = cross_validate_path(problem, spec, folds, ByFolds(
+                **common, rule=self.selection_rule, n_jobs=self.n_jobs, gammas=gammas,
+                no_change=self.n_alphas_no_change, **by_folds))
+        else:
+            if params:
+                raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
+            spec, close = self._reporting(spec, len(ratios))
+            (choice,) = choose_by_criterion(problem, spec, ByCriterion(**common, criterion=self.criterion))
+        close()
         if choice.unconverged is not None:
             warn_unless_converged(choice.unconverged, self.tol, self.max_iter, stacklevel=3,
                                   unit=unit_of(problem.datafit))
@@ -72,15 +89,25 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
             refuse_escape(problem.with_l1_ratio(choice.curves.l1_ratios[c]), choice.curves.alphas[c, a],
                           choice.fit.coef, choice.fit.intercept, stacklevel=3)
         self._forget()
-        self.cv_path_, self.has_offset_ = choice.curves, problem.offset is not None
+        self.has_offset_ = problem.offset is not None
+        setattr(self, "cv_path_" if self.criterion is None else "ic_path_", choice.curves)
+        if gammas is not None:
+            self.gamma_ = float(choice.curves.gammas[choice.curves.chosen[0]])
         if choice.fit is not None:
             self.dual_gap_ = choice.fit.dual_gap
             self.deviance_, self.null_deviance_ = choice.fit.deviance, choice.fit.null_deviance
         if choice.path is not None:
             self.path_ = name_features(choice.path, self)
-        if choice.path is not None or self.keep_paths:
+        if self.keep_paths and self.criterion is None:
             self.fold_paths_ = [[name_features(path, self) for path in paths] for paths in choice.fold_paths]
         return choice
+
+    def _reporting(self, spec, n_paths):
+        """(Spec with a report where it is wanted, what ends it.)"""
+        if not self.verbose:
+            return spec, lambda: None
+        report = Progress(type(self).__name__, spec.n_alphas * n_paths)
+        return replace(spec, report=report), lambda: report(report.total)
 
     def _scorer(self, model):
         """What ByFolds takes for `scoring`: scores of `model`, a single fit that is told coefficients."""
@@ -121,16 +148,17 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
     {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
-    {glm.keep_paths}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
 
     Attributes
     ----------
     alpha_, l1_ratio_ : float
         The chosen values.
+    {lasso_cv.gamma_}
     alpha_1se_ : float
         The largest alpha within one standard error of the best mean score, at the best l1_ratio.
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
-    {lasso_cv.cv_path_}
+    {lasso_cv.cv_path_, lasso_cv.ic_path_}
     {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate of the fit of all rows.
@@ -159,7 +187,8 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
 
     def __init__(self, *, l1_ratio=1.0, eps=1e-3, alphas=100, fit_intercept=True, max_iter=100, tol=1e-4, cv=None,
                  scoring=None, selection_rule="min", refit=True, n_jobs=None, verbose=0, penalty_factor=None,
-                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, keep_paths=False):
+                 lower_limits=None, upper_limits=None, standardize=False, n_threads=None, keep_paths=False,
+                 n_alphas_no_change=None, criterion=None, relax=False):
         self.l1_ratio = l1_ratio
         self.eps = eps
         self.alphas = alphas
@@ -178,6 +207,9 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
         self.standardize = standardize
         self.n_threads = n_threads
         self.keep_paths = keep_paths
+        self.n_alphas_no_change = n_alphas_no_change
+        self.criterion = criterion
+        self.relax = relax
 
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Choose alpha and l1_ratio, and fit.
@@ -214,8 +246,10 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
         curves, fit = choice.curves, choice.fit
         c, a = curves.chosen
         self.alpha_, self.l1_ratio_ = float(curves.alphas[c, a]), float(curves.l1_ratios[c])
-        self.alphas_ = curves.alphas[0] if len(ratios) == 1 or np.ndim(self.alphas) > 0 else curves.alphas
-        self.alpha_1se_ = float(curves.alphas[curves.best_1se])
+        each = len(curves.alphas) // len(ratios)                      # curves of an l1_ratio
+        self.alphas_ = curves.alphas[0] if len(ratios) == 1 or np.ndim(self.alphas) > 0 else curves.alphas[::each]
+        if self.criterion is None:
+            self.alpha_1se_ = float(curves.alphas[curves.best_1se])
         if fit is not None:
             self.coef_, self.intercept_ = as_stored(X, fit.coef, np.float64(fit.intercept))
             self.n_iter_ = fit.n_iter
@@ -252,6 +286,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
     use_legacy_attributes : bool, default=False
         Attributes are those of scikit-learn 1.10, whatever scikit-learn is installed: True raises.
     {lasso_cv.selection_rule, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, glm.keep_paths}
+    {glm.n_alphas_no_change, glm.criterion, glm.relax}
 
     Attributes
     ----------
@@ -260,14 +295,16 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
     C_, l1_ratio_ : float
         The chosen values.
+    {lasso_cv.gamma_}
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
-        On the test sets; without `scoring`, minus the mean logistic loss.
+        On the test sets; without `scoring`, minus the mean logistic loss. With `relax` the axis before n_cs is
+        n_gammas; with `criterion` there are none, and neither `coefs_paths_` nor `n_iter_` of folds.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_cs, 1, n_features + 1)
         Coefficients of every fit of a fold, the intercept last (n_features without one); made from sparse ones whenever
         it is asked for.
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
         Rounds of working set and certificate.
-    {lasso_cv.cv_path_}
+    {lasso_cv.cv_path_, lasso_cv.ic_path_}
     {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, glm.path_, glm.fold_paths_, n_features_in_}
     {feature_names_in_}
 
@@ -293,7 +330,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
                  scoring=None, solver="lbfgs", tol=1e-4, max_iter=100, class_weight=None, n_jobs=None, verbose=0,
                  refit=True, intercept_scaling=1.0, random_state=None, use_legacy_attributes=False,
                  selection_rule="min", penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False,
-                 n_threads=None, keep_paths=False):
+                 n_threads=None, keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False):
         self.Cs = Cs
         self.l1_ratios = l1_ratios
         self.fit_intercept = fit_intercept
@@ -318,6 +355,9 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         self.standardize = standardize
         self.n_threads = n_threads
         self.keep_paths = keep_paths
+        self.n_alphas_no_change = n_alphas_no_change
+        self.criterion = criterion
+        self.relax = relax
 
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Choose C and l1_ratio, and fit.
@@ -345,6 +385,9 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         if check_flag(self.use_legacy_attributes, "use_legacy_attributes"):
             raise ValueError("use_legacy_attributes must be False: the attributes are those of scikit-learn 1.10.")
         ratios = self._ratios(l1_ratio_of(self.penalty, self.l1_ratios, "l1_ratios"), "l1_ratios")
+        if not self.refit and (self.criterion is not None or check_gammas(self.relax) is not None):
+            raise ValueError("refit must be True with relax or criterion: refit=False averages the penalised fits of "
+                             "folds.")
         Cs = self._check_Cs()
         X, target, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         offset = check_offset(offset, X.shape[0])
@@ -402,31 +445,41 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         """The attributes; `back`: where the path has each C."""
         curves, fit = choice.curves, choice.fit
         self.Cs_, self.l1_ratios_ = Cs, np.array(ratios)
-        scores = curves.fold_scores.transpose(2, 0, 1)[:, :, back]
-        self.scores_ = scores if curves.greater_is_better else -0.5 * scores
         self._folds_, self._back_ = choice.fold_paths, back
-        self.n_iter_ = np.array([[path.n_iters[back] for path in of_fold] for of_fold in zip(*choice.fold_paths)])
+        if self.criterion is None:
+            scores = curves.fold_scores.transpose(2, 0, 1)[:, :, back]
+            scores = scores if curves.greater_is_better else -0.5 * scores
+            relaxed = (len(scores), len(ratios), -1, len(Cs))
+            self.scores_ = scores.reshape(relaxed) if curves.gammas is not None else scores
+            self.n_iter_ = np.array([[self._of_all(path.n_iters, 0) for path in of_fold]
+                                     for of_fold in zip(*choice.fold_paths)])
         if fit is not None:
             c, a = curves.chosen
-            self.C_, self.l1_ratio_ = float(Cs[back == a][0]), ratios[c]
+            self.C_, self.l1_ratio_ = float(Cs[back == a][0]), float(curves.l1_ratios[c])
             coef, intercept = as_stored(X, fit.coef, np.float64(fit.intercept))
             self.coef_, self.intercept_ = coef[None], np.atleast_1d(intercept)
             return
-        at = [np.unravel_index(np.argmax(of_fold.T), of_fold.T.shape) for of_fold in self.scores_]
+        at = [np.unravel_index(np.nanargmax(of_fold.T), of_fold.T.shape) for of_fold in self.scores_]
         coefs = [self._folds_[r][f].coefs[:, [back[c]]].toarray()[:, 0] for f, (c, r) in enumerate(at)]
         intercepts = [self._folds_[r][f].intercepts[back[c]] for f, (c, r) in enumerate(at)]
         self.C_, self.l1_ratio_ = float(np.mean([Cs[c] for c, _ in at])), float(np.mean([ratios[r] for _, r in at]))
         coef, intercept = as_stored(X, np.mean(coefs, axis=0), np.float64(np.mean(intercepts)))
         self.coef_, self.intercept_ = coef[None], np.atleast_1d(intercept)
 
+    def _of_all(self, values, missing=np.nan):
+        """Values along a path as those of `Cs_`, the first axis; `missing` where the path has ended before."""
+        out = np.full((len(self.Cs_), *values.shape[1:]), missing, dtype=values.dtype)
+        out[:len(values)] = values
+        return out[self._back_]
+
     @property
     def coefs_paths_(self):
         """Coefficients of every fit of a fold: shape (n_folds, n_l1_ratios, n_cs, 1, n_features + 1)."""
-        if not hasattr(self, "_folds_"):
-            raise AttributeError("coefs_paths_ is there after fit.")
-        by_fold, back = list(zip(*self._folds_)), self._back_
-        found = np.array([[path.coefs[:, back].toarray().T for path in paths] for paths in by_fold])
+        if getattr(self, "_folds_", None) is None:
+            raise AttributeError("coefs_paths_ is there after a fit by folds.")
+        by_fold = list(zip(*self._folds_))
+        found = np.array([[self._of_all(path.coefs.toarray().T) for path in paths] for paths in by_fold])
         if self.fit_intercept:
-            levels = np.array([[path.intercepts[back] for path in paths] for paths in by_fold])
+            levels = np.array([[self._of_all(path.intercepts) for path in paths] for paths in by_fold])
             found = np.concatenate([found, levels[..., None]], axis=-1)
         return found[..., None, :]

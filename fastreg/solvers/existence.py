@@ -50,6 +50,15 @@ class Escape:
     known: bool = True
 
 
+    def refusal(self, datafit):
+        """What is said of y where this is known."""
+        size = np.hypot(np.linalg.norm(self.coef), self.intercept)
+        shown = np.array2string(self.coef / size, precision=4, threshold=6, max_line_width=200)
+        return (f"y: {datafit.escaping}, so that there is no best fit without a penalty (C=inf, alpha=0, or a "
+                f"penalty_factor of 0): along the direction {shown} of the coefficients and "
+                f"{self.intercept / size:.4g} of the intercept every fit is bettered by a longer one.")
+
+
 def escape(problem, alpha, coef, intercept):
     """The Escape of the columns that are free at alpha; None where there is a minimum.
 

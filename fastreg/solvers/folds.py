@@ -20,8 +20,7 @@ from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.lockstep import Lockstep
-from fastreg.solvers.path import PathSolver
-from fastreg.solvers.reweighted import Reweighted
+from fastreg.solvers.suited import suited
 from fastreg.threads import effective_threads
 from fastreg.weights import Weights
 
@@ -277,7 +276,7 @@ class FoldPaths:
             moments = None if self.known is None else self.known.moments(self.known.train[:, f])
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
         problem = problem.with_penalty(penalty)
-        return (Reweighted if problem.by_ridge(spec) else PathSolver)(problem, spec)
+        return suited(problem.by_ridge(spec))(problem, spec)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""

@@ -1,41 +1,83 @@
-"""Relaxed fits: least squares on the support of a penalised fit, from the Gram matrix of that support."""
+"""Relaxed fits: the loss alone, without a penalty, on the support of a penalised fit."""
 from dataclasses import replace
 
 import numpy as np
 
 from fastreg.kernels.least_squares import LeastSquares
+from fastreg.solvers.existence import escape
+from fastreg.solvers.path import PathSolver
 
 
-def least_squares_on_supports(solver, solutions):
-    """Least squares, within the limits, on the non-zero features of each solution and those without penalty.
+def refits_on_supports(solver, solutions):
+    """The loss minimised, within the limits, on the non-zero features of each solution and those without penalty.
 
     Parameters
     ----------
-    solver : PathSolver or Member
-        Of one target: its problem (for factors and limits), design, targets, y_means and moments_of are asked.
+    solver : PathSolver, Reweighted or Member
+        Of one target; of the squared loss, its problem (for factors and limits), design, targets, y_means and
+        moments_of are asked.
     solutions : Solutions
         From it.
 
     Returns
     -------
     Solutions
-        Where columns are dependent, a minimiser with as few of them as the fit needs; the gaps, which are those of the
-        penalised fits, are kept.
+        Where columns are dependent, a minimiser, of least squares with as few of them as the fit needs; the gaps, which
+        are those of the penalised fits, are kept.
+
+    Raises
+    ------
+    ValueError
+        Where a loss falls for ever on a support: of separable classes, say.
     """
+    if solver.problem.datafit.quadratic:
+        return _least_squares(solver, solutions)
+    return _likelihoods(solver.problem, solver.spec, solutions)
+
+
+def _least_squares(solver, solutions):
+    """Least squares, from the Gram matrix of all supports."""
     free = np.flatnonzero((np.asarray(solver.problem.penalty.factor) == 0) & (solver.design.norms > 0))
     union = np.union1d(solutions.indices, free)
     gram, xy, means = solver.moments_of(union)
     lower, upper = (np.broadcast_to(limit, solutions.n_features)[union].astype(np.float64)
                     for limit in solver.problem.limits())
     problem = LeastSquares(gram, np.ascontiguousarray(xy[0]), lower, upper, np.linalg.norm(solver.targets))
-    features, values, intercepts = [], [], np.empty_like(solutions.intercepts)
+    supports, values, intercepts = [], [], np.empty_like(solutions.intercepts)
     with solver.blas():
         for a in range(len(solutions.alphas)):
             support = np.union1d(solutions.nonzero(a)[0], free)
             fit = problem.solve(np.searchsorted(union, support))
             used = np.flatnonzero(fit)
-            features.append(union[used])
+            supports.append(union[used])
             values.append(fit[used])
             intercepts[a, 0] = solver.y_means[0] - means[used] @ fit[used]
-    return replace(solutions, indptr=np.append(0, np.cumsum([len(used) for used in features])),
-                   indices=np.concatenate(features), data=np.concatenate(values), intercepts=intercepts)
+    return _instead(solutions, supports, values, intercepts)
+
+
+def _likelihoods(problem, spec, solutions):
+    """Any other loss, by a fit of its own on each support that differs from the one before."""
+    free = problem.free_columns(1.0)
+    supports, values, intercepts, before = [], [], np.empty_like(solutions.intercepts), None
+    for a, alpha in enumerate(solutions.alphas):
+        on = free.copy()
+        on[solutions.nonzero(a)[0]] = True
+        if before is None or not np.array_equal(on, before):
+            alone = problem.with_penalty(replace(problem.penalty, factor=np.where(on, 0.0, np.inf)))
+            solver = PathSolver(alone, replace(spec, alphas=np.ones(1), report=None))
+            solver.start(solutions.coef(a)[None])
+            found = solver.advance(np.ones(1))
+            coef, intercept, before = found.coef(0), found.intercepts[0, 0], on
+            away = escape(alone, 1.0, coef, intercept)
+            if away is not None and away.known:
+                raise ValueError(f"relax: with the features in use at alpha={alpha:.6g}, {away.refusal(alone.datafit)}")
+        supports.append(np.flatnonzero(coef))
+        values.append(coef[supports[-1]])
+        intercepts[a, 0] = intercept
+    return _instead(solutions, supports, values, intercepts)
+
+
+def _instead(solutions, supports, values, intercepts):
+    """The Solutions with other coefficients."""
+    return replace(solutions, indptr=np.append(0, np.cumsum([len(used) for used in supports])),
+                   indices=np.concatenate(supports), data=np.concatenate(values), intercepts=intercepts)
