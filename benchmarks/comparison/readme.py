@@ -116,18 +116,18 @@ def _method(found):
     losses = {"loss" in record["params"] for record in records}
     squares = """for
 lasso and elastic net the worst duality gap relative to the objective at zero, for ridge the relative error of the
-coefficients, both recomputed by float64 NumPy from the coefficients. fastreg runs just before and just after each peer,"""
+coefficients, both recomputed by float64 NumPy from the coefficients."""
     others = """the
-worst duality gap relative to half the null deviance, recomputed by float64 NumPy from the coefficients. fastreg runs
-just before and just after each peer,"""
+worst duality gap relative to half the null deviance, recomputed by float64 NumPy from the coefficients."""
     measure = squares if False in losses else others
     more = "\nGaps of logistic and Poisson fits are relative to half the null deviance." if len(losses) == 2 else ""
     first = _first_calls(records).items()
     calls = ", ".join(f"{solver} {tables.number(seconds)}" for solver, seconds in first)
     return f"""\
-Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: {measure}
-and the best times of that block are shown; their ratio is peer / fastreg. No run of a solver
-may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{more}
+Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: \
+{measure}
+fastreg runs just before and just after each peer, and the best times of that block are shown; their ratio is
+peer / fastreg. No run of a solver may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{more}
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
 a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
 R): {calls}.
