@@ -127,7 +127,8 @@ worst duality gap relative to half the null deviance, recomputed by float64 NumP
 Seconds, threads: {threads}, every solver at the loosest tolerance at which its answer is accurate to {target}: \
 {measure}
 fastreg runs just before and just after each peer, and the best times of that block are shown; their ratio is
-peer / fastreg. No run of a solver may take more than {limit} s; "not reached" says that one did, or that no tolerance was accurate enough.{more}
+peer / fastreg. No run of a solver may take more than {limit} s; "not reached" says that one did, or that no tolerance
+was accurate enough.{more}
 {tables.DAGGER}: extrapolated from fewer penalties. Memory: peak beyond the data, MB, fastreg / best peer. First call in
 a fresh process after the import, on a tiny problem, not part of the times (median seconds; glmnet's with the start of
 R): {calls}.

@@ -14,6 +14,8 @@ Of dense X with more columns than rows the kernel ``K = X F^-1 X'`` is made once
 ``w = F^-1 X' a``, steps and gaps are about a alone (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
 algorithm 3.1). With no more columns than rows, and a matrix of them that costs little, `newton` comes near first.
 """
+from dataclasses import replace
+
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -33,6 +35,9 @@ MOST_ROWS = 4000
 PANEL = 2048
 # Errors of coefficients, relative to their norm, that the ridge solvers are asked for: far from the solution, and near.
 LOOSE, TIGHT = 1e-2, 1e-12
+# Of the gradient, what conjugate gradients may leave (Eisenstat and Walker, "Choosing the forcing terms in an inexact
+# Newton method", SIAM J. Sci. Comput. 17 (1996)): at most, and in units of the root of the relative gap.
+MOST_LEFT, FORCING = 0.3, 0.5
 
 
 class Reweighted:
@@ -139,13 +144,14 @@ class Reweighted:
         of_step = RidgeProblem.of(self.problem.X, z[:, None], np.array([alpha]),
                                   Penalty(0.0, np.where(self.counts, self.factors, np.inf)), d,
                                   self.problem.fit_intercept, self.problem.n_threads)
-        tol = min(max(0.1 * far, TIGHT), LOOSE)
         if self.problem.sparse and not small_system(of_step):
-            system = System.of(of_step)
+            system = replace(System.of(of_step), least=None)       # no bound of the coefficients is asked for
             system.W[0] = np.where(of_step.design.norms > 0, of_step.units.down(self.w[:, None])[:, 0], 0)
-            found = system.solve(stop(tol, None, self.problem.p), np.zeros(1, dtype=int))
+            gradient = system.run(stop(0, None, self.problem.p), 0).norms[0] / np.linalg.norm(system.B)
+            share = min(FORCING * far, MOST_LEFT)
+            found = system.solve(stop(share * gradient, None, self.problem.p), np.zeros(1, dtype=int))
         else:
-            found = solve(of_step, tol=tol)[0]
+            found = solve(of_step, tol=min(max(0.1 * far, TIGHT), LOOSE))[0]
         found = of_step.restored(found)
         rows.streamed += (2 * int(found.n_iter[0]) + 2) * rows.size
         w = np.where(self.counts, found.coef[0], 0)
