@@ -21,6 +21,8 @@ from fastreg import (
     costs,
     regularization_path,
 )
+from fastreg.solvers import reweighted
+from fastreg.solvers.newton import Newton
 from fastreg.solvers.reweighted import Reweighted
 
 LOSS = {"logistic": LogisticRegression, "poisson": PoissonRegressor}
@@ -465,6 +467,36 @@ def test_ridge_penalties(loss, shape, store, weighted, fit_intercept, by_ridge):
         assert judge.gap(path.coefs.toarray()[:, k], path.intercepts[k]) < 1.01e-9
         assert path.dual_gaps[k] <= 1e-9 * path.null_deviance / 2
     assert not path.coefs.toarray()[4].any() and (path.intercepts == 0).all() == (not fit_intercept)
+
+
+@pytest.mark.parametrize("loss", LOSS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("store", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_steps_by_products_alone(loss, shape, store, weighted, fit_intercept, by_ridge, monkeypatch):
+    """As on sparse X of which no matrix is small."""
+    monkeypatch.setattr(reweighted, "small_system", lambda *_: False)
+    monkeypatch.setattr(Newton, "suits", lambda self: False)
+    X, y, rng = data(loss, n=shape[0], p=shape[1])
+    X = np.where(rng.random(X.shape) < 0.3, X + 0.5, 0) * rng.uniform(0.2, 5, shape[1])
+    X[:, 3] = 0
+    options = {"weights": rng.integers(0, 3, len(y)) * 1.0 if weighted else None, "fit_intercept": fit_intercept,
+               "offset": rng.standard_normal(len(y)) if weighted else None}
+    factor = rng.uniform(0.5, 2, shape[1])
+    factor[4] = np.inf
+    products = []
+    solve = reweighted.conjugate_gradients
+    monkeypatch.setattr(reweighted, "conjugate_gradients", lambda *args: products.append(solve(*args)) or products[-1])
+    path = regularization_path(store(X), y, datafit=loss, l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], tol=1e-11,
+                               sample_weight=options["weights"], offset=options["offset"], penalty_factor=factor,
+                               fit_intercept=fit_intercept)
+    # as Newton's method converges, far away by few products
+    assert 3 < len(products) == path.n_iters.sum() < 40 and products[0].count[0] < 8
+    for k, alpha in enumerate(path.alphas):
+        judge = Judge(loss, X, as_judged(loss, y), alpha, 0.0, factor=factor, **options)
+        assert judge.gap(path.coefs.toarray()[:, k], path.intercepts[k]) < 1.01e-11
+    assert not path.coefs.toarray()[3:5].any()
 
 
 @pytest.mark.parametrize("loss", LOSS)

@@ -46,7 +46,7 @@ def descended(of, alpha, tol):
     """(gap, steps) of what `Newton` alone comes to."""
     steps = of.matrix.descend(alpha, tol * of.unit)
     slope, _ = of.rows.derivatives(of.eta)
-    return of._gap(slope, alpha * of.factors), steps
+    return of._gradient(slope, alpha * of.factors)[1], steps
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])

@@ -87,6 +87,7 @@ DENSE, SPARSE = "kernels/dense.pyx", "kernels/sparse_moments.pyx"
 PROBE, RESIDUAL = "kernels/probe.pyx", "kernels/residual.pyx"
 RIDGE = "solvers/ridge/"
 THREADS = "threads.py"
+CRITERIA = "criteria.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
@@ -257,7 +258,14 @@ MUTANTS = [
     Mutant(EXISTENCE, "along", "np.all(np.abs(v[self.side == 0]) <= TIE * most)", "True", "tests/test_existence.py"),
     Mutant(REWEIGHTED, "_step", "a = a - a.sum() / of_level.sum() * of_level", "pass",
            "tests/test_generalized.py -k ridge"),
-    Mutant(REWEIGHTED, "_gap", "self.w[self.counts]", "0", "tests/test_generalized.py -k ridge"),
+    Mutant(REWEIGHTED, "_gradient", "l2 * self.w, 0", "0, 0", "tests/test_generalized.py -k ridge"),
+    Mutant(REWEIGHTED, "_move", "up * l2", "l2", "tests/test_generalized.py -k by_products"),
+    Mutant(REWEIGHTED, "_move", "up * down", "down", "tests/test_generalized.py -k by_products"),
+    Mutant(REWEIGHTED, "_move", "weights=Weights(d, self.problem.n)", "weights=self.problem.weights",
+           "tests/test_generalized.py -k by_products"),
+    Mutant(REWEIGHTED, "_move", "min(FORCING * far, MOST_LEFT)", "1e-10", "tests/test_generalized.py -k by_products"),
+    Mutant(REWEIGHTED, "_move", "min(FORCING * far, MOST_LEFT)", "MOST_LEFT",
+           "tests/test_generalized.py -k by_products"),
     Mutant(LOSS_ROWS, "search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
     Mutant(NEWTON, "__init__", "self.G -= np.multiply.outer(level, level / total)", "pass", "tests/test_newton.py"),
     Mutant(NEWTON, "descend", "if gap > AFAR * of.unit", "if False", "tests/test_newton.py"),
@@ -268,7 +276,25 @@ MUTANTS = [
     Mutant(NEWTON, "_goes_on", "self.rate < 1 and", "True and", "tests/test_newton.py"),
     Mutant(NEWTON, "_minimise", "(self.stale or not self._goes_on(gap / aim)) and", "True and", "tests/test_newton.py"),
     Mutant("solvers/folds.py", "_advance", "if self.by_total", "if False", "tests/test_generalized.py -k cv"),
-    Mutant("crossval.py", "_deviances", "eta += problem.offset[test, None]", "pass", "tests/test_generalized.py -k cv"),
+    Mutant("crossval.py", "_deviances", "problem.offset[test, None]", "0.0", "tests/test_generalized.py -k cv"),
+    Mutant("crossval.py", "_score_path", "best[1], np.count_nonzero(scored.df[:piece.stop] <= free) - 1", "best[1], 0",
+           "tests/test_selection_glm.py -k improves"),
+    Mutant(CRITERIA, "likelihoods_and_degrees", " * np.mean(curvature)", "", "tests/test_selection_glm.py -k formula"),
+    Mutant(CRITERIA, "likelihoods_and_degrees", "+ problem.datafit.log_measure(y[0])", "",
+           "tests/test_selection_glm.py -k formula"),
+    Mutant(CRITERIA, "likelihoods_and_degrees", "rows * (", "problem.n * (",
+           "tests/test_selection_glm.py -k formula"),
+    Mutant(CRITERIA, "likelihoods_and_degrees", "eta + problem.offset", "eta",
+           "tests/test_selection_glm.py -k formula"),
+    Mutant("selection.py", "fit_all_rows", "fit.deviance = _deviance(problem, fit)", "pass",
+           "tests/test_selection_glm.py -k relaxed"),
+    Mutant("selection.py", "_deviance", "eta + problem.offset", "eta", "tests/test_selection_glm.py -k relaxed"),
+    Mutant("solvers/relax.py", "_likelihoods", "np.array_equal(on, before)", "True",
+           "tests/test_selection_glm.py -k relaxed"),
+    Mutant("solvers/relax.py", "_likelihoods", "on = free.copy()", "on = np.zeros_like(free)",
+           "tests/test_selection_glm.py -k relaxed"),
+    Mutant("solvers/relax.py", "_likelihoods", "away is not None and away.known", "False",
+           "tests/test_selection_glm.py -k separates"),
     Mutant("targets.py", "two_classes", "codes == 1", "codes == 0", "tests/test_generalized.py -k labels"),
     Mutant("paths.py", "decision_function", "if offset is None and self.has_offset", "if False",
            "tests/test_generalized.py -k path"),

@@ -7,8 +7,9 @@ At eta, with v = -s f' and d = s f'', the step goes to the minimum of
     sum_i d_i (z_i - x_i w - b)^2 + sum_j l2_j w_j^2
 
 for the working response z = eta - offset + v / d: whichever ridge solver suits X finds it, as exactly as the distance
-from the solution asks for. The way there is searched as far as the objective falls. With g = X'v and an intercept at
-its best, the gap is at most ``1/2 sum_j (g_j - l2_j w_j)^2 / l2_j``.
+from the solution asks for; of sparse X without a small matrix, conjugate gradients on the step itself. The way there is
+searched as far as the objective falls. With g = X'v and an intercept at its best, the gap is at most
+``1/2 sum_j (g_j - l2_j w_j)^2 / l2_j``.
 
 Of dense X with more columns than rows the kernel ``K = X F^-1 X'`` is made once, l2 being alpha F: with
 ``w = F^-1 X' a``, steps and gaps are about a alone (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
@@ -19,15 +20,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from fastreg.kernels.krylov import column_moments
+from fastreg.kernels.krylov import column_moments, conjugate_gradients
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.newton import Newton
 from fastreg.solvers.ridge.choose import small_system, solve
-from fastreg.solvers.ridge.krylov import System, stop
 from fastreg.solvers.ridge.problem import RidgeProblem
 from fastreg.solvers.rows import Rows
+from fastreg.weights import Weights
 
 # Rows whose kernel is made.
 MOST_ROWS = 4000
@@ -59,6 +60,7 @@ class Reweighted:
         self.unit = self.nulls.units[0]
         self.w, self.b, self.eta = np.zeros(problem.p), self.nulls.intercepts[0], self.nulls.eta[0].copy()
         self.matrix = self._suited()
+        self.by_products = problem.sparse and not small_system(problem.X, 1)
 
     def _suited(self):
         """What comes near to the solution by matrices that are kept, None where none is small."""
@@ -117,44 +119,30 @@ class Reweighted:
             before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):
             slope, curvature = self.rows.derivatives(self.eta)
-            gap = self._gap(slope, l2)
+            down, gap = self._gradient(slope, l2)
             if gap <= aim:
                 stopped = 0
                 break
             idle = 0 if gap < 0.5 * best else idle + 1
             best = min(best, gap)
             if idle > 10 or (steps < self.spec.max_iter and not self._step(
-                    alpha, slope, curvature, l2, np.sqrt(min(gap / self.unit, 1)))):
+                    alpha, slope, curvature, l2, down, np.sqrt(min(gap / self.unit, 1)))):
                 stopped = 2                                            # rounding
                 break
         intercept = self.b - self.rows.means @ self.w if self.problem.fit_intercept else 0.0
         return self.w.copy(), intercept, gap, before + steps, stopped, loss(self.eta)
 
-    def _gap(self, slope, l2):
-        left = -self.rows.correlate(slope)[self.counts] - l2[self.counts] * self.w[self.counts]
-        return float(np.sum(left**2 / (2 * l2[self.counts])))
+    def _gradient(self, slope, l2):
+        """(Less the gradient in the coefficients that count, the gap.)"""
+        down = np.where(self.counts, -self.rows.correlate(slope) - l2 * self.w, 0)
+        return down, float(np.sum(down[self.counts]**2 / (2 * l2[self.counts])))
 
-    def _step(self, alpha, slope, curvature, l2, far):
+    def _step(self, alpha, slope, curvature, l2, down, far):
         """Towards the solution of the quadratic model; False where rounding leaves no way down.
 
         far : the root of the gap, relative to what there is to explain."""
         d, rows = self.rows.floored(curvature), self.rows
-        with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.where(d > 0, self.eta - rows.offset - slope / d, 0)
-        of_step = RidgeProblem.of(self.problem.X, z[:, None], np.array([alpha]),
-                                  Penalty(0.0, np.where(self.counts, self.factors, np.inf)), d,
-                                  self.problem.fit_intercept, self.problem.n_threads)
-        if self.problem.sparse and not small_system(of_step):
-            system = replace(System.of(of_step), least=None)       # no bound of the coefficients is asked for
-            system.W[0] = np.where(of_step.design.norms > 0, of_step.units.down(self.w[:, None])[:, 0], 0)
-            gradient = system.run(stop(0, None, self.problem.p), 0).norms[0] / np.linalg.norm(system.B)
-            share = min(FORCING * far, MOST_LEFT)
-            found = system.solve(stop(share * gradient, None, self.problem.p), np.zeros(1, dtype=int))
-        else:
-            found = solve(of_step, tol=min(max(0.1 * far, TIGHT), LOOSE))[0]
-        found = of_step.restored(found)
-        rows.streamed += (2 * int(found.n_iter[0]) + 2) * rows.size
-        w = np.where(self.counts, found.coef[0], 0)
+        w = self.w + self._move(d, l2, down, far) if self.by_products else self._solution(alpha, slope, d, far)
         b, eta = rows.with_intercept(rows.product(w) + rows.offset)
         move, v = w - self.w, eta - self.eta
         begin = slope @ v + (l2 * self.w) @ move
@@ -165,6 +153,30 @@ class Reweighted:
             self.w = self.w + part * move
             self.b, self.eta = rows.with_intercept(self.eta + part * v - (self.b + part * (b - self.b)))
         return part > 0
+
+    def _move(self, d, l2, down, far):
+        """The way to the solution of the quadratic model by products with sparse X, as far as makes sense here."""
+        bent = replace(self.problem, weights=Weights(d, self.problem.n)).design()
+        column_moments(bent, np.empty((0, self.problem.n)))
+        up = self.problem.n / d.sum()
+        D = np.where(self.counts & (bent.norms > 0), up * l2, np.inf)
+        move = np.zeros((1, self.problem.p))
+        found = conjugate_gradients(bent, np.where(np.isfinite(D), up * down, 0)[None], D[None], move,
+                                    min(FORCING * far, MOST_LEFT), 10 * self.problem.p + 100)
+        self.rows.streamed += (int(found.count[0]) + 2) * self.rows.size
+        return move[0]
+
+    def _solution(self, alpha, slope, d, far):
+        """Coefficients of the solution of the quadratic model, by the ridge solver that suits X."""
+        rows = self.rows
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = np.where(d > 0, self.eta - rows.offset - slope / d, 0)
+        of_step = RidgeProblem.of(self.problem.X, z[:, None], np.array([alpha]),
+                                  Penalty(0.0, np.where(self.counts, self.factors, np.inf)), d,
+                                  self.problem.fit_intercept, self.problem.n_threads)
+        found = of_step.restored(solve(of_step, tol=min(max(0.1 * far, TIGHT), LOOSE))[0])
+        rows.streamed += (2 * int(found.n_iter[0]) + 2) * rows.size
+        return np.where(self.counts, found.coef[0], 0)
 
 
 class Kernel:
@@ -185,7 +197,7 @@ class Kernel:
         """Steps at alpha, as many as help or as are allowed; their number. w, intercept and eta of the Reweighted are
         those of the end."""
         of, rows, best, idle, steps = self.of, self.of.rows, np.inf, 0, 0
-        if of._gap(rows.derivatives(of.eta)[0], alpha * of.factors) <= aim:
+        if of._gradient(rows.derivatives(of.eta)[0], alpha * of.factors)[1] <= aim:
             return 0
         of.b, of.eta = rows.with_intercept(self.K @ self.a + rows.offset)
         while steps < of.spec.max_iter:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.ridge import cholesky
@@ -149,10 +150,10 @@ def methods(problem, solver, tol, max_iter):
     if solver in ITERATIVE:
         yield Method(lambda problem: iterate(problem, end), "it was asked for")
         return
-    if solver == "cholesky" and not _has_room(problem):
+    if solver == "cholesky" and not _has_room(problem.X):
         raise ValueError("solver='cholesky' would make a dense matrix of "
                          f"{min(problem.n, problem.p)} rows of sparse X: use 'auto' or 'sparse_cg'.")
-    if solver == "auto" and problem.sparse and not small_system(problem):
+    if solver == "auto" and problem.sparse and not small_system(problem.X, len(problem.alphas)):
         yield Method(lambda problem: iterate(problem, end), "products with sparse X cost less than a matrix of sums")
         return
     if solver == "auto" and not problem.sparse:
@@ -160,12 +161,12 @@ def methods(problem, solver, tol, max_iter):
                      "factorisation")
     tall = problem.p <= problem.n
     only_x = problem.alphas.min() == 0 and (problem.small or (tall and not problem.sparse))
-    if _has_room(problem) and not only_x and (solver != "svd" or _dominated(problem)):
+    if _has_room(problem.X) and not only_x and (solver != "svd" or _dominated(problem)):
         yield Method(cholesky.primal, "a factor of X'X costs least") if tall else Method(
             cholesky.dual, "a factor of the kernel costs least")
     if problem.small or (tall and not problem.sparse):
         yield Method(_by_x, "nothing but X itself has all the digits")
-    elif _has_room(problem):
+    elif _has_room(problem.X):
         yield Method(_by_eigenvectors, "the matrix of sums is singular to rounding")
     if problem.small and problem.alphas.min() > 0 and not np.any(problem.factor == 0):
         yield Method(_rotated, "rotations keep columns of any scale", trusted=True)
@@ -177,15 +178,15 @@ def _vague(found):
     return np.any((found.bound > GOOD * np.linalg.norm(found.coef, axis=1)) & np.isfinite(found.bound))
 
 
-def _has_room(problem):
+def _has_room(X):
     """Whether a p x p or an n x n array may be made."""
-    return not problem.sparse or min(problem.n, problem.p) <= MOST_DENSE
+    return not sp.issparse(X) or min(X.shape) <= MOST_DENSE
 
 
-def small_system(problem):
-    """Whether sparse X has a p x p or n x n matrix that costs less than conjugate gradients."""
-    products = EXPECTED_PRODUCTS * len(problem.alphas) * problem.X.nnz / SPARSE_RATE
-    return _has_room(problem) and price_of_sums(problem.X) < products
+def small_system(X, n_alphas):
+    """Whether sparse X has a p x p or n x n matrix that costs less than conjugate gradients for so many alphas."""
+    products = EXPECTED_PRODUCTS * n_alphas * X.nnz / SPARSE_RATE
+    return _has_room(X) and price_of_sums(X) < products
 
 
 def price_of_sums(X):
