@@ -1,4 +1,6 @@
 """Choosing for labels and counts by a criterion, by relaxed fits and along paths that end early."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -6,6 +8,11 @@ from scipy import optimize, special, stats
 from sklearn.model_selection import KFold
 
 from fastreg import LogisticRegression, LogisticRegressionCV, PoissonRegressor, PoissonRegressorCV
+from fastreg.datafits import by_name
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import PathSolver
+from fastreg.solvers.relax import refits_on_supports
 
 FOLDS = KFold(4, shuffle=True, random_state=0)
 TIGHT = {"tol": 1e-13, "max_iter": 1000}
@@ -120,6 +127,20 @@ def test_relaxed_fits_in_every_fold(loss, store, limited):
     if loss == "logistic":
         assert model.scores_.shape == (4, 1, 3, 4)
         np.testing.assert_allclose(model.scores_[2, 0, 1], -0.5 * model.cv_path_.fold_scores[1, :, 2])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_columns_without_penalty_belong_to_every_support(loss):
+    X, y, _ = data(loss)
+    penalty = Penalty(factor=np.where(np.arange(15) == 7, 0.0, 1.0))
+    solver = PathSolver(Problem.of(X, y[:, None], penalty, datafit=by_name(loss)), Spec(np.ones(1), tol=1e-13))
+    found = solver.advance(np.ones(1))
+    none = replace(found, indptr=np.zeros(2, dtype=int), indices=found.indices[:0], data=found.data[:0])
+    refit = refits_on_supports(solver, none)
+    alone = single(loss, 0.0, 1.0, len(y)).fit(X[:, [7]], y)
+    assert refit.nonzero(0)[0].tolist() == [7]
+    np.testing.assert_allclose(refit.data, np.ravel(alone.coef_), rtol=1e-5)
+    np.testing.assert_allclose(refit.intercepts[0], alone.intercept_, rtol=1e-5)
 
 
 def blended(loss, X, y, weight, offset, train, alpha, gamma, options):

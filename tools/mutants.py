@@ -292,7 +292,7 @@ MUTANTS = [
     Mutant("solvers/relax.py", "_likelihoods", "np.array_equal(on, before)", "True",
            "tests/test_selection_glm.py -k relaxed"),
     Mutant("solvers/relax.py", "_likelihoods", "on = free.copy()", "on = np.zeros_like(free)",
-           "tests/test_selection_glm.py -k relaxed"),
+           "tests/test_selection_glm.py -k without_penalty"),
     Mutant("solvers/relax.py", "_likelihoods", "away is not None and away.known", "False",
            "tests/test_selection_glm.py -k separates"),
     Mutant("targets.py", "two_classes", "codes == 1", "codes == 0", "tests/test_generalized.py -k labels"),
