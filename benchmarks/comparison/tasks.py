@@ -94,7 +94,8 @@ DEFAULT_ROWS = [
     *(("logistic_fit", data, {}) for data in ("leukemia_unit", "a9a", "reuters21578_tfidf")),
     *(
         ("logistic_l2", data, {"C": C})
-        for data in ("leukemia_unit", "spambase_unit", "a9a", "reuters21578_tfidf")
+        for data in ("leukemia_unit", "spambase_unit", "a9a", "reuters21578_tfidf", "imdb_train_tfidf",
+                     "news20_train_bigram")
         for C in (0.01, 1.0, 100.0)
     ),
     *(("poisson_path", data, {}) for data in ("bike_unit", "nmes_unit")),
