@@ -3,7 +3,7 @@
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
 `Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
 `PoissonRegressor`, `PoissonRegressorCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
-`ridge_path`), dense or sparse X.
+`ridge_path`), dense or sparse X; `certify`, and the notation of R's glmnet (`from_glmnet`, `to_glmnet`).
 """
 from fastreg._versions import show_versions
 from fastreg.estimators import (
@@ -22,6 +22,7 @@ from fastreg.estimators import (
     RidgeCV,
     ridge_regression,
 )
+from fastreg.glmnet import from_glmnet, to_glmnet
 from fastreg.path import enet_path, lasso_path, regularization_path
 from fastreg.paths import Path
 from fastreg.referee import Certificate, certify
@@ -49,9 +50,11 @@ __all__ = [
     "SelectionCurves",
     "certify",
     "enet_path",
+    "from_glmnet",
     "lasso_path",
     "regularization_path",
     "ridge_path",
     "ridge_regression",
     "show_versions",
+    "to_glmnet",
 ]

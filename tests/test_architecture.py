@@ -43,6 +43,7 @@ LAYERS = {
     "plots": 3,
     "paths": 3,
     "path": 3,
+    "glmnet": 3,
     "targets": 3,
     "ridge_path": 3,
     "selection": 3,
