@@ -135,8 +135,8 @@ class Judge:
         v = -X.T @ self.of_rows(u)
         end = np.where(v > 0, self.upper, -self.lower)
         bound = (self.l2 == 0) & np.isinf(end) & ~free & ~self.excluded
-        with np.errstate(divide="ignore"):
-            c = min(LD(1), np.min(self.l1[bound] / np.abs(v[bound]), initial=1)) if bound.any() else LD(1)
+        shares = np.divide(self.l1[bound], np.abs(v[bound]), out=np.ones(bound.sum(), dtype=LD), where=v[bound] != 0)
+        c = min(LD(1), np.min(shares, initial=1))
         excess = np.maximum(np.abs(c * v) - self.l1, 0)
         excess[free | self.excluded | bound] = 0
         with np.errstate(divide="ignore", invalid="ignore"):
