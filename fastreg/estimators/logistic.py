@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastreg.checks import (
@@ -196,7 +195,6 @@ class LogisticMixin(ClassifierMixin):
     def _check_labels(self, X, y, sample_weight, class_weight):
         """X, y as -1 and 1, and weights times those of the classes; sets classes_."""
         X, y = validate_X_y(self, X, y, labels=True, ensure_all_finite=False)
-        check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         target, self.classes_ = two_classes(y)
         weight = check_weight_values(sample_weight, X.shape[0])

@@ -135,7 +135,7 @@ class Reweighted:
     def _gradient(self, slope, l2):
         """(Less the gradient in the coefficients that count, the gap.)"""
         down = np.where(self.counts, -self.rows.correlate(slope) - l2 * self.w, 0)
-        return down, float(np.sum(down[self.counts]**2 / (2 * l2[self.counts])))
+        return down, 0.5 * float(down @ np.divide(down, l2, out=np.zeros_like(down), where=self.counts))
 
     def _step(self, alpha, slope, curvature, l2, down, far):
         """Towards the solution of the quadratic model; False where rounding leaves no way down.
@@ -156,8 +156,10 @@ class Reweighted:
 
     def _move(self, d, l2, down, far):
         """The way to the solution of the quadratic model by products with sparse X, as far as makes sense here."""
-        bent = replace(self.problem, weights=Weights(d, self.problem.n)).design()
-        column_moments(bent, np.empty((0, self.problem.n)))
+        weights, bent = Weights(d, self.problem.n), self.rows.view
+        if weights.normalised is not None:                          # all alike at first, most often
+            bent = replace(self.problem, weights=weights).design()
+            column_moments(bent, np.empty((0, self.problem.n)))
         up = self.problem.n / d.sum()
         D = np.where(self.counts & (bent.norms > 0), up * l2, np.inf)
         move = np.zeros((1, self.problem.p))
