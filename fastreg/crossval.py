@@ -18,10 +18,8 @@ from fastreg.solvers.folds import (
     mean_products,
 )
 from fastreg.solvers.relax import refits_on_supports
+from fastreg.validation import LEAST_PIECE
 from fastreg.weights import Weights
-
-# A path that may end early is solved in pieces of at least so many alphas.
-LEAST_PIECE = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

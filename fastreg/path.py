@@ -28,10 +28,12 @@ from fastreg.paths import name_features, path_of
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single, toward_zero
+from fastreg.selection import first_unconverged
 from fastreg.solvers.existence import escape
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.suited import solve_suited
 from fastreg.targets import as_target, check_offset
+from fastreg.validation import check_validation
 from fastreg.weights import Weights
 
 SQUARED_DEVIATION = "the mean squared deviation of y"
@@ -76,7 +78,8 @@ def unit_of(datafit):
 @documented
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
                         max_iter=1000, positive=False, penalty_factor=None, lower_limits=None, upper_limits=None,
-                        standardize=False, n_threads=None, callback=None, datafit="quadratic", offset=None):
+                        standardize=False, n_threads=None, callback=None, datafit="quadratic", offset=None, X_val=None,
+                        y_val=None, sample_weight_val=None, offset_val=None, patience=None):
     """Lasso or elastic-net solutions along a path of penalties, each with its duality gap, for one of several losses.
 
     For every alpha, minimises over w and b::
@@ -111,12 +114,21 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         The loss L.
     offset : array-like of shape (n_samples,), float or None
         Added to the linear predictor.
+    X_val : array-like or sparse of shape (n_validation, n_features) or None
+        A validation set: ``validation_deviances`` of the path are the mean deviances there (of the squared loss mean
+        squared errors), and ``best`` is the number of the least.
+    y_val : array-like of shape (n_validation,)
+        Its target; y has one dimension then.
+    sample_weight_val : array-like of shape (n_validation,), float or None
+    offset_val : array-like of shape (n_validation,), float or None
+    patience : int or None
+        End the path when the deviance on the validation set has not improved for so many alphas. None goes to its end.
 
     Returns
     -------
     Path
         alphas, coefs (CSC, n_features x n_alphas; for a 2-D y a list of such, one for each target), intercepts,
-        dual_gaps, df, n_iters, deviance_explained; predict, coef_at, plot.
+        dual_gaps, df, n_iters, deviance_explained, validation_deviances and best; predict, coef_at, plot.
 
     Raises
     ------
@@ -160,21 +172,30 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     alphas = check_alphas(alphas, eps, l1_ratio)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
+    judge = check_validation(X_val, y_val, sample_weight_val, offset_val, patience, owner=features, n_features=p,
+                             datafit=datafit, classes=classes, has_offset=offset is not None)
+    if judge is not None and y.ndim == 2:
+        raise ValueError("y must have one dimension where X_val is given, got 2.")
     problem = Problem.of(
         X, y.reshape(n, -1), Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options),
         fit_intercept=check_flag(fit_intercept, "fit_intercept"), weights=Weights(check_weight(sample_weight, n), n),
         n_threads=check_threads(n_threads), datafit=datafit, offset=offset)
     spec = Spec(alphas, eps, check_number(tol, "tol", 0), check_number(max_iter, "max_iter", 1, kind=Integral))
 
-    def solve(values, report=None):
-        solutions = solve_suited(problem, replace(spec, alphas=values, report=report))
-        refuse_escape(problem, solutions.alphas[-1], solutions.coef(solutions.stopped.size - 1),
-                      solutions.intercepts[-1, 0], stacklevel=3)
-        warn_unless_converged(solutions, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
-        return path_of([solutions], problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
-                       datafit=datafit.name, classes=classes, has_offset=offset is not None)
+    def solve(values, report=None, judge=None):
+        asked, judged = replace(spec, alphas=values, report=report), None
+        if judge is None:
+            pieces = [solve_suited(problem, asked)]
+        else:
+            pieces, judged = judge.solve(problem, asked)
+        last = pieces[-1]
+        refuse_escape(problem, last.alphas[-1], last.coef(last.stopped.size - 1), last.intercepts[-1, 0], stacklevel=3)
+        warn_unless_converged(first_unconverged(*pieces) or last, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
+        return path_of(pieces, problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
+                       datafit=datafit.name, classes=classes, has_offset=offset is not None,
+                       validation_deviances=judged)
 
-    path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas))
+    path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas), judge)
     path._solve = solve
     return name_features(path, features)
 

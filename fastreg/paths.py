@@ -90,6 +90,8 @@ class Path:
         Of the logistic loss, the two labels of y; the second is the one whose log-odds the linear predictor gives.
     has_offset : bool
         Whether the path was fitted with offsets, which predictions then want too.
+    validation_deviances : ndarray of shape (n_alphas,) or None
+        Mean deviance of each solution on the validation set, where one was given.
     gcv : ndarray of shape (n_alphas,) or None
         Of ridge, the score of generalised cross-validation ``n RSS / (n - df)^2``, n being the number of rows of
         positive weight and RSS weighted; infinite where no degree of freedom is left.
@@ -111,6 +113,7 @@ class Path:
     datafit: str = "quadratic"
     classes: np.ndarray | None = None
     has_offset: bool = False
+    validation_deviances: np.ndarray | None = None
     coef_bounds: np.ndarray | None = None
     gcv: np.ndarray | None = None
     _solve: object = field(default=None, repr=False)      # decreasing alphas -> Path
@@ -182,6 +185,12 @@ class Path:
         null = np.asarray(self.null_deviance)[..., None]
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(null > 0, 1 - self.deviances / null, np.nan)
+
+    @property
+    def best(self):
+        """The number of the solution of least deviance on the validation set, the sparser one of equals; None where no
+        set was given."""
+        return None if self.validation_deviances is None else int(np.argmin(self.validation_deviances))
 
     def decision_function(self, X, alpha=None, exact=False, offset=None):
         """The linear predictor ``X w + b + offset`` along the path, or at any alpha.

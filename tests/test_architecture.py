@@ -44,6 +44,7 @@ LAYERS = {
     "paths": 3,
     "path": 3,
     "glmnet": 3,
+    "validation": 3,
     "targets": 3,
     "ridge_path": 3,
     "selection": 3,
