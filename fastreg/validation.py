@@ -11,6 +11,8 @@ from fastreg.inputs import as_floats
 from fastreg.solvers.suited import suited
 from fastreg.targets import check_offset
 
+# Coefficients of so many alphas are made dense at a time.
+ALPHAS_AT_ONCE = 16
 # A path that may end early is solved in pieces of at least so many alphas.
 LEAST_PIECE = 5
 
@@ -41,10 +43,14 @@ class Validation:
         """Weighted mean deviance of each of the Solutions of one target."""
         coefs = solutions.sparse()
         used = np.unique(coefs.indices)
-        eta = self.X[:, used] @ coefs[used].toarray() + solutions.intercepts[:, 0]
-        eta = eta if self.offset is None else eta + self.offset[:, None]
-        total = len(self.y) if self.weight is None else self.weight.sum()
-        return np.array([self.datafit.deviance(self.y, one, self.weight) / total for one in eta.T])
+        X, total = self.X[:, used], len(self.y) if self.weight is None else self.weight.sum()
+        out = np.empty(len(solutions.alphas))
+        for a in range(0, len(out), ALPHAS_AT_ONCE):
+            some = slice(a, a + ALPHAS_AT_ONCE)
+            eta = X @ coefs[:, some][used].toarray() + solutions.intercepts[some, 0]
+            eta = eta if self.offset is None else eta + self.offset[:, None]
+            out[some] = [self.datafit.deviance(self.y, one, self.weight) / total for one in eta.T]
+        return out
 
     def solve(self, problem, spec):
         """(The Solutions in pieces, as far as they improve; their deviances here.)

@@ -37,10 +37,10 @@ def deviance(loss, y, eta, weight):
 def test_deviances_are_their_definition(loss, store, l1_ratio):
     (X, y, weight, offset), (Z, u, heavy, shift) = data(loss)
     path = regularization_path(store(X), y, datafit=loss, sample_weight=weight, offset=offset, l1_ratio=l1_ratio,
-                               alphas=np.geomspace(1, 1e-3, 12), X_val=store(Z), y_val=u, sample_weight_val=heavy,
+                               alphas=np.geomspace(1, 1e-3, 20), X_val=store(Z), y_val=u, sample_weight_val=heavy,
                                offset_val=shift)
     etas = path.decision_function(Z, offset=shift)
-    assert len(path.alphas) == 12
+    assert len(path.alphas) == 20
     expected = [deviance(loss, u, eta, heavy) for eta in etas.T]
     np.testing.assert_allclose(path.validation_deviances, expected, rtol=1e-9)
     assert path.best == np.argmin(expected)
