@@ -5,6 +5,7 @@ import numpy as np
 from scipy.linalg.lapack import dpstrf, dtrtri
 from scipy.special import gammaln
 
+from fastreg import costs
 from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.factor import Basis
 from fastreg.paths import path_of
@@ -41,9 +42,18 @@ def degrees_of_freedom(gram, l2):
     return rank - float(share @ np.einsum("ij,ij->j", inverse, inverse))
 
 
+def _counted(solutions):
+    """The features in use anywhere; a ValueError where their Gram matrix would not fit into the budget."""
+    features = np.unique(solutions.indices)
+    if 8 * len(features)**2 > costs.BUDGET:
+        raise ValueError(f"criterion: the degrees of freedom of {len(features)} features in use ask for a matrix of "
+                         f"{8 * len(features)**2 / 2**30:.3g} GiB: use folds, or larger penalties with an L1 part.")
+    return features
+
+
 def sums_and_degrees(solver, solutions):
     """(weighted residual sums of squares, the weights summing to n; degrees of freedom) of a path of one target."""
-    features = np.unique(solutions.indices)
+    features = _counted(solutions)
     gram, xy, _ = solver.moments_of(features)
     degrees = Degrees(solver, features, gram)
     total = solver.targets[0] @ solver.targets[0]
@@ -60,7 +70,7 @@ def likelihoods_and_degrees(problem, solutions):
     """(minus twice the log-likelihoods, the weights summing to the rows that count; degrees of freedom) of a path of
     one target, of any loss but the squared one: the hat matrix is that of the weighted least squares at the fit.
     """
-    features, least_squares = np.unique(solutions.indices), replace(problem, datafit=QUADRATIC, offset=None)
+    features, least_squares = _counted(solutions), replace(problem, datafit=QUADRATIC, offset=None)
     plain = PathSolver(least_squares, Spec(1, gram=False))
     gram = plain.moments_of(features)[0]
     degrees = Degrees(plain, features, gram)

@@ -8,7 +8,16 @@ import scipy.sparse as sp
 
 from fastreg.paths import path_of
 from fastreg.problem import Problem
-from fastreg.selection import Choice, Selection, SelectionCurves, best_of, first_unconverged, fit_all_rows, select
+from fastreg.selection import (
+    Choice,
+    Selection,
+    SelectionCurves,
+    best_of,
+    first_unconverged,
+    fit_all_rows,
+    out_of_patience,
+    select,
+)
 from fastreg.solvers.folds import (
     FoldPaths,
     KnownFolds,
@@ -126,7 +135,7 @@ def _choose(tests, spec, how, n_jobs):
         for name in ("fold_scores", "values", "standard_error"):
             setattr(curves, name, scale.up(getattr(curves, name), 2))
     asked = [(penalty, problem.fit_intercept, spec.tol) for penalty in penalties]
-    fit = path = last = None
+    fit = path = last = refit = None
     if how.refit:
         c, a = curves.chosen
         k = c // len(how.shares)
@@ -134,11 +143,11 @@ def _choose(tests, spec, how, n_jobs):
             solved = *paths.path(k, grids[k][:found[k].n_solved]), a
         else:
             solved = *paths.refit(k, grids[k][a]), 0
-        fit, last = fit_all_rows(*solved, None if how.gammas is None else curves.gammas[c])
+        fit, last, refit = fit_all_rows(*solved, None if how.gammas is None else curves.gammas[c])
         path = path_of([last], *asked[k], **how.loss) if how.keep_paths else None
     keep = how.keep_paths or how.keep_folds
     fold_paths = [f.paths(scale, *of_ratio, **how.loss) for f, of_ratio in zip(found, asked)] if keep else None
-    unconverged = first_unconverged(*(f.unconverged and f.unconverged.scaled_up(scale) for f in found), last)
+    unconverged = first_unconverged(*(f.unconverged and f.unconverged.scaled_up(scale) for f in found), last, refit)
     return Choice(curves, fit, path, fold_paths, unconverged)
 
 
@@ -252,7 +261,6 @@ def _score_path(paths, alphas, tests, how):
     scored = _Scored(np.full((len(how.shares), count, n_folds), np.nan), np.full(count, np.nan),
                      np.full((count, n_folds), np.nan), 0, [], None)
     step = count if how.no_change is None else max(how.no_change, LEAST_PIECE)
-    free = np.count_nonzero(np.broadcast_to(tests.problem.penalty.factor, tests.problem.p) == 0)
     for a in range(0, count, step):
         piece = slice(a, min(a + step, count))
         found = paths.advance(alphas[piece], last=piece.stop == count)
@@ -262,14 +270,12 @@ def _score_path(paths, alphas, tests, how):
         penalised = [solutions for solutions, _ in found]
         scored.n_solved = piece.stop
         scored.df[piece] = np.mean([s.n_nonzero[:, 0] for s in penalised], axis=0)
-        scored.unconverged = first_unconverged(scored.unconverged, *penalised)
+        scored.unconverged = first_unconverged(scored.unconverged, *penalised, *(refits for _, refits in found))
         if how.keep_paths or how.keep_folds:
             scored.pieces.append(penalised)
         mean = scored.scores[:, :piece.stop].mean(axis=2)
         best = best_of(-mean if how.greater_is_better else mean, np.broadcast_to(alphas[:piece.stop], mean.shape))
-        # while nothing penalised is in use, alphas make no difference
-        idle = max(best[1], np.count_nonzero(scored.df[:piece.stop] <= free) - 1)
-        if how.no_change is not None and piece.stop - 1 - idle >= how.no_change:
+        if out_of_patience(how.no_change, best[1], scored.df[:piece.stop], tests.problem.penalty, tests.problem.p):
             break
     return scored
 

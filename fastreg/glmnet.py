@@ -4,11 +4,13 @@ from sklearn.utils.validation import column_or_1d
 
 from fastreg.checks import check_choice, check_flag, check_number, check_per_feature, check_weight
 from fastreg.inputs import as_floats
+from fastreg.parameters import documented
 
 DATAFITS = {"gaussian": "quadratic", "binomial": "logistic", "poisson": "poisson"}
 FAMILIES = {datafit: family for family, datafit in DATAFITS.items()}
 
 
+@documented
 def from_glmnet(family="gaussian", *, alpha=1.0, lambda_, y=None, sample_weight=None, standardize=True, thresh=1e-7,
                 penalty_factor=None):
     """The arguments of `regularization_path` that ask for what ``glmnet(x, y, ...)`` in R solves.
@@ -30,8 +32,7 @@ def from_glmnet(family="gaussian", *, alpha=1.0, lambda_, y=None, sample_weight=
         Of glmnet, decreasing.
     y : array-like of shape (n_samples,) or None
         The target, of which the Gaussian family with ``alpha < 1`` asks for the standard deviation.
-    sample_weight : array-like of shape (n_samples,) or None
-        Rows weigh so much in the standard deviation.
+    {glmnet.sample_weight}
     standardize : bool, default=True
         glmnet's default; ours is False.
     thresh : float, default=1e-7
@@ -48,8 +49,7 @@ def from_glmnet(family="gaussian", *, alpha=1.0, lambda_, y=None, sample_weight=
 
     Raises
     ------
-    ValueError, TypeError
-        For arguments that make no sense, with their names.
+    {ValueError}
 
     See Also
     --------
@@ -79,6 +79,7 @@ def from_glmnet(family="gaussian", *, alpha=1.0, lambda_, y=None, sample_weight=
     return out
 
 
+@documented
 def to_glmnet(datafit="quadratic", *, alphas, l1_ratio=1.0, y=None, sample_weight=None, standardize=False, tol=1e-4,
               penalty_factor=None):
     """The arguments of ``glmnet`` in R that ask for what `regularization_path` solves.
@@ -90,8 +91,7 @@ def to_glmnet(datafit="quadratic", *, alphas, l1_ratio=1.0, y=None, sample_weigh
     l1_ratio : float in [0, 1], default=1.0
     y : array-like of shape (n_samples,) or None
         The target, of which the squared loss with ``l1_ratio < 1`` asks for the standard deviation.
-    sample_weight : array-like of shape (n_samples,) or None
-        What the rows weigh in that standard deviation.
+    {glmnet.sample_weight}
     standardize : bool, default=False
     tol : float, default=1e-4
         Becomes `thresh`, which bounds no gap: see `from_glmnet`.
@@ -105,8 +105,7 @@ def to_glmnet(datafit="quadratic", *, alphas, l1_ratio=1.0, y=None, sample_weigh
 
     Raises
     ------
-    ValueError, TypeError
-        For arguments that make no sense, with their names.
+    {ValueError}
 
     See Also
     --------

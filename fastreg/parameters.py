@@ -460,9 +460,14 @@ intercept_ : float or ndarray of shape (1,) or (n_classes,)
 classes_ : ndarray of shape (n_classes,)
 """
 
+GLMNET = """
+sample_weight : array-like of shape (n_samples,) or None
+    What the rows weigh in the standard deviation of y.
+"""
 
 FAMILIES = {"": SHARED, "lasso.": LASSO, "lasso_cv.": LASSO_CV, "paths.": PATHS, "found.": PATHS_FOUND,
-            "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC}
+            "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC,
+            "glmnet.": GLMNET}
 ENTRIES = {
     family + re.findall(r"\w+", entry)[0]: entry
     for family, text in FAMILIES.items()

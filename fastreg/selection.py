@@ -206,6 +206,24 @@ def select(alphas, fold_scores, greater_is_better, gammas=None):
     return mean, error, best, within_one_error(loss, error, best)
 
 
+def out_of_patience(patience, best, n_used, penalty, p):
+    """Whether a path, as far as it is solved, has not improved for so many alphas (None: for ever).
+
+    Parameters
+    ----------
+    patience : int or None
+    best : int
+        Number of the best alpha.
+    n_used : ndarray of shape (n_solved,)
+        Non-zero coefficients, decreasing alphas: while nothing penalised is in use, alphas make no difference.
+    penalty : Penalty
+    p : int
+    """
+    free = np.count_nonzero(np.broadcast_to(penalty.factor, p) == 0)
+    last = max(best, np.count_nonzero(n_used <= free) - 1)
+    return patience is not None and len(n_used) - 1 - last >= patience
+
+
 def within_one_error(loss, error, best):
     """Indices (curve, alpha) of the largest alpha whose loss is within one standard error of the best of its curve."""
     near = np.flatnonzero(loss[best[0]] <= loss[best] + error[best])
@@ -229,17 +247,20 @@ def fit_all_rows(solver, solutions, at, gamma=None):
     fit : Fit
     solutions : Solutions
         Certified at `at`, in the units of the user.
+    refit : Solutions or None
+        The fit without penalty that was blended in, alone.
     """
     problem, certified = solver.problem, solver.certify(solutions, at)
     found = certified.scaled_up(problem.scale)
-    fit = fit_at(found, at)
+    fit, refit = fit_at(found, at), None
     if gamma is not None:
-        refit = fit_at(refits_on_supports(solver, certified.only(at)).scaled_up(problem.scale), 0)
-        fit.coef = gamma * fit.coef + (1 - gamma) * refit.coef
-        fit.intercept = gamma * fit.intercept + (1 - gamma) * refit.intercept
+        refit = refits_on_supports(solver, certified.only(at)).scaled_up(problem.scale)
+        relaxed = fit_at(refit, 0)
+        fit.coef = gamma * fit.coef + (1 - gamma) * relaxed.coef
+        fit.intercept = gamma * fit.intercept + (1 - gamma) * relaxed.intercept
         if not problem.datafit.quadratic:
             fit.deviance = _deviance(problem, fit)
-    return fit, found
+    return fit, found, refit
 
 
 def _deviance(problem, fit):

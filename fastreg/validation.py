@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from fastreg.checks import check_number, check_weight, validate_X
 from fastreg.datafits.base import Datafit
 from fastreg.inputs import as_floats
+from fastreg.selection import out_of_patience
 from fastreg.solvers.suited import suited
 from fastreg.targets import check_offset
 
@@ -64,16 +65,13 @@ class Validation:
         problem = problem.to_unit()
         solver = suited(problem.by_ridge(spec))(problem, spec)
         alphas = spec.grid(solver.largest_alpha() if spec.counted else None)
-        free = np.count_nonzero(np.broadcast_to(problem.penalty.factor, problem.p) == 0)
         step = len(alphas) if self.patience is None else max(self.patience, LEAST_PIECE)
         pieces, found, used = [], np.empty(0), np.empty(0)
         for a in range(0, len(alphas), step):
             pieces.append(solver.advance(alphas[a:a + step]).scaled_up(problem.scale))
             found = np.append(found, self.deviances(pieces[-1]))
             used = np.append(used, pieces[-1].n_nonzero[:, 0])
-            # while nothing penalised is in use, alphas make no difference
-            idle = max(int(np.argmin(found)), np.count_nonzero(used <= free) - 1)
-            if self.patience is not None and len(found) - 1 - idle >= self.patience:
+            if out_of_patience(self.patience, int(np.argmin(found)), used, problem.penalty, problem.p):
                 break
         return pieces, found
 

@@ -93,6 +93,12 @@ def test_what_is_guessed_is_told(tmp_path, capsys, text, target, features, note)
     assert f"fastreg: note: {data.notes[0]}\n" in capsys.readouterr().err
 
 
+def test_a_first_row_that_looks_like_data_is_told(tmp_path, capsys):
+    (tmp_path / "data.csv").write_text("5.1,3.5,red\n4.9,3.0,blue\n7.0,3.2,red\n6.4,2.9,blue\n")
+    assert main([str(tmp_path / "data.csv"), "--target", "2", "--no-compare", "--n-alphas", "2"]) == 0
+    assert "the first line is taken as names of columns, though" in capsys.readouterr().err
+
+
 def test_both_notes_of_a_frame_without_names(tmp_path):
     data = loaded(tmp_path / "data.csv", ",0,1,2\n0,4,5,7\n1,8,1,3\n", "1")
     np.testing.assert_array_equal(data.X, [[4, 7], [8, 3]])

@@ -66,6 +66,13 @@ def test_a_path_ends_when_the_score_improves_no_more(data, mode, make, scoring, 
     np.testing.assert_allclose(model.coef_, one.coef_, atol=1e-8)
 
 
+def test_no_patience_is_spent_while_nothing_is_in_use(data):
+    X, y = data[:2]
+    alphas = np.abs(X.T @ (y - y.mean())).max() * np.geomspace(1e3, 1e-5, 60)
+    early = LassoCV(alphas=alphas, n_alphas_no_change=4).fit(X, y)
+    assert early.coef_.any() and early.alpha_ < alphas[20] and np.isnan(early.cv_path_.values[0, -1])
+
+
 def test_a_path_that_keeps_improving_goes_to_its_end():
     X, y = correlated(200, 10, 0.2)
     y = X @ np.arange(10.0)

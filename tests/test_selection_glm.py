@@ -1,16 +1,27 @@
 """Choosing for labels and counts by a criterion, by relaxed fits and along paths that end early."""
+import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy import optimize, special, stats
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from fastreg import LogisticRegression, LogisticRegressionCV, PoissonRegressor, PoissonRegressorCV
+from fastreg import (
+    ElasticNetCV,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    PoissonRegressorCV,
+    criteria,
+)
 from fastreg.datafits import by_name
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
+from fastreg.solvers import relax
 from fastreg.solvers.path import PathSolver
 from fastreg.solvers.relax import refits_on_supports
 
@@ -210,6 +221,31 @@ def test_a_path_ends_when_the_score_improves_no_more(loss, scoring):
         back = LogisticRegressionCV(Cs=early.Cs_[::-1], l1_ratios=1.0, cv=FOLDS, n_alphas_no_change=6, **TIGHT,
                                     **options).fit(X, y)
         np.testing.assert_array_equal(back.scores_, early.scores_[:, :, ::-1])
+
+
+def test_an_unfinished_relaxed_fit_is_told(monkeypatch):
+    class Unfinished(PathSolver):
+        def advance(self, *args, **kwargs):
+            found = super().advance(*args, **kwargs)
+            return replace(found, stopped=np.ones_like(found.stopped))
+
+    X, y, _ = data("logistic")
+    model = LogisticRegressionCV(Cs=[0.1, 3.0], l1_ratios=1.0, relax=[0.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.fit(X, y)
+    monkeypatch.setattr(relax, "PathSolver", Unfinished)
+    with pytest.warns(ConvergenceWarning, match="did not reach their duality gap"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("make, X_y", [(LogisticRegressionCV, data("logistic")), (PoissonRegressorCV, data("poisson")),
+                                       (ElasticNetCV, data("poisson"))])
+def test_no_room_for_degrees_of_freedom(make, X_y, monkeypatch):
+    monkeypatch.setattr(criteria, "costs", SimpleNamespace(BUDGET=8 * 10**2))
+    l1 = {"l1_ratios": 0.1, "Cs": 3} if make is LogisticRegressionCV else {"l1_ratio": 0.1, "alphas": 5}
+    with pytest.raises(ValueError, match="criterion: the degrees of freedom of 15 features"):
+        make(criterion="aic", **l1).fit(*X_y[:2])
 
 
 @pytest.mark.parametrize("make", [LogisticRegressionCV, PoissonRegressorCV])

@@ -101,7 +101,8 @@ def _header(cells, target):
     names = [cell.strip() for cell in cells]
     numbers = [str(j) for j in range(len(names))]
     if not all(_is_number(name) or not name for name in names):
-        return names, True, []
+        told = "the first line is taken as names of columns, though all but one of them are numbers"
+        return names, True, [told] if len(names) > 2 and sum(map(_is_number, names)) == len(names) - 1 else []
     if names == numbers or names == ["", *numbers[:-1]]:
         return names, True, ["the first line counts 0, 1, 2, ...: it is taken as the names of the columns"]
     if target in names and _position(target, len(names)) is None:

@@ -22,8 +22,8 @@ def refits_on_supports(solver, solutions):
     Returns
     -------
     Solutions
-        Where columns are dependent, a minimiser, of least squares with as few of them as the fit needs; the gaps, which
-        are those of the penalised fits, are kept.
+        Where columns are dependent, a minimiser, of least squares with as few of them as the fit needs. Gaps, and why
+        fits ended, are those of these fits, but for least squares, which are exact: those of the penalised fits stay.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _least_squares(solver, solutions):
 def _likelihoods(problem, spec, solutions):
     """Any other loss, by a fit of its own on each support that differs from the one before."""
     free = problem.free_columns(1.0)
-    supports, values, intercepts, before = [], [], np.empty_like(solutions.intercepts), None
+    supports, values, intercepts, before, fits = [], [], np.empty_like(solutions.intercepts), None, []
     for a, alpha in enumerate(solutions.alphas):
         on = free.copy()
         on[solutions.nonzero(a)[0]] = True
@@ -74,7 +74,10 @@ def _likelihoods(problem, spec, solutions):
         supports.append(np.flatnonzero(coef))
         values.append(coef[supports[-1]])
         intercepts[a, 0] = intercept
-    return _instead(solutions, supports, values, intercepts)
+        fits.append(found)
+    how_far = {name: np.concatenate([getattr(fit, name) for fit in fits])
+               for name in ("dual_gaps", "relative_gaps", "stopped")}
+    return replace(_instead(solutions, supports, values, intercepts), **how_far)
 
 
 def _instead(solutions, supports, values, intercepts):
