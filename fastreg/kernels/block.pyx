@@ -18,7 +18,8 @@ from fastreg.kernels.view cimport View
 cdef enum:
     SPARSE_ROWS_AT_ONCE = 256
 cdef Py_ssize_t ROWS = 4096          # rows of a residual computed at a time (they stay in cache)
-cdef Py_ssize_t SLABS = 4            # parts of the rows with correlations of their own
+cdef Py_ssize_t SLABS = 16           # parts of the rows with correlations of their own
+cdef Py_ssize_t OF_A_SLAB = 8        # entries that it has, at least, for each column
 
 
 cdef int block_init(Block *b, View d, Py_ssize_t n_of) except -1 nogil:
@@ -253,8 +254,8 @@ cdef int _sparse_residual(View d, const Fit *fit, int threads) except -1 nogil:
 
 
 cdef Py_ssize_t _slabs(const Block *b) noexcept nogil:
-    """Parts of the rows with sums of their own, whatever the threads."""
-    return min(SLABS, 1 + b.n // SPARSE_ROWS_AT_ONCE)
+    """Parts of the rows with sums of their own, whatever the threads: as many as add little."""
+    return min(SLABS, 1 + min(b.n // SPARSE_ROWS_AT_ONCE, b.rows.used // (OF_A_SLAB * (b.m + 1))))
 
 
 cdef int _sparse_rows(void *context, Py_ssize_t slab) except -1 nogil:

@@ -125,7 +125,9 @@ cdef double *_totals(Sparse d, const double *V, Py_ssize_t k) except NULL nogil:
 
 cdef enum:
     SHARES = 64              # of a pass, at most
-cdef double LEAST_SHARE = 4e3     # elements
+cdef double LEAST_SHARE = 2e4     # elements, of a task of few columns
+cdef double AFAR = 6              # what an entry of a listed column costs, in elements of a pass over all,
+cdef double BEGINNING = 120       # and what it takes to come to such a column: neither is foreseen
 
 cdef struct Products:
     # Columns against up to 8 right-hand sides, which are interleaved where there are several.
@@ -151,9 +153,9 @@ cdef void _products(const Products *u, Py_ssize_t k, const real *x, const index 
 cdef Py_ssize_t _deal(Sparse d, const index *ptr, const int *cols, Py_ssize_t m, Py_ssize_t k, Py_ssize_t *start,
                       double *work) noexcept nogil:
     """Deal m columns in tasks that read about as much; of many columns, of an equal number. Returns how many tasks;
-    work: elements read for k right-hand sides."""
+    work: in elements of a pass over all, for k right-hand sides."""
     cdef Py_ssize_t a, task, tasks, total = 0, so_far = 0
-    work[0] = <double> d.nnz * k * m / d.p
+    work[0] = <double> d.nnz * k * m / d.p + (BEGINNING * m if cols != NULL else 0)
     if m > SHARES * CHUNK or cols == NULL:
         tasks = min(SHARES, 1 + (m - 1) // CHUNK)
         for task in range(tasks + 1):
@@ -161,7 +163,7 @@ cdef Py_ssize_t _deal(Sparse d, const index *ptr, const int *cols, Py_ssize_t m,
         return tasks
     for a in range(m):
         total += <Py_ssize_t> (ptr[cols[a] + 1] - ptr[cols[a]])
-    work[0] = <double> total * k
+    work[0] = (AFAR * total + BEGINNING * m) * k
     tasks = max(<Py_ssize_t> 1, min(min(SHARES, m), <Py_ssize_t> (work[0] / LEAST_SHARE)))
     task = 0
     for a in range(m):
@@ -330,7 +332,7 @@ cdef int _gather_rows_by_columns(Sparse d, const real *data, const index *idx, c
             rows.fresh[last] += weight == NULL or weight[last] > 0       # rows of weight zero stay empty
         entries += <Py_ssize_t> (ptr[cols[a] + 1] - ptr[cols[a]])
     rows_promise(rows)
-    threads = d.threads(4. * entries)                 # which go where nothing is in cache
+    threads = d.threads(AFAR * entries)
     u.cols, u.m, u.level, u.weight, u.first, u.rows = cols, m, level, weight, first, rows
     u.slabs = 4 * threads if ordered and threads > 1 else 1
     return run_pieces(<piece> _push[real, index], &u, u.slabs, threads, data, idx, ptr)

@@ -41,11 +41,12 @@ def inspect(const index[::1] indices, const index[::1] indptr, Py_ssize_t minor)
     if steps_down > 0:
         return FALLING
     with nogil:
+        for e in range(1, <Py_ssize_t> indptr[n]):             # of all entries at once, less those between rows
+            steps_down += indices[e] <= indices[e - 1]
         for i in range(n):
             lo, hi = <Py_ssize_t> indptr[i], <Py_ssize_t> indptr[i + 1]
-            for e in range(lo + 1, hi):
-                steps_down += indices[e] <= indices[e - 1]
             if hi > lo:
+                steps_down -= lo > 0 and indices[lo] <= indices[lo - 1]
                 outside += (indices[lo] < 0) + (indices[hi - 1] >= minor)
         if steps_down > 0:                   # the first and the last of a row that does not rise say nothing of others
             outside = 0

@@ -33,4 +33,5 @@ cdef class LiveColumns(Screening):
     cdef void _leave_out_columns(self, Py_ssize_t task) noexcept nogil
     cdef int bring(self, double alpha, const State *states) except -1 nogil
     cdef void _revive(self, Py_ssize_t task) noexcept nogil
+    cdef Py_ssize_t _wake(self, Py_ssize_t f, Py_ssize_t first, Py_ssize_t end, int *coming) noexcept nogil
     cdef void _add(self, Py_ssize_t j) noexcept nogil

@@ -10,7 +10,7 @@ from fastreg.kernels.memory cimport zeros
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.threads cimport run_tasks, share_of
 from fastreg.kernels.view cimport View
-from fastreg.solvers.problem cimport Batch, Terms, l1_factor
+from fastreg.solvers.problem cimport Batch, Terms
 from fastreg.solvers.state cimport State
 
 cdef Py_ssize_t COLUMNS = 4096   # that a thread looks at, at least
@@ -103,20 +103,35 @@ cdef class LiveColumns(Screening):
 
     cdef void _revive(self, Py_ssize_t task) noexcept nogil:
         """List those of a task's columns that are to live, where its columns begin in `coming`."""
-        cdef Py_ssize_t share = share_of(self.p, COLUMNS), first = task * share, at = first, f, j
-        cdef const Terms *terms
-        cdef double bound
-        for j in range(first, min(self.p, first + share)):
-            for f in range(self.batch.n_weightings if self.place[j] == DEAD else 0):
-                terms = &self.batch.terms[f]
-                bound = terms.norm[j] * self.dead_r
-                if self.norm1[f] != NULL:
-                    bound = min(bound, self.norm1[f][j] * self.dead_rmax)
-                if bound > self.dead_alpha * l1_factor(terms, j):
-                    self.coming[at] = <int> j
-                    at += 1
-                    break
-        self.revived[task] = at - first
+        cdef Py_ssize_t share = share_of(self.p, COLUMNS), first = task * share, end = min(self.p, first + share)
+        cdef Py_ssize_t f, j, n
+        cdef int *coming = self.coming + first
+        n = self._wake(0, first, end, coming)
+        if self.batch.n_weightings > 1:                     # place says which are listed, meanwhile
+            for f in range(1, self.batch.n_weightings):
+                for j in range(n):
+                    self.place[coming[j]] = LIVE
+                n += self._wake(f, first, end, coming + n)
+            for j in range(n):
+                self.place[coming[j]] = DEAD
+        self.revived[task] = n
+
+    cdef Py_ssize_t _wake(self, Py_ssize_t f, Py_ssize_t first, Py_ssize_t end, int *coming) noexcept nogil:
+        """List the dead among columns first..end-1 that weighting f wakes; returns how many."""
+        cdef const Terms *terms = &self.batch.terms[f]
+        cdef const char *place = self.place
+        cdef const double *norm = terms.norm
+        cdef const double *pen1 = terms.pen1
+        cdef const double *norm1 = self.norm1[f] if self.norm1[f] != NULL else norm
+        cdef double r = self.dead_r, r_max = self.dead_rmax if self.norm1[f] != NULL else r, alpha = self.dead_alpha
+        cdef Py_ssize_t i1 = terms.i1, j, n = 0
+        cdef double l1
+        for j in range(first, end):
+            l1 = alpha * pen1[j * i1]
+            if (place[j] == DEAD) & (norm[j] * r > l1) & (norm1[j] * r_max > l1):
+                coming[n] = <int> j
+                n += 1
+        return n
 
     cdef void _add(self, Py_ssize_t j) noexcept nogil:
         """Watch column j; its norms are the largest that it has under any of the weightings."""

@@ -180,7 +180,7 @@ cdef class ReferenceScreening(LiveColumns):
         u.screening, u.watch, u.alpha = <void *> self, watch, alpha
         u.share = share_of(n, COLUMNS)
         u.tasks = (n + u.share - 1) // u.share
-        return run_tasks(task, u, u.tasks, self.design.threads(<double> n))
+        return run_tasks(task, u, u.tasks, self.design.threads(<double> n * (2 + watch.refs.held)))
 
     cdef void _expect_columns(self, Look *u, Py_ssize_t task) noexcept nogil:
         cdef Watch *watch = u.watch
