@@ -17,6 +17,6 @@ LEAST_SHARED = 500_000
 MOST_SHARED = 3
 # Parts of the rows beyond which folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
-# Columns (no more than rows) and stored elements up to which a working set of all columns is faster than Newton's
-# method on rows, where there is no L1 penalty.
-FEW_COLUMNS, FEW_ELEMENTS = 50, 1_000_000
+# Columns (no more than rows) and rows up to which a working set of all columns is faster than Newton's method on rows,
+# where there is no L1 penalty.
+FEW_COLUMNS, FEW_ROWS = 300, 8000

@@ -234,7 +234,7 @@ def test_the_map_is_of_this_house():
 MODULE_LINES, FUNCTION_LINES, KERNEL_LINES = 500, 60, 90  # functions without their docstrings; kernels: Cython's
 # What is larger today, in lines: entries only shrink.  The test fails where one grew, and where one is needed no more.
 LARGER_TODAY = {
-    "kernels/quadratic.pyx": 520,
+    "kernels/quadratic.pyx": 512,
     "kernels/krylov.pyx:conjugate_gradients": 105,
 }
 CYTHON_HEAD = re.compile(r"^( *)(?:cp?def|def) (?!class|struct|enum|extern|union)[^=\n(]*?(\w+)\(", re.MULTILINE)

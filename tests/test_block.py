@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fastreg.adapter.engine import RowBlock, WorkingBlock
+from fastreg.adapter.sweep import sweep
 from twins import STORED, close, design, some_data, view
 
 
@@ -170,6 +171,27 @@ def test_products_with_some_of_the_columns(storage, centred, rng):
         close(block.products(w, pos)[counts], (plain[:, pos] @ w)[counts], 10)
         w = rng.standard_normal(30)
         close(block.products(w)[counts], (plain @ w)[counts], 10)
+
+
+@pytest.mark.parametrize("storage", STORED)
+@pytest.mark.parametrize("centred", [False, True], ids=["", "centred"])
+@pytest.mark.parametrize("m", [1, 4, 39])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_step_and_what_is_made_of_it_in_one_reading(storage, centred, m, n_threads, rng):
+    """Rows beyond several slabs and chunks; coordinates in order, and some in any order."""
+    X, weight = some_data(n=9000, p=40)
+    d = design(STORED[storage](X), weight, centred, n_threads=n_threads)
+    cols, y, level = rng.permutation(40).astype(np.intc), rng.standard_normal(9000), 0.3
+    plain = view(X, None, False) - (weight @ X / weight.sum() if centred else 0)
+    counts = weight > 0                                     # sparse rows without weight are left out
+    for pos in (None, rng.permutation(40).astype(np.intc)[:m]):
+        at = cols if pos is None else cols[pos]
+        w = rng.standard_normal(len(at)) * (rng.random(len(at)) < 0.8)
+        v, share, g, sums = sweep(d, cols, w, pos, level, weight, y)
+        close(v[counts], plain[counts][:, at] @ w - level, 10)
+        np.testing.assert_array_equal(share[counts], (weight * (y - v**2))[counts])
+        close(g, plain[:, at][counts].T @ share[counts], 10)
+        close(sums, [share.sum(), (y * v)[counts].sum()], 10)
 
 
 def test_an_empty_block_gives_the_target_back(rng):

@@ -438,7 +438,7 @@ SHAPES = {"tall": (300, 80), "wide": (60, 150), "square": (90, 90)}
 @pytest.fixture
 def by_ridge(monkeypatch):
     """Newton's method by ridge regressions, however few columns there are; which were solved so."""
-    monkeypatch.setattr(costs, "FEW_ELEMENTS", 0)
+    monkeypatch.setattr(costs, "FEW_ROWS", 0)
     seen = []
     advance = Reweighted.advance
     monkeypatch.setattr(Reweighted, "advance", lambda self, *args, **kw: seen.append(0) or advance(self, *args, **kw))
@@ -506,7 +506,7 @@ def test_ridge_penalties_as_the_engine_has_them(loss, store, monkeypatch):
     Z = X * 10.0 ** rng.uniform(-2, 2, 40)
     found = {}
     for few in (0, 10**6):
-        monkeypatch.setattr(costs, "FEW_ELEMENTS", few)
+        monkeypatch.setattr(costs, "FEW_ROWS", few)
         found[few] = regularization_path(store(Z), y, datafit=loss, l1_ratio=0.0, alphas=[0.3, 0.01], tol=1e-11,
                                          standardize=True)
     np.testing.assert_allclose(found[0].coefs.toarray() * Z.std(axis=0)[:, None],

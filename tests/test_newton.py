@@ -73,7 +73,7 @@ def test_the_matrix_is_the_second_derivative(loss, store, weights, fit_intercept
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
 @pytest.mark.parametrize("seed", range(10))
 def test_far_fewer_matrices_of_all_rows_than_steps(loss, seed, made, monkeypatch):
-    monkeypatch.setattr(costs, "FEW_ELEMENTS", 0)
+    monkeypatch.setattr(costs, "FEW_ROWS", 0)
     task, judge = problem(4000, 200, loss=loss, seed=seed)
     steps = 0
     of = Reweighted(task, Spec(np.ones(1)))

@@ -56,3 +56,10 @@ cdef int block_products(const Block *b, View d, const double *mean, const double
                         double *out) except -1 nogil
 cdef int block_correlate(const Block *b, View d, const Weighting *of, const double *r, const int *pos,
                          Py_ssize_t first, Py_ssize_t m, double *g) except -1 nogil
+
+# for those who read its rows in their own way
+cdef Py_ssize_t block_slabs(const Block *b, bint sparse) noexcept nogil
+cdef double *by_position(const Block *b, const double *w, const int *pos, Py_ssize_t m) except NULL nogil
+cdef int *used(const double *w, const int *pos, Py_ssize_t m, Py_ssize_t *count) except NULL nogil
+cdef void add_columns(const Block *b, const double *w, const int *pos, const int *js, Py_ssize_t nz, double sign,
+                      Py_ssize_t lo, Py_ssize_t hi, double *out) noexcept nogil

@@ -96,12 +96,12 @@ cdef int block_products(const Block *b, View d, const double *mean, const double
     cdef int *js = NULL
     u.b, u.level, u.out, u.pos = b, _level(mean, w, pos, m), out, pos
     if d.sparse():
-        u.w = full = _by_position(b, w, pos, m)
+        u.w = full = by_position(b, w, pos, m)
         run_tasks(_sparse_products, &u, chunks, threads)
         free(full)
         return 0
     u.w, u.js = w, NULL
-    js = _used(w, pos, m, &u.nz)
+    js = used(w, pos, m, &u.nz)
     u.js = js
     run_tasks(_dense_products, &u, chunks, threads)
     free(js)
@@ -124,11 +124,11 @@ cdef int _dense_products(void *context, Py_ssize_t k) except -1 nogil:
     cdef Py_ssize_t i, lo = k * ROWS, hi = min(u.b.n, lo + ROWS)
     for i in range(lo, hi):
         u.out[i] = -u.level
-    _add_columns(u.b, u.w, u.pos, u.js, u.nz, 1, lo, hi, u.out)
+    add_columns(u.b, u.w, u.pos, u.js, u.nz, 1, lo, hi, u.out)
     return 0
 
 
-cdef double *_by_position(const Block *b, const double *w, const int *pos, Py_ssize_t m) except NULL nogil:
+cdef double *by_position(const Block *b, const double *w, const int *pos, Py_ssize_t m) except NULL nogil:
     """Coefficients by their place in the block, zero elsewhere; to be freed."""
     cdef Py_ssize_t k
     cdef double *full = <double *> zeros(b.m * sizeof(double))
@@ -137,7 +137,7 @@ cdef double *_by_position(const Block *b, const double *w, const int *pos, Py_ss
     return full
 
 
-cdef int *_used(const double *w, const int *pos, Py_ssize_t m, Py_ssize_t *count) except NULL nogil:
+cdef int *used(const double *w, const int *pos, Py_ssize_t m, Py_ssize_t *count) except NULL nogil:
     """Which coordinates are not zero; to be freed."""
     cdef Py_ssize_t k
     cdef int *js = NULL
@@ -150,8 +150,8 @@ cdef int *_used(const double *w, const int *pos, Py_ssize_t m, Py_ssize_t *count
     return js
 
 
-cdef void _add_columns(const Block *b, const double *w, const int *pos, const int *js, Py_ssize_t nz, double sign,
-                       Py_ssize_t lo, Py_ssize_t hi, double *out) noexcept nogil:
+cdef void add_columns(const Block *b, const double *w, const int *pos, const int *js, Py_ssize_t nz, double sign,
+                      Py_ssize_t lo, Py_ssize_t hi, double *out) noexcept nogil:
     """Rows [lo, hi) of out += sign X w, of dense columns."""
     cdef Py_ssize_t i, k
     cdef double a[4]
@@ -207,7 +207,7 @@ cdef int _of_one(void *context, Py_ssize_t t) except -1 nogil:
 cdef int _dense_residual(const Fit *fit, int threads) except -1 nogil:
     cdef Residuals u
     cdef double level = _level(fit.of.mean, fit.w, fit.pos, fit.m)
-    cdef int *js = _used(fit.w, fit.pos, fit.m, &u.nz)
+    cdef int *js = used(fit.w, fit.pos, fit.m, &u.nz)
     u.fits, u.level, u.js = fit, &level, js
     run_tasks(_dense_rows, &u, (fit.block.n + ROWS - 1) // ROWS, threads)
     free(js)
@@ -223,7 +223,7 @@ cdef int _dense_rows(void *context, Py_ssize_t k) except -1 nogil:
         memcpy(fit.r + lo, fit.y + lo, (hi - lo) * sizeof(double))
     else:
         memset(fit.r + lo, 0, (hi - lo) * sizeof(double))
-    _add_columns(fit.block, fit.w, fit.pos, u.js, u.nz, -1, lo, hi, fit.r)
+    add_columns(fit.block, fit.w, fit.pos, u.js, u.nz, -1, lo, hi, fit.r)
     if root != NULL:
         for i in range(lo, hi):
             fit.r[i] = fit.y[i] + _times_root(root, i, fit.r[i] + u.level[0])
@@ -235,11 +235,11 @@ cdef int _dense_rows(void *context, Py_ssize_t k) except -1 nogil:
 
 cdef int _sparse_residual(View d, const Fit *fit, int threads) except -1 nogil:
     cdef const Block *b = fit.block
-    cdef Py_ssize_t k, j, slab, slabs = _slabs(b)
+    cdef Py_ssize_t k, j, slab, slabs = block_slabs(b, True)
     cdef double level = _level(fit.of.mean, fit.w, fit.pos, fit.m)
     cdef Residuals u
     cdef double *g = NULL
-    cdef double *w = _by_position(b, fit.w, fit.pos, fit.m)
+    cdef double *w = by_position(b, fit.w, fit.pos, fit.m)
     u.fits, u.level, u.w, u.n_tasks, u.size = fit, &level, w, slabs, b.m + 1
     u.g = g = <double *> zeros(slabs * (b.m + 1) * sizeof(double))
     run_tasks(_sparse_rows, &u, slabs, threads)
@@ -253,9 +253,11 @@ cdef int _sparse_residual(View d, const Fit *fit, int threads) except -1 nogil:
     return 0
 
 
-cdef Py_ssize_t _slabs(const Block *b) noexcept nogil:
+cdef Py_ssize_t block_slabs(const Block *b, bint sparse) noexcept nogil:
     """Parts of the rows with sums of their own, whatever the threads: as many as add little."""
-    return min(SLABS, 1 + min(b.n // SPARSE_ROWS_AT_ONCE, b.rows.used // (OF_A_SLAB * (b.m + 1))))
+    if sparse:
+        return min(SLABS, 1 + min(b.n // SPARSE_ROWS_AT_ONCE, b.rows.used // (OF_A_SLAB * (b.m + 1))))
+    return min(SLABS, 1 + b.n // ROWS)
 
 
 cdef int _sparse_rows(void *context, Py_ssize_t slab) except -1 nogil:
@@ -289,7 +291,7 @@ cdef int _sparse_residuals(View d, const Fit *fits, Py_ssize_t k, int threads) e
 
     The rows are dealt to a fixed number of slabs with sums of their own: the threads do not matter."""
     cdef const Block *b = fits[0].block
-    cdef Py_ssize_t j, t, at, slab, slabs = _slabs(b)
+    cdef Py_ssize_t j, t, at, slab, slabs = block_slabs(b, True)
     cdef Residuals u
     cdef int lanes = 4 if k <= 4 else 8
     cdef Py_ssize_t size = (b.m + 2) * lanes           # correlations, sums of sqrt(s) r, and test errors

@@ -18,7 +18,8 @@ from fastreg.kernels.threads cimport run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
-cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time
+cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time, at most,
+cdef Py_ssize_t LEAST_PANEL = 16     # and at least
 cdef Py_ssize_t STRIP = 512          # rows of old columns that are gathered at a time
 cdef Py_ssize_t IN_CACHE = 65536     # sums
 cdef Py_ssize_t MOST_SLABS = 16
@@ -347,12 +348,12 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
 
     The columns are those at positions `pos` (NULL: all, in order); `mean`, by coordinate, is what is left of their
     means under s, whose sum is `total`; NULL: nothing is subtracted. s NULL: ones."""
-    cdef Py_ssize_t a, i, k
+    cdef Py_ssize_t a, i, k, width
     if b.X != NULL:
-        k = first
+        k, width = first, min(PANEL, max(LEAST_PANEL, (m - first + 3) // 4))      # little below the diagonal
         while k < m:
-            _dense_panel(b, d, s, pos, k, min(m, k + PANEL), G, ld)
-            k += PANEL
+            _dense_panel(b, d, s, pos, k, min(m, k + width), G, ld)
+            k += width
     else:
         _sparse_columns(b, d, s, pos, first, m, G, ld)
     for a in range(first, m):

@@ -1,4 +1,6 @@
 # The small problem on the working set.
+from libc.math cimport sqrt
+
 from fastreg.kernels.factor cimport Factor
 
 cdef enum State:
@@ -40,6 +42,15 @@ cdef struct Quad:
 cdef struct Break:
     double t             # how far along a step a coordinate meets zero or a bound
     int i
+
+
+cdef inline double quad_tolerance(const Quad *q, Py_ssize_t j) noexcept nogil:
+    """The largest violation of coordinate j's condition that passes for none.
+
+    In the support, one of loose * sqrt(l2) adds loose^2 / 2 to the duality gap, however ill-conditioned G is."""
+    return q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]) + (
+        q.loose * sqrt(q.l2[j]) if q.st[j] == FREE else 0)
+
 
 cdef int by_time(const void *a, const void *b) noexcept nogil
 cdef int quad_init(Quad *q) noexcept nogil

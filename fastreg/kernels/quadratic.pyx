@@ -14,7 +14,7 @@ d) **Dependent columns** stay out of the factor. If one is not at zero, or still
    optimum over the support, w slides along the null direction (the fit does not change, the penalty falls) until a
    coordinate of the support reaches zero and they swap places, or the column itself does.
 """
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, fabs
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
@@ -74,17 +74,9 @@ cdef void quad_add(Quad *q, double l1, double l2, double lo, double hi, double g
     q.m += 1
 
 
-cdef inline double _tolerance(const Quad *q, Py_ssize_t j) noexcept nogil:
-    """The largest violation of coordinate j's condition that passes for none.
-
-    In the support, one of loose * sqrt(l2) adds loose^2 / 2 to the duality gap, however ill-conditioned G is."""
-    return q.slack * q.l1[j] + q.noise * sqrt(q.G[j * q.ldg + j]) + (
-        q.loose * sqrt(q.l2[j]) if q.st[j] == FREE else 0)
-
-
 cdef bint quad_violates(const Quad *q, Py_ssize_t j, double *sign) noexcept nogil:
     """Does coordinate j, outside the support, violate its optimality condition? If so, the sign it would take."""
-    cdef double l1 = q.l1[j], tol = _tolerance(q, j), h = q.g[j] - q.l2[j] * q.w[j]
+    cdef double l1 = q.l1[j], tol = quad_tolerance(q, j), h = q.g[j] - q.l2[j] * q.w[j]
     if q.st[j] == AT_UPPER:
         sign[0] = 1 if l1 > 0 else 0
         return h < sign[0] * l1 - tol
@@ -166,7 +158,7 @@ cdef bint quad_settled(const Quad *q) noexcept nogil:
     cdef double sign = 0
     for j in range(q.m):
         if q.st[j] == FREE:
-            if fabs(q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]) > _tolerance(q, j):
+            if fabs(q.g[j] - q.l2[j] * q.w[j] - q.l1[j] * q.sg[j]) > quad_tolerance(q, j):
                 return False
         elif q.st[j] != IDLE and quad_violates(q, j, &sign):
             return False
@@ -333,7 +325,7 @@ cdef void _direction(Quad *q) noexcept nogil:
         for i in range(s):
             q.d[i] += step * q.dir[i]
             q.res[i] -= step * (q.mdir[i] - q.rate[i])
-            worst = max(worst, fabs(q.res[i]) / _tolerance(q, q.f.idx[i]))
+            worst = max(worst, fabs(q.res[i]) / quad_tolerance(q, q.f.idx[i]))
         if not stale or worst <= 0.05 or rz <= 1e-26 * old:
             break
     for i in range(s):
@@ -351,7 +343,7 @@ cdef int _newton(Quad *q) except -1 nogil:
         worst = 0
         for i in range(q.f.s):
             j = q.f.idx[i]
-            worst = max(worst, fabs(q.rem[i]) / _tolerance(q, j))
+            worst = max(worst, fabs(q.rem[i]) / quad_tolerance(q, j))
         if worst <= 0.1:
             break
         _direction(q)
@@ -453,7 +445,7 @@ cdef int _slide(Quad *q, Py_ssize_t j) except -1 nogil:
     slope = q.l1[j] * q.sg[j]
     for i in range(s):
         slope += q.l1[q.f.idx[i]] * q.sg[q.f.idx[i]] * q.d[i]
-    if fabs(slope) <= _tolerance(q, j):
+    if fabs(slope) <= quad_tolerance(q, j):
         if q.w[j] == 0 or q.w[j] == q.lo[j] or q.w[j] == q.hi[j]:
             q.st[j] = IDLE                             # what violated was rounding
             return 0

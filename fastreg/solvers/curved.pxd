@@ -10,15 +10,19 @@ cdef struct Model:
     double total         # their sum
     double *v            # X times a step
     double *trial        # eta at the end of a trial
-    double *slope        # derivatives of the loss there
+    double *slope        # derivatives of the loss there,
+    double *share        # and less these with the weights
+    double left          # what the residual sums to, with the weights, where the intercept is yet to be solved for
     double *mean         # by coordinate: what is left of the column's mean under `weight`
     double *before       # coefficients where a step begins
     double *g            # and their correlations
     double *step
     Py_ssize_t room      # coordinates that the last four have room for
     Py_ssize_t slid      # how many have slid to other penalties since then: `before` has what they were
-    double last          # violation where the last step began
+    double last          # violation where the last step began, 0 where there is none to go on from
+    double rate          # what is left of a violation by a step under this curvature, as far as is known
     bint stale           # the Gram matrix is under no curvature yet, or under one that helps no longer
+    bint open            # the intercept, and the residual, are yet to be solved for
     bint moved           # coefficients have changed since the residual was computed
 
 cdef class Curved(Gathered):
@@ -29,6 +33,11 @@ cdef class Curved(Gathered):
     cdef int _judge_slide(self, Py_ssize_t t, State *state) except -1 nogil
     cdef double _objective(self, Py_ssize_t t, const State *state, const double *w, Py_ssize_t m) noexcept nogil
     cdef void _settle(self, Py_ssize_t t, State *state) noexcept nogil
+    cdef bint _goes_on(self, Py_ssize_t t, double times) noexcept nogil
+    cdef double _price(self, Py_ssize_t t) noexcept nogil
+    cdef void _residual_of(self, Py_ssize_t t, const double *slope, State *state) noexcept nogil
+    cdef void _reduce(self, Py_ssize_t t, double sign) noexcept nogil
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil
+    cdef double _go(self, Py_ssize_t t, State *state, double level, double begin) except -1 nogil
     cdef double _slope(self, Py_ssize_t t, const State *state, double part) noexcept nogil
-    cdef double _search(self, Py_ssize_t t, const State *state, double begin) noexcept nogil
+    cdef double _search(self, Py_ssize_t t, const State *state, double begin, double end) noexcept nogil

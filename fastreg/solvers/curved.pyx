@@ -1,23 +1,28 @@
 """Small problems under a loss whose curvature changes: Newton's method, with the penalty as it is.
 
 The loss is replaced by its quadratic model at the present coefficients; the small problem on its Gram matrix
-``X' diag(s f'') X`` is solved exactly, and the way there is searched for the minimum along it: from ``eta + t Xz``,
-without another product. The intercept is solved for after each step, so that the residual sums to zero.
+``X' diag(s f'') X`` is solved exactly. Where the whole step leads is found in one reading of the block, gradient and
+all; where it leads too far, the way there is searched for the minimum along it: from ``eta + t Xz``, without another
+product. The intercept takes part in the model. It is solved for, so that the residual sums to zero, when the conditions
+hold but for it.
 
-a) **The curvature is kept** while steps help: only the gradient is new. Columns that enter get their products under the
-   curvature of the others. It is taken anew when a step leaves more than a part of the violation it began with.
+a) **The curvature is kept**, from step to step and from penalty to penalty, while the steps that are left under it cost
+   less than another Gram matrix: only the gradient is new. Columns that enter get their products under the curvature of
+   the others.
 b) **A floor** keeps it positive where the loss is flat: in the model alone, never in gradient or gap.
 """
-from libc.math cimport fabs
+from libc.math cimport fabs, log
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from fastreg.kernels.block cimport block_products
+from fastreg.datafits.base cimport Datafit
+from fastreg.kernels.block cimport block_products, place as at
 from fastreg.kernels.block_gram cimport block_gram, block_means
 from fastreg.kernels.factor cimport factor_clear
-from fastreg.kernels.leaf cimport fr_axpy
+from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow, zeros
-from fastreg.kernels.quadratic cimport FREE, IDLE, OUT, Quad, quad_place, quad_settled, quad_solve
+from fastreg.kernels.quadratic cimport FREE, IDLE, OUT, Quad, quad_place, quad_settled, quad_solve, quad_tolerance
+from fastreg.kernels.sweep cimport SUMS, block_sweep
 from fastreg.solvers.gathered cimport Gathered
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.small cimport Small
@@ -26,10 +31,22 @@ from fastreg.solvers.state cimport State, measure
 cdef enum:
     ROUNDS = 4                   # of the small solver in one call
     TRIALS = 40                  # of a search
-cdef double CONTRACTION = 0.4    # a step that leaves more of the violation has used up its curvature
+cdef double KEPT = 0.1           # of a violation, what a step is expected to leave under the curvature of another place
+cdef double FRESH = 2            # steps that are expected to do under a new one
+cdef double SPARSE_PRICE = 2, DENSE_PRICE = 15, FACTOR_PRICE = 12     # of work, in steps: see _price
+cdef double FEW = 64             # columns whose factor costs nothing
 cdef double FLOOR = 1e-10        # of the mean curvature
 cdef double EXACT = 0.3          # of a violation that is none, what may be left of it in the model
 cdef double ACCEPTED = 0.5       # of the slope that a step began with, what may be left of it, with the other sign
+
+cdef struct Trial:
+    # What rows need, of a point a step away.
+    void *datafit
+    const double *y
+    const double *weight
+    const double *eta
+    double *there        # eta there
+    double *slope        # derivatives there
 
 
 cdef class Curved(Gathered):
@@ -48,6 +65,7 @@ cdef class Curved(Gathered):
             model = &self.models[t]
             model.weight, model.v = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
             model.trial, model.slope = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
+            model.share = self.pool.doubles(batch.n)
             model.stale = True
 
     def __dealloc__(self):
@@ -88,7 +106,7 @@ cdef class Curved(Gathered):
         for i in range(n):
             model.weight[i] = max(model.weight[i], least * (1 if problem.weight == NULL else problem.weight[i]))
             model.total += model.weight[i]
-        model.stale = False
+        model.stale, model.rate = False, KEPT
         self._own_gram(t, 0)
         factor_clear(&q.f)
         for j in range(q.m):
@@ -148,7 +166,8 @@ cdef class Curved(Gathered):
         return total
 
     cdef int restart(self, Py_ssize_t t) except -1 nogil:
-        self.models[t].stale, self.models[t].moved, self.models[t].last, self.models[t].slid = True, False, 0, 0
+        cdef Model *model = &self.models[t]
+        model.stale, model.moved, model.open, model.last, model.slid, model.left = True, False, False, 0, 0, 0
         return Gathered.restart(self, t)
 
     cdef int solve(self, Py_ssize_t t, State *state) except -1 nogil:
@@ -156,20 +175,30 @@ cdef class Curved(Gathered):
         cdef Small *small = &self.smalls[t]
         cdef Model *model = &self.models[t]
         cdef Quad *q = &small.q
-        cdef double violation, slack = q.slack
+        cdef double violation, times, slack = q.slack
         cdef bint fresh = False
         cdef Py_ssize_t _
         if model.moved:
             self._judge_slide(t, state)
         self.correlate(t, state)
+        self._reduce(t, 1)
         if not model.stale and quad_settled(q):
-            return 1
+            if model.open:
+                self._settle(t, state)             # and so the intercept
+                self.correlate(t, state)
+            if quad_settled(q):
+                model.last = 0
+                return 1
         memcpy(model.before, q.w, q.m * sizeof(double))
-        memcpy(model.g, q.g, q.m * sizeof(double))
-        violation = _violation(q, small.cols, self.batch.problems[t].terms.norm)
-        if model.stale or violation > CONTRACTION * model.last:
+        violation = _violation(q, small.cols, self.batch.problems[t].terms.norm, &times)
+        if model.last > 0:
+            model.rate = violation / model.last
+        if model.stale or not self._goes_on(t, times):
+            self._reduce(t, -1)
             self._refresh(t, state)
+            self._reduce(t, 1)
             fresh = True
+        memcpy(model.g, q.g, q.m * sizeof(double))
         model.last = violation
         q.slack = EXACT * slack
         quad_place(q, True)
@@ -179,8 +208,25 @@ cdef class Curved(Gathered):
         q.slack = slack
         if self._take_step(t, state):
             return 0
-        model.last = 0                             # under another curvature, if this is not the one at hand
+        model.last, model.rate = 0, 1              # under another curvature, if this is not the one at hand
         return fresh
+
+    cdef bint _goes_on(self, Py_ssize_t t, double times) noexcept nogil:
+        """Whether the steps left under the curvature at hand are expected to cost less than those under another one,
+        which is to be paid for. times: the violation, in terms of what is none."""
+        cdef double rate = self.models[t].rate
+        return rate < 1 and log(times) < (self._price(t) + FRESH) * -log(rate)
+
+    cdef double _price(self, Py_ssize_t t) noexcept nogil:
+        """What a new curvature costs, in steps: the Gram matrix and, of many columns, its factor. With few of them it
+        does not ask for the number of rows: a row of weight 2 makes the same steps as two rows."""
+        cdef double m = self.smalls[t].q.m, size
+        cdef bint sparse = self.batch.design.sparse()
+        cdef double price = SPARSE_PRICE if sparse else m / DENSE_PRICE
+        if m <= FEW:
+            return price
+        size = max(self.block.rows.used if sparse else m * self.batch.n, 1.)
+        return price + m * m * m / (FACTOR_PRICE * size)
 
     cdef double polish(self, Py_ssize_t t) except -1 nogil:
         """None: steps under a new curvature are as good."""
@@ -204,23 +250,43 @@ cdef class Curved(Gathered):
         for t in range(self.n_problems):
             if not states[t].done and self.models[t].moved:
                 self._judge_slide(t, &states[t])
+            elif self.models[t].open:
+                self._settle(t, &states[t])
         return 0
 
     cdef void _settle(self, Py_ssize_t t, State *state) noexcept nogil:
         """The intercept, and the residual, at a new eta."""
         cdef const Problem *problem = &self.batch.problems[t]
-        cdef Py_ssize_t i, n = self.batch.n
+        cdef Py_ssize_t n = self.batch.n
         if self.batch.design.centred:
             state.b += self.batch.datafit.refit_intercept(n, problem.y, problem.weight, state.eta)
         self.batch.datafit.at(n, problem.y, state.eta, NULL, state.r, NULL)
-        for i in range(n):
-            if problem.root == NULL:
-                state.r[i] = -state.r[i]
-            else:
-                state.r[i] = -problem.root[i] * state.r[i] if problem.root[i] > 0 else 0
-        measure(state, n)
+        self._residual_of(t, state.r, state)
         self.smalls[t].exact = self.models[t].moved = False
         self.models[t].slid = 0
+
+    cdef void _residual_of(self, Py_ssize_t t, const double *slope, State *state) noexcept nogil:
+        """The residual, from derivatives of the loss."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef Py_ssize_t i
+        for i in range(self.batch.n):
+            if problem.root == NULL:
+                state.r[i] = -slope[i]
+            else:
+                state.r[i] = -problem.root[i] * slope[i] if problem.root[i] > 0 else 0
+        measure(state, self.batch.n)
+        self.models[t].open, self.models[t].left = False, 0
+
+    cdef void _reduce(self, Py_ssize_t t, double sign) noexcept nogil:
+        """Correlations as the intercept of the model leaves them, where the residual does not sum to zero; or, with
+        sign -1, those of the columns less their means again."""
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &self.smalls[t].q
+        cdef const double *mean = self._weighting(t).mean
+        cdef const int *pos = self._positions(t)
+        cdef Py_ssize_t k
+        for k in range(q.m if model.left != 0 else 0):
+            q.g[k] -= sign * model.left * (model.mean[k] - mean[at(pos, k)])
 
     # ---- a step ----------------------------------------------------------------------------------------------------
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil:
@@ -230,31 +296,62 @@ cdef class Curved(Gathered):
         cdef Quad *q = &small.q
         cdef const int *pos = self._positions(t)
         cdef const double *mean = self._weighting(t).mean
-        cdef Py_ssize_t i, k
+        cdef Py_ssize_t k
         cdef double part, begin = 0, level = 0
         for k in range(q.m):
             model.step[k] = q.w[k] - model.before[k]
             begin -= model.g[k] * model.step[k]
             if self.batch.design.centred:
-                level += model.step[k] * (model.mean[k] - mean[k if pos == NULL else pos[k]])
+                level += model.step[k] * (model.mean[k] - mean[at(pos, k)])
         begin += _penalty_slope(q, model.before, model.step, 0)
-        part = 0
-        if begin < 0:
-            block_products(&self.block, self.batch.design, self._weighting(t).mean, model.step, pos, q.m, model.v)
-            for i in range(self.batch.n):
-                model.v[i] -= level
-            part = self._search(t, state, begin)
+        if self.batch.design.centred:
+            begin -= model.left * model.left / model.total
+            level -= model.left / model.total
+        part = self._go(t, state, level, begin) if begin < 0 else 0
         if part < 1:
             for k in range(q.m):
                 q.w[k] = model.before[k] + part * model.step[k]
             quad_place(q, False)
-        if part == 0:
+            fr_axpy(self.batch.n, part, model.v, state.eta)
+            state.b -= part * level
+            if part > 0 or model.open:
+                self._settle(t, state)
             small.exact = False
-            return False
-        fr_axpy(self.batch.n, part, model.v, state.eta)
-        state.b -= part * level
-        self._settle(t, state)
-        return True
+        return part > 0
+
+    cdef double _go(self, Py_ssize_t t, State *state, double level, double begin) except -1 nogil:
+        """The whole step, if it does not lead too far, with the gradient at its end; returns the part of it that is to
+        be taken, which is yet to be done where it is less than 1. `begin`: the slope to begin with, negative."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef Small *small = &self.smalls[t]
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &small.q
+        cdef const int *pos = self._positions(t)
+        cdef const double *mean = self._weighting(t).mean
+        cdef Py_ssize_t k
+        cdef double of_means = 0, slope
+        cdef double sums[SUMS]
+        cdef Trial trial
+        trial.datafit, trial.y, trial.weight = <void *> self.batch.datafit, problem.y, problem.weight
+        trial.eta, trial.there, trial.slope = state.eta, model.trial, model.slope
+        for k in range(q.m):
+            of_means += model.step[k] * mean[at(pos, k)]
+        block_sweep(&self.block, self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial, model.v,
+                    model.share, q.g, sums)
+        slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
+        if not slope <= -ACCEPTED * begin:
+            return self._search(t, state, begin, slope)
+        for k in range(q.m if self.batch.design.centred else 0):
+            q.g[k] -= sums[1] * mean[at(pos, k)]
+        memcpy(q.seen, q.w, q.m * sizeof(double))
+        memcpy(state.eta, model.trial, self.batch.n * sizeof(double))
+        state.b -= level
+        small.exact = True
+        if self.batch.design.centred:
+            model.open, model.left = True, sums[1]
+        else:
+            self._residual_of(t, model.slope, state)
+        return 1
 
     cdef double _slope(self, Py_ssize_t t, const State *state, double part) noexcept nogil:
         """Derivative of the objective along the step, after a part of it."""
@@ -272,13 +369,11 @@ cdef class Curved(Gathered):
                 total += problem.weight[i] * model.slope[i] * model.v[i]
         return total + _penalty_slope(&self.smalls[t].q, model.before, model.step, part)
 
-    cdef double _search(self, Py_ssize_t t, const State *state, double begin) noexcept nogil:
-        """The part of the step to be taken: all of it, if the objective has not begun to rise much; or to where its
-        slope is a share of what it was. `begin`: the slope to begin with, negative."""
-        cdef double lo = 0, hi = 1, at_lo = begin, at_hi = self._slope(t, state, 1), part, slope
+    cdef double _search(self, Py_ssize_t t, const State *state, double begin, double end) noexcept nogil:
+        """The part of a step to be taken that leads too far: to where the slope is a share of what it was. begin, end:
+        the slopes at its ends."""
+        cdef double lo = 0, hi = 1, at_lo = begin, at_hi = end, part, slope
         cdef int _
-        if at_hi <= -ACCEPTED * begin:
-            return 1
         for _ in range(TRIALS):
             part = lo + (hi - lo) * min(max(at_lo / (at_lo - at_hi), 0.1), 0.9)
             slope = self._slope(t, state, part)
@@ -289,6 +384,29 @@ cdef class Curved(Gathered):
             else:
                 hi, at_hi = part, slope
         return lo
+
+
+cdef void _try_rows(void *context, Py_ssize_t lo, Py_ssize_t hi, const double *v, double *share,
+                    double *sums) noexcept nogil:
+    """eta, and less the derivatives with their weights; sums of these times v, and alone."""
+    cdef const Trial *u = <const Trial *> context
+    cdef Py_ssize_t i
+    cdef double along = 0, total = 0
+    for i in range(lo, hi):
+        u.there[i] = u.eta[i] + v[i]
+    (<Datafit> u.datafit).at(hi - lo, u.y + lo, u.there + lo, NULL, u.slope + lo, NULL)
+    if u.weight == NULL:
+        for i in range(lo, hi):
+            share[i] = -u.slope[i]
+            total += share[i]
+        sums[0] += fr_vdot(hi - lo, share + lo, v + lo)
+    else:
+        for i in range(lo, hi):
+            share[i] = -u.weight[i] * u.slope[i] if u.weight[i] > 0 else 0
+            total += share[i]
+            along += share[i] * v[i] if u.weight[i] > 0 else 0   # v may be infinite without weight
+        sums[0] += along
+    sums[1] += total
 
 
 cdef double _penalty_slope(const Quad *q, const double *before, const double *step, double part) noexcept nogil:
@@ -307,10 +425,12 @@ cdef double _penalty_slope(const Quad *q, const double *before, const double *st
     return total
 
 
-cdef double _violation(const Quad *q, const int *cols, const double *norm) noexcept nogil:
-    """The largest violation of a condition, against the norm of the column."""
+cdef double _violation(const Quad *q, const int *cols, const double *norm, double *times) noexcept nogil:
+    """The largest violation of a condition, against the norm of the column; times: in terms of the largest that passes
+    for none, at least 1."""
     cdef Py_ssize_t k
     cdef double h, excess, worst = 0
+    times[0] = 1
     for k in range(q.m):
         h = q.g[k] - q.l2[k] * q.w[k]
         if q.st[k] == FREE:
@@ -319,4 +439,5 @@ cdef double _violation(const Quad *q, const int *cols, const double *norm) noexc
             excess = fabs(h) - q.l1[k]
         if excess > 0 and norm[cols[k]] > 0 and q.lo[k] < q.w[k] < q.hi[k]:
             worst = max(worst, excess / norm[cols[k]])
+            times[0] = max(times[0], excess / quad_tolerance(q, k))
     return worst
