@@ -46,6 +46,17 @@ def judged(loss, X, y, found, l1_ratio=1.0, factor=1.0, lower=-np.inf, upper=np.
     return worst
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_steps_that_lead_too_far(storage, fit_intercept):
+    """A model at a mean of counts knows nothing of those a thousand times as large."""
+    x = np.linspace(-1, 1, 40)
+    X = np.column_stack([x, x**2, np.sin(9 * x)])
+    y = np.round(np.exp(9 * x))
+    found = solved("poisson", STORAGES[storage](X), y, np.array([1e-3, 1e-5]), fit_intercept=fit_intercept)
+    assert judged("poisson", X, y, found, fit_intercept=fit_intercept) < 1.01 * TOL
+
+
 @pytest.mark.parametrize("loss", DATAFITS)
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize(("weighted", "offset", "fit_intercept", "l1_ratio", "limited", "factors"), covering(

@@ -242,8 +242,6 @@ MUTANTS = [
     Mutant("datafits/base.pyx", "refit_intercept", "if slope > 0:", "if slope < 0:", "tests/test_datafits.py"),
     Mutant(CURVED, "_take_step", "state.b -= part * level", "pass", "tests/test_curved.py"),
     Mutant(CURVED, "_go", "state.b -= level", "pass", "tests/test_curved.py"),
-    Mutant(CURVED, "_go", "q.g[k] -= sums[1] * mean", "q.g[k] -= 0 * mean", "tests/test_curved.py"),
-    Mutant(CURVED, "_reduce", "sign * model.left", "0 * model.left", "tests/test_curved.py"),
     Mutant("kernels/sweep.pyx", "_dense_slab", "u.v[i] = -u.level", "u.v[i] = 0", "tests/test_block.py -k reading"),
     Mutant("kernels/sweep.pyx", "block_sweep", "range(1, u.slabs)", "range(2, u.slabs)",
            "tests/test_block.py -k reading"),
