@@ -175,7 +175,7 @@ cdef class Curved(Gathered):
         cdef Small *small = &self.smalls[t]
         cdef Model *model = &self.models[t]
         cdef Quad *q = &small.q
-        cdef double violation, times, slack = q.slack
+        cdef double violation, times = 1, slack = q.slack
         cdef bint fresh = False
         cdef Py_ssize_t _
         if model.moved:
@@ -190,7 +190,7 @@ cdef class Curved(Gathered):
                 model.last = 0
                 return 1
         memcpy(model.before, q.w, q.m * sizeof(double))
-        violation = _violation(q, small.cols, self.batch.problems[t].terms.norm, &times)
+        violation = _violation(q, small.cols, self.batch.problems[t].terms.norm, NULL if model.stale else &times)
         if model.last > 0:
             model.rate = violation / model.last
         if model.stale or not self._goes_on(t, times):
@@ -250,7 +250,7 @@ cdef class Curved(Gathered):
         for t in range(self.n_problems):
             if not states[t].done and self.models[t].moved:
                 self._judge_slide(t, &states[t])
-            elif self.models[t].open:
+            elif self.models[t].open and not self.models[t].moved:
                 self._settle(t, &states[t])
         return 0
 
@@ -312,8 +312,9 @@ cdef class Curved(Gathered):
             for k in range(q.m):
                 q.w[k] = model.before[k] + part * model.step[k]
             quad_place(q, False)
-            fr_axpy(self.batch.n, part, model.v, state.eta)
-            state.b -= part * level
+            if part > 0:                           # else v is what it was
+                fr_axpy(self.batch.n, part, model.v, state.eta)
+                state.b -= part * level
             if part > 0 or model.open:
                 self._settle(t, state)
             small.exact = False
@@ -426,11 +427,12 @@ cdef double _penalty_slope(const Quad *q, const double *before, const double *st
 
 
 cdef double _violation(const Quad *q, const int *cols, const double *norm, double *times) noexcept nogil:
-    """The largest violation of a condition, against the norm of the column; times: in terms of the largest that passes
-    for none, at least 1."""
+    """The largest violation of a condition, against the norm of the column; times, unless it is NULL: in terms of the
+    largest that passes for none, which a Gram matrix says, at least 1."""
     cdef Py_ssize_t k
     cdef double h, excess, worst = 0
-    times[0] = 1
+    if times != NULL:
+        times[0] = 1
     for k in range(q.m):
         h = q.g[k] - q.l2[k] * q.w[k]
         if q.st[k] == FREE:
@@ -439,5 +441,6 @@ cdef double _violation(const Quad *q, const int *cols, const double *norm, doubl
             excess = fabs(h) - q.l1[k]
         if excess > 0 and norm[cols[k]] > 0 and q.lo[k] < q.w[k] < q.hi[k]:
             worst = max(worst, excess / norm[cols[k]])
-            times[0] = max(times[0], excess / quad_tolerance(q, k))
+            if times != NULL:
+                times[0] = max(times[0], excess / quad_tolerance(q, k))
     return worst
