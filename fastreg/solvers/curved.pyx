@@ -219,14 +219,14 @@ cdef class Curved(Gathered):
 
     cdef double _price(self, Py_ssize_t t) noexcept nogil:
         """What a new curvature costs, in steps: the Gram matrix and, of many columns, its factor. With few of them it
-        does not ask for the number of rows: a row of weight 2 makes the same steps as two rows."""
+        asks neither for the number of rows nor how they are stored: a row of weight 2 makes the same steps as two rows,
+        and sparse X as dense X."""
         cdef double m = self.smalls[t].q.m, size
         cdef bint sparse = self.batch.design.sparse()
-        cdef double price = SPARSE_PRICE if sparse else m / DENSE_PRICE
         if m <= FEW:
-            return price
+            return m / DENSE_PRICE
         size = max(self.block.rows.used if sparse else m * self.batch.n, 1.)
-        return price + m * m * m / (FACTOR_PRICE * size)
+        return (SPARSE_PRICE if sparse else m / DENSE_PRICE) + m * m * m / (FACTOR_PRICE * size)
 
     cdef double polish(self, Py_ssize_t t) except -1 nogil:
         """None: steps under a new curvature are as good."""
