@@ -253,7 +253,7 @@ class Problem:
         that the engine's working set, which would hold them all, is faster."""
         penalty = self.penalty
         few = self.p <= min(costs.FEW_COLUMNS, self.n) and self.n <= costs.FEW_ROWS
-        if self.datafit.quadratic or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
+        if self.datafit.quadratic or self.datafit.coupled or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
             return False
         free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))
         return bool(free and np.min(spec.alphas) > 0 and np.all(np.asarray(penalty.factor) > 0))
@@ -300,6 +300,11 @@ class Problem:
         """The fits without features, of any loss but the squared one."""
         if self.datafit.quadratic:
             return None
+        if self.datafit.coupled:
+            levels, eta, deviance = self.datafit.null_fits(self.Y.T, self.weights.normalised, self.fit_intercept)
+            residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
+            return Nulls(self.weights.rooted(residuals), eta, levels, np.full(self.n_targets, 0.5 * deviance),
+                         np.zeros(self.n_targets), None)
         fits = [self.datafit.null_fit(y, self.weights.normalised, self.offset, self.fit_intercept) for y in self.Y.T]
         eta = np.stack([eta for _, eta, _ in fits])
         residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])

@@ -20,7 +20,7 @@ from fastreg.kernels.references cimport (
     references_slot)
 from fastreg.kernels.rows cimport RowLists, rows_free, rows_init, rows_push, rows_repack, rows_reserve
 from fastreg.kernels.view cimport View
-from fastreg.solvers.certificate cimport duality_gap
+from fastreg.solvers.certificate cimport Judged, duality_gap
 from fastreg.solvers.matrix_free cimport free_settled, free_solve
 from fastreg.solvers.problem cimport Batch, Problem, Terms
 from fastreg.solvers.reference_screening cimport Bounds, ReferenceScreening, Watch
@@ -393,6 +393,7 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
     cdef State state
     cdef Small small
     cdef Findings found
+    cdef Judged judged
     cdef Terms terms
     cdef _Arrays keep = _Arrays()
     cdef Py_ssize_t k, j, m = len(inside)
@@ -414,7 +415,8 @@ def gap(double alpha, norms, pen1, pen2, lo, hi, inside, w, g, double rr, *, vio
         found.n, found.loss = len(violators), loss
         found.cols, found.g = keep.ints(violators, found.n), keep.doubles(violator_g, found.n)
         state.rr = rr
-        return duality_gap(<Datafit> QUADRATIC, 0, &problem, &state, &small, &found, alpha)
+        judged.problem, judged.state, judged.small, judged.found = &problem, &state, &small, &found
+        return duality_gap(<Datafit> QUADRATIC, 0, &judged, 1, alpha)
     finally:
         quad_free(&small.q)
 

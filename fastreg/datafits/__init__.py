@@ -1,9 +1,10 @@
 """What a fit is judged by: one file a loss (``base`` is the contract)."""
 from fastreg.datafits.logistic import LOGISTIC
+from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.datafits.poisson import POISSON
 from fastreg.datafits.quadratic import QUADRATIC
 
-BY_NAME = {datafit.name: datafit for datafit in (QUADRATIC, LOGISTIC, POISSON)}
+BY_NAME = {datafit.name: datafit for datafit in (QUADRATIC, LOGISTIC, POISSON, MULTINOMIAL)}
 
 
 def by_name(name):

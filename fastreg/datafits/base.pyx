@@ -23,6 +23,9 @@ cdef class Datafit:
         Whether the curvature is 1 everywhere.
     convex : bool
         In eta; otherwise there is no conjugate, and no duality gap.
+    coupled : bool
+        Whether targets are the classes of one loss: f is that of a class, the linear predictors of the others being
+        what they are, and what the targets' `own` rows lose adds up to the loss of all.
     labels : bool
         Whether y is -1 and 1, for two classes.
     one_sided, escaping : str
@@ -81,6 +84,10 @@ cdef class Datafit:
                     part += s[first + i] * f[i]
             out += part
         return out
+
+    cdef double own(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil:
+        """What a target adds to the loss of all: that of all rows, unless targets are coupled."""
+        return self.total(n, y, s, eta)
 
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil:

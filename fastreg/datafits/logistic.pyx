@@ -1,11 +1,10 @@
 """The logistic loss ``log(1 + exp(-y eta))``, y being -1 or 1."""
-from libc.math cimport INFINITY, exp, log, log1p
+from libc.math cimport INFINITY, log, log1p
 
 import numpy as np
 from scipy.special import expit, logit
 
 from fastreg.datafits.base cimport Datafit
-from fastreg.datafits.young cimport relative_entropy
 from fastreg.kernels.vector cimport fr_logistic
 
 
@@ -38,20 +37,12 @@ cdef class Logistic(Datafit):
         """Of each row the relative entropy of the probabilities c q and q of the other label, in two terms that are not
         negative: q k(c - 1) + (1 - q) k((1 - c) q / (1 - q)), k(x) = (1 + x) log(1 + x) - x."""
         cdef Py_ssize_t i
-        cdef double t, odds, row, d = 1 - c, total = 0
+        cdef double total = 0
         if c == 1:
             return 0
         for i in range(n):
-            if s != NULL and s[i] <= 0:
-                continue
-            t = -y[i] * eta[i]
-            if t > 600 and d > 0:                    # q = 1 to rounding, and the odds may be infinite
-                row = relative_entropy(-d) + d * (log(d) + t - 1)
-            else:
-                odds = exp(t)
-                row = relative_entropy(d * odds) / (1 + odds)
-                row += relative_entropy(-d) / (1 + 1 / odds) if odds > 0 else 0
-            total += (1 if s == NULL else s[i]) * row
+            if s == NULL or s[i] > 0:
+                total += (1 if s == NULL else s[i]) * excess_of(-y[i] * eta[i], 1 - c)
         return total
 
     def check_y(self, y):

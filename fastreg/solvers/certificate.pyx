@@ -4,57 +4,76 @@ from libc.math cimport INFINITY, fabs, isinf, sqrt
 from fastreg.datafits.base cimport Datafit
 from fastreg.kernels.factor cimport PIVOT_TOL
 from fastreg.kernels.quadratic cimport FREE, Quad
-from fastreg.solvers.screening cimport Findings
-from fastreg.solvers.problem cimport Problem, Terms, excluded, l1_factor, l2_factor, lower, upper
-from fastreg.solvers.small cimport Small
+from fastreg.solvers.problem cimport Terms, excluded, l1_factor, l2_factor, lower, upper
 from fastreg.solvers.state cimport State
 
 
-cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Problem *problem, const State *state, const Small *small,
-                        const Findings *found, double alpha) noexcept nogil:
+cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Judged *of, Py_ssize_t count,
+                        double alpha) noexcept nogil:
     """Primal minus dual objective at c times the residual, for the best of the c worth trying.
 
     A sum of what the datafit, each column inside and each violator outside leave, none of them negative but for
-    rounding. Correlations of free columns (neither penalised nor limited on that side) should be zero; what is left of
-    them is counted as the descent that a step along them would still bring."""
-    cdef const Terms *terms = problem.terms
-    cdef const Quad *q = &small.q
+    rounding; over `count` problems where these are one, the classes of a loss. Correlations of free columns (neither
+    penalised nor limited on that side) should be zero; what is left of them is counted as the descent that a step along
+    them would still bring."""
+    cdef const State *state = of[0].state
+    cdef Py_ssize_t t
+    cdef double gap, yr = state.rr, c_safe = 1, loss = 0
+    for t in range(count):
+        if _fit_scale(&of[t], alpha, &c_safe, &yr, &loss):
+            return INFINITY
+    gap = min(_gap_at(datafit, n, of, count, alpha, c_safe), _gap_at(datafit, n, of, count, alpha, 1))
+    if datafit.quadratic and state.rr > 0:   # y'r / r'r: where the dual objective is largest
+        gap = min(gap, _gap_at(datafit, n, of, count, alpha, min(max(yr / state.rr, -c_safe), c_safe)))
+    return max(gap, 0.) + loss
+
+
+cdef bint _fit_scale(const Judged *of, double alpha, double *c_safe, double *yr, double *loss) noexcept nogil:
+    """Lower c_safe to what a problem allows, and add what its free columns and unread ones leave to `loss`; True where a
+    free column has yet to be fitted."""
+    cdef const Terms *terms = of.problem.terms
+    cdef const Quad *q = &of.small.q
+    cdef double noise = of.problem.noise
     cdef Py_ssize_t j, k
-    cdef double gap, yr = state.rr, c_safe = 1, free_ = 0
+    loss[0] += of.found.loss
     for j in range(q.m):
-        k = small.cols[j]
+        k = of.small.cols[j]
         if excluded(terms, k):
             continue
-        yr += q.w[j] * q.g[j]
-        _scaling(terms, q.g[j], k, alpha, problem.noise, q.st[j] == FREE, &c_safe, &free_)
-    for k in range(found.n):
-        if _free(terms, found.g[k], found.cols[k], alpha):
-            return INFINITY                       # it has yet to be fitted
-        _scaling(terms, found.g[k], found.cols[k], alpha, problem.noise, False, &c_safe, &free_)
-    gap = min(_gap_at(datafit, n, problem, state, small, found, alpha, c_safe),
-              _gap_at(datafit, n, problem, state, small, found, alpha, 1))
-    if datafit.quadratic and state.rr > 0:   # y'r / r'r: where the dual objective is largest
-        gap = min(gap, _gap_at(datafit, n, problem, state, small, found, alpha,
-                               min(max(yr / state.rr, -c_safe), c_safe)))
-    return max(gap, 0.) + free_ + found.loss
+        yr[0] += q.w[j] * q.g[j]
+        _scaling(terms, q.g[j], k, alpha, noise, q.st[j] == FREE, c_safe, loss)
+    for k in range(of.found.n):
+        if _free(terms, of.found.g[k], of.found.cols[k], alpha):
+            return True
+        _scaling(terms, of.found.g[k], of.found.cols[k], alpha, noise, False, c_safe, loss)
+    return False
 
 
-cdef double _gap_at(Datafit datafit, Py_ssize_t n, const Problem *problem, const State *state, const Small *small,
-                    const Findings *found, double alpha, double c) noexcept nogil:
+cdef double _gap_at(Datafit datafit, Py_ssize_t n, const Judged *of, Py_ssize_t count, double alpha,
+                    double c) noexcept nogil:
     """The gap at c times the residual; infinite where that is not feasible."""
-    cdef const Terms *terms = problem.terms
-    cdef const Quad *q = &small.q
+    cdef Py_ssize_t t
+    cdef double gap = 0
+    for t in range(count):
+        gap += _of_columns(&of[t], alpha, c)
+    for t in range(count if gap < INFINITY else 0):
+        gap += datafit.excess(n, of[t].problem.y, of[t].problem.weight, of[t].state.eta, of[t].state.rr, c)
+    return gap
+
+
+cdef double _of_columns(const Judged *of, double alpha, double c) noexcept nogil:
+    """What the columns of a problem leave at c times the residual."""
+    cdef const Terms *terms = of.problem.terms
+    cdef const Quad *q = &of.small.q
     cdef Py_ssize_t j, k
     cdef double gap = 0
     for j in range(q.m):
-        k = small.cols[j]
+        k = of.small.cols[j]
         if not excluded(terms, k):
             gap += (q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j] - c * q.g[j] * q.w[j]
-                    + _conjugate(terms, c * q.g[j], k, alpha, problem.noise))
-    for k in range(found.n):
-        gap += _conjugate(terms, c * found.g[k], found.cols[k], alpha, problem.noise)
-    if gap < INFINITY:
-        gap += datafit.excess(n, problem.y, problem.weight, state.eta, state.rr, c)
+                    + _conjugate(terms, c * q.g[j], k, alpha, of.problem.noise))
+    for k in range(of.found.n):
+        gap += _conjugate(terms, c * of.found.g[k], of.found.cols[k], alpha, of.problem.noise)
     return gap
 
 

@@ -63,10 +63,13 @@ cdef class Curved(Gathered):
         self.models = <Model *> zeros(batch.n_problems * sizeof(Model))
         for t in range(batch.n_problems):
             model = &self.models[t]
-            model.weight, model.v = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
-            model.trial, model.slope = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
-            model.share = self.pool.doubles(batch.n)
-            model.stale = True
+            model.weight, model.stale = self.pool.doubles(batch.n), True
+            if t > 0 and batch.datafit.coupled:    # one at a time
+                model.v, model.trial, model.slope, model.share = (
+                    self.models.v, self.models.trial, self.models.slope, self.models.share)
+            else:
+                model.v, model.trial = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
+                model.slope, model.share = self.pool.doubles(batch.n), self.pool.doubles(batch.n)
 
     def __dealloc__(self):
         cdef Py_ssize_t t

@@ -224,6 +224,7 @@ cdef class Engine:
             0: at its certificate; 1: by max_rounds; 2: by rounding, with a gap that does not deserve the name.
         """
         cdef Py_ssize_t k, t, taken = 0, L = alphas.shape[0], T = self.batch.n_problems
+        cdef double deviance = 0
         cdef Solutions solutions = Solutions(L, T)
         cdef Py_ssize_t[::1] before = np.zeros(T, dtype=np.intp)
         self.ticker.finished = 0
@@ -238,7 +239,8 @@ cdef class Engine:
                     self.loop.mend_from_x(alphas[k], max_rounds)
                 self.ticker.finished = k + 1
                 for t in range(T):
-                    solutions.add(k, t, &self.sets.solver.smalls[t], &self.loop.states[t], self._deviance(t),
+                    deviance = self._deviance(t) if t == 0 or not self.batch.datafit.coupled else deviance
+                    solutions.add(k, t, &self.sets.solver.smalls[t], &self.loop.states[t], deviance,
                                   self.loop.states[t].rounds + (before[t] if k == 0 else 0), self._stopped(t))
         self.errors, self.deviances = solutions.errors.base, solutions.deviances.base
         return solutions.arrays()
@@ -262,12 +264,16 @@ cdef class Engine:
         return 0
 
     cdef double _deviance(self, Py_ssize_t t) noexcept nogil:
-        """Of problem t where it stands, summed."""
-        cdef const Problem *problem = &self.batch.problems[t]
-        cdef const State *state = &self.loop.states[t]
-        if state.eta == NULL:
-            return state.rr
-        return 2 * (self.batch.datafit.total(self.batch.n, problem.y, problem.weight, state.eta) - problem.saturated)
+        """Of problem t where it stands, summed; of all where they are one."""
+        cdef const Problem *problem
+        cdef Py_ssize_t k
+        cdef double total = 0
+        if self.loop.states[t].eta == NULL:
+            return self.loop.states[t].rr
+        for k in range(t, self.batch.n_problems if self.batch.datafit.coupled else t + 1):
+            problem = &self.batch.problems[k]
+            total += self.batch.datafit.own(self.batch.n, problem.y, problem.weight, self.loop.states[k].eta)
+        return 2 * (total - self.batch.problems[t].saturated)
 
     cdef Stopped _stopped(self, Py_ssize_t t) noexcept nogil:
         """What ended the rounds of problem t."""

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 from fastreg.kernels.leaf cimport fr_maxabs
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.threads cimport Task, run_tasks
-from fastreg.solvers.certificate cimport duality_gap
+from fastreg.solvers.certificate cimport Judged, duality_gap
 from fastreg.solvers.screening cimport Findings, Screening
 from fastreg.solvers.problem cimport Batch, Problem, excluded
 from fastreg.solvers.small cimport Small
@@ -16,6 +16,8 @@ from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.working_set cimport WorkingSets
 
+cdef enum:
+    TURNS = 50                   # of all classes in a round
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times its unit, unless tol says so
 cdef double LEAST_TOL = 1e-9     # where rounding ends the rounds, the gap must not be larger than this times its unit
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave
@@ -41,6 +43,7 @@ cdef class Loop:
         self.batch, self.sets, self.screening, self.ticker = batch, sets, screening, ticker
         self.tol, self.slack, self.pool = tol, slack, Pool()
         self.states = <State *> self.pool.take(batch.n_problems * sizeof(State))
+        self.judged = <Judged *> self.pool.take(batch.n_problems * sizeof(Judged))
         for t in range(batch.n_problems):
             self.states[t].r = self.pool.doubles(batch.n)
             if not batch.datafit.quadratic:
@@ -104,12 +107,17 @@ cdef class Loop:
         self.alpha, self.slide = alpha, max_rounds > 0
         pending = self._reset()
         self._each(_begin)
+        if self.batch.datafit.coupled:
+            self._begin_coupled()
         if self.started:
             self.started = False
             pending = self._try_start(max_rounds)
         while pending > 0:
             self.sets.grow(self.screening, alpha, self.states, self._threads())
-            self._each(_solve_small)
+            if self.batch.datafit.coupled:
+                self._solve_coupled()
+            else:
+                self._each(_solve_small)
             self._certify()
             pending = self._accept(max_rounds)
             self.ticker.tick()
@@ -157,6 +165,15 @@ cdef class Loop:
             t, self.alpha, self.states[t].r, self._small(t).inside, self.sets.solver.at_hand)
         return self.ticker.tick()
 
+    cdef void _begin_coupled(self) noexcept nogil:
+        """What was expected to enter counts for all classes or none."""
+        cdef Py_ssize_t t
+        cdef bint ready = True
+        for t in range(self.batch.n_problems):
+            ready &= self.states[t].ready
+        for t in range(self.batch.n_problems):
+            self.states[t].ready = ready
+
     cdef Py_ssize_t _try_start(self, Py_ssize_t max_rounds) except -1 nogil:
         """How many problems need rounds, those being done whose start is good enough as it is."""
         cdef Py_ssize_t t, pending = 0
@@ -198,34 +215,63 @@ cdef class Loop:
         cdef Py_ssize_t _
         if state.done:
             return 0
-        state.rounds += 1
-        small.q.slack = min(0.3, max(self._allowed(t), 0.1 * self.screening.found(t).worst))
-        state.slack = small.q.slack
-        small.q.loose = sqrt(state.spare / (small.q.m + 1))
-        small.exact = False
+        self._set_slack(t)
         for _ in range(50 + small.q.m if small.q.m > 0 else 0):
             if self.sets.solver.solve(t, state) == 1:
                 break
             self.ticker.tick()
         return self.ticker.tick()
 
+    cdef int _solve_coupled(self) except -1 nogil:
+        """The small problems of all classes, which take turns."""
+        cdef Py_ssize_t t, _, m = 0
+        if self.states[0].done:
+            return 0
+        for t in range(self.batch.n_problems):
+            self._set_slack(t)
+            m += self._small(t).q.m
+        for _ in range(TURNS if m > 0 else 0):
+            if self.sets.solver.solve(0, self.states) == 1:
+                break
+            self.ticker.tick()
+        return self.ticker.tick()
+
+    cdef void _set_slack(self, Py_ssize_t t) noexcept nogil:
+        """A round begins: what its small problem may leave of a violation."""
+        cdef Small *small = self._small(t)
+        self.states[t].rounds += 1
+        small.q.slack = min(0.3, max(self._allowed(t), 0.1 * self.screening.found(t).worst))
+        self.states[t].slack = small.q.slack
+        small.q.loose = sqrt(self.states[t].spare / (small.q.m + 1))
+        small.exact = False
+
     cdef double _allowed(self, Py_ssize_t t) noexcept nogil:
         """A relative violation that need not be mended: any is, where that is one step; elsewhere what adds but a tenth
         of what the gap may be, as one of e may add e times the l1 terms. Where that was not enough, as losses of rows
         that are fitted badly add to it, less than the last time."""
-        cdef const Small *small = self._small(t)
         cdef const State *state = &self.states[t]
         cdef double enough = self.tol * self.batch.problems[t].unit, terms = 0
         cdef Py_ssize_t k
         if self.batch.datafit.quadratic:
             return self.slack
-        for k in range(small.q.m):
-            terms += small.q.l1[k] * fabs(small.q.w[k])
+        if self.batch.datafit.coupled:
+            for k in range(self.batch.n_problems):
+                terms += self._l1_terms(k)
+        else:
+            terms = self._l1_terms(t)
         if terms == 0:
             return self.slack
         if enough < state.gap < INFINITY and state.slack > 0:
             return max(self.slack, min(0.1 * enough / terms, 0.3 * enough / state.gap * state.slack))
         return max(self.slack, 0.1 * enough / terms)
+
+    cdef double _l1_terms(self, Py_ssize_t t) noexcept nogil:
+        cdef const Small *small = self._small(t)
+        cdef double terms = 0
+        cdef Py_ssize_t k
+        for k in range(small.q.m):
+            terms += small.q.l1[k] * fabs(small.q.w[k])
+        return terms
 
     cdef int _polish(self, Py_ssize_t t) except -1 nogil:
         """Iterative refinement where free columns are fitted: least squares deserves all digits X has to give."""
@@ -241,7 +287,7 @@ cdef class Loop:
                 break
             last = step
         if last < INFINITY:
-            self.states[t].gap = self._gap(t)
+            self.states[t].gap = self._gap(t, 1)
         return 0
 
     # ---- certificate -----------------------------------------------------------------------------------------------
@@ -252,7 +298,8 @@ cdef class Loop:
         self.screening.revive(self.alpha, self.states)
         self._each(_screen)
         self.screening.read_candidates(self._threads())
-        return self._each(_judge)
+        self._each(_judge)
+        return self._judge_coupled() if self.batch.datafit.coupled else 0
 
     cdef int _screen(self, Py_ssize_t t) except -1 nogil:
         cdef State *state = &self.states[t]
@@ -268,20 +315,41 @@ cdef class Loop:
         if state.done:
             return 0
         found = self.screening.violators(t, self.alpha)
-        if found.n == 0:                           # else the small problem's own correlations will do
+        if found.n == 0 or self.batch.datafit.coupled:       # else the small problem's own correlations will do
             self.sets.solver.correlate(t, state)
-        state.gap = self._gap(t)
+        small.q.slack = self.slack
+        if self.batch.datafit.coupled:
+            return self.ticker.tick()
+        state.gap = self._gap(t, 1)
         if found.n > 0 and self._small_enough(t):
             self.sets.solver.correlate(t, state)
-            state.gap = self._gap(t)
-        self.ticker.tick()
-        small.q.slack = self.slack
+            state.gap = self._gap(t, 1)
         state.settled = found.n == 0 and (self.sets.solver.settled(t) or self._stalls(state))
+        return self.ticker.tick()
+
+    cdef int _judge_coupled(self) except -1 nogil:
+        """The gap of all classes together, and whether anything is left to do in any."""
+        cdef Py_ssize_t t
+        cdef State *first = &self.states[0]
+        cdef bint nothing = True, settled = True
+        if first.done:
+            return 0
+        first.gap = self._gap(0, self.batch.n_problems)
+        for t in range(self.batch.n_problems):
+            nothing &= self.screening.found(t).n == 0
+            settled &= self.sets.solver.settled(t)
+        first.settled = nothing and (settled or self._stalls(first))
+        for t in range(1, self.batch.n_problems):
+            self.states[t].gap, self.states[t].settled = first.gap, first.settled
         return 0
 
-    cdef double _gap(self, Py_ssize_t t) noexcept nogil:
-        return duality_gap(self.batch.datafit, self.batch.n, &self.batch.problems[t], &self.states[t], self._small(t),
-                           self.screening.found(t), self.alpha)
+    cdef double _gap(self, Py_ssize_t t, Py_ssize_t count) noexcept nogil:
+        """Of problem t; or of `count` of them, from t on, that are one."""
+        cdef Py_ssize_t k
+        for k in range(t, t + count):
+            self.judged[k].problem, self.judged[k].state = &self.batch.problems[k], &self.states[k]
+            self.judged[k].small, self.judged[k].found = self._small(k), self.screening.found(k)
+        return duality_gap(self.batch.datafit, self.batch.n, &self.judged[t], count, self.alpha)
 
     cdef bint _stalls(self, State *state) noexcept nogil:
         """Nothing violates outside, and three rounds inside have not halved the gap: rounding has the last word."""
@@ -337,7 +405,7 @@ cdef class Loop:
         self.screening.streamed += self.batch.design.nnz
         for t in range(self.batch.n_problems):
             if not self.states[t].done:
-                self.states[t].gap = self._gap(t)
+                self.states[t].gap = self._gap(t, 1)
         return self.ticker.tick()
 
 

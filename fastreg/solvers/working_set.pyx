@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from fastreg.kernels.pool cimport Pool
 from fastreg.kernels.threads cimport run_tasks
+from fastreg.solvers.coupled cimport Coupled
 from fastreg.solvers.curved cimport Curved
 from fastreg.solvers.gathered import Apart
 from fastreg.solvers.gathered cimport Gathered
@@ -30,6 +31,8 @@ cdef int _descending(const void *a, const void *b) noexcept nogil:
 cdef SmallSolver _solver(Batch batch, bint full, parts):
     if full:
         return WholeGram(batch)
+    if batch.datafit.coupled:
+        return Coupled(batch, parts)
     return Gathered(batch, parts) if batch.datafit.quadratic else Curved(batch, parts)
 
 

@@ -1,0 +1,30 @@
+# Small problems of the classes of one loss.
+from fastreg.solvers.curved cimport Curved
+from fastreg.solvers.state cimport State
+
+cdef class Coupled(Curved):
+    cdef double *linear                       # Xw + b of each class (n_problems, n),
+    cdef double *offset                       # and what is added to it, that the others make of it
+    cdef double *after                        # in a round of turns: exponentials of the classes yet to come, added up,
+    cdef double *before                       # and of those that had their turn (n),
+    cdef double *top                          # all less the largest linear predictor of the row
+    cdef double *level                        # a step of the intercepts, or what asks for one,
+    cdef double *matrix                       # their equations,
+    cdef double *chances                      # and probabilities of a chunk of rows, times the roots of the weights
+    cdef double *bends                        # work of a shift
+    cdef int *at_class                        # by class and position in the block: the coordinate, or -1
+    cdef int *moved                           # positions that have been shifted, and by how much
+    cdef double *moved_by
+    cdef Py_ssize_t room                      # positions that the last three have room for
+    cdef bint apart                           # linear predictors have changed since all classes were at one point
+
+    cdef void _begin_turns(self) noexcept nogil
+    cdef bint _turn(self, Py_ssize_t t, State *state) except -1 nogil
+    cdef int _join(self, State *states) except -1 nogil
+    cdef void _give_offsets(self, State *states) noexcept nogil
+    cdef void _shift(self, State *states, double part) noexcept nogil
+    cdef double _level_step(self, const State *states) noexcept nogil
+    cdef int _recentre(self, State *states) except -1 nogil
+    cdef double _best_shift(self, Py_ssize_t c) noexcept nogil
+
+cdef double least_shift(double *v, Py_ssize_t K, double l1, double l2) noexcept nogil
