@@ -16,10 +16,17 @@ cdef class Coupled(Curved):
     cdef int *moved                           # positions that have been shifted, and by how much
     cdef double *moved_by
     cdef Py_ssize_t room                      # positions that the last three have room for
+    cdef double *past                         # linear predictors after the last rounds (PAST + 1, n_problems, n),
+    cdef double *past_w                       # and coefficients with intercepts
+    cdef Py_ssize_t kept, size                # how many rounds these are of; coefficients and intercepts of each
     cdef bint apart                           # linear predictors have changed since all classes were at one point
 
     cdef void _begin_turns(self) noexcept nogil
     cdef bint _turn(self, Py_ssize_t t, State *state) except -1 nogil
+    cdef int _remember(self, const State *states) except -1 nogil
+    cdef int _extrapolate(self, State *states) except -1 nogil
+    cdef bint _shares(self, double *share) noexcept nogil
+    cdef double _objective_of_all(self, const double *linear, const double *w) noexcept nogil
     cdef int _join(self, State *states) except -1 nogil
     cdef void _give_offsets(self, State *states) noexcept nogil
     cdef void _shift(self, State *states, double part) noexcept nogil

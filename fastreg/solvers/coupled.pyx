@@ -15,7 +15,7 @@ c) **A shift of all classes' coefficients of a column** changes no probability: 
 """
 from libc.math cimport INFINITY, exp, fabs, log, sqrt
 from libc.stdlib cimport free, qsort
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from scipy.linalg.cython_lapack cimport dposv
 
@@ -32,10 +32,12 @@ cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 2                    # of Newton's method in a turn
     LEVELS = 30                  # of Newton's method for the intercepts
+    PAST = 5                     # rounds of turns whose changes tell where they are heading
 cdef double LEAST = 1e-300       # a sum of exponentials, at least
 cdef double FARTHEST = 600       # a linear predictor rises by so much in a turn, at most
 cdef double NEAR = 1e-9, FAR = 8   # steps of the intercepts after which the next would be rounding; the longest
 cdef double ROUNDING = 1e-14     # of the loss
+cdef double SINGULAR = 1e-10     # of the changes' squares, what is added to their equations
 
 
 cdef class Coupled(Curved):
@@ -52,6 +54,7 @@ cdef class Coupled(Curved):
         self.linear, self.offset = self.pool.doubles(K * n), self.pool.doubles(K * n)
         self.after, self.before, self.top = self.pool.doubles(K * n), self.pool.doubles(n), self.pool.doubles(n)
         self.level, self.matrix = self.pool.doubles(K), self.pool.doubles(K * K)
+        self.past = self.pool.doubles((PAST + 1) * K * n)
         self.chances, self.bends = self.pool.doubles(K * CHUNK), self.pool.doubles(2 * K + 1)
         for t in range(K):
             problem = &batch.problems[t]
@@ -65,21 +68,26 @@ cdef class Coupled(Curved):
         free(self.at_class)
         free(self.moved_by)
         free(self.moved)
+        free(self.past_w)
 
     cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
         """Nothing slides on the way: the classes would have to move together."""
+        if t == 0:
+            self.kept = 0
         return Curved.place(self, t, False, l2_changed)
 
     cdef int solve(self, Py_ssize_t t, State *states) except -1 nogil:
         """A turn of every class, from t = 0 on; 1 where no class had anything left to do."""
         cdef bint moved = False
-        if self.apart:
-            self._join(states)
         self._recentre(states)
         self._begin_turns()
         for t in range(self.n_problems):
             moved |= self._turn(t, &states[t])
         self.apart = True
+        if moved:
+            self._remember(states)
+            if self.kept > PAST:
+                self._extrapolate(states)
         return not moved
 
     cdef void _begin_turns(self) noexcept nogil:
@@ -131,6 +139,136 @@ cdef class Coupled(Curved):
             linear[i] = state.eta[i] - offset[i]
             self.before[i] += exp(min(linear[i] - self.top[i], FARTHEST))
         return moved
+
+    # ---- where turns are heading ------------------------------------------------------------------------------------
+    cdef int _remember(self, const State *states) except -1 nogil:
+        """Linear predictors, coefficients and intercepts after a round of turns."""
+        cdef Py_ssize_t t, m = 0, n = self.batch.n, K = self.n_problems
+        cdef double *w
+        for t in range(K):
+            m += self.smalls[t].q.m + 1
+        if m != self.size:
+            self.kept, self.size = 0, m
+            grow(<void **> &self.past_w, (PAST + 1) * m * sizeof(double))
+        memcpy(self.past + self.kept * K * n, self.linear, K * n * sizeof(double))
+        w = self.past_w + self.kept * m
+        for t in range(K):
+            memcpy(w, self.smalls[t].q.w, self.smalls[t].q.m * sizeof(double))
+            w += self.smalls[t].q.m
+            w[0] = states[t].b
+            w += 1
+        self.kept += 1
+        return 0
+
+    cdef int _extrapolate(self, State *states) except -1 nogil:
+        """On to the combination of the last rounds whose changes of linear predictors cancel best, where the objective is
+        lower there (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 12 (1965))."""
+        cdef Py_ssize_t a, i, t, N = self.n_problems * self.batch.n, m = self.size
+        cdef double share[PAST]
+        cdef double *linear = self.past
+        cdef double *w = self.past_w
+        cdef const double *last = self.past + PAST * N
+        cdef Quad *q
+        self.kept = 0
+        if not self._shares(share):
+            return 0
+        for i in range(N):
+            linear[i] = share[0] * linear[N + i]
+        for i in range(m):
+            w[i] = share[0] * w[m + i]
+        for a in range(1, PAST):
+            fr_axpy(N, share[a], self.past + (a + 1) * N, linear)
+            fr_axpy(m, share[a], self.past_w + (a + 1) * m, w)
+        if not self._objective_of_all(linear, w) < self._objective_of_all(last, self.past_w + PAST * m):
+            return 0
+        memcpy(self.linear, linear, N * sizeof(double))
+        for t in range(self.n_problems):
+            q = &self.smalls[t].q
+            memcpy(q.w, w, q.m * sizeof(double))
+            states[t].b = w[q.m]
+            w += q.m + 1
+            if not self.models[t].stale:
+                quad_place(q, False)
+        return 0
+
+    cdef bint _shares(self, double *share) noexcept nogil:
+        """Of the rounds but the first, what of each makes up the combination; False where it cannot be told."""
+        cdef Py_ssize_t a, b, c, t, i, first, m, n = self.batch.n, N = self.n_problems * n
+        cdef const double *s = self.batch.problems[0].weight
+        cdef const double *x
+        cdef double total = 0
+        cdef double U[PAST * PAST]
+        cdef double d[PAST * CHUNK]
+        cdef int k = PAST, one = 1, info = 0
+        cdef char lower = b"L"
+        memset(U, 0, sizeof(U))
+        for t in range(self.n_problems):
+            for c in range((n + CHUNK - 1) // CHUNK):
+                first = c * CHUNK
+                m = min(CHUNK, n - first)
+                for a in range(PAST):
+                    x = self.past + a * N + t * n + first
+                    for i in range(m):
+                        d[a * CHUNK + i] = (x[N + i] - x[i]) * (1 if s == NULL else sqrt(s[first + i]))
+                    for b in range(a + 1):
+                        U[b * PAST + a] += fr_vdot(m, d + a * CHUNK, d + b * CHUNK)
+        for a in range(PAST):
+            share[a], total = 1, total + U[a * PAST + a]
+        for a in range(PAST):
+            U[a * PAST + a] += SINGULAR * total
+        if not total > 0:
+            return False
+        dposv(&lower, &k, &one, U, &k, share, &k, &info)
+        total = 0
+        for a in range(PAST):
+            total += share[a]
+        if info != 0 or not fabs(total) > 0:
+            return False
+        for a in range(PAST):
+            share[a] /= total
+        return True
+
+    cdef double _objective_of_all(self, const double *linear, const double *w) noexcept nogil:
+        """Loss and penalties at linear predictors, and at coefficients of one class after the other with an intercept
+        after each; infinite beyond their limits."""
+        cdef Py_ssize_t c, first, m, i, k, t, n = self.batch.n
+        cdef const double *s = self.batch.problems[0].weight
+        cdef const double *y
+        cdef const Quad *q
+        cdef double total = 0, own
+        cdef double top[CHUNK]
+        cdef double e[CHUNK]
+        cdef double sums[CHUNK]
+        for t in range(self.n_problems):
+            q = &self.smalls[t].q
+            for k in range(q.m):
+                if not q.lo[k] <= w[k] <= q.hi[k]:
+                    return INFINITY
+                total += q.l1[k] * fabs(w[k]) + 0.5 * q.l2[k] * w[k] * w[k]
+            w += q.m + 1
+        for c in range((n + CHUNK - 1) // CHUNK):
+            first = c * CHUNK
+            m = min(CHUNK, n - first)
+            for i in range(m):
+                top[i], sums[i] = -INFINITY, 0
+            for t in range(self.n_problems):
+                for i in range(m):
+                    top[i] = max(top[i], linear[t * n + first + i])
+            for t in range(self.n_problems):
+                for i in range(m):
+                    e[i] = linear[t * n + first + i] - top[i]
+                fr_exp(m, e, e)
+                for i in range(m):
+                    sums[i] += e[i]
+            for i in range(m):
+                own = top[i] + log(sums[i])
+                total += own if s == NULL else s[first + i] * own if s[first + i] > 0 else 0
+            for t in range(self.n_problems):
+                y = self.batch.problems[t].y + first
+                for i in range(m):
+                    if y[i] > 0 and (s == NULL or s[first + i] > 0):
+                        total -= (1 if s == NULL else s[first + i]) * linear[t * n + first + i]
+        return total
 
     # ---- all classes at one point ----------------------------------------------------------------------------------
     cdef int residual(self, Py_ssize_t t, State *state) except -1 nogil:
