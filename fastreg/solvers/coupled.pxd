@@ -1,8 +1,10 @@
 # Small problems of the classes of one loss.
+from fastreg.kernels.block cimport Block
 from fastreg.solvers.curved cimport Curved
 from fastreg.solvers.state cimport State
 
 cdef class Coupled(Curved):
+    cdef Block *blocks                        # of each class, where X is sparse; NULL where they share one
     cdef double *linear                       # Xw + b of each class (n_problems, n),
     cdef double *offset                       # and what is added to it, that the others make of it
     cdef double *after                        # in a round of turns: exponentials of the classes yet to come, added up,

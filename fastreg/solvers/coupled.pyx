@@ -19,13 +19,15 @@ from libc.string cimport memcpy, memset
 
 from scipy.linalg.cython_lapack cimport dposv
 
-from fastreg.kernels.block cimport block_products
+from fastreg.kernels.block cimport Block, Weighting, block_append, block_free, block_init, block_products
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
-from fastreg.kernels.memory cimport grow
+from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.quadratic cimport Quad, quad_place
 from fastreg.kernels.vector cimport fr_exp
 from fastreg.solvers.curved cimport Curved
+from fastreg.solvers.gathered cimport set_weighting
 from fastreg.solvers.problem cimport Batch, Problem
+from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State
 
 cdef enum:
@@ -51,6 +53,11 @@ cdef class Coupled(Curved):
     def __cinit__(self, Batch batch, parts):
         cdef Py_ssize_t t, i, K = batch.n_problems, n = batch.n
         cdef Problem *problem
+        if batch.design.sparse():                        # rows list what one class alone needs
+            self.blocks = <Block *> zeros(K * sizeof(Block))
+            for t in range(K):
+                block_init(&self.blocks[t], batch.design, 1)
+                set_weighting(&self.blocks[t].of[0], batch.design)
         self.linear, self.offset = self.pool.doubles(K * n), self.pool.doubles(K * n)
         self.after, self.before, self.top = self.pool.doubles(K * n), self.pool.doubles(n), self.pool.doubles(n)
         self.level, self.matrix = self.pool.doubles(K), self.pool.doubles(K * K)
@@ -63,8 +70,34 @@ cdef class Coupled(Curved):
                 self.linear[t * n + i] = problem.null_b
                 self.offset[t * n + i] = problem.null_eta[i] - problem.null_b
 
+    # ---- blocks ----------------------------------------------------------------------------------------------------
+    cdef Block *_block(self, Py_ssize_t t) noexcept nogil:
+        return &self.block if self.blocks == NULL else &self.blocks[t]
+
+    cdef Weighting *_weighting(self, Py_ssize_t t) noexcept nogil:
+        return &self._block(t).of[0]
+
+    cdef const int *_positions(self, Py_ssize_t t) noexcept nogil:
+        return self.placed[t].pos if self.blocks == NULL else NULL
+
+    cdef int gather(self) except -1 nogil:
+        if self.blocks == NULL:
+            return Curved.gather(self)
+        self.n_gathered += self.n_coming
+        return 0
+
+    cdef int admit(self, Py_ssize_t t, double alpha, const State *state) except -1 nogil:
+        cdef const Small *small = &self.smalls[t]
+        if self.blocks != NULL and small.n_entering > 0:
+            block_append(&self.blocks[t], self.batch.design, small.entering, small.n_entering)
+        return Curved.admit(self, t, alpha, state)
+
     # ---- a round of turns ------------------------------------------------------------------------------------------
     def __dealloc__(self):
+        cdef Py_ssize_t t
+        for t in range(self.n_problems if self.blocks != NULL else 0):
+            block_free(&self.blocks[t])
+        free(self.blocks)
         free(self.at_class)
         free(self.moved_by)
         free(self.moved)
@@ -131,7 +164,7 @@ cdef class Coupled(Curved):
             state.eta[i] = linear[i] + offset[i]
         self._settle(t, state)
         self.models[t].last = 0
-        for _ in range(STEPS):
+        for _ in range(STEPS if self.smalls[t].q.m > 0 else 0):
             if Curved.solve(self, t, state) == 1:
                 break
             moved = True
@@ -275,7 +308,7 @@ cdef class Coupled(Curved):
         """The linear predictor of a class; the rest is known once all have theirs."""
         cdef double *linear = self.linear + t * self.batch.n
         cdef Py_ssize_t i
-        block_products(&self.block, self.batch.design, self._weighting(t).mean, self.smalls[t].q.w, self._positions(t),
+        block_products(self._block(t), self.batch.design, self._weighting(t).mean, self.smalls[t].q.w, self._positions(t),
                        self.smalls[t].q.m, linear)
         for i in range(self.batch.n):
             linear[i] += state.b
@@ -401,7 +434,7 @@ cdef class Coupled(Curved):
     # ---- the shift that all classes share --------------------------------------------------------------------------
     cdef int _recentre(self, State *states) except -1 nogil:
         """Coefficients of columns that all classes hold, shifted to where the penalty is least."""
-        cdef Py_ssize_t c, t, k, M = self.block.m, K = self.n_problems, n = self.batch.n, some = 0
+        cdef Py_ssize_t c, t, k, M = self.n_gathered, K = self.n_problems, n = self.batch.n, some = 0
         cdef double shift
         cdef Quad *q
         if M > self.room:
@@ -416,13 +449,14 @@ cdef class Coupled(Curved):
         for c in range(M):
             shift = self._best_shift(c)
             if shift != 0:
-                self.moved[some], self.moved_by[some] = <int> c, shift
+                self.moved[some] = <int> c if self.blocks == NULL else self.at_class[c]
+                self.moved_by[some] = shift
                 some += 1
                 for t in range(K):
                     self.smalls[t].q.w[self.at_class[t * M + c]] += shift
         if some == 0:
             return 0
-        block_products(&self.block, self.batch.design, self._weighting(0).mean, self.moved_by, self.moved, some,
+        block_products(self._block(0), self.batch.design, self._weighting(0).mean, self.moved_by, self.moved, some,
                        self.before)
         for t in range(K):
             fr_axpy(n, 1, self.before, self.linear + t * n)
@@ -434,7 +468,7 @@ cdef class Coupled(Curved):
     cdef double _best_shift(self, Py_ssize_t c) noexcept nogil:
         """The nearest shift of the coefficients of the column at position c, within their limits, at which the penalty is
         least; 0 where it is least already, or where a class does not hold the column."""
-        cdef Py_ssize_t t, k, M = self.block.m, K = self.n_problems
+        cdef Py_ssize_t t, k, M = self.n_gathered, K = self.n_problems
         cdef const Quad *q
         cdef double down = -INFINITY, up = INFINITY, size = 0, l1 = 0, l2 = 0, shift
         for t in range(K):

@@ -125,8 +125,8 @@ cdef class Curved(Gathered):
         self._room(t)
         if model.stale:
             return 0
-        block_means(&self.block, model.weight, pos, first, m, model.mean)
-        return block_gram(&self.block, self.batch.design, model.weight, pos, first, m,
+        block_means(self._block(t), model.weight, pos, first, m, model.mean)
+        return block_gram(self._block(t), self.batch.design, model.weight, pos, first, m,
                           model.mean if self.batch.design.centred else NULL, model.total, self.placed[t].G,
                           self.placed[t].ldg)
 
@@ -228,7 +228,7 @@ cdef class Curved(Gathered):
         cdef bint sparse = self.batch.design.sparse()
         if m <= FEW:
             return m / DENSE_PRICE
-        size = max(self.block.rows.used if sparse else m * self.batch.n, 1.)
+        size = max(self._block(t).rows.used if sparse else m * self.batch.n, 1.)
         return (SPARSE_PRICE if sparse else m / DENSE_PRICE) + m * m * m / (FACTOR_PRICE * size)
 
     cdef double polish(self, Py_ssize_t t) except -1 nogil:
@@ -240,7 +240,7 @@ cdef class Curved(Gathered):
         cdef const Problem *problem = &self.batch.problems[t]
         cdef Small *small = &self.smalls[t]
         cdef Py_ssize_t i
-        block_products(&self.block, self.batch.design, self._weighting(t).mean, small.q.w, self._positions(t),
+        block_products(self._block(t), self.batch.design, self._weighting(t).mean, small.q.w, self._positions(t),
                        small.q.m, state.eta)
         for i in range(self.batch.n):
             state.eta[i] += state.b + (0 if problem.offset == NULL else problem.offset[i])
@@ -340,7 +340,7 @@ cdef class Curved(Gathered):
         trial.eta, trial.there, trial.slope = state.eta, model.trial, model.slope
         for k in range(q.m):
             of_means += model.step[k] * mean[at(pos, k)]
-        block_sweep(&self.block, self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial, model.v,
+        block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial, model.v,
                     model.share, q.g, sums)
         slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
         if not slope <= -ACCEPTED * begin:

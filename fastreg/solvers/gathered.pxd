@@ -17,11 +17,12 @@ cdef class Gathered(SmallSolver):
     cdef bint own                             # Gram matrices are computed for each problem, under its own weights
     cdef int *at                              # of each column: its position, or -1
     cdef int *coming                          # columns about to be appended
-    cdef Py_ssize_t n_coming
+    cdef Py_ssize_t n_coming, n_gathered      # how many these are; columns gathered so far
     cdef const int[::1] order
     cdef const Py_ssize_t[::1] start
     cdef const double[:, ::1] count
 
+    cdef Block *_block(self, Py_ssize_t t) noexcept nogil
     cdef Weighting *_weighting(self, Py_ssize_t t) noexcept nogil
     cdef const int *_positions(self, Py_ssize_t t) noexcept nogil
     cdef void _fit(self, Py_ssize_t t, State *state, Fit *fit) noexcept nogil
@@ -32,4 +33,5 @@ cdef class Gathered(SmallSolver):
     cdef int _reserve_gram(self, Py_ssize_t t, Py_ssize_t first) except -1 nogil
     cdef int _own_gram(self, Py_ssize_t t, Py_ssize_t first) except -1 nogil
 
+cdef void set_weighting(Weighting *weighting, View design) noexcept
 cdef object gram_of_columns(View design, const int[::1] features)

@@ -49,7 +49,7 @@ cdef class Gathered(SmallSolver):
         self.own = not batch.datafit.quadratic
         block_init(&self.block, batch.design, batch.n_weightings)
         for f in range(batch.n_weightings):
-            _set_weighting(&self.block.of[f], batch.designs[f])
+            set_weighting(&self.block.of[f], batch.designs[f])
         if batch.n_weightings > 1 and not self.own:
             self.order, self.start, self.count = parts
             self.block.n_parts, self.block.base = self.start.shape[0] - 1, batch.design.weight
@@ -62,6 +62,10 @@ cdef class Gathered(SmallSolver):
         free(self.placed)
         free(self.fits)
         block_free(&self.block)
+
+    cdef Block *_block(self, Py_ssize_t t) noexcept nogil:
+        """Where the columns of problem t are."""
+        return &self.block
 
     cdef Weighting *_weighting(self, Py_ssize_t t) noexcept nogil:
         return &self.block.of[t if self.block.n_of > 1 else 0]
@@ -94,7 +98,7 @@ cdef class Gathered(SmallSolver):
         """What the block computes the residual from."""
         cdef const Problem *problem = &self.batch.problems[t]
         cdef Small *small = &self.smalls[t]
-        fit.block, fit.of, fit.y = &self.block, self._weighting(t), problem.y
+        fit.block, fit.of, fit.y = self._block(t), self._weighting(t), problem.y
         fit.pos, fit.m, fit.w, fit.r, fit.g = self._positions(t), small.q.m, small.q.w, state.r, small.q.g
         fit.test, fit.error = &problem.test if problem.test.times != NULL else NULL, &state.error
 
@@ -110,7 +114,7 @@ cdef class Gathered(SmallSolver):
         cdef Small *small = &self.smalls[t]
         if small.exact:
             return 0
-        block_correlate(&self.block, self.batch.design, self._weighting(t), state.r, self._positions(t), 0,
+        block_correlate(self._block(t), self.batch.design, self._weighting(t), state.r, self._positions(t), 0,
                         small.q.m, small.q.g)
         memcpy(small.q.seen, small.q.w, small.q.m * sizeof(double))
         small.exact = True
@@ -122,7 +126,7 @@ cdef class Gathered(SmallSolver):
         cdef Py_ssize_t n = small.q.m - first
         cdef double *share = NULL
         if not self.batch.design.sparse() or self.batch.design.across():
-            return block_correlate(&self.block, self.batch.design, self._weighting(t), r, self._positions(t), first,
+            return block_correlate(self._block(t), self.batch.design, self._weighting(t), r, self._positions(t), first,
                                    small.q.m, small.q.g)
         grow(<void **> &share, self.batch.n * sizeof(double))
         try:
@@ -134,7 +138,7 @@ cdef class Gathered(SmallSolver):
 
     # ---- growth ----------------------------------------------------------------------------------------------------
     cdef Py_ssize_t held(self) noexcept nogil:
-        return self.block.m
+        return self.n_gathered
 
     cdef Py_ssize_t announce(self) noexcept nogil:
         cdef Py_ssize_t t, k
@@ -145,14 +149,15 @@ cdef class Gathered(SmallSolver):
             for k in range(small.n_entering):
                 self.at_hand[small.entering[k]] = self.n_problems > 1
                 if self.at[small.entering[k]] < 0:
-                    self.at[small.entering[k]] = <int> (self.block.m + self.n_coming)
+                    self.at[small.entering[k]] = <int> (self.n_gathered + self.n_coming)
                     self.coming[self.n_coming] = small.entering[k]
                     self.n_coming += 1
-        return self.block.m + self.n_coming
+        return self.n_gathered + self.n_coming
 
     cdef int gather(self) except -1 nogil:
         if self.n_coming == 0:
             return 0
+        self.n_gathered += self.n_coming
         block_append(&self.block, self.batch.design, self.coming, self.n_coming)
         if self.own:
             return 0
@@ -233,14 +238,14 @@ cdef class Gathered(SmallSolver):
         for k in range(small.q.m):
             mean[k] = of.mean[pos[k]]
         try:
-            block_gram(&self.block, self.batch.design, of.weight, pos, first, small.q.m,
+            block_gram(self._block(t), self.batch.design, of.weight, pos, first, small.q.m,
                        mean if self.batch.design.centred else NULL, of.total, self.placed[t].G, small.q.ldg)
         finally:
             free(mean)
         return 0
 
 
-cdef void _set_weighting(Weighting *weighting, View design) noexcept:
+cdef void set_weighting(Weighting *weighting, View design) noexcept:
     weighting.weight, weighting.root, weighting.total = design.weight, design.root, design.weight_sum
     weighting.column_mean = design.mean
 
@@ -253,7 +258,7 @@ cdef object gram_of_columns(View design, const int[::1] features):
     memset(&block, 0, sizeof(Block))
     block_init(&block, design, 1)
     try:
-        _set_weighting(&block.of[0], design)
+        set_weighting(&block.of[0], design)
         block_append(&block, design, &features[0], s)
         gram_of_new(&block, design, s)
         for a in range(s):

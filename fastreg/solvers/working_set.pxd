@@ -14,4 +14,5 @@ cdef class WorkingSets:
 
     cdef int grow(self, Screening screening, double alpha, const State *states, int threads) except -1 nogil
     cdef int enlarge(self, double alpha, const State *states, int threads) except -1 nogil
+    cdef double _needed(self) noexcept nogil
     cdef int _give_up_gram(self) except -1 with gil

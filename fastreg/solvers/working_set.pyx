@@ -4,6 +4,7 @@ a) **Growth.** Columns that violate their optimality condition enter, the worst 
 b) **Memory.** When block, Gram matrix and factor would outgrow their memory they are given up, and the problems are
    solved by products with X alone (``matrix_free``).
 """
+from libc.math cimport sqrt
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
@@ -84,18 +85,28 @@ cdef class WorkingSets:
             some += self.solver.smalls[t].n_entering
         if some == 0:
             return 0
-        if self.solver.announce() > self.capacity:
+        if self._needed() > self.capacity:
             self._give_up_gram()
         self.solver.gather()
         admission.solver, admission.alpha, admission.states = <void *> self.solver, alpha, states
         return run_tasks(_admit, &admission, self.batch.n_problems, threads)
+
+    cdef double _needed(self) noexcept nogil:
+        """Columns about to be inside, as the capacity counts them: each in every problem's Gram matrix; classes share them
+        out among each other, so that the root mean square of their numbers counts."""
+        cdef Py_ssize_t t, m, all_ = self.solver.announce()
+        cdef double squares = 0
+        for t in range(self.batch.n_problems if self.batch.datafit.coupled else 0):
+            m = self.solver.smalls[t].q.m + self.solver.smalls[t].n_entering
+            squares += <double> m * m
+        return sqrt(squares / self.batch.n_problems) if self.batch.datafit.coupled else all_
 
     cdef int _give_up_gram(self) except -1 with gil:
         """From now on products with X alone: the block, its Gram matrix and the factors return their memory."""
         if self.batch.n_weightings > 1:
             raise Apart
         if not self.batch.datafit.quadratic:
-            raise MemoryError(f"alpha is so small that a working set of {self.solver.announce()} columns of X, with "
+            raise MemoryError(f"alpha is so small that a working set of {self._needed():.0f} columns of X, with "
                               "its Gram matrix, takes more memory than fastreg allows itself: use larger values.")
         self.solver = Products(self.solver)
         return 0
