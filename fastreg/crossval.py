@@ -200,13 +200,12 @@ class TestSets:
     def _deviances(self, f, fits, shares):
         """Weighted mean deviances."""
         problem, test = self.problem, self.folds[f].test
-        each = [problem.predict(test, s.sparse(), s.intercepts[:, 0]) for s in fits]
+        each = [problem.predict(test, s.sparse(), s.intercepts.ravel()) for s in fits]
         offset = 0.0 if problem.offset is None else problem.offset[test, None]
-        y, weight = problem.Y[test, 0], self.weights.of(test)
+        y, weight = problem.Y[test] if problem.datafit.coupled else problem.Y[test, 0], self.weights.of(test)
         total = len(test) if weight is None else weight.sum()
-        return np.array([[problem.datafit.deviance(y, one, weight) / total
-                          for one in (sum(part * eta for part, eta in zip(share, each)) + offset).T]
-                         for share in shares])
+        return np.array([problem.datafit.deviances(y, sum(part * eta for part, eta in zip(share, each)) + offset, weight)
+                         for share in shares]) / total
 
     def _errors(self, f, fits, shares):
         """Weighted mean squared errors."""

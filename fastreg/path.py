@@ -60,7 +60,7 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel, unit=SQUARED_DEV
 def refuse_escape(problem, alpha, coef, intercept, stacklevel):
     """Raise a ValueError where columns that nothing penalises at alpha have no best coefficients, and warn where it
     cannot be told; coef and intercept are a fit."""
-    found = escape(problem, alpha, coef, intercept)
+    found = None if problem.datafit.coupled else escape(problem, alpha, coef, intercept)
     if found is None:
         return
     if not found.known:
@@ -68,6 +68,19 @@ def refuse_escape(problem, alpha, coef, intercept, stacklevel):
                       ConvergenceWarning, stacklevel=stacklevel + 1)
         return
     raise ValueError(found.refusal(problem.datafit))
+
+
+def refuse_free(problem, alphas):
+    """Raise where columns of several classes would have no penalty: whether there is a best fit is not known then.
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    if problem.datafit.coupled and problem.free_columns(np.min(alphas)).any():
+        raise NotImplementedError(
+            "columns without any penalty (C=np.inf, an alpha of 0, a penalty_factor of 0) are not supported with three "
+            "classes or more: give each of them some penalty.")
 
 
 def unit_of(datafit):
@@ -88,15 +101,17 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
 
     subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors, and L is the `datafit`:
-    half the squared error, the logistic loss ``log(1 + exp(-y eta))`` of two classes (y -1 and 1), or the Poisson loss
-    ``exp(eta) - y eta`` of counts.
+    half the squared error, the logistic loss ``log(1 + exp(-y eta))`` of two classes (y -1 and 1), the Poisson loss
+    ``exp(eta) - y eta`` of counts, or the multinomial one ``log(sum_k exp(eta_k)) - eta_y`` of several classes, each of
+    which has its own w, b and penalty; their intercepts add up to zero.
 
     Parameters
     ----------
     {X}
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The columns of a 2-D y are separate problems at the same alphas, solved together. Of the logistic loss, labels
-        of any kind in one dimension, the larger of the two being 1; of the Poisson loss, not negative.
+        The columns of a 2-D y are separate problems at the same alphas, solved together. Of the logistic and the
+        multinomial loss, labels of any kind in one dimension, the larger of two being 1; of the Poisson loss, not
+        negative.
     l1_ratio : float in [0, 1], default=1.0
         1 is the lasso, 0 ridge regression (needs `alphas` as an array).
     alphas : int or array-like, default=100
@@ -110,10 +125,10 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     {lasso.max_iter, positive, penalty_factor, lower_limits, standardize, n_threads}
     callback : callable or None
         Called as ``callback(k, n_alphas)`` from time to time, k values being done.
-    datafit : {'quadratic', 'logistic', 'poisson'}, default='quadratic'
+    datafit : {'quadratic', 'logistic', 'poisson', 'multinomial'}, default='quadratic'
         The loss L.
     offset : array-like of shape (n_samples,), float or None
-        Added to the linear predictor.
+        Added to the linear predictor; not of the multinomial loss.
     X_val : array-like or sparse of shape (n_validation, n_features) or None
         A validation set: ``validation_deviances`` of the path are the mean deviances there (of the squared loss mean
         squared errors), and ``best`` is the number of the least.
@@ -127,12 +142,14 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     Returns
     -------
     Path
-        alphas, coefs (CSC, n_features x n_alphas; for a 2-D y a list of such, one for each target), intercepts,
+        alphas, coefs (CSC, n_features x n_alphas; for a 2-D y, or several classes, a list of such), intercepts,
         dual_gaps, df, n_iters, deviance_explained, validation_deviances and best; predict, coef_at, plot.
 
     Raises
     ------
     {ValueError}
+    NotImplementedError
+        If a column has no penalty at all (an alpha or a penalty factor of 0) and datafit is 'multinomial'.
 
     Warns
     -----
@@ -166,6 +183,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     if y.ndim == 2 and not datafit.quadratic:
         raise ValueError(f"y must have one dimension where datafit is {datafit.name!r}, got {y.ndim}.")
     y, classes = as_target(datafit, y)
+    if datafit.coupled and offset is not None:
+        raise ValueError("offset must be None where datafit is 'multinomial'.")
     offset = check_offset(offset, n)
     options = check_penalty_options(p, positive=positive, penalty_factor=penalty_factor, lower_limits=lower_limits,
                                     upper_limits=upper_limits)
@@ -174,7 +193,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         raise TypeError(f"callback must be callable, got {callback!r}.")
     judge = check_validation(X_val, y_val, sample_weight_val, offset_val, patience, owner=features, n_features=p,
                              datafit=datafit, classes=classes, has_offset=offset is not None)
-    if judge is not None and y.ndim == 2:
+    if judge is not None and y.ndim == 2 and not datafit.coupled:
         raise ValueError("y must have one dimension where X_val is given, got 2.")
     problem = Problem.of(
         X, y.reshape(n, -1), Penalty(l1_ratio, standardize=check_flag(standardize, "standardize"), **options),
@@ -183,6 +202,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     spec = Spec(alphas, eps, check_number(tol, "tol", 0), check_number(max_iter, "max_iter", 1, kind=Integral))
 
     def solve(values, report=None, judge=None):
+        refuse_free(problem, 1.0 if isinstance(values, int) else values)
         asked, judged = replace(spec, alphas=values, report=report), None
         if judge is None:
             pieces = [solve_suited(problem, asked)]

@@ -53,7 +53,8 @@ class Path:
 
     Those of a y of one dimension have the shapes below; where y has two, a first axis of targets comes before them, a
     list of sparse arrays standing for that of sparse coefficients: ``coefs[t]`` is target t's, ``numpy.asarray(coefs)``
-    has shape (n_targets, n_features, n_alphas). `alphas` and `certified_from` serve all targets.
+    has shape (n_targets, n_features, n_alphas). `alphas` and `certified_from` serve all targets. The classes of a
+    multinomial loss are such targets in `coefs` and `intercepts`, and one problem in all else.
 
     Attributes
     ----------
@@ -85,9 +86,10 @@ class Path:
     null_deviance : float, ndarray of shape (n_targets,) or None
         Mean deviance of the fit without features; None for ridge.
     datafit : str
-        The loss: 'quadratic', 'logistic' or 'poisson'.
-    classes : ndarray of shape (2,) or None
-        Of the logistic loss, the two labels of y; the second is the one whose log-odds the linear predictor gives.
+        The loss: 'quadratic', 'logistic', 'poisson' or 'multinomial'.
+    classes : ndarray of shape (n_classes,) or None
+        Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the linear
+        predictor gives.
     has_offset : bool
         Whether the path was fitted with offsets, which predictions then want too.
     validation_deviances : ndarray of shape (n_alphas,) or None
@@ -187,6 +189,11 @@ class Path:
             return np.where(null > 0, 1 - self.deviances / null, np.nan)
 
     @property
+    def _several(self):
+        """Whether targets are the classes of one loss."""
+        return self.datafit == "multinomial"
+
+    @property
     def best(self):
         """The number of the solution of least deviance on the validation set, the sparser one of equals; None where no
         set was given."""
@@ -253,11 +260,11 @@ class Path:
         """
         eta = self.decision_function(X, alpha, exact, offset)
         if self.classes is not None:
-            return self.classes[(eta > 0).astype(int)]
+            return self.classes[np.argmax(eta, axis=1) if self._several else (eta > 0).astype(int)]
         return by_name(self.datafit).inverse_link(eta)
 
     def predict_proba(self, X, alpha=None, exact=False, offset=None):
-        """Probabilities of the two classes, along the path or at any alpha; of the logistic loss.
+        """Probabilities of the classes, along the path or at any alpha; of the logistic and the multinomial loss.
 
         Parameters
         ----------
@@ -270,7 +277,7 @@ class Path:
 
         Returns
         -------
-        ndarray of shape (n_samples, 2) for a scalar alpha, else (n_samples, 2, k)
+        ndarray of shape (n_samples, n_classes) for a scalar alpha, else (n_samples, n_classes, k)
             In the order of `classes`.
 
         Raises
@@ -281,6 +288,8 @@ class Path:
         if self.classes is None:
             raise ValueError(f"predict_proba is for classes: the datafit of this path is {self.datafit!r}.")
         eta, link = self.decision_function(X, alpha, exact, offset), by_name(self.datafit).inverse_link
+        if self._several:
+            return np.moveaxis(link(np.moveaxis(eta, 1, -1)), -1, 1)
         return np.stack([link(-eta), link(eta)], axis=1)
 
     def plot(self, ax=None):
@@ -289,7 +298,8 @@ class Path:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, array-like of them or None
-            Where to draw, one for each target where y had two dimensions; a new figure when None.
+            Where to draw, one for each target where y had two dimensions, or each of several classes; a new figure when
+            None.
 
         Returns
         -------
@@ -301,8 +311,8 @@ class Path:
             return ax
         axes = panels(len(self.coefs), ax)
         for t, ax in enumerate(axes):
-            self._draw(ax, self.coefs[t], self.df[t])
-            ax.set_title(f"target {t}")
+            self._draw(ax, self.coefs[t], np.diff(self.coefs[t].indptr) if self._several else self.df[t])
+            ax.set_title(f"class {self.classes[t]}" if self._several else f"target {t}")
         return axes
 
     def _draw(self, ax, coefs, df):
@@ -343,19 +353,22 @@ def name_features(path, owner):
 
 
 def path_of(pieces, penalty, fit_intercept, tol, each_target=False, **loss):
-    """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets. `loss`: what Path
-    says of it, the squared loss needing nothing."""
-    n_targets = pieces[0].intercepts.shape[1]
+    """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets, which the classes of
+    a loss have in coefs and intercepts alone. `loss`: what Path says of it, the squared loss needing nothing."""
+    n_targets, several = pieces[0].intercepts.shape[1], loss.get("datafit") == "multinomial"
     coefs = sp.hstack([s.sparse() for s in pieces], format="csc")
     coefs = [SparseCoefs(coefs[:, t::n_targets]) for t in range(n_targets)] if each_target else SparseCoefs(coefs)
     alphas, sources, *others = (np.concatenate(parts) for parts in zip(*(
         (s.alphas, np.where(s.from_x, "X", "sums"), s.intercepts, s.dual_gaps, s.n_iters, s.deviances)
         for s in pieces)))
-    intercepts, gaps, n_iters, deviances = (np.ascontiguousarray(a.T) if each_target else a[:, 0] for a in others)
+    intercepts, gaps, n_iters, deviances = (
+        np.ascontiguousarray(a.T) if each_target and (k == 0 or not several) else a[:, 0]
+        for k, a in enumerate(others))
     params = {"l1_ratio": penalty.l1_ratio, "fit_intercept": fit_intercept, "penalty_factor": penalty.factor,
               "lower_limits": penalty.lower, "upper_limits": penalty.upper, "standardize": penalty.standardize,
               "tol": tol}
     df = np.stack([np.diff(c.indptr) for c in coefs]) if each_target else np.diff(coefs.indptr)
-    null = pieces[0].null_deviances if each_target else float(pieces[0].null_deviances[0])
+    df = df.sum(axis=0) if several else df
+    null = float(pieces[0].null_deviances[0]) if several or not each_target else pieces[0].null_deviances
     return Path(alphas, coefs, intercepts, df, sources, params, dual_gaps=gaps, n_iters=n_iters, deviances=deviances,
                 null_deviance=null, **loss)

@@ -83,10 +83,12 @@ class Solutions:
         owner = _owners(indptr)
         level = means[indices] if means.ndim == 1 else means[owner % len(means), indices]
         shift = np.bincount(owner, weights=data * level, minlength=gaps.size)
+        intercepts = y_means + intercepts - shift.reshape(gaps.shape)
+        if engine.coupled:                              # a shift of all classes changes nothing: they add up to zero
+            intercepts -= intercepts.mean(axis=1, keepdims=True)
         certified = np.full(len(alphas), not engine.full)
         certified[-1:] |= from_x
-        return cls(alphas, means.shape[-1], indptr, indices, data, y_means + intercepts - shift.reshape(gaps.shape),
-                   gaps / engine.n, relative(gaps, engine.units), engine.deviances / engine.n,
+        return cls(alphas, means.shape[-1], indptr, indices, data, intercepts, gaps / engine.n, relative(gaps, engine.units), engine.deviances / engine.n,
                    engine.null_deviances / engine.n, rounds, stopped, certified,
                    engine.columns_streamed, engine.gathered)
 

@@ -1,4 +1,4 @@
-"""Targets as a loss reads them: numbers, or labels of two classes as -1 and 1."""
+"""Targets as a loss reads them: numbers, or labels as -1 and 1."""
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -6,13 +6,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from fastreg.inputs import as_floats
 
 
-def two_classes(y):
-    """(y as -1 and 1, the two labels in order: the second is 1).
+def coded(y):
+    """(Numbers of the labels y in their order, the labels: two or more).
 
     Raises
     ------
     ValueError, TypeError
-        Where y holds another number of labels, what is not finite or what cannot be sorted.
+        Where y holds a single label, what is not finite or what cannot be sorted.
     """
     check_classification_targets(y)
     y = column_or_1d(y)
@@ -21,19 +21,27 @@ def two_classes(y):
     except TypeError as error:
         raise TypeError(f"y holds labels that cannot be sorted, of several types or None: {error}.") from None
     if len(classes) < 2:
-        raise ValueError(f"y must hold two classes, got one class: {classes[0]!r}.")
-    if len(classes) > 2:
-        raise ValueError("Only binary classification is supported: y must hold two classes. The type of the target is "
-                         f"multiclass, of {len(classes)}.")
-    return np.where(codes == 1, 1.0, -1.0), classes
+        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]!r}.")
+    return codes, classes
+
+
+def against_others(codes, n_classes):
+    """A column for each class, 1 in its rows and -1 elsewhere: shape (n, n_classes)."""
+    return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
 
 
 def as_target(datafit, y):
-    """(y as the datafit reads it, the two labels or None)."""
-    if datafit.labels:
-        return two_classes(y)
-    datafit.check_y(y)
-    return y, None
+    """(y as the datafit reads it, its labels or None): of two classes -1 and 1, of several a column for each."""
+    if not datafit.labels:
+        datafit.check_y(y)
+        return y, None
+    codes, classes = coded(y)
+    if datafit.coupled:
+        return against_others(codes, len(classes)), classes
+    if len(classes) > 2:
+        raise ValueError(f"y must hold two classes where datafit is {datafit.name!r}, got {len(classes)}: 'multinomial' "
+                         "is the loss of several.")
+    return np.where(codes == 1, 1.0, -1.0), classes
 
 
 def check_offset(offset, n, name="offset"):

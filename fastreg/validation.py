@@ -10,7 +10,7 @@ from fastreg.datafits.base import Datafit
 from fastreg.inputs import as_floats
 from fastreg.selection import out_of_patience
 from fastreg.solvers.suited import suited
-from fastreg.targets import check_offset
+from fastreg.targets import against_others, check_offset
 
 # Coefficients of so many alphas are made dense at a time.
 ALPHAS_AT_ONCE = 16
@@ -41,16 +41,17 @@ class Validation:
     patience: int | None
 
     def deviances(self, solutions):
-        """Weighted mean deviance of each of the Solutions of one target."""
-        coefs = solutions.sparse()
+        """Weighted mean deviance of each of the Solutions of one target, or of all classes."""
+        coefs, n_targets = solutions.sparse(), solutions.intercepts.shape[1]
         used = np.unique(coefs.indices)
         X, total = self.X[:, used], len(self.y) if self.weight is None else self.weight.sum()
         out = np.empty(len(solutions.alphas))
         for a in range(0, len(out), ALPHAS_AT_ONCE):
             some = slice(a, a + ALPHAS_AT_ONCE)
-            eta = X @ coefs[:, some][used].toarray() + solutions.intercepts[some, 0]
+            of_some = slice(a * n_targets, (a + ALPHAS_AT_ONCE) * n_targets)
+            eta = X @ coefs[:, of_some][used].toarray() + solutions.intercepts[some].ravel()
             eta = eta if self.offset is None else eta + self.offset[:, None]
-            out[some] = [self.datafit.deviance(self.y, one, self.weight) / total for one in eta.T]
+            out[some] = self.datafit.deviances(self.y, eta, self.weight) / total
         return out
 
     def solve(self, problem, spec):
@@ -70,7 +71,7 @@ class Validation:
         for a in range(0, len(alphas), step):
             pieces.append(solver.advance(alphas[a:a + step]).scaled_up(problem.scale))
             found = np.append(found, self.deviances(pieces[-1]))
-            used = np.append(used, pieces[-1].n_nonzero[:, 0])
+            used = np.append(used, pieces[-1].n_nonzero.sum(axis=1))
             if out_of_patience(self.patience, int(np.argmin(found)), used, problem.penalty, problem.p):
                 break
         return pieces, found
@@ -98,8 +99,9 @@ def check_validation(X, y, weight, offset, patience, *, owner, n_features, dataf
         datafit.check_y(y)
     else:
         if not np.isin(y, classes).all():
-            raise ValueError(f"y_val must hold the labels of y, {classes[0]!r} and {classes[1]!r}, alone.")
-        y = np.where(y == classes[1], 1.0, -1.0)
+            raise ValueError(f"y_val must hold the labels of y, {', '.join(map(repr, classes))}, alone.")
+        y = against_others(np.searchsorted(classes, y), len(classes))
+        y = y if datafit.coupled else y[:, 1].copy()
     if has_offset and offset is None:
         raise ValueError("offset_val is missing: the path is fitted with offsets. Give those of X_val, or 0.")
     patience = None if patience is None else check_number(patience, "patience", 1, kind=Integral)

@@ -46,6 +46,11 @@ cdef class Multinomial(Logistic):
         """Probabilities, of eta of shape (..., n_classes)."""
         return softmax(eta, axis=-1)
 
+    def deviance(self, y, eta, weights=None):
+        """``2 sum_i s_i f_i``, of y of 1 and -1 and eta, both of shape (n, n_classes)."""
+        rows = logsumexp(eta, axis=1) - eta[y > 0]
+        return 2 * float(np.sum(rows if weights is None else (weights * rows)[weights > 0]))
+
     def given_others(self, eta):
         """What every target reads: eta of shape (n_classes, n), and less log(sum exp) of the other classes."""
         others = [logsumexp(np.delete(eta, k, axis=0), axis=0) for k in range(len(eta))]

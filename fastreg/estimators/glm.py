@@ -15,7 +15,7 @@ from fastreg.checks import (
     validate_X,
 )
 from fastreg.estimators.base import as_stored
-from fastreg.path import refuse_escape, unit_of, warn_unless_converged
+from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers.suited import solve_suited
@@ -24,7 +24,7 @@ from fastreg.weights import Weights
 
 
 class GeneralizedLinearModel(BaseEstimator):
-    """One fit of one target, and its linear predictor.
+    """One fit of one target, or of several classes, and its linear predictor.
 
     Subclasses have the parameters fit_intercept, tol, max_iter, penalty_factor, lower_limits, upper_limits,
     standardize and n_threads.
@@ -47,15 +47,16 @@ class GeneralizedLinearModel(BaseEstimator):
         options = check_penalty_options(p, positive=False, penalty_factor=self.penalty_factor,
                                         lower_limits=self.lower_limits, upper_limits=self.upper_limits)
         penalty = Penalty(l1_ratio, standardize=check_flag(self.standardize, "standardize"), **options)
-        return Problem.of(X, y[:, None], penalty, weights=Weights(weight, n), datafit=datafit, offset=offset,
+        return Problem.of(X, y.reshape(n, -1), penalty, weights=Weights(weight, n), datafit=datafit, offset=offset,
                           fit_intercept=check_flag(self.fit_intercept, "fit_intercept"),
                           n_threads=check_threads(self.n_threads))
 
     def _solve(self, problem, alpha, warm):
         """The Solutions of one alpha; sets what tells about the fit. `warm`: coefficients to start from, or None."""
         effort = self._check_effort()
+        refuse_free(problem, alpha)
         found = solve_suited(problem, Spec(np.array([alpha]), **effort),
-                           warm=check_start(warm, 1, problem.p, "coef_"))
+                           warm=check_start(warm, problem.n_targets, problem.p, "coef_"))
         refuse_escape(problem, alpha, found.coef(0), found.intercepts[0, 0], stacklevel=3)
         warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
         self.dual_gap_ = float(found.dual_gaps[0, 0])
@@ -64,7 +65,7 @@ class GeneralizedLinearModel(BaseEstimator):
         return found
 
     def _predictor(self, X, offset):
-        """``X w + b + offset`` of one target, of shape (n_samples,)."""
+        """``X w + b + offset``, of shape (n_samples,) or, of three classes or more, (n_samples, n_classes)."""
         check_is_fitted(self)
         X = validate_X(self, X)
         offset = self._shift if offset is None else offset
@@ -73,6 +74,8 @@ class GeneralizedLinearModel(BaseEstimator):
                              "or offset=0.")
         offset = check_offset(offset, X.shape[0])
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+        if np.ndim(coef) == 2 and len(coef) > 1:
+            return X @ coef.T + self.intercept_
         eta = X @ np.ravel(coef) + np.ravel(self.intercept_)[0]
         return eta if offset is None else eta + offset
 

@@ -1,9 +1,10 @@
-"""Logistic regression of two classes."""
+"""Logistic regression of two classes or more."""
 import warnings
 from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
@@ -19,10 +20,11 @@ from fastreg.checks import (
     validate_X_y,
 )
 from fastreg.datafits.logistic import LOGISTIC
-from fastreg.estimators.base import weight_by_class
+from fastreg.datafits.multinomial import MULTINOMIAL
+from fastreg.estimators.base import as_stored, weight_by_class
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.parameters import documented
-from fastreg.targets import check_offset, two_classes
+from fastreg.targets import against_others, check_offset, coded
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 PENALTY = ("'penalty' was deprecated in 1.8 and will be removed in 1.10, as in scikit-learn: leave it out and use "
@@ -72,10 +74,11 @@ def l1_ratio_of(penalty, l1_ratio, name="l1_ratio"):
 
 @documented
 class LogisticMixin(ClassifierMixin):
-    """Prediction and storage of a linear model of two classes."""
+    """Prediction and storage of a linear model of two classes or more."""
 
     def decision_function(self, X, offset=None):
-        """Log-odds of the second class: ``X @ coef_.T + intercept_ + offset``.
+        """Log-odds of the second of two classes, ``X @ coef_.T + intercept_ + offset``; of more, logarithms of their
+        probabilities but for what all classes have in common.
 
         Parameters
         ----------
@@ -83,7 +86,7 @@ class LogisticMixin(ClassifierMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
 
         Raises
         ------
@@ -92,7 +95,7 @@ class LogisticMixin(ClassifierMixin):
         return self._predictor(X, offset)
 
     def predict(self, X, offset=None):
-        """Predict labels: the likelier ones.
+        """Predict labels: the likeliest ones.
 
         Parameters
         ----------
@@ -106,8 +109,8 @@ class LogisticMixin(ClassifierMixin):
         ------
         {ValueError}
         """
-        positive = self._predictor(X, offset) > 0
-        return self.classes_[positive.astype(int)]
+        eta = self._predictor(X, offset)
+        return self.classes_[(eta > 0).astype(int) if eta.ndim == 1 else np.argmax(eta, axis=1)]
 
     def predict_proba(self, X, offset=None):
         """Probabilities of the classes, in the order of `classes_`.
@@ -118,13 +121,15 @@ class LogisticMixin(ClassifierMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples, 2)
+        ndarray of shape (n_samples, n_classes)
 
         Raises
         ------
         {ValueError}
         """
         eta = self._predictor(X, offset)
+        if eta.ndim == 2:
+            return MULTINOMIAL.inverse_link(eta)
         return np.stack([LOGISTIC.inverse_link(-eta), LOGISTIC.inverse_link(eta)], axis=1)
 
     def predict_log_proba(self, X, offset=None):
@@ -136,13 +141,15 @@ class LogisticMixin(ClassifierMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples, 2)
+        ndarray of shape (n_samples, n_classes)
 
         Raises
         ------
         {ValueError}
         """
         eta = self._predictor(X, offset)
+        if eta.ndim == 2:
+            return log_softmax(eta, axis=1)
         return -np.stack([np.logaddexp(0, eta), np.logaddexp(0, -eta)], axis=1)
 
     def score(self, X, y, sample_weight=None, offset=None):
@@ -166,8 +173,8 @@ class LogisticMixin(ClassifierMixin):
         return accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
     def _given(self, y):
-        """Labels of -1 and 1 as those of the user."""
-        return self.classes_[(y > 0).astype(int)]
+        """Targets, of shape (n,) or (n, n_classes), as labels of the user."""
+        return self.classes_[(y > 0).astype(int) if y.ndim == 1 else np.argmax(y, axis=1)]
 
     def sparsify(self):
         """Turn `coef_` into a scipy.sparse.csr_array, which saves memory where most are zero.
@@ -193,33 +200,50 @@ class LogisticMixin(ClassifierMixin):
         return self
 
     def _check_labels(self, X, y, sample_weight, class_weight):
-        """X, y as -1 and 1, and weights times those of the classes; sets classes_."""
+        """X, y as its loss reads it, and weights times those of the classes; sets classes_."""
         X, y = validate_X_y(self, X, y, labels=True, ensure_all_finite=False)
         y = column_or_1d(y, warn=True)
-        target, self.classes_ = two_classes(y)
+        codes, self.classes_ = coded(y)
+        K = len(self.classes_)
+        if K > 2 and self.solver == "liblinear":
+            raise ValueError("The 'liblinear' solver does not support multiclass classification (n_classes >= 3), as in "
+                             "scikit-learn: use another name of a solver, all being the same here, or a "
+                             "OneVsRestClassifier.")
+        target = against_others(codes, K) if K > 2 else np.where(codes == 1, 1.0, -1.0)
         weight = check_weight_values(sample_weight, X.shape[0])
         if isinstance(class_weight, str) and class_weight == "balanced":
             each = np.ones(len(y)) if weight is None else weight
-            sums = each[target > 0].sum(), each[target < 0].sum()
-            if min(sums) == 0:
-                raise ValueError(LOGISTIC.one_sided)
-            return X, target, each * (0.5 * sum(sums) / np.where(target > 0, *sums))
+            sums = np.bincount(codes, each)
+            if np.min(sums) == 0:
+                raise ValueError(self._loss.one_sided)
+            return X, target, each * (np.sum(sums) / (K * sums))[codes]
         return X, target, weight_by_class(weight, class_weight, y)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
+    @property
+    def _loss(self):
+        """The datafit of so many classes."""
+        return MULTINOMIAL if len(self.classes_) > 2 else LOGISTIC
+
+    def _check_offset(self, offset, n):
+        """Offsets, of two classes alone."""
+        if offset is not None and len(self.classes_) > 2:
+            raise ValueError(f"offset is for two classes, y holds {len(self.classes_)}: leave it out.")
+        return check_offset(offset, n)
 
 
 @documented
 class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
-    """Logistic regression of two classes with L1 and L2 penalties, solved exactly.
+    """Logistic regression with L1 and L2 penalties, solved exactly: of two classes, or multinomial.
 
-    Minimises over w and b, with ``eta_i = x_i w + b + offset_i`` and y_i -1 or 1::
+    Of two classes, minimises over w and b, with ``eta_i = x_i w + b + offset_i`` and y_i -1 or 1::
 
         C * sum_i s_i log(1 + exp(-y_i eta_i)) + sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
 
+    Of three or more every class k has a w_k and a b_k, ``eta_ik = x_i w_k + b_k``::
+
+        C * sum_i s_i (log(sum_k exp(eta_ik)) - eta_iy) + sum_kj f_j (l1_ratio * |w_kj| + (1 - l1_ratio) / 2 * w_kj^2)
+
+    Intercepts, which no penalty tells apart from those that are all shifted, add up to zero. Both are
     subject to ``lower_limits <= w <= upper_limits``; s are sample weights times those of the classes, f penalty factors
     (1 by default).
 
@@ -228,8 +252,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     penalty : {'l1', 'l2', 'elasticnet', None}
         Deprecated as in scikit-learn, for `l1_ratio` and C.
     C : float, default=1.0
-        Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are
-        separable, be it in part.
+        Inverse of the strength of the penalty; np.inf is maximum likelihood, of two classes, and a ValueError where they
+        are separable, be it in part.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}
@@ -298,7 +322,7 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         ----------
         {X}
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any kind.
+            Labels of any kind.
         {glm.sample_weight, glm.offset}
 
         Returns
@@ -308,6 +332,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         Raises
         ------
         {ValueError}
+        NotImplementedError
+            If a column has no penalty at all (C=np.inf, a penalty factor of 0) and there are three classes or more.
 
         Warns
         -----
@@ -326,11 +352,10 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
                           "out; n_threads is what there is.", FutureWarning, stacklevel=2)
         warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
         X, target, weight = self._check_labels(X, y, sample_weight, self.class_weight)
-        offset = check_offset(offset, X.shape[0])
-        problem = self._problem(LOGISTIC, X, target, weight, offset, l1_ratio)
+        offset = self._check_offset(offset, X.shape[0])
+        problem = self._problem(self._loss, X, target, weight, offset, l1_ratio)
         alpha = 0.0 if np.inf == C else 1 / C / problem.weights.total
         found = self._solve(problem, alpha, self.densify().coef_ if warm else None)
-        coef, intercept = self._rounded(X, found)
-        self.coef_, self.intercept_ = coef[None], np.atleast_1d(intercept)
-        self.n_iter_ = found.n_iters[0].astype(np.int32)
+        self.coef_, self.intercept_ = as_stored(X, found.dense(), found.intercepts[0])
+        self.n_iter_ = found.n_iters[0, :1].astype(np.int32)
         return self

@@ -33,9 +33,9 @@ class Answer:
     doubled : bool
         Whether the objective is twice P, rather than a mean.
     loss : str
-        'quadratic', or a key of `losses.LOSSES`.
-    classes : ndarray of shape (2,) or None
-        Labels that -1 and 1 stand for.
+        'quadratic', a key of `losses.LOSSES`, or 'multinomial'.
+    classes : ndarray or None
+        The labels: of two classes those that -1 and 1 stand for.
     """
 
     coefs: np.ndarray
@@ -129,8 +129,6 @@ def _of_loss(model, loss):
         asked["mean"] = True
         ratio = getattr(model, "l1_ratio_", asked.get("l1_ratio", 0.0))
         return _answer(model, getattr(model, "alpha_", asked.get("alpha")), ratio, asked, asked["tol"], loss=loss)
-    if len(model.classes_) != 2:
-        raise ValueError(f"LogisticRegression is judged for two classes, this one has {len(model.classes_)}.")
     of_scikit_learn = any(cls.__name__ in LOGISTIC and cls.__module__.startswith("sklearn.")
                           for cls in type(model).__mro__)
     if of_scikit_learn and asked["solver"] == "liblinear" and asked["fit_intercept"]:
@@ -144,5 +142,6 @@ def _of_loss(model, loss):
     if penalty is None:
         C = np.inf
     ratio = np.nan_to_num(np.asarray(ratio, dtype=np.float64))   # None, of penalties that had no ratio
-    return _answer(model, 1 / np.asarray(C, dtype=np.float64), ratio, asked, asked["tol"], loss="logistic",
+    loss = "logistic" if len(model.classes_) == 2 else "multinomial"
+    return _answer(model, 1 / np.asarray(C, dtype=np.float64), ratio, asked, asked["tol"], loss=loss,
                    classes=model.classes_)

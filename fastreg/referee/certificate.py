@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from fastreg.referee.answers import of_model
+from fastreg.referee.classes import ClassesTarget, judge_classes
 from fastreg.referee.data import Data
 from fastreg.referee.glm import LossTarget
 from fastreg.referee.losses import LOSSES
@@ -104,8 +105,7 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         The targets of the fit; labels for classifiers, and for paths of the logistic loss.
     model : estimator or path
         Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV,
-        LinearRegression, LogisticRegression, LogisticRegressionCV (of two classes) or PoissonRegressor, of fastreg or
-        of scikit-learn, or PoissonRegressorCV; a Path.
+        LinearRegression, LogisticRegression, LogisticRegressionCV or PoissonRegressor, of fastreg or of scikit-learn, or PoissonRegressorCV; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
     offset : array-like of shape (n_samples,), float or None
@@ -154,7 +154,10 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     if X.shape[1] != answer.coefs.shape[-1]:
         raise ValueError(f"X has {X.shape[1]} features, the model was fitted with {answer.coefs.shape[-1]}.")
     weight = _weights(sample_weight, X.shape[0])
-    if loss is not None and loss.labels:
+    several = answer.loss == "multinomial"
+    if several:
+        y, weight = _one_hot(answer.classes, y), _of_classes(model, y, weight, counted=weight)
+    elif loss is not None and loss.labels:
         y, weight = _two_labels(answer.classes, y), _of_classes(model, y, weight, counted=weight)
     elif hasattr(model, "classes_"):
         if offset is not None:
@@ -166,6 +169,10 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     Y = y.reshape(len(y), -1)
     if Y.shape[1] != answer.coefs.shape[1]:
         raise ValueError(f"y has {Y.shape[1]} targets, the model was fitted with {answer.coefs.shape[1]}.")
+    if several:
+        if np.any(offset):
+            raise ValueError("offset is for regression and for two classes: several have none.")
+        return _certificate_of_classes(X, Y, answer, weight)
     if loss is not None:
         loss.check(Y)
     return _certificate(X, Y, _offset(offset, Y), answer, weight)
@@ -204,6 +211,15 @@ def _two_labels(classes, y):
     return np.where(second, 1.0, -1.0)
 
 
+def _one_hot(classes, y):
+    """Which class each label is, as bools of shape (n, n_classes)."""
+    y = column_or_1d(y)
+    found = y[:, None] == np.asarray(classes)
+    if not np.all(found.any(axis=1)):
+        raise ValueError(f"y must hold the labels of the fit, {', '.join(map(repr, classes))}, and no others.")
+    return found
+
+
 def _of_classes(model, y, weight, counted=None):
     """Weights with those of the classes; balanced ones from the weights `counted`, or from the numbers of rows."""
     of_class = getattr(model, "class_weight", None)
@@ -226,6 +242,22 @@ def _offset(offset, Y):
     if offset.shape not in ((len(Y), 1), Y.shape):
         raise ValueError(f"offset must have shape ({len(Y)},), one for each sample, got {offset.shape}.")
     return offset
+
+
+def _certificate_of_classes(X, labels, answer, weight):
+    """That of answers of several classes, by alpha."""
+    data = Data(X, weight, answer.asked["fit_intercept"])
+    target, unit = ClassesTarget(data, labels), 1 / data.total
+    found = {field.name: [] for field in fields(Certificate)}
+    for a in range(len(answer.alphas)):
+        asked = answer.asked | {"l1_ratio": answer.l1_ratios[a, 0]}
+        b = judge_classes(data, target, answer.coefs[a], answer.intercepts[a], answer.alphas[a, 0], asked)
+        excuse = np.inf if answer.coefs.dtype == np.float32 else EXCUSE * target.null
+        for name, value in (("objective", b.objective * unit), ("gap", b.gap * unit), ("coef_bound", b.distance),
+                            ("rounding", (b.rounding + b.blur) * unit), ("stationarity", b.stationarity),
+                            ("ok", bool(b.gap <= answer.tol * target.null + b.rounding + min(b.blur, excuse)))):
+            found[name].append(value)
+    return Certificate(**{name: np.array(values) if answer.many else values[0] for name, values in found.items()})
 
 
 def _certificate(X, Y, offset, answer, weight):

@@ -149,7 +149,7 @@ def _bounds(data, case, w, fit, g):
     noise, nearest = fit.noise(unit, of_coef, float(data.sizes @ np.abs(w)))
     rounding = Rounding(data, unit, noise)
     penalty = terms.value(w)
-    stationarity = _stationarity(data, terms, w, g, fit.unsettled, target.size, stored)
+    stationarity = stationarity_of(data, terms, w, g, fit.unsettled, target.size, stored)
     if not np.isfinite(penalty + fit.loss):
         return Bounds(fit.loss + penalty, fit.loss, np.inf, stationarity, np.inf, 0.0, 0.0)
     aim = case.aim * target.null
@@ -170,7 +170,7 @@ def _bounds(data, case, w, fit, g):
     return Bounds(fit.loss + penalty, fit.loss, gap + fit.off, stationarity, distance, nearest + hidden, blur)
 
 
-def _stationarity(data, terms, w, g, mean, size, eps):
+def stationarity_of(data, terms, w, g, mean, size, eps):
     """Largest violation over the norms of column and target; that of the intercept is the mean of the residual."""
     slope = terms.violation(w, g - terms.l2 * w, eps)[data.norms > 0] / data.norms[data.norms > 0]
     worst = max(np.max(slope, initial=0.0), np.sqrt(data.total) * mean)
@@ -264,7 +264,7 @@ def _plain(terms, slopes, error):
     return np.where((terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= error), 0, slopes)
 
 
-def _gap(data, terms, w, fit, g, rounding):
+def bound_at(data, terms, w, fit, g, rounding):
     """The bound at the best of a few multiples of the residual, or of the one beside it that weak penalties ask for;
     none of it is always feasible."""
     error, away, spread = rounding.of_slopes(fit.r), 0.0, 0.0
@@ -293,25 +293,25 @@ def _gap(data, terms, w, fit, g, rounding):
 def _known_gap(data, terms, w, fit, g, rounding, aim, of_coef):
     """(The bound as the residual gives it or, where that is above `aim`, after least squares; what rounding of slopes
     makes of it in second order; in first)."""
-    gap, error = _gap(data, terms, w, fit, g, rounding), rounding.of_slopes(fit.r)
+    gap, error = bound_at(data, terms, w, fit, g, rounding), rounding.of_slopes(fit.r)
     if gap > aim:
         gap = min(gap, _improved_gap(data, terms, w, fit, g, rounding, aim))
     hidden = 0.0
     if rounding.weak is not None:
         hidden = 0.5 * rounding.weak.furthest(data, error) ** 2
         error[rounding.weak.columns] = 0
-    hidden += _hidden(terms, w, g, np.where(data.norms > 0, error, 0), of_coef)
-    return gap, hidden, _blur(terms, w, g, error, of_coef)
+    hidden += second_order(terms, w, g, np.where(data.norms > 0, error, 0), of_coef)
+    return gap, hidden, first_order(terms, w, g, error, of_coef)
 
 
-def _hidden(terms, w, g, error, of_coef):
+def second_order(terms, w, g, error, of_coef):
     """What slopes that are rounding make of the gap, on columns whose only penalty is the l2 one."""
     on = (terms.l1 == 0) & (terms.l2 > 0)
     slope = np.minimum(np.abs(g - terms.l2 * w), error + of_coef * terms.l2 * np.abs(w))[on]
     return float(slope**2 @ (0.5 / terms.l2[on]))
 
 
-def _blur(terms, w, g, error, of_coef):
+def first_order(terms, w, g, error, of_coef):
     """First-order effect of errors of the slopes, on the columns in use and on the multiple that they allow, and of
     limits that coefficients miss by rounding."""
     on = (terms.l1 > 0) & (w != 0)
@@ -348,7 +348,7 @@ def _improved_gap(data, terms, w, fit, g, rounding, aim):
         fit = fit.moved(step * change)
         descent += gain + fit.off + step * float(error @ np.abs(d))    # which may have been more by rounding
         g = data.back(fit.r[:, None])[:, 0]
-        gap = min(gap, descent + _gap(data, terms, w, fit, g, rounding))
+        gap = min(gap, descent + bound_at(data, terms, w, fit, g, rounding))
         if gap - descent <= max(aim, LEAST_GAIN * descent) or passes >= MOST_PASSES:
             break
     return gap

@@ -104,6 +104,11 @@ cdef class Engine:
         return self.whole is not None
 
     @property
+    def coupled(self):
+        """Whether the targets are the classes of one loss."""
+        return self.batch.datafit.coupled
+
+    @property
     def n(self):
         """Number of rows."""
         return self.batch.n
