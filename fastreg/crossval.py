@@ -47,8 +47,8 @@ class ByFolds(Selection):
     n_jobs : int or None
     rule : {'min', '1se'}
     scorer : callable or None
-        (coef, intercept, X_test, y_test, weight_test, offset_test) -> float, to maximise; None minimises the weighted
-        mean deviance, which of the squared loss is the mean squared error.
+        (coef, intercept, X_test, y_test, weight_test, offset_test) -> float, to maximise, of classes with one loss with
+        an axis of these; None minimises the weighted mean deviance, which of the squared loss is the mean squared error.
     metric : str
         What the scores are.
     gammas : ndarray of shape (n_gammas,) or None
@@ -105,9 +105,9 @@ def cross_validate_path(problem, spec, folds, how):
     n_values = spec.n_alphas * len(how.l1_ratios)
     known = know_folds(problem, folds) if problem.prefers_gram(n_values) else None
     choices = []
-    for t in range(problem.n_targets):
+    for t in range(1 if problem.datafit.coupled else problem.n_targets):
         of_target = None if known is None else known.target(t)
-        one = problem.target(t, None if known is None else of_target.moments())
+        one = problem if problem.datafit.coupled else problem.target(t, None if known is None else of_target.moments())
         tests = TestSets(one, folds, how.test_weights or one.weights, of_target)
         choices.append(_choose(tests, spec.after(t * n_values * len(folds)), how, n_jobs))
     return choices
@@ -158,7 +158,7 @@ class TestSets:
     Attributes
     ----------
     problem : Problem
-        Of all rows and a single target.
+        Of all rows and a single target, or of classes with one loss.
     folds : list of fastreg.solvers.folds.Fold
     weights : Weights
         What test rows weigh.
@@ -191,11 +191,15 @@ class TestSets:
     def _scored(self, f, fits, how):
         """What the scorer says, in the units of the user."""
         test, up, offset = self.folds[f].test, self.problem.scale.up, self.problem.offset
-        of_test = (self.problem.X[test], up(self.problem.Y[test, 0]), self.weights.of(test),
-                   None if offset is None else offset[test])
-        dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts[:, 0] for s in fits])
-        return [[how.scorer(up(share @ dense[:, a]), float(up(share @ intercepts[:, a])), *of_test)
-                 for a in range(dense.shape[1])] for share in how.shares]
+        y = self.problem.Y[test] if self.problem.datafit.coupled else self.problem.Y[test, 0]
+        of_test = self.problem.X[test], up(y), self.weights.of(test), None if offset is None else offset[test]
+        dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts for s in fits])
+        n_targets = intercepts.shape[2]
+        fits = [[(up(np.tensordot(share, dense[:, a * n_targets:(a + 1) * n_targets], 1)), up(share @ intercepts[:, a]))
+                 for a in range(intercepts.shape[1])] for share in how.shares]
+        if not self.problem.datafit.coupled:
+            fits = [[(coef[0], float(intercept[0])) for coef, intercept in of_share] for of_share in fits]
+        return [[how.scorer(*fit, *of_test) for fit in of_share] for of_share in fits]
 
     def _deviances(self, f, fits, shares):
         """Weighted mean deviances."""
@@ -268,7 +272,7 @@ def _score_path(paths, alphas, tests, how):
             scored.dual_gaps[piece, f] = solutions.dual_gaps[:, 0]
         penalised = [solutions for solutions, _ in found]
         scored.n_solved = piece.stop
-        scored.df[piece] = np.mean([s.n_nonzero[:, 0] for s in penalised], axis=0)
+        scored.df[piece] = np.mean([s.n_nonzero.sum(axis=1) for s in penalised], axis=0)
         scored.unconverged = first_unconverged(scored.unconverged, *penalised, *(refits for _, refits in found))
         if how.keep_paths or how.keep_folds:
             scored.pieces.append(penalised)

@@ -434,13 +434,14 @@ solver : {'lbfgs', 'liblinear', 'newton-cg', 'newton-cholesky', 'sag', 'saga'}, 
     The solution is exact, with any l1_ratio, whatever the value; 'liblinear' fits an intercept that is not penalised,
     unlike scikit-learn's.
 
-classes_ : ndarray of shape (2,)
-    Sorted; `coef_` is about the second.
+classes_ : ndarray of shape (n_classes,)
+    Sorted.
 
-coef_ : ndarray of shape (1, n_features)
-    In float32 where X is, as `intercept_`, rounded once the fit in float64 has converged.
+coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    Of two classes one row, which is about the second. In float32 where X is, as `intercept_`, rounded once the fit in
+    float64 has converged.
 
-intercept_ : ndarray of shape (1,)
+intercept_ : ndarray of shape (1,) or (n_classes,)
     0 without an intercept.
 """
 

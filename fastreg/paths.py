@@ -356,6 +356,7 @@ def path_of(pieces, penalty, fit_intercept, tol, each_target=False, **loss):
     """Path of Solutions, which may come in pieces; with `each_target`, of a first axis of targets, which the classes of
     a loss have in coefs and intercepts alone. `loss`: what Path says of it, the squared loss needing nothing."""
     n_targets, several = pieces[0].intercepts.shape[1], loss.get("datafit") == "multinomial"
+    each_target |= several
     coefs = sp.hstack([s.sparse() for s in pieces], format="csc")
     coefs = [SparseCoefs(coefs[:, t::n_targets]) for t in range(n_targets)] if each_target else SparseCoefs(coefs)
     alphas, sources, *others = (np.concatenate(parts) for parts in zip(*(

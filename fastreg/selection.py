@@ -157,10 +157,10 @@ class Selection:
 
 @dataclass
 class Fit:
-    """Coefficients at the chosen values, of all rows."""
+    """Coefficients at the chosen values, of all rows; of classes with one loss with a first axis of these."""
 
     coef: np.ndarray
-    intercept: float
+    intercept: float | np.ndarray
     dual_gap: float
     n_iter: int
     deviance: float
@@ -271,6 +271,10 @@ def _deviance(problem, fit):
 
 
 def fit_at(solutions, at):
-    """One of the Solutions of one target."""
-    return Fit(solutions.coef(at), float(solutions.intercepts[at, 0]), float(solutions.dual_gaps[at, 0]),
-               int(solutions.n_iters[at, 0]), float(solutions.deviances[at, 0]), float(solutions.null_deviances[0]))
+    """One of the Solutions of one target, or of classes with one loss."""
+    n_targets = solutions.intercepts.shape[1]
+    coefs = [solutions.coef(at * n_targets + t) for t in range(n_targets)]
+    coef, intercept = np.stack(coefs), solutions.intercepts[at]
+    coef, intercept = (coef[0], float(intercept[0])) if n_targets == 1 else (coef, intercept)
+    return Fit(coef, intercept, float(solutions.dual_gaps[at, 0]), int(solutions.n_iters[at, 0]),
+               float(solutions.deviances[at, 0]), float(solutions.null_deviances[0]))

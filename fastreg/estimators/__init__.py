@@ -1,9 +1,10 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
-from fastreg.estimators.glm_cv import LogisticRegressionCV, PoissonRegressorCV
+from fastreg.estimators.glm_cv import PoissonRegressorCV
 from fastreg.estimators.linear_regression import LinearRegression
 from fastreg.estimators.logistic import LogisticRegression
+from fastreg.estimators.logistic_cv import LogisticRegressionCV
 from fastreg.estimators.poisson import PoissonRegressor
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
