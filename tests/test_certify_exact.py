@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastreg import ElasticNet, Lasso, Ridge, certify
 from fastreg.referee.data import Data
-from fastreg.referee.problem import Rounding, Terms, Weak, _gap
+from fastreg.referee.problem import Rounding, Terms, Weak, bound_at
 from fastreg.referee.squares import SquaredTarget
 
 # The penalties of such columns are 1e-20 times their squared lengths and less.
@@ -107,7 +107,7 @@ def test_slopes_that_move_with_one_put_right_are_counted():
     terms = Terms(np.zeros(2), np.full(2, l2), np.full(2, -np.inf), np.full(2, np.inf))
 
     def gap(weak):
-        return _gap(data, terms, w, fit, X.T @ r, Rounding(data, 0.0, off * (1 + 1e-9), weak))
+        return bound_at(data, terms, w, fit, X.T @ r, Rounding(data, 0.0, off * (1 + 1e-9), weak))
 
     assert missing <= gap(Weak(np.array([0]), 1.0))
     assert missing <= gap(Weak(np.array([0, 1]), np.linalg.eigvalsh(unit.T @ unit)[0])) < 0.5 * plain

@@ -34,7 +34,7 @@ cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 2                    # of Newton's method in a turn
     LEVELS = 30                  # of Newton's method for the intercepts
-    PAST = 5                     # rounds of turns whose changes tell where they are heading
+    PAST = 5                    # rounds of turns whose changes tell where they are heading
 cdef double LEAST = 1e-300       # a sum of exponentials, at least
 cdef double FARTHEST = 600       # a linear predictor rises by so much in a turn, at most
 cdef double NEAR = 1e-9, FAR = 8   # steps of the intercepts after which the next would be rounding; the longest

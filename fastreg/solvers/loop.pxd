@@ -19,6 +19,7 @@ cdef class Loop:
     cdef Pool pool
     cdef double alpha, tol, slack
     cdef bint slide                           # dependent coordinates may slide before the first round
+    cdef bint unfinished                      # classes had turns left to take
     cdef bint started                         # from given coefficients, which may be a solution already
 
     cdef Small *_small(self, Py_ssize_t t) noexcept nogil

@@ -230,8 +230,10 @@ cdef class Loop:
         for t in range(self.batch.n_problems):
             self._set_slack(t)
             m += self._small(t).q.m
+        self.unfinished = m > 0
         for _ in range(TURNS if m > 0 else 0):
             if self.sets.solver.solve(0, self.states) == 1:
+                self.unfinished = False
                 break
             self.ticker.tick()
         return self.ticker.tick()
@@ -338,7 +340,7 @@ cdef class Loop:
         for t in range(self.batch.n_problems):
             nothing &= self.screening.found(t).n == 0
             settled &= self.sets.solver.settled(t)
-        first.settled = nothing and (settled or self._stalls(first))
+        first.settled = nothing and (settled or (not self.unfinished and self._stalls(first)))
         for t in range(1, self.batch.n_problems):
             self.states[t].gap, self.states[t].settled = first.gap, first.settled
         return 0
