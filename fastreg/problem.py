@@ -253,7 +253,7 @@ class Problem:
         that the engine's working set, which would hold them all, is faster."""
         penalty = self.penalty
         few = self.p <= min(costs.FEW_COLUMNS, self.n) and self.n <= costs.FEW_ROWS
-        if self.datafit.quadratic or self.datafit.coupled or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
+        if self.datafit.quadratic or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
             return False
         free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))
         return bool(free and np.min(spec.alphas) > 0 and np.all(np.asarray(penalty.factor) > 0))

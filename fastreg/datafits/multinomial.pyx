@@ -12,6 +12,11 @@ from scipy.special import logsumexp, softmax
 from fastreg.datafits.logistic cimport Logistic, excess_of
 
 
+cdef enum:
+    STEPS = 50                   # of Newton's method for the intercepts
+cdef double NEAR = 1e-9, FAR = 8   # steps after which the next would be rounding; the longest
+
+
 cdef class Multinomial(Logistic):
     """Class k of a softmax, given the others."""
 
@@ -55,6 +60,29 @@ cdef class Multinomial(Logistic):
         """What every target reads: eta of shape (n_classes, n), and less log(sum exp) of the other classes."""
         others = [logsumexp(np.delete(eta, k, axis=0), axis=0) for k in range(len(eta))]
         return eta - np.stack(others)
+
+    def with_intercepts(self, Y, weights, eta):
+        """(shifts of eta, one for each class and of sum zero, eta with them) where the residuals of all classes sum to
+        zero: Newton's method, a step being halved that raises the loss. Y, eta: shape (n_classes, n)."""
+        total, here = np.zeros(len(Y)), eta
+        s = np.ones(Y.shape[1]) if weights is None else weights
+        for _ in range(STEPS):
+            chances = self.inverse_link(here.T).T
+            residual = np.where(s > 0, np.where(Y > 0, 1 - chances, -chances), 0)
+            slope = residual @ s
+            if np.all(np.abs(slope) <= 1e-15 * np.sum(np.abs(residual) @ s)):
+                break
+            weighted = np.where(s > 0, chances, 0) * s
+            matrix = np.diag(weighted.sum(axis=1)) - weighted @ chances.T
+            step = np.linalg.pinv(matrix, hermitian=True) @ slope
+            step *= min(1, FAR / np.max(np.abs(step)))
+            loss = 0.5 * self.deviance(Y.T, here.T, weights)
+            while 0.5 * self.deviance(Y.T, (here + step[:, None]).T, weights) > loss * (1 + 1e-14) and np.any(step):
+                step = np.where(np.abs(step) > 1e-16, 0.5 * step, 0)
+            total, here = total + step, here + step[:, None]
+            if np.max(np.abs(step)) <= NEAR:
+                break
+        return total, here
 
     def null_fits(self, Y, weights, fit_intercept):
         """The fit of intercepts alone, which add up to zero.
