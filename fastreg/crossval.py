@@ -48,7 +48,7 @@ class ByFolds(Selection):
     rule : {'min', '1se'}
     scorer : callable or None
         (coef, intercept, X_test, y_test, weight_test, offset_test) -> float, to maximise, of classes with one loss with
-        an axis of these; None minimises the weighted mean deviance, which of the squared loss is the mean squared error.
+        an axis of these; None minimises the weighted mean deviance: the mean squared error, of the squared loss.
     metric : str
         What the scores are.
     gammas : ndarray of shape (n_gammas,) or None
@@ -208,8 +208,8 @@ class TestSets:
         offset = 0.0 if problem.offset is None else problem.offset[test, None]
         y, weight = problem.Y[test] if problem.datafit.coupled else problem.Y[test, 0], self.weights.of(test)
         total = len(test) if weight is None else weight.sum()
-        return np.array([problem.datafit.deviances(y, sum(part * eta for part, eta in zip(share, each)) + offset, weight)
-                         for share in shares]) / total
+        blends = (sum(part * eta for part, eta in zip(share, each)) + offset for share in shares)
+        return np.array([problem.datafit.deviances(y, eta, weight) for eta in blends]) / total
 
     def _errors(self, f, fits, shares):
         """Weighted mean squared errors."""

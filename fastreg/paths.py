@@ -88,8 +88,8 @@ class Path:
     datafit : str
         The loss: 'quadratic', 'logistic', 'poisson' or 'multinomial'.
     classes : ndarray of shape (n_classes,) or None
-        Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the linear
-        predictor gives.
+        Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the
+        linear predictor gives.
     has_offset : bool
         Whether the path was fitted with offsets, which predictions then want too.
     validation_deviances : ndarray of shape (n_alphas,) or None

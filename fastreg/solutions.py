@@ -88,7 +88,8 @@ class Solutions:
             intercepts -= intercepts.mean(axis=1, keepdims=True)
         certified = np.full(len(alphas), not engine.full)
         certified[-1:] |= from_x
-        return cls(alphas, means.shape[-1], indptr, indices, data, intercepts, gaps / engine.n, relative(gaps, engine.units), engine.deviances / engine.n,
+        return cls(alphas, means.shape[-1], indptr, indices, data, intercepts, gaps / engine.n,
+                   relative(gaps, engine.units), engine.deviances / engine.n,
                    engine.null_deviances / engine.n, rounds, stopped, certified,
                    engine.columns_streamed, engine.gathered)
 

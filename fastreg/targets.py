@@ -39,8 +39,8 @@ def as_target(datafit, y):
     if datafit.coupled:
         return against_others(codes, len(classes)), classes
     if len(classes) > 2:
-        raise ValueError(f"y must hold two classes where datafit is {datafit.name!r}, got {len(classes)}: 'multinomial' "
-                         "is the loss of several.")
+        raise ValueError(f"y must hold two classes where datafit is {datafit.name!r}, got {len(classes)}: "
+                         "'multinomial' is the loss of several.")
     return np.where(codes == 1, 1.0, -1.0), classes
 
 

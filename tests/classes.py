@@ -46,7 +46,7 @@ class ClassesJudge:
     def primal(self, W, b):
         """The summed objective; W of shape (K, p)."""
         W = np.asarray(W).astype(LD)
-        assert np.all((self.lower <= W) & (W <= self.upper)) and not W[:, self.excluded].any()
+        assert np.all((self.lower <= W) & (self.upper >= W)) and not W[:, self.excluded].any()
         return self.loss(self.eta(W, b)) + (self.l1 * np.abs(W)).sum() + (self.l2 * W**2).sum() / 2
 
     def null(self):

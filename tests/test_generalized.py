@@ -129,13 +129,13 @@ def test_labels_of_any_kind(labels):
 
 
 @pytest.mark.parametrize(("y", "options", "message"), [
-    (np.arange(80) % 3, {"datafit": "logistic"}, "Only binary classification is supported"),
-    (np.zeros(80), {"datafit": "logistic"}, "y must hold two classes, got one"),
+    (np.arange(80) % 3, {"datafit": "logistic"}, "y must hold two classes where datafit is 'logistic', got 3"),
+    (np.zeros(80), {"datafit": "logistic"}, "y must hold two classes or more, got one"),
     (np.arange(80) % 2, {"datafit": "logistic", "sample_weight": np.arange(80) % 2}, "y must hold two classes"),
     (np.arange(80) - 1.0, {"datafit": "poisson"}, "y must not be negative"),
     (np.zeros(80), {"datafit": "poisson"}, "y must not be zero"),
     (np.ones((80, 2)), {"datafit": "poisson"}, "y must have one dimension"),
-    (np.ones(80), {"datafit": "gauss"}, "datafit must be one of 'quadratic', 'logistic', 'poisson', got 'gauss'"),
+    (np.ones(80), {"datafit": "gauss"}, "datafit must be one of 'quadratic', 'logistic', 'poisson', 'multinomial', got 'gauss'"),
     (np.ones(80), {"datafit": "poisson", "offset": np.ones(79)}, "offset must be a number or have shape"),
     (np.ones(80), {"datafit": "poisson", "offset": np.full(80, np.nan)}, "offset contains NaN"),
     (np.full(80, np.nan), {"datafit": "poisson"}, "contains NaN"),

@@ -206,8 +206,8 @@ cdef class Datafit:
         return 2 * (self.loss(y, eta, weights) - np.sum(weights[kept] * self.saturated(y[kept])))
 
     def deviances(self, y, eta, weights=None):
-        """The `deviance` of each of some fits: eta has a column of shape (n,) for each or, where targets are coupled, one
-        for each class of each."""
+        """The `deviance` of each of some fits: eta has a column of shape (n,) for each or, where targets are coupled,
+        one for each class of each."""
         n_targets = 1 if y.ndim == 1 else y.shape[1]
         fits = (eta[:, k:k + n_targets] for k in range(0, eta.shape[1], n_targets))
         return np.array([self.deviance(y, fit if y.ndim == 2 else fit[:, 0], weights) for fit in fits])

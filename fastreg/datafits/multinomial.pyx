@@ -1,8 +1,9 @@
 """The loss of a softmax ``log(sum_k exp(eta_k)) - eta_y`` of three or more classes, target by target.
 
-Given the other classes it is, for class k and but for what does not depend on eta_k, the logistic loss of ``eta_k + o``,
-``o = -log(sum_{l != k} exp(eta_l))``: y is 1 in rows of the class and -1 elsewhere, and what every target reads as its eta
-is that sum. In rows of the class it is the log-odds of the label, which the loss of all depends on.
+Given the other classes it is, for class k and but for what does not depend on eta_k, the logistic loss of
+``eta_k + o``, ``o = -log(sum_{l != k} exp(eta_l))``: y is 1 in rows of the class and -1 elsewhere, and what every
+target reads as its eta is that sum. In rows of the class it is the log-odds of the label, on which the loss of all
+depends.
 """
 from libc.math cimport exp, fabs, log1p
 
@@ -13,7 +14,7 @@ from fastreg.datafits.logistic cimport Logistic, excess_of
 
 
 cdef enum:
-    STEPS = 50                   # of Newton's method for the intercepts
+    STEPS = 200                  # of Newton's method for the intercepts
 cdef double NEAR = 1e-9, FAR = 8   # steps after which the next would be rounding; the longest
 
 
@@ -75,6 +76,7 @@ cdef class Multinomial(Logistic):
             weighted = np.where(s > 0, chances, 0) * s
             matrix = np.diag(weighted.sum(axis=1)) - weighted @ chances.T
             step = np.linalg.pinv(matrix, hermitian=True) @ slope
+            step -= step.mean()
             step *= min(1, FAR / np.max(np.abs(step)))
             loss = 0.5 * self.deviance(Y.T, here.T, weights)
             while 0.5 * self.deviance(Y.T, (here + step[:, None]).T, weights) > loss * (1 + 1e-14) and np.any(step):

@@ -206,9 +206,8 @@ class LogisticMixin(ClassifierMixin):
         codes, self.classes_ = coded(y)
         K = len(self.classes_)
         if K > 2 and self.solver == "liblinear":
-            raise ValueError("The 'liblinear' solver does not support multiclass classification (n_classes >= 3), as in "
-                             "scikit-learn: use another name of a solver, all being the same here, or a "
-                             "OneVsRestClassifier.")
+            raise ValueError("The 'liblinear' solver does not support multiclass classification (n_classes >= 3). Use "
+                             "another name of a solver, all being the same here, or a OneVsRestClassifier.")
         target = against_others(codes, K) if K > 2 else np.where(codes == 1, 1.0, -1.0)
         weight = check_weight_values(sample_weight, X.shape[0])
         if isinstance(class_weight, str) and class_weight == "balanced":
@@ -252,8 +251,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     penalty : {'l1', 'l2', 'elasticnet', None}
         Deprecated as in scikit-learn, for `l1_ratio` and C.
     C : float, default=1.0
-        Inverse of the strength of the penalty; np.inf is maximum likelihood, of two classes, and a ValueError where they
-        are separable, be it in part.
+        Inverse of the strength of the penalty; np.inf is maximum likelihood, of two classes, and a ValueError where
+        they are separable, be it in part.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}

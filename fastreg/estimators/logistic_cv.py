@@ -69,8 +69,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         On the test sets; without `scoring`, minus the mean logistic loss. With `relax` the axis before n_cs is
         n_gammas; with `criterion` there are none, and neither `coefs_paths_` nor `n_iter_` of folds.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_cs, n_rows, n_features + 1)
-        Coefficients of every fit of a fold, the intercept last (n_features without one), n_rows as in `coef_`; made from
-        sparse ones whenever it is asked for.
+        Coefficients of every fit of a fold, the intercept last (n_features without one), n_rows as in `coef_`; made
+        from sparse ones whenever it is asked for.
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
         Rounds of working set and certificate.
     {lasso_cv.cv_path_, lasso_cv.ic_path_}

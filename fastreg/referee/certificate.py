@@ -90,7 +90,8 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     For logistic and Poisson losses f(y_i, eta_i), ``eta = Xw + b + offset``, r is ``-f'(y, eta)`` with the best
     intercept for w, and ``sum_i s_i (f + f* + c r_i eta_i)``, f* the conjugate at ``-c r_i``, takes the place of
     ``1/2 (1 - c)^2 sum_i s_i r_i^2``: relative entropies, none of them negative. Least squares are those of Newton's
-    method. ``c = 0`` is always feasible, so that the gap of a fit of separable classes without penalty is its loss.
+    method. ``c = 0`` is always feasible, so that the gap of a fit of separable classes without penalty is its loss. Of
+    three classes or more w, r and f are those of all of them, r label less probability, and no least squares are done.
 
     X is read in blocks, neither copied nor centred nor made dense: five times for up to 16 answers (targets, alphas) of
     up to 16,384 samples, three times without an intercept, and twice more for every so many answers more. Where that
@@ -105,7 +106,8 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         The targets of the fit; labels for classifiers, and for paths of the logistic loss.
     model : estimator or path
         Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV,
-        LinearRegression, LogisticRegression, LogisticRegressionCV or PoissonRegressor, of fastreg or of scikit-learn, or PoissonRegressorCV; a Path.
+        LinearRegression, LogisticRegression, LogisticRegressionCV or PoissonRegressor, of fastreg or of scikit-learn,
+        or PoissonRegressorCV; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
     offset : array-like of shape (n_samples,), float or None

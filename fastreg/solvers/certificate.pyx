@@ -29,8 +29,8 @@ cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Judged *of, Py_ssiz
 
 
 cdef bint _fit_scale(const Judged *of, double alpha, double *c_safe, double *yr, double *loss) noexcept nogil:
-    """Lower c_safe to what a problem allows, and add what its free columns and unread ones leave to `loss`; True where a
-    free column has yet to be fitted."""
+    """Lower c_safe to what a problem allows, and add what its free columns and unread ones leave to `loss`; True where
+    a free column has yet to be fitted."""
     cdef const Terms *terms = of.problem.terms
     cdef const Quad *q = &of.small.q
     cdef double noise = of.problem.noise

@@ -10,9 +10,8 @@ cdef class Coupled(Curved):
     cdef double *after                        # in a round of turns: exponentials of the classes yet to come, added up,
     cdef double *before                       # and of those that had their turn (n),
     cdef double *top                          # all less the largest linear predictor of the row
-    cdef double *level                        # a step of the intercepts, or what asks for one,
-    cdef double *matrix                       # their equations,
-    cdef double *chances                      # and probabilities of a chunk of rows, times the roots of the weights
+    cdef double *level                        # a step of the intercepts
+    cdef double *work                         # of that, and of combinations
     cdef double *bends                        # work of a shift
     cdef int *at_class                        # by class and position in the block: the coordinate, or -1
     cdef int *moved                           # positions that have been shifted, and by how much
@@ -23,17 +22,11 @@ cdef class Coupled(Curved):
     cdef Py_ssize_t kept, size                # how many rounds these are of; coefficients and intercepts of each
     cdef bint apart                           # linear predictors have changed since all classes were at one point
 
-    cdef void _begin_turns(self) noexcept nogil
     cdef bint _turn(self, Py_ssize_t t, State *state) except -1 nogil
     cdef int _remember(self, const State *states) except -1 nogil
     cdef int _extrapolate(self, State *states) except -1 nogil
-    cdef bint _shares(self, double *share) noexcept nogil
     cdef double _objective_of_all(self, const double *linear, const double *w) noexcept nogil
     cdef int _join(self, State *states) except -1 nogil
-    cdef void _give_offsets(self, State *states) noexcept nogil
     cdef void _shift(self, State *states, double part) noexcept nogil
-    cdef double _level_step(self, const State *states) noexcept nogil
     cdef int _recentre(self, State *states) except -1 nogil
     cdef double _best_shift(self, Py_ssize_t c) noexcept nogil
-
-cdef double least_shift(double *v, Py_ssize_t K, double l1, double l2) noexcept nogil

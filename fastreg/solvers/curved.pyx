@@ -340,8 +340,8 @@ cdef class Curved(Gathered):
         trial.eta, trial.there, trial.slope = state.eta, model.trial, model.slope
         for k in range(q.m):
             of_means += model.step[k] * mean[at(pos, k)]
-        block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial, model.v,
-                    model.share, q.g, sums)
+        block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial,
+                    model.v, model.share, q.g, sums)
         slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
         if not slope <= -ACCEPTED * begin:
             return self._search(t, state, begin, slope)

@@ -35,7 +35,6 @@ from fastreg.solvers.screening cimport Screening
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.reference_screening cimport ReferenceScreening
 from fastreg.solvers.solutions cimport AT_CERTIFICATE, BY_ROUNDING, BY_ROUNDS, Solutions, Stopped
-from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.whole_gram cimport WholeGram
 from fastreg.solvers.working_set cimport WorkingSets

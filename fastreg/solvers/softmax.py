@@ -5,19 +5,26 @@
 Products with X are of all classes at once. Intercepts are at their best wherever the gradient is taken, and steps are
 those of the coefficients with intercepts that follow. With G_kj the gradient, the gap is at most
 ``1/2 sum_kj G_kj^2 / l2_j``.
+
+What preconditions is, for class k, ``c_k X'X + diag(l2)``, c_k the mean curvature of the rows: from one decomposition
+of X'X for all classes, steps and alphas; its diagonal where there are too many columns for that.
 """
 import numpy as np
+from scipy.linalg import eigh
 
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.design import as_design, view_of
 from fastreg.kernels.krylov import column_moments, combine, correlate
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.threads import effective_threads
 
 # Of the gradient, what conjugate gradients may leave (Eisenstat and Walker, "Choosing the forcing terms in an inexact
 # Newton method", SIAM J. Sci. Comput. 17 (1996)): at most, and in units of the root of the relative gap.
 MOST_LEFT, FORCING = 0.3, 0.5
+# Columns whose X'X is decomposed.
+MOST_COLUMNS = 2000
 # Of the decrease that the slope promises, what a step is to bring; halvings; steps without half the gap.
 BROUGHT, HALVINGS, IDLE = 1e-4, 40, 10
 
@@ -49,9 +56,25 @@ class Softmax:
         factors = np.broadcast_to(problem.terms(norms)[1], problem.p)
         self.counts = np.isfinite(factors) & (norms > 0)
         self.factors = np.where(self.counts, factors, 1.0)
+        self.spectrum = self._decomposed() if problem.p <= min(MOST_COLUMNS, problem.n) else None
         self.W = np.zeros((problem.n_targets, problem.p))
         self.b = self.nulls.intercepts.copy()
         self.eta = np.repeat(self.b[:, None], problem.n, axis=1)
+
+    def _decomposed(self):
+        """(eigenvalues, eigenvectors as columns) of F^-1/2 X'X F^-1/2, l2 being alpha F, for the columns that count."""
+        problem, root = self.problem, np.where(self.counts, 1 / np.sqrt(self.factors), 0)
+        weights = np.ones(problem.n) if self.weights is None else self.weights
+        shift = None if problem.sparse else self.view.means
+        with single_threaded_blas:
+            threads = effective_threads(problem.n_threads)
+            sums = sums_of_rows(problem.X, np.empty((0, problem.n)), weights, threads, shift)
+            level, total, G = sums[-1, :-1], sums[-1, -1], sums[:-1, :-1]
+            if problem.fit_intercept:
+                G = G - np.multiply.outer(level, level / total)
+            values, vectors = eigh(root[:, None] * G * root)
+        self.streamed += self.size
+        return np.maximum(values, 0), root[:, None] * vectors
 
     def certify(self, solutions, at):
         """Solutions, which are certified from X."""
@@ -109,7 +132,7 @@ class Softmax:
             if gap <= aim:
                 stopped = 0
                 break
-            if idle > IDLE or (steps < self.spec.max_iter and not self._step(chances, down, l2, gap)):
+            if idle > IDLE or (steps < self.spec.max_iter and not self._step(chances, down, alpha, gap)):
                 stopped = 2                                            # rounding
                 break
         intercepts = self.b - self.W @ self.view.means if self.problem.fit_intercept else np.zeros(len(self.b))
@@ -121,43 +144,52 @@ class Softmax:
     def _loss(self, eta):
         return 0.5 * MULTINOMIAL.deviance(self.Y.T, eta.T, self.weights)
 
-    def _step(self, chances, down, l2, gap):
+    def _step(self, chances, down, alpha, gap):
         """Towards the minimum of the quadratic model; False where rounding leaves no way down."""
-        move, v = self._move(chances, down, l2, min(FORCING * np.sqrt(gap / self.unit), MOST_LEFT))
+        l2 = alpha * self.factors
+        move, level, v = self._move(chances, down, alpha, min(FORCING * np.sqrt(gap / self.unit), MOST_LEFT))
         slope = float(np.sum(down * move))
         before, bend, cross = self._loss(self.eta), float(np.sum(l2 * move**2)), float(np.sum(l2 * move * self.W))
         part = 1.0
         for _ in range(HALVINGS if slope > 0 else 0):
             change = self._loss(self.eta + part * v) - before + part * cross + 0.5 * part**2 * bend
             if change <= -BROUGHT * part * slope or abs(part * slope) <= 1e-13 * before:
-                self.W, self.eta = self.W + part * move, self.eta + part * v
+                self.W, self.b, self.eta = self.W + part * move, self.b + part * level, self.eta + part * v
                 return True
             part /= 2
         return False
 
-    def _move(self, chances, down, l2, left):
-        """(The way to the minimum of the quadratic model, as far as makes sense, and X times it): conjugate gradients with
-        the diagonal of the model's matrix."""
-        weight = self._weighted(chances)
+    def _move(self, chances, down, alpha, left):
+        """(The way to the minimum of the quadratic model, as far as makes sense, that of the intercepts, and what both
+        do to eta), by conjugate gradients."""
+        weight, l2 = self._weighted(chances), alpha * self.factors
         of_levels = self._levels(chances, weight)
-        curvature = self._weighted(chances * (1 - chances)).mean(axis=1)
-        scale = 1 / (np.multiply.outer(curvature, self.view.norms**2) + l2)
-        move, v = np.zeros_like(down), np.zeros_like(self.eta)
-        r, z = down.copy(), scale * down
+        precondition = self._preconditioner(self._weighted(chances * (1 - chances)).mean(axis=1), alpha)
+        move, v, level = np.zeros_like(down), np.zeros_like(self.eta), np.zeros(len(down))
+        r, z = down.copy(), precondition(down)
         d, rz = z.copy(), float(np.sum(down * z))
         aim = left**2 * rz
         for _ in range(10 * down.size + 100):
-            product = self._products(d)
-            bent = self._bent(chances, weight, product, of_levels)
+            change, shift = self._followed(chances, weight, self._products(d), of_levels)
+            bent = weight * (change - np.sum(chances * change, axis=0))
             Hd = self._correlations(bent) + np.where(self.counts, l2 * d, 0)
             part = rz / float(np.sum(d * Hd))
-            move, v, r = move + part * d, v + part * product, r - part * Hd
-            z = scale * r
+            move, v, level, r = move + part * d, v + part * change, level + part * shift, r - part * Hd
+            z = precondition(r)
             before, rz = rz, float(np.sum(r * z))
             if not rz > aim:
                 break
             d = z + rz / before * d
-        return move, v
+        return move, level, v
+
+    def _preconditioner(self, curvature, alpha):
+        """What nearly solves the model's equations for mean curvatures of the classes."""
+        if self.spectrum is None:
+            scale = 1 / (np.multiply.outer(curvature, self.view.norms**2) + alpha * self.factors)
+            return lambda r: scale * r
+        values, vectors = self.spectrum
+        scale = 1 / (np.multiply.outer(curvature, values) + alpha)
+        return lambda r: (scale * (r @ vectors)) @ vectors.T
 
     def _levels(self, chances, weight):
         """What gives the intercepts that go with a change: the pseudo-inverse of their equations; None without any."""
@@ -165,10 +197,9 @@ class Softmax:
             return None
         return np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight @ chances.T, hermitian=True)
 
-    def _bent(self, chances, weight, change, of_levels):
-        """The change of the residuals, less their sign, that goes with one of eta and the intercepts that follow it."""
-        bent = weight * (change - np.sum(chances * change, axis=0))
-        if of_levels is not None:
-            level = of_levels @ bent.sum(axis=1)
-            bent -= weight * (level[:, None] - level @ chances)
-        return bent
+    def _followed(self, chances, weight, change, of_levels):
+        """A change of eta with the intercepts that follow it, and these: residuals go on summing to zero."""
+        if of_levels is None:
+            return change, np.zeros(len(change))
+        level = -of_levels @ np.sum(weight * (change - np.sum(chances * change, axis=0)), axis=1)
+        return change + level[:, None], level

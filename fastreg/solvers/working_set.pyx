@@ -92,8 +92,8 @@ cdef class WorkingSets:
         return run_tasks(_admit, &admission, self.batch.n_problems, threads)
 
     cdef double _needed(self) noexcept nogil:
-        """Columns about to be inside, as the capacity counts them: each in every problem's Gram matrix; classes share them
-        out among each other, so that the root mean square of their numbers counts."""
+        """Columns about to be inside, as the capacity counts them: each in every problem's Gram matrix; classes share
+        them out among each other, so that the root mean square of their numbers counts."""
         cdef Py_ssize_t t, m, all_ = self.solver.announce()
         cdef double squares = 0
         for t in range(self.batch.n_problems if self.batch.datafit.coupled else 0):

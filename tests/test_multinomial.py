@@ -1,0 +1,471 @@
+"""Several classes with one loss: certified by a judge in long double, through the engine and by Newton's method."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from classes import ClassesJudge, chances, log_sum_exp
+from fastreg.datafits.multinomial import MULTINOMIAL
+from problems import STORAGES, covering
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as Theirs
+from sklearn.linear_model import LogisticRegressionCV as TheirsCV
+from sklearn.metrics import log_loss
+
+from fastreg import LogisticRegression, LogisticRegressionCV, certify, costs, regularization_path
+from fastreg.adapter import classes as kernels
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem, Spec
+from fastreg.solvers.path import solve_path
+from fastreg.solvers.softmax import Softmax
+from fastreg.targets import against_others
+
+TOL = 1e-9
+
+
+def data(seed=0, n=60, p=12, K=4, density=0.6):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < density)
+    eta = X @ (rng.standard_normal((p, K)) * (rng.random((p, K)) < 0.4))
+    y = np.argmax(eta + rng.gumbel(size=(n, K)), axis=1)
+    y[:K] = np.arange(K)
+    return X, y, rng
+
+
+def of_path(path, k):
+    """(Coefficients of shape (n_classes, p), intercepts) at the alpha with number k."""
+    return np.stack([c.toarray()[:, k] for c in path.coefs]), path.intercepts[:, k]
+
+
+def judged(X, y, path, l1_ratio=1.0, rounding=2e-11, **options):
+    """The largest gap that there really is, relative; the one that was reported is no smaller but for rounding."""
+    worst = 0
+    for k, alpha in enumerate(path.alphas):
+        gap = ClassesJudge(X, y, alpha, l1_ratio, **options).gap(*of_path(path, k))
+        assert gap > -1e-14
+        assert gap <= path.dual_gaps[k] / (0.5 * path.null_deviance) * (1 + 1e-3) + rounding
+        worst = max(worst, gap)
+    return worst
+
+
+def named(options):
+    """Arguments of a judge as those of a path."""
+    names = {"weights": "sample_weight", "factor": "penalty_factor", "lower": "lower_limits", "upper": "upper_limits"}
+    return {names.get(name, name): value for name, value in options.items()}
+
+
+# ---- the loss and its pieces -----------------------------------------------------------------------------------------
+def test_given_the_others_each_class_is_logistic():
+    rng = np.random.default_rng(0)
+    eta = rng.standard_normal((3, 50)) * np.r_[1, 10, 300][:, None]
+    y = rng.integers(0, 3, 50)
+    given, Y = MULTINOMIAL.given_others(eta), against_others(y, 3).T
+    P = chances(eta.T.astype(np.longdouble)).T
+    slopes = np.stack([MULTINOMIAL.evaluate(Y[k], given[k])[1] for k in range(3)])
+    np.testing.assert_allclose(slopes, (P - (Y > 0)).astype(float), atol=1e-15)
+    loss = -np.log(P[y, np.arange(50)])
+    margins = given[y, np.arange(50)]
+    np.testing.assert_allclose(np.logaddexp(0, -margins), loss.astype(float), rtol=1e-12, atol=1e-18)
+    assert MULTINOMIAL.deviance(Y.T, eta.T) == pytest.approx(2 * float(loss.sum()), rel=1e-13)
+
+
+@pytest.mark.parametrize("c", [0.0, 0.3, 1 - 1e-9])
+def test_what_a_dual_point_leaves(c):
+    """The relative entropy of (1 - c) y + c p and p, from the rows of one class after the other."""
+    rng = np.random.default_rng(1)
+    eta = 3 * rng.standard_normal((4, 40))
+    y, s = rng.integers(0, 4, 40), rng.integers(0, 3, 40) + 0.0
+    Y, given, P = against_others(y, 4), MULTINOMIAL.given_others(eta), chances(eta.T.astype(np.longdouble))
+    q = (1 - np.longdouble(c)) * (Y > 0) + np.longdouble(c) * P
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wanted = float(s @ np.where(q > 0, q * np.log(q / P), 0).sum(axis=1))
+    found = sum(MULTINOMIAL.remainder(Y[:, k].copy(), given[k], c, s) for k in range(4))
+    assert found == pytest.approx(wanted, rel=1e-9, abs=1e-18)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_null_fit(weighted):
+    rng = np.random.default_rng(2)
+    y = np.r_[0, 1, 2, 3, rng.integers(0, 4, 30)]
+    s = rng.integers(1, 4, 34) + 0.0 if weighted else None
+    levels, eta, deviance = MULTINOMIAL.null_fits(against_others(y, 4).T, s, True)
+    share = np.bincount(y, s) / (34 if s is None else s.sum())
+    np.testing.assert_allclose(chances(levels[None])[0], share, rtol=1e-14)
+    assert levels.sum() == pytest.approx(0, abs=1e-14)
+    np.testing.assert_allclose(eta[:, 0], np.log(share) - np.log(1 - share), rtol=1e-13)
+    assert deviance == pytest.approx(-2 * np.bincount(y, s) @ np.log(share), rel=1e-13)
+    with pytest.raises(ValueError, match="some have no row"):
+        MULTINOMIAL.null_fits(against_others(np.array([0, 1, 2]), 3).T, np.array([1.0, 0, 1]), True)
+
+
+def test_intercepts_of_all_classes_at_once():
+    rng = np.random.default_rng(3)
+    Y = against_others(np.r_[0, 1, 2, np.zeros(40, int), 1, 2], 3).T
+    for spread in (1, 30, 300):
+        eta = spread * rng.standard_normal((3, Y.shape[1]))
+        shift, moved = MULTINOMIAL.with_intercepts(Y, None, eta)
+        P = chances(moved.T.astype(np.longdouble)).T
+        np.testing.assert_allclose(np.sum((Y > 0) - P, axis=1).astype(float), 0, atol=1e-9)
+        np.testing.assert_allclose(moved - eta, np.repeat(shift[:, None], Y.shape[1], axis=1), atol=1e-11)
+        assert shift.sum() == pytest.approx(0, abs=1e-10 * spread)
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 700])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_over_the_others(n, weighted):
+    rng = np.random.default_rng(n)
+    linear = rng.standard_normal((4, n)) * rng.choice([0.1, 30, 600], n)
+    y = rng.integers(0, 4, n)
+    s = rng.integers(0, 3, n) + 1.0 * (np.arange(n) == 0) if weighted else None
+    Y = np.ascontiguousarray(against_others(y, 4).T)
+    given = MULTINOMIAL.given_others(linear)             # beyond 690 a probability is 1 whatever the sum
+    np.testing.assert_allclose(linear + kernels.offsets(linear), np.minimum(given, 300 * np.log(10)), rtol=1e-12,
+                               atol=1e-10)
+    if weighted:
+        linear[:, s == 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        rows = log_sum_exp(linear.T.astype(np.longdouble)) - linear[y, np.arange(n)]
+    wanted = rows.sum() if s is None else (s * rows)[s > 0].sum()
+    assert kernels.loss(Y, s, linear) == pytest.approx(float(wanted), rel=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_step_of_the_intercepts(weighted):
+    """Newton's, as the pseudo-inverse gives it; none where residuals sum to zero."""
+    rng = np.random.default_rng(4)
+    y = np.r_[0, 1, 2, rng.integers(0, 3, 600)]
+    s = np.r_[1.0, 1, 1, rng.integers(0, 3, 600)] if weighted else None
+    linear, Y = rng.standard_normal((3, 603)), np.ascontiguousarray(against_others(y, 3).T)
+    P, of_rows = chances(linear.T), np.ones(603) if s is None else s
+    matrix = np.diag(of_rows @ P) - (P * of_rows[:, None]).T @ P
+    wanted = np.linalg.pinv(matrix, hermitian=True) @ (of_rows @ ((Y.T > 0) - P))
+    size, step = kernels.levels(Y, s, linear)
+    np.testing.assert_allclose(step, wanted, rtol=1e-10)
+    assert size == np.abs(step).max()
+    best = linear + MULTINOMIAL.with_intercepts(Y, s, linear)[0][:, None]
+    assert kernels.levels(Y, s, best)[0] < 1e-12
+
+
+def test_changes_that_cancel():
+    """Those of a fixed-point iteration x -> Ax on two modes: three points tell where it leads."""
+    modes = np.random.default_rng(5).standard_normal((2, 3, 300))
+    rates = np.array([0.9, -0.7])
+    points = np.stack([np.tensordot(rates**k, modes, 1) for k in range(5)])
+    share = kernels.cancelling(None, np.ascontiguousarray(points))
+    assert share.sum() == pytest.approx(1)
+    there = np.tensordot(share, points[1:], 1)
+    assert np.abs(there).max() < 0.02 * np.abs(points[-1]).max()
+    assert kernels.cancelling(None, np.ones((4, 3, 10))) is None
+    absent = points.copy()
+    absent[:, :, 7] = np.inf
+    np.testing.assert_allclose(kernels.cancelling((np.arange(300) != 7) + 0.0, absent), share, rtol=0.2)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_shift_that_all_classes_share(seed):
+    """Where the penalty of a column is least, and nearest to none of several."""
+    rng = np.random.default_rng(seed)
+    K, l1, l2 = int(rng.integers(2, 8)), rng.choice([0.0, 0.7]), rng.choice([0.0, 0.3])
+    v = np.round(2 * rng.standard_normal(K), int(rng.integers(0, 3)))
+
+    def penalty(c):
+        return l1 * np.abs(c - v).sum() + 0.5 * l2 * ((c - v)**2).sum()
+
+    found = kernels.least_shift(v, l1, l2)
+    if l1 == l2 == 0:
+        assert found == pytest.approx(v.mean())
+        return
+    grid = np.r_[v, np.linspace(v.min(), v.max(), 4001), 0]
+    least = min(map(penalty, grid))
+    assert penalty(found) <= least + 1e-12
+    as_good = [abs(c) for c in np.r_[v, 0] if penalty(c) <= least + 1e-14]
+    assert l2 > 0 or abs(found) <= min(as_good) + 1e-15
+
+
+# ---- paths -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("weighted", "fit_intercept", "l1_ratio", "limited", "factors"), covering(
+    [False, True], [True, False], [1.0, 0.4, 0.0], [False, True], [False, True]))
+def test_paths_are_certified(storage, weighted, fit_intercept, l1_ratio, limited, factors):
+    X, y, rng = data(n=80, p=16)
+    options = {"weights": np.r_[np.ones(4), rng.integers(0, 3, 76)] if weighted else None,
+               "fit_intercept": fit_intercept}
+    if limited:
+        options |= {"lower": np.where(np.arange(16) % 3 == 0, -0.2, -np.inf), "upper": 0.5}
+    if factors:
+        options["factor"] = np.where(np.arange(16) == 7, np.inf, 1 + np.arange(16) % 4)
+    stored = STORAGES[storage](X)
+    alphas = 8 if l1_ratio > 0 else np.geomspace(1, 1e-3, 6)
+    path = regularization_path(stored, y, datafit="multinomial", l1_ratio=l1_ratio, alphas=alphas, eps=1e-2, tol=TOL,
+                               **named(options))
+    assert judged(stored, y, path, l1_ratio, **options) < 1.01 * TOL
+    assert path.intercepts.sum(axis=0) == pytest.approx(0, abs=1e-12)
+    assert certify(stored, y, path, sample_weight=options["weights"], alpha=path.alphas).ok.all()
+    if l1_ratio == 0 and not limited:                    # nothing tells a shift of all classes but the penalty
+        assert np.abs(of_path(path, -1)[0].sum(axis=0)).max() < 1e-3
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_hard_columns(seed):
+    """Constant, twins, of one entry, of scales from 1e-3 to 1e3: the bound is met, or the fit says that it is not."""
+    rng = np.random.default_rng(seed)
+    n, p, K = int(rng.integers(8, 50)), int(rng.integers(1, 30)), int(rng.integers(2, 6))
+    X = rng.standard_normal((n, p)) * 10.0 ** (rng.uniform(-3, 3, p) * (rng.random(p) < 0.3))
+    X[:, rng.random(p) < 0.1] = 1.5
+    for j in np.flatnonzero(rng.random(p) < 0.1):
+        X[:, j] = X[:, rng.integers(p)]
+    for j in np.flatnonzero(rng.random(p) < 0.1):
+        X[:, j] = np.arange(n) == rng.integers(n)
+    y = np.r_[np.arange(K), rng.integers(0, K, n - K)]
+    options = {"fit_intercept": bool(seed % 3)}
+    ratio = [1.0, 0.5, 0.0][seed % 3]
+    stored = [np.asarray, sp.csr_array, sp.csc_array][seed % 3 - 1](X)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        path = regularization_path(stored, y, datafit="multinomial", l1_ratio=ratio,
+                                   alphas=np.geomspace(0.3, 1e-3, 4), tol=1e-8, **options)
+    assert judged(stored, y, path, ratio, **options) < 1.01e-8 or any(
+        issubclass(one.category, ConvergenceWarning) for one in caught)
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.0])
+def test_rows_and_weights(store, l1_ratio):
+    """A weight of 2 is a row twice, a weight of 0 a row absent, whatever that holds."""
+    X, y, rng = data(n=70, p=10)
+    times = np.r_[np.ones(4, int), rng.integers(0, 4, 66)]
+    X[times == 0] *= 1e100
+    options = {"datafit": "multinomial", "l1_ratio": l1_ratio, "alphas": [0.1, 0.02, 0.005], "tol": 1e-13}
+    weighted = regularization_path(store(X), y, sample_weight=times.astype(float), **options)
+    repeated = regularization_path(store(np.repeat(X, times, axis=0)), np.repeat(y, times), **options)
+    np.testing.assert_allclose(np.asarray(weighted.coefs), np.asarray(repeated.coefs), atol=1e-5)
+    np.testing.assert_allclose(weighted.intercepts, repeated.intercepts, atol=1e-5)
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csc_array, sp.csr_array])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.0])
+def test_threads_change_no_bit(store, l1_ratio):
+    X, y, _ = data(n=3000, p=350, K=3)
+    Y = against_others(y, 3)
+    alphas = np.array([0.05, 0.01])
+
+    def found(n_threads):
+        problem = Problem.of(store(X), Y, Penalty(l1_ratio), datafit=MULTINOMIAL, n_threads=n_threads)
+        make = {"make": Softmax} if l1_ratio == 0 else {}
+        return solve_path(problem, Spec(alphas, tol=1e-6), **make)
+
+    one, three = found(1), found(3)
+    for name in ("data", "indices", "intercepts", "dual_gaps"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+def test_the_order_of_classes_does_not_matter():
+    X, y, _ = data(K=3)                                  # of an even number the lasso's need not be the only ones
+    one = regularization_path(X, y, datafit="multinomial", alphas=[0.05, 0.01], tol=1e-12)
+    other = regularization_path(X, 2 - y, datafit="multinomial", alphas=[0.05, 0.01], tol=1e-12)
+    np.testing.assert_allclose(np.asarray(one.coefs), np.asarray(other.coefs)[::-1], atol=1e-5)
+
+
+def test_two_classes_are_twice_the_logistic_loss_in_one():
+    """``w_1 = -w_0 = w / 2``, of a penalty that is then half as strong."""
+    X, y, _ = data(K=2)
+    two = regularization_path(X, y, datafit="multinomial", l1_ratio=0.0, alphas=[0.1, 0.01], tol=1e-12)
+    one = regularization_path(X, y, datafit="logistic", l1_ratio=0.0, alphas=[0.05, 0.005], tol=1e-12)
+    np.testing.assert_allclose(2 * two.coefs[1].toarray(), one.coefs.toarray(), atol=1e-5)
+    np.testing.assert_allclose(two.intercepts[1] - two.intercepts[0], one.intercepts, atol=1e-5)
+
+
+def test_a_linear_predictor_of_hundreds():
+    X, _, _ = data(n=40, p=3, K=3, density=1)
+    y = np.argmax(X, axis=1)
+    path = regularization_path(1e3 * X, y, datafit="multinomial", l1_ratio=0.5, alphas=[1e-2, 1e-7], tol=1e-7)
+    assert np.abs(path.decision_function(1e3 * X)).max() > 300
+    assert judged(1e3 * X, y, path, 0.5, rounding=1e-8) < 1.01e-7
+
+
+def test_many_classes():
+    X, y, _ = data(n=600, p=10, K=100)
+    path = regularization_path(X, y, datafit="multinomial", alphas=5, eps=0.1, tol=1e-6)
+    assert len(path.coefs) == 100
+    assert judged(X, y, path) < 1.01e-6
+
+
+# ---- an L2 penalty alone, without matrices ---------------------------------------------------------------------------
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("shape", "weighted", "fit_intercept", "standardize"), covering(
+    [(60, 12), (20, 50)], [False, True], [False, True], [False, True]))
+def test_newton_by_products(storage, shape, weighted, fit_intercept, standardize, monkeypatch):
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    X, y, rng = data(n=shape[0], p=shape[1])
+    X[:, 3] = 1.0
+    weights = np.r_[np.ones(4), rng.integers(0, 3, shape[0] - 4)] if weighted else None
+    X[0 if weights is None else weights > 0] *= 1.0
+    stored = STORAGES[storage](X)
+    factor = np.where(np.arange(shape[1]) == 5, np.inf, 1 + np.arange(shape[1]) % 3)
+    options = {"datafit": "multinomial", "l1_ratio": 0.0, "alphas": [1.0, 0.1, 1e-3], "fit_intercept": fit_intercept,
+               "sample_weight": weights, "standardize": standardize, "penalty_factor": factor, "tol": TOL}
+    path = regularization_path(stored, y, **options)
+    assert set(path.certified_from) == {"X"}
+    s = np.ones(shape[0]) if weights is None else weights
+    mean = np.average(X, axis=0, weights=s) if fit_intercept else 0
+    spread = np.average((X - mean)**2, axis=0, weights=s) if standardize else 1
+    held = np.where(spread > 1e-25, factor * spread, np.inf)
+    assert judged(stored, y, path, 0.0, weights=weights, fit_intercept=fit_intercept, factor=held) < 1.01 * TOL
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 10**9)
+    by_engine = regularization_path(stored, y, **options)
+    np.testing.assert_allclose(path.deviances, by_engine.deviances, rtol=1e-4)
+
+
+def test_newton_goes_on_from_given_coefficients(monkeypatch):
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    X, y, _ = data()
+    model = LogisticRegression(C=0.5, tol=1e-10, warm_start=True).fit(X, y)
+    assert model.n_iter_ > 0
+    before = model.coef_
+    assert model.fit(X, y).n_iter_ == 0
+    np.testing.assert_array_equal(model.coef_, before)
+
+
+# ---- estimators ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"a": 2.0, "c": 0.3}])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_as_scikit_learn(class_weight, fit_intercept):
+    X, y, rng = data(n=120, K=3)
+    labels, s = np.array(["a", "b", "c"])[y], np.r_[1, 1, 1, rng.integers(0, 3, 117)] + 0.0
+    options = {"class_weight": class_weight, "fit_intercept": fit_intercept}
+    mine = LogisticRegression(tol=1e-12, **options).fit(X, labels, s)
+    theirs = Theirs(tol=1e-12, max_iter=10000, **options).fit(X, labels, s)
+    np.testing.assert_allclose(mine.coef_, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(mine.intercept_, theirs.intercept_, atol=1e-5)
+    np.testing.assert_allclose(mine.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(mine.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(mine.predict(X), theirs.predict(X))
+    assert mine.score(X, labels) == theirs.score(X, labels)
+    assert certify(X, labels, mine, sample_weight=s).ok
+    assert certify(X, labels, theirs, sample_weight=s).gap < 1e-8
+    assert mine.coef_.shape == (3, 12) and mine.intercept_.shape == (3,) and mine.n_iter_.shape == (1,)
+    again = pickle.loads(pickle.dumps(mine.sparsify()))
+    np.testing.assert_allclose(again.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+
+
+def test_single_precision():
+    X, y, _ = data()
+    model = LogisticRegression(l1_ratio=0.5).fit(X.astype(np.float32), y)
+    assert model.coef_.dtype == model.intercept_.dtype == np.float32
+    assert certify(X.astype(np.float32), y, model).ok
+
+
+def test_warm_start():
+    X, y, _ = data()
+    model = LogisticRegression(l1_ratio=1.0, C=0.5, warm_start=True).fit(X, y)
+    before = model.coef_
+    assert model.fit(X, y).n_iter_ == 0
+    np.testing.assert_allclose(model.coef_, before, atol=1e-15)
+    assert certify(X, y, model.set_params(C=2.0).fit(X, y)).ok
+
+
+@pytest.mark.parametrize(("options", "fit", "error", "message"), [
+    ({"C": np.inf}, {}, NotImplementedError, "without any penalty"),
+    ({"penalty_factor": np.r_[0, np.ones(11)]}, {}, NotImplementedError, "without any penalty"),
+    ({}, {"offset": np.ones(60)}, ValueError, "offset is for two classes"),
+    ({"solver": "liblinear"}, {}, ValueError, "liblinear"),
+    ({}, {"sample_weight": np.r_[0, np.ones(59)] * (np.r_[1, 1, 1, 1, np.zeros(56)] != 1)}, None, None),
+])
+def test_what_cannot_be_fitted_is_named(options, fit, error, message):
+    X, y, _ = data()
+    if error is None:
+        y = np.where(np.arange(60) < 4, y, y % 3)
+        fit = {"sample_weight": np.where(y == 3, 0.0, 1.0)}
+        error, message = ValueError, "some have no row"
+    with pytest.raises(error, match=message):
+        LogisticRegression(**options).fit(X, y, **fit)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"alphas": [0.1, 0.0]}, "without any penalty"), ({"offset": 0.5}, "offset must be None")])
+def test_what_a_path_does_not_take(options, message):
+    X, y, _ = data()
+    with pytest.raises((ValueError, NotImplementedError), match=message):
+        regularization_path(X, y, datafit="multinomial", **options)
+
+
+def test_a_path_and_what_it_says():
+    X, y, _ = data(n=100)
+    labels = np.array(["ape", "bee", "cat", "dog"])[y]
+    path = regularization_path(X[:80], labels[:80], datafit="multinomial", alphas=15, eps=1e-2, X_val=X[80:],
+                               y_val=labels[80:])
+    assert path.classes.tolist() == ["ape", "bee", "cat", "dog"]
+    assert path.df.shape == path.dual_gaps.shape == path.deviances.shape == (15,)
+    assert path.intercepts.shape == (4, 15)
+    P = path.predict_proba(X)
+    assert P.shape == (100, 4, 15)
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+    np.testing.assert_array_equal(path.predict(X), path.classes[P.argmax(axis=1)])
+    for k in (3, 14):
+        assert path.deviances[k] == pytest.approx(2 * log_loss(labels[:80], P[:80, :, k]))
+        assert path.validation_deviances[k] == pytest.approx(2 * log_loss(labels[80:], P[80:, :, k]))
+        assert path.df[k] == np.count_nonzero(of_path(path, k)[0])
+    assert path.best == np.argmin(path.validation_deviances)
+    exact = path.coef_at(path.alphas[7] * 0.99, exact=True)
+    assert ClassesJudge(X[:80], y[:80], path.alphas[7] * 0.99).gap(
+        np.stack([c.toarray()[:, 0] for c in exact[0]]), exact[1][:, 0]) < 1e-4
+    assert len(path.plot()) == 4
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_cv_as_scikit_learn(scoring, fit_intercept):
+    X, y, _ = data(n=90, K=3)
+    labels = np.array(["a", "b", "c"])[y]
+    mine = LogisticRegressionCV(Cs=4, tol=1e-10, scoring=scoring, fit_intercept=fit_intercept).fit(X, labels)
+    theirs = TheirsCV(Cs=4, tol=1e-11, max_iter=10000, scoring=scoring or "neg_log_loss", l1_ratios=(0.0,),
+                      fit_intercept=fit_intercept, use_legacy_attributes=False).fit(X, labels)
+    np.testing.assert_allclose(mine.scores_, theirs.scores_, atol=1e-4)
+    assert mine.coefs_paths_.shape == theirs.coefs_paths_.shape
+    np.testing.assert_allclose(mine.coefs_paths_[:, :, :3], theirs.coefs_paths_[:, :, :3], atol=2e-3)
+    assert mine.C_ == theirs.C_
+    assert certify(X, labels, mine).ok
+    averaged = LogisticRegressionCV(Cs=4, tol=1e-10, refit=False, scoring=scoring,
+                                    fit_intercept=fit_intercept).fit(X, labels)
+    best = [averaged.coefs_paths_[f, 0, np.argmax(averaged.scores_[f, 0])] for f in range(5)]
+    np.testing.assert_allclose(averaged.coef_, np.mean(best, axis=0)[:, :12], rtol=1e-12)
+    np.testing.assert_allclose(averaged.intercept_, np.mean(best, axis=0)[:, 12] if fit_intercept else 0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"criterion": "aic"}, {"relax": True}])
+def test_what_cv_does_not_take(options):
+    X, y, _ = data()
+    with pytest.raises(NotImplementedError, match="two classes"):
+        LogisticRegressionCV(Cs=3, l1_ratios=1.0, **options).fit(X, y)
+
+
+# ---- the certificate -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(30))
+def test_bounds_of_bad_answers(seed):
+    """Never below what is missing, and no looser than the bound of a judge in long double."""
+    X, y, rng = data(seed, n=40, p=8, K=3)
+    ratio, intercept = [1.0, 0.5, 0.0][seed % 3], bool(seed % 2)
+    options = {"fit_intercept": intercept}
+    path = regularization_path(X, y, datafit="multinomial", l1_ratio=ratio, alphas=[0.05, 0.01], tol=1e-11, **options)
+    good = [of_path(path, k) for k in range(2)]
+    good = [(W.copy(), b.copy()) for W, b in good]
+    for c in path.coefs:
+        c.data *= 1 + 10.0 ** rng.uniform(-8, 0) * rng.standard_normal(len(c.data))
+    path.intercepts += rng.choice([0, 1e-6, 0.3]) * intercept * rng.standard_normal(path.intercepts.shape)
+    found = certify(X, y, path, alpha=path.alphas)
+    for k, alpha in enumerate(path.alphas):
+        judge = ClassesJudge(X, y, alpha, ratio, **options)
+        primal = judge.primal(*of_path(path, k))
+        assert found.gap[k] >= float((primal - judge.primal(*good[k])) / judge.total) * (1 - 1e-9) - 1e-15
+        assert found.gap[k] <= float((primal - judge.dual(*of_path(path, k))) / judge.total) * (1 + 1e-6) + 1e-13
+        assert found.objective[k] == pytest.approx(float(judge.primal(*of_path(path, k)) / judge.total), rel=1e-12)
+
+
+def test_labels_that_the_fit_has_not_seen():
+    X, y, _ = data()
+    model = LogisticRegression().fit(X, y)
+    with pytest.raises(ValueError, match="labels of the fit"):
+        certify(X, y + 1, model)
+    assert not certify(X[:, ::-1], y, model).ok
