@@ -21,7 +21,8 @@ cdef double NEAR = 1e-9, FAR = 8   # steps after which the next would be roundin
 cdef class Multinomial(Logistic):
     """Class k of a softmax, given the others."""
 
-    one_sided = "y must hold three classes or more: some have no row of positive weight."
+    one_sided = ("y must have a row of positive weight of each class, in each training set: some have none, and their "
+                 "intercepts are infinite.")
 
     def __cinit__(self):
         self.name, self.coupled = "multinomial", True
@@ -108,10 +109,10 @@ cdef class Multinomial(Logistic):
         Raises
         ------
         ValueError
-            Where a class has no row that has a weight.
+            Where a class has no row that has a weight: its intercept is infinite.
         """
         counts = (Y > 0) @ (np.ones(Y.shape[1]) if weights is None else weights)
-        if np.any(counts == 0):
+        if fit_intercept and np.any(counts == 0):
             raise ValueError(self.one_sided)
         level = np.log(counts) if fit_intercept else np.zeros(len(Y))
         level -= level.mean()
