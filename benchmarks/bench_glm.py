@@ -89,6 +89,33 @@ class LogisticPath(GlmCase):
         return common.Answer(np.array(coefs).T, np.array(intercepts), self.alphas)
 
 
+class MultinomialFit(common.Case):
+    """LogisticRegression of several classes with C = 1: its L2 penalty, or the L1 penalty, which saga alone takes."""
+
+    data = ("tall F float64", "diabetes C float64")
+    l1_ratio, tol, bound = 0.0, 1e-6, 1e-2              # lbfgs and saga stay far behind at tolerances that end
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        self.y = common.labels(self.y)
+
+    def run(self, solver):
+        theirs = {"solver": "saga" if self.l1_ratio else "lbfgs", "tol": 1e-4, "max_iter": 1000}
+        options = {"tol": self.tol} if solver == "fastreg" else theirs
+        return common.LIBRARIES[solver].LogisticRegression(l1_ratio=self.l1_ratio, **options).fit(self.X, self.y)
+
+    def gap(self, answer):
+        share = np.bincount(self.y) / len(self.y)
+        found = common.referee().certify(self.X, self.y, answer)
+        return found.gap / (len(self.y) * -np.sum(share * np.log(share)))     # C of a sum
+
+
+class MultinomialL1Fit(MultinomialFit):
+    """The same with the L1 penalty."""
+
+    l1_ratio = 1.0
+
+
 class LogisticFolds(GlmCase):
     """LogisticRegressionCV: 10 values of C, 5 folds, L2, and the fit of all rows."""
 

@@ -175,5 +175,5 @@ def test_counts_are_finite_and_not_negative(bad):
 
 
 def test_names():
-    with pytest.raises(ValueError, match="datafit must be one of 'quadratic', 'logistic', 'poisson', 'multinomial', got 'gamma'"):
+    with pytest.raises(ValueError, match="'quadratic', 'logistic', 'poisson', 'multinomial', got 'gamma'"):
         by_name("gamma")

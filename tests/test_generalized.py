@@ -135,7 +135,7 @@ def test_labels_of_any_kind(labels):
     (np.arange(80) - 1.0, {"datafit": "poisson"}, "y must not be negative"),
     (np.zeros(80), {"datafit": "poisson"}, "y must not be zero"),
     (np.ones((80, 2)), {"datafit": "poisson"}, "y must have one dimension"),
-    (np.ones(80), {"datafit": "gauss"}, "datafit must be one of 'quadratic', 'logistic', 'poisson', 'multinomial', got 'gauss'"),
+    (np.ones(80), {"datafit": "gauss"}, "'quadratic', 'logistic', 'poisson', 'multinomial', got 'gauss'"),
     (np.ones(80), {"datafit": "poisson", "offset": np.ones(79)}, "offset must be a number or have shape"),
     (np.ones(80), {"datafit": "poisson", "offset": np.full(80, np.nan)}, "offset contains NaN"),
     (np.full(80, np.nan), {"datafit": "poisson"}, "contains NaN"),

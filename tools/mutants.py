@@ -90,6 +90,7 @@ THREADS = "threads.py"
 CRITERIA = "criteria.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
+CLASSES, COUPLED, OF_CLASSES = "kernels/classes.pyx", "solvers/coupled.pyx", "tests/test_multinomial.py -k "
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
@@ -108,14 +109,15 @@ MUTANTS = [
     Mutant(RESIDUAL, "residual_pass", "-of_mean", "0 * of_mean", "tests/test_sums.py -k residuals"),
     Mutant(RESIDUAL, "_moderate", "fabs(d.mean[j])", "0 * fabs(d.mean[j])", "tests/test_sums.py -k residuals"),
     Mutant(LOOP, "mend_from_x", "self.sets.solver.solve(t, state)", "pass", "tests/test_sums.py -k mended"),
-    Mutant(LOOP, "_read_x", "self.states[t].gap = self._gap(t)", "pass", "tests/test_sums.py -k truth"),
+    Mutant(LOOP, "_read_x", "self.states[t].gap = self._gap(t, 1)", "pass", "tests/test_sums.py -k truth"),
     # ---- the certificate
-    Mutant(CERTIFICATE, "duality_gap", "+ free_ + found.loss", "+ free_", "tests/test_certificate.py -k unread"),
-    Mutant(CERTIFICATE, "duality_gap", "+ free_ + found.loss", "+ found.loss", "tests/test_certificate.py -k free"),
-    Mutant(CERTIFICATE, "duality_gap", "return INFINITY", "continue", "tests/test_certificate.py -k yet"),
+    Mutant(CERTIFICATE, "_fit_scale", "loss[0] += of.found.loss", "pass", "tests/test_certificate.py -k unread"),
+    Mutant(CERTIFICATE, "_fit_scale", "q.st[j] == FREE, c_safe, loss)", "q.st[j] == FREE, c_safe, &noise)",
+           "tests/test_certificate.py -k free"),
+    Mutant(CERTIFICATE, "_fit_scale", "return True", "continue", "tests/test_certificate.py -k yet"),
     Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
-    Mutant(CERTIFICATE, "_gap_at", "c * found.g[k]", "0", "tests/test_certificate.py -k violators"),
+    Mutant(CERTIFICATE, "_of_columns", "c * of.found.g[k]", "0", "tests/test_certificate.py -k violators"),
     # ---- rows of sparse blocks
     Mutant("kernels/sparse.pyx", "_gather_rows_by_columns", "4 * threads if ordered and threads > 1 else 1",
            "4 * threads", "tests/test_block.py -k any_order"),
@@ -317,7 +319,7 @@ MUTANTS = [
     Mutant(GLM, "_sum", "values[self.on]", "values", GLM_TESTS + "one_problem"),
     Mutant(GLM, "__init__", "= self._best_intercept(eta)", "= eta, False", GLM_TESTS + "wrong_ones"),
     Mutant("referee/problem.py", "_improved_gap", " + fit.off", "", GLM_TESTS + "without_penalty"),
-    Mutant("referee/problem.py", "_gap", "(1 - 4 * EPS) * ", "", GLM_TESTS + "no_less"),
+    Mutant("referee/problem.py", "bound_at", "(1 - 4 * EPS) * ", "", GLM_TESTS + "no_less"),
     Mutant(GLM_LOSSES, "divergence", "< 0.03", "< 0.3", GLM_TESTS + "'mpmath or vanish'"),
     Mutant(GLM_LOSSES, "divergence", "moved > 0, moved * np.log1p", "True, moved * np.log1p", GLM_TESTS + "vanish"),
     Mutant(GLM_LOSSES, "excess", "away**2 * series", "away**2", GLM_TESTS + "mpmath"),
@@ -325,6 +327,26 @@ MUTANTS = [
     Mutant("referee/answers.py", "_of_loss", 'asked["mean"] = False', 'asked["mean"] = True', GLM_TESTS + "wrong_ones"),
     Mutant("referee/certificate.py", "_of_classes", "np.bincount(at, counted)", "np.bincount(at)",
            GLM_TESTS + "wrong_ones"),
+    # ---- several classes
+    Mutant(CLASSES, "classes_offsets", "before[i] += e[i]", "pass", OF_CLASSES + "over_the_others"),
+    Mutant(CLASSES, "classes_loss", "top[i] - row[i]", "0 - row[i]", OF_CLASSES + "over_the_others"),
+    Mutant(CLASSES, "classes_levels", "H[k * K + t] -= fr_vdot", "fr_vdot", OF_CLASSES + "step_of_the_intercepts"),
+    Mutant(CLASSES, "classes_levels", "level[t] -= mean", "pass", OF_CLASSES + "step_of_the_intercepts"),
+    Mutant(CLASSES, "cancelling", "share[a] /= total", "pass", OF_CLASSES + "cancel"),
+    Mutant(CLASSES, "least_shift", "l1 * (K - 2 * a)", "l1 * K", OF_CLASSES + "shift_that"),
+    Mutant(COUPLED, "_join", "self._shift(states, 1)", "pass", OF_CLASSES + "paths_are"),
+    Mutant(COUPLED, "_turn", "self.before[i] += exp", "exp", OF_CLASSES + "paths_are"),
+    Mutant(COUPLED, "_recentre", "fr_axpy(n, 1, self.before", "fr_axpy(n, 0, self.before", OF_CLASSES + "paths_are"),
+    Mutant(COUPLED, "_extrapolate", "memcpy(self.linear, linear", "memcpy(linear, linear", OF_CLASSES + "paths_are"),
+    Mutant(LOOP, "_judge_coupled", "self._gap(0, self.batch.n_problems)", "self._gap(0, 1)", OF_CLASSES + "paths_are"),
+    Mutant("datafits/multinomial.pyx", "excess", "y[i] > 0 and ", "", OF_CLASSES + "dual_point"),
+    Mutant("solutions.py", "by", "intercepts -= intercepts.mean", "intercepts.mean", OF_CLASSES + "paths_are"),
+    Mutant("solvers/softmax.py", "_followed", "change + level[:, None]", "change", OF_CLASSES + "newton_by"),
+    Mutant("solvers/softmax.py", "_at", "0.5 * float(np.sum(down**2 / l2))", "0.1 * float(np.sum(down**2 / l2))",
+           OF_CLASSES + "newton_by"),
+    Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),
+    Mutant("referee/classes.py", "__init__", "self.off = min(", "self.off = 0 * min(", OF_CLASSES + "bad_answers"),
+    Mutant("referee/classes.py", "_best_intercepts", "slope = s @", "slope = 0 * s @", OF_CLASSES + "bad_answers"),
 ]
 
 
