@@ -107,7 +107,7 @@ class MultinomialFit(common.Case):
     def gap(self, answer):
         share = np.bincount(self.y) / len(self.y)
         found = common.referee().certify(self.X, self.y, answer)
-        return found.gap / (len(self.y) * -np.sum(share * np.log(share)))     # C of a sum
+        return found.gap / -np.sum(share * np.log(share))
 
 
 class MultinomialL1Fit(MultinomialFit):

@@ -30,7 +30,7 @@ from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.references cimport MAX_REFERENCES
 from fastreg.kernels.view cimport View
 from fastreg.solvers.gathered cimport gram_of_columns
-from fastreg.solvers.loop cimport Loop
+from fastreg.solvers.loop cimport TURNS, Loop
 from fastreg.solvers.screening cimport Screening
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.reference_screening cimport ReferenceScreening
@@ -39,6 +39,8 @@ from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.whole_gram cimport WholeGram
 from fastreg.solvers.working_set cimport WorkingSets
 
+cdef enum:
+    FEW_TURNS = 2                # of the classes, on that way
 cdef double STEP = 0.65          # from alpha to alpha on the way to a first one far below the largest
 cdef double SPARSE_STEP = 0.35   # sparse columns are less alike: fewer wrong ones come in, and a round costs more
 
@@ -257,6 +259,7 @@ cdef class Engine:
         cdef double top = np.max(self.alpha_max()), least = max(alpha, 1e-3 * top)
         cdef double step = SPARSE_STEP if self.batch.design.sparse() else STEP
         cdef Py_ssize_t t, k = 0
+        self.loop.turns = FEW_TURNS
         with nogil:
             top *= step
             while top * sqrt(step) > least and 2 * k + 4 < max_rounds:
@@ -265,6 +268,7 @@ cdef class Engine:
                     rounds[t] += self.loop.states[t].rounds
                 top *= step
                 k += 1
+        self.loop.turns = TURNS
         return 0
 
     cdef double _deviance(self, Py_ssize_t t) noexcept nogil:

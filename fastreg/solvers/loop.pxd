@@ -9,6 +9,9 @@ from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.working_set cimport WorkingSets
 
+cdef enum:
+    TURNS = 50                   # of all classes in a round
+
 cdef class Loop:
     cdef Batch batch
     cdef WorkingSets sets
@@ -19,6 +22,7 @@ cdef class Loop:
     cdef Pool pool
     cdef double alpha, tol, slack
     cdef bint slide                           # dependent coordinates may slide before the first round
+    cdef Py_ssize_t turns                     # that classes may take in a round
     cdef bint unfinished                      # classes had turns left to take
     cdef bint started                         # from given coefficients, which may be a solution already
 

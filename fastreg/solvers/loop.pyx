@@ -16,8 +16,6 @@ from fastreg.solvers.state cimport State
 from fastreg.solvers.ticker cimport Ticker
 from fastreg.solvers.working_set cimport WorkingSets
 
-cdef enum:
-    TURNS = 50                   # of all classes in a round
 cdef double ACCURATE = 1e-7      # no solution need have a smaller gap than this times its unit, unless tol says so
 cdef double LEAST_TOL = 1e-9     # where rounding ends the rounds, the gap must not be larger than this times its unit
 cdef double ALLOWED = 0.2        # share of that gap that the l2 terms may leave
@@ -41,7 +39,7 @@ cdef class Loop:
     def __cinit__(self, Batch batch, WorkingSets sets, Screening screening, Ticker ticker, double tol, double slack):
         cdef Py_ssize_t t
         self.batch, self.sets, self.screening, self.ticker = batch, sets, screening, ticker
-        self.tol, self.slack, self.pool = tol, slack, Pool()
+        self.tol, self.slack, self.pool, self.turns = tol, slack, Pool(), TURNS
         self.states = <State *> self.pool.take(batch.n_problems * sizeof(State))
         self.judged = <Judged *> self.pool.take(batch.n_problems * sizeof(Judged))
         for t in range(batch.n_problems):
@@ -231,7 +229,7 @@ cdef class Loop:
             self._set_slack(t)
             m += self._small(t).q.m
         self.unfinished = m > 0
-        for _ in range(TURNS if m > 0 else 0):
+        for _ in range(self.turns if m > 0 else 0):
             if self.sets.solver.solve(0, self.states) == 1:
                 self.unfinished = False
                 break
