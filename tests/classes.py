@@ -62,7 +62,7 @@ class ClassesJudge:
             t, before = LD(1), self.loss(eta)
             if np.max(np.abs(step)) < 1e-17 * (1 + np.max(np.abs(eta))):
                 break
-            while not self.loss(eta + t * step) <= before and t > 1e-15:
+            while np.max(np.abs(step)) > 1e-7 and not self.loss(eta + t * step) <= before and t > 1e-15:
                 t /= 2
             eta = eta + t * step
         return eta

@@ -117,6 +117,31 @@ def test_a_target_of_two_values_is_a_logistic_regression(tmp_path, capsys, probl
         assert "R^2" in out and "logistic" not in out + err
 
 
+def test_text_of_more_values_is_a_multinomial_regression(tmp_path, capsys, problem):
+    X, _ = problem
+    noise = np.random.default_rng(1).gumbel(size=(40, 3))
+    labels = np.array(["ape", "bee", "cat"])[np.argmax(X[:, :3] + noise, axis=1)]
+    path = tmp_path / "data.csv"
+    rows = [",".join([*map(str, row), label]) for row, label in zip(X, labels)]
+    path.write_text("\n".join(["a,b,c,d,e,f,animal", *rows]), encoding="utf-8")
+    assert main([str(path), "--target", "animal", "--tol", "1e-9", "--plot", str(tmp_path / "p.png"), *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert "3 values, from 'ape' to 'cat': a multinomial regression" in err
+    assert "multinomial regression, lasso" in out and "D^2" in out and (tmp_path / "p.png").stat().st_size > 10_000
+    alpha, kept, explained, gap = table(out)[-1]
+    found = LogisticRegression(C=1 / (40 * alpha), l1_ratio=1.0, tol=1e-10).fit(X, labels)
+    assert kept == np.count_nonzero(found.coef_) > 0
+    shares = np.unique(labels, return_counts=True)[1] / 40
+    assert explained == pytest.approx(1 - log_loss(labels, found.predict_proba(X)) / -np.sum(shares * np.log(shares)),
+                                      abs=1e-4)
+    assert gap <= 1e-9
+    np.savez(tmp_path / "data.npz", X=X, y=np.argmax(X[:, :3], axis=1))
+    assert main([str(tmp_path / "data.npz"), "--model", "multinomial", *SHORT]) == 0
+    assert "multinomial regression" in capsys.readouterr().out
+    assert main([str(tmp_path / "data.npz"), "--model", "multinomial", "--n-alphas", "3"]) == 0
+    assert "scikit-learn is left out" in capsys.readouterr().err
+
+
 def test_counts_are_a_poisson_regression_if_told_so(tmp_path, capsys, problem):
     X, _ = problem
     y = np.random.default_rng(1).poisson(np.exp(X[:, 0] + 1))
@@ -134,7 +159,10 @@ def test_models_that_the_target_does_not_suit(tmp_path, capsys, problem):
     X, y = problem
     path = tmp_path / "data.csv"
     path.write_text("a,y\n1,red\n2,blue\n3,green\n")
-    assert "text of more than two values, such as 'blue' and 'red'" in failure(capsys, str(path), "--target", "y")
+    told = failure(capsys, str(path), "--target", "y", "--model", "logistic")
+    assert "text of more than two values, such as 'blue' and 'red': it takes --model multinomial" in told
+    np.savez(tmp_path / "many.npz", X=np.ones((101, 1)), y=np.arange(101))
+    assert "classes are at most 100" in failure(capsys, str(tmp_path / "many.npz"), "--model", "multinomial")
     path.write_text("a,y\n1,red\n2,blue\n3,red\n")
     assert "takes numbers" in failure(capsys, str(path), "--target", "y", "--model", "poisson")
     path.write_text("a,y\n1,red\n2, \n3,red\n")

@@ -215,6 +215,15 @@ def test_paths_are_certified(storage, weighted, fit_intercept, l1_ratio, limited
         assert np.abs(of_path(path, -1)[0].sum(axis=0)).max() < 1e-3
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("tol", [0.1, 1e-3])
+def test_rough_fits_are_as_good_as_they_say(seed, tol):
+    """Intercepts are at their best, whatever is left to do."""
+    X, y, _ = data(seed)
+    path = regularization_path(5 * X, y, datafit="multinomial", alphas=6, eps=1e-3, tol=tol)
+    assert judged(5 * X, y, path) < tol
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_hard_columns(seed):
     """Constant, twins, of one entry, of scales from 1e-3 to 1e3: the bound is met, or the fit says that it is not."""

@@ -17,6 +17,8 @@ from fastreg.cli.errors import DataError, shown
 from fastreg.cli.svmlight import read_svmlight
 from fastreg.cli.tables import read_csv
 
+# Values of a target that are taken for classes.
+MOST_CLASSES = 100
 # So many columns without an entry are left out of a sparse X: every vector of coefficients would carry them.
 EMPTY_COLUMNS = 1 << 20
 
@@ -31,10 +33,10 @@ class Data(NamedTuple):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         float32 or float64.
     y : ndarray of shape (n_samples,)
-        float64; text as it is read, and -1 and 1 where the model is logistic.
+        float64; text as it is read, also where the model is multinomial, and -1 and 1 where it is logistic.
     notes : tuple of str
         What was guessed in reading it, to be told.
-    model : {'quadratic', 'logistic', 'poisson'}
+    model : {'quadratic', 'logistic', 'poisson', 'multinomial'}
         The loss.
     """
 
@@ -108,19 +110,28 @@ def modelled(data, model=None):
     Parameters
     ----------
     data : Data
-    model : {'quadratic', 'logistic', 'poisson'} or None
-        None is 'logistic' where the target has two values, and a note says so; otherwise 'quadratic'.
+    model : {'quadratic', 'logistic', 'poisson', 'multinomial'} or None
+        None is 'logistic' where the target has two values, 'multinomial' where it is text of more, and a note says so;
+        otherwise 'quadratic'.
 
     Returns
     -------
     Data
         Of the logistic loss, the target is 1 for the second of the two values in their order, and -1.
     """
-    first, last = np.unique(data.y)[[0, -1]]
-    binary, text = bool(np.all((data.y == first) | (data.y == last))), data.y.dtype.kind == "U"
+    values = np.unique(data.y)
+    first, last = values[[0, -1]]
+    binary, text = len(values) == 2, data.y.dtype.kind == "U"
     low, high = (shown(str(value)) if text else f"{value:g}" for value in (first, last))
+    if (text and not binary and model is None) or model == "multinomial":
+        if len(values) > MOST_CLASSES:
+            raise DataError(f"{data.name}: the target has {len(values)} values, such as {low} and {high}: classes are "
+                            f"at most {MOST_CLASSES}")
+        told = f"the target has {len(values)} values, from {low} to {high}: a multinomial regression"
+        return data._replace(model="multinomial", notes=data.notes if model else (*data.notes, told))
     if text and not binary:
-        raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}")
+        raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}: it takes "
+                        "--model multinomial")
     if text and model not in (None, "logistic"):
         raise DataError(f"{data.name}: the target is text, {low} and {high}, where --model {model} takes numbers")
     if model is None and binary:

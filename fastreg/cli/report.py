@@ -8,7 +8,8 @@ from scipy import sparse
 import fastreg
 
 ROWS = 12
-MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, "}
+MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, ",
+          "multinomial": "multinomial regression, "}
 
 
 class Progress:
@@ -93,7 +94,7 @@ def path_lines(path, verdicts, model):
         The path.
     verdicts : list of Verdict
         The referee's gap and R^2 for each penalty value.
-    model : {'quadratic', 'logistic', 'poisson'}
+    model : {'quadratic', 'logistic', 'poisson', 'multinomial'}
         The loss: of the squared one R^2 is shown, of others the share of the null deviance that is explained, D^2.
 
     Returns

@@ -114,7 +114,7 @@ cdef double classes_levels(Py_ssize_t n, Py_ssize_t K, const double *y, const do
     cdef double *H = work
     cdef double *P = work + K * K
     cdef double *mine
-    cdef double weight, size = 0, mean = 0, scale = 0, worst = 0
+    cdef double weight, size = 0, scale = 0, worst = 0
     cdef int order = <int> K, one = 1, info = 0
     cdef char lower = b"L"
     cdef double eta[CHUNK]
@@ -153,9 +153,6 @@ cdef double classes_levels(Py_ssize_t n, Py_ssize_t K, const double *y, const do
         return 0
     size = 0
     for t in range(K):
-        mean += level[t] / K
-    for t in range(K):
-        level[t] -= mean
         size = max(size, fabs(level[t]))
     for t in range(K if size > FAR else 0):
         level[t] *= FAR / size

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg.referee.classes import ClassesTarget, judge_classes
 from fastreg.referee.data import Data
 from fastreg.referee.glm import LossTarget
 from fastreg.referee.losses import LOSSES
@@ -38,10 +39,10 @@ class Referee:
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         The data.
     y : ndarray of shape (n_samples,)
-        The target; of the logistic loss -1 or 1.
+        The target; of the logistic loss -1 or 1, of the multinomial one labels.
     l1_ratio : float
         Share of the l1 penalty.
-    loss : {"quadratic", "logistic", "poisson"}
+    loss : {"quadratic", "logistic", "poisson", "multinomial"}
     aim : float
         Relative gap that is small enough: above it, columns without an l1 penalty are improved to bound it better,
         which takes passes over X.
@@ -54,8 +55,12 @@ class Referee:
         self.params = {"l1_ratio": l1_ratio, "mean": True}
         self.data = Data(self.X, None, True)
         squared = loss == "quadratic"
-        self.target = SquaredTarget(self.data, y) if squared else LossTarget(self.data, LOSSES[loss], y, 0.0)
         self.share, self.aim = 0.5 if squared else 1.0, aim       # of the target's measure, which is the squares
+        self.several = loss == "multinomial"
+        if self.several:
+            self.target = ClassesTarget(self.data, y[:, None] == np.unique(y))
+            return
+        self.target = SquaredTarget(self.data, y) if squared else LossTarget(self.data, LOSSES[loss], y, 0.0)
 
     def judge(self, coef, intercept, alpha):
         """Gap and R^2 of one answer.
@@ -82,9 +87,9 @@ class Referee:
         Parameters
         ----------
         coefs : ndarray or sparse matrix of shape (n_features, n_alphas)
-            Coefficients.
+            Coefficients; of the multinomial loss one such for each class.
         intercepts : ndarray of shape (n_alphas,)
-            Intercepts.
+            Intercepts; of the multinomial loss of shape (n_classes, n_alphas).
         alphas : ndarray of shape (n_alphas,)
             Penalties.
 
@@ -93,6 +98,8 @@ class Referee:
         list of Verdict
             One for each penalty.
         """
+        if self.several:
+            return self._of_classes(coefs, intercepts, alphas)
         coefs = coefs.tocsc() if sp.issparse(coefs) else np.asarray(coefs)
         verdicts, null = [], self.share * self.target.null or 1.0
         for start in range(0, len(alphas), self.COLUMNS):
@@ -101,4 +108,12 @@ class Referee:
             cases = [Case(self.target, *answer, self.params, self.share * self.aim)
                      for answer in zip(dense.T, intercepts[some], alphas[some])]
             verdicts += [Verdict(found.gap / null, 1 - found.loss / null) for found in judge(self.data, cases)]
+        return verdicts
+
+    def _of_classes(self, coefs, intercepts, alphas):
+        verdicts, null = [], self.target.null or 1.0
+        for k, alpha in enumerate(alphas):
+            W = np.stack([c[:, [k]].toarray()[:, 0] if sp.issparse(c) else c[:, k] for c in coefs])
+            found = judge_classes(self.data, self.target, W, intercepts[:, k], alpha, self.params)
+            verdicts.append(Verdict(found.gap / null, 1 - found.loss / null))
         return verdicts

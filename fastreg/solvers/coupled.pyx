@@ -99,8 +99,6 @@ cdef class Coupled(Curved):
             block_free(&self.blocks[t])
         free(self.blocks)
         free(self.at_class)
-        free(self.moved_by)
-        free(self.moved)
         free(self.past_w)
 
     cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
@@ -112,7 +110,7 @@ cdef class Coupled(Curved):
     cdef int solve(self, Py_ssize_t t, State *states) except -1 nogil:
         """A turn of every class, from t = 0 on; 1 where no class had anything left to do."""
         cdef bint moved = False
-        self._recentre(states)
+        self._recentre()
         classes_begin(self.batch.n, self.n_problems, self.linear, self.top, self.after)
         memset(self.before, 0, self.batch.n * sizeof(double))
         for t in range(self.n_problems):
@@ -271,37 +269,27 @@ cdef class Coupled(Curved):
                 self.linear[t * self.batch.n + i] += part * self.level[t]
 
     # ---- the shift that all classes share --------------------------------------------------------------------------
-    cdef int _recentre(self, State *states) except -1 nogil:
-        """Coefficients of columns that all classes hold, shifted to where the penalty is least."""
-        cdef Py_ssize_t c, t, k, M = self.n_gathered, K = self.n_problems, n = self.batch.n, some = 0
+    cdef int _recentre(self) except -1 nogil:
+        """Coefficients of columns that all classes hold, shifted to where the penalty is least. Linear predictors stay:
+        they would all move by the same."""
+        cdef Py_ssize_t c, t, k, M = self.n_gathered, K = self.n_problems
+        cdef bint moved = False
         cdef double shift
-        cdef Quad *q
         if M > self.room:
             self.room = M + M // 2
             grow(<void **> &self.at_class, K * self.room * sizeof(int))
-            grow(<void **> &self.moved_by, self.room * sizeof(double))
-            grow(<void **> &self.moved, self.room * sizeof(int))
         memset(self.at_class, -1, K * M * sizeof(int))
         for t in range(K):
             for k in range(self.smalls[t].q.m):
                 self.at_class[t * M + self.placed[t].pos[k]] = <int> k
         for c in range(M):
             shift = self._best_shift(c)
-            if shift != 0:
-                self.moved[some] = <int> c if self.blocks == NULL else self.at_class[c]
-                self.moved_by[some] = shift
-                some += 1
-                for t in range(K):
-                    self.smalls[t].q.w[self.at_class[t * M + c]] += shift
-        if some == 0:
-            return 0
-        block_products(self._block(0), self.batch.design, self._weighting(0).mean, self.moved_by, self.moved, some,
-                       self.before)
-        for t in range(K):
-            fr_axpy(n, 1, self.before, self.linear + t * n)
-            q = &self.smalls[t].q
+            for t in range(K if shift != 0 else 0):
+                self.smalls[t].q.w[self.at_class[t * M + c]] += shift
+                moved = True
+        for t in range(K if moved else 0):
             if not self.models[t].stale:
-                quad_place(q, False)
+                quad_place(&self.smalls[t].q, False)
         return 0
 
     cdef double _best_shift(self, Py_ssize_t c) noexcept nogil:

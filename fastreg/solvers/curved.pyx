@@ -222,12 +222,12 @@ cdef class Curved(Gathered):
 
     cdef double _price(self, Py_ssize_t t) noexcept nogil:
         """What a new curvature costs, in steps: the Gram matrix and, of many columns, its factor. With few of them it
-        asks neither for the number of rows nor how they are stored: a row of weight 2 makes the same steps as two rows,
-        and sparse X as dense X."""
+        asks neither for the number of rows, nor how they are stored, nor which columns have been let in for nothing: a
+        row of weight 2 makes the same steps as two rows, and sparse X as dense X."""
         cdef double m = self.smalls[t].q.m, size
         cdef bint sparse = self.batch.design.sparse()
         if m <= FEW:
-            return m / DENSE_PRICE
+            return self.support(t) / DENSE_PRICE
         size = max(self._block(t).rows.used if sparse else m * self.batch.n, 1.)
         return (SPARSE_PRICE if sparse else m / DENSE_PRICE) + m * m * m / (FACTOR_PRICE * size)
 

@@ -276,7 +276,7 @@ class FoldPaths:
             moments = None if self.known is None else self.known.moments(self.known.train[:, f])
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
         problem = problem.with_penalty(penalty)
-        return suited(problem, spec)(problem, spec)
+        return suited(problem.by_ridge(spec), problem.datafit)(problem, spec)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""

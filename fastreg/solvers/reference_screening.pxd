@@ -45,6 +45,7 @@ cdef struct Look:
 cdef class ReferenceScreening(LiveColumns):
     cdef Watch *watches                       # of each problem
     cdef double slack                         # relative violation that is none
+    cdef double rows                          # that a remainder is spread over, at least
     cdef int *joint                           # live positions that are candidates of some problem, and their columns
     cdef int *joint_cols
     cdef char *listed                         # by live position, all False between uses

@@ -27,6 +27,7 @@ cdef enum:
 cdef double PARTIAL = 0.4        # share of a pass above which the whole pass is made and kept as a reference
 cdef double SHARED = 0.25        # of the price of a pass for one problem, what every further one adds to it
 cdef double NEAR = 0.1           # a column that is in the block already may be let in that much too early
+cdef double MANY_ROWS = 1000     # fewer are taken for so many, but of the squared loss: a row of weight 2 is two rows
 cdef double DOUBT = 3            # standard errors by which a predicted correlation must exceed l1
 
 
@@ -45,7 +46,7 @@ cdef class ReferenceScreening(LiveColumns):
     def __cinit__(self, Batch batch, double slack, int most):
         cdef Py_ssize_t t
         cdef Pool pool = self.pool
-        self.slack = slack
+        self.slack, self.rows = slack, 0 if batch.datafit.quadratic else MANY_ROWS
         self.listed = pool.flags(self.p)
         self.joint, self.joint_cols = pool.room_for_ints(self.p), pool.room_for_ints(self.p)
         self.shares = pool.room_for_doubles(max(self.n_problems, MAX_REFERENCES) * self.n)
@@ -158,7 +159,7 @@ cdef class ReferenceScreening(LiveColumns):
         for a in range(watch.now.n, self.n_live):
             watch.now.err[a] = INFINITY
         # a remainder e in no particular direction correlates with x_j like ||x_j|| ||e|| / sqrt(n)
-        u.doubt = DOUBT / sqrt(<double> self.n)
+        u.doubt = DOUBT / sqrt(max(<double> self.n, self.rows))
         memcpy(r_ahead, r, self.n * sizeof(double))
         fr_axpy(self.n, u.step, r, r_ahead)
         fr_axpy(self.n, -u.step, watch.r_last, r_ahead)

@@ -4,13 +4,13 @@ from fastreg.solvers.reweighted import Reweighted
 from fastreg.solvers.softmax import Softmax
 
 
-def suited(problem, spec):
-    """The class of the solver that suits."""
-    if not problem.by_ridge(spec):
+def suited(by_ridge, datafit):
+    """The class of the solver that suits, by what `Problem.by_ridge` says."""
+    if not by_ridge:
         return PathSolver
-    return Softmax if problem.datafit.coupled else Reweighted
+    return Softmax if datafit.coupled else Reweighted
 
 
 def solve_suited(problem, spec, warm=None):
     """Solutions for decreasing alphas: see `solve_path`."""
-    return solve_path(problem, spec, warm=warm, make=suited(problem, spec))
+    return solve_path(problem, spec, warm=warm, make=suited(problem.by_ridge(spec), problem.datafit))
