@@ -247,7 +247,8 @@ def test_bad_values(data, mode, make):
 def test_precompute_is_honoured(monkeypatch):
     X, y = correlated(40, 150, 0.5)
     asked = []
-    monkeypatch.setattr(solver_folds, "suited", lambda *_: lambda *args: asked.append(args[1].gram) or PathSolver(*args))
+    monkeypatch.setattr(solver_folds, "suited",
+                        lambda *_: lambda *args: asked.append(args[1].gram) or PathSolver(*args))
     free = LassoCV(alphas=10, tol=TOL, eps=0.05).fit(X, y)
     assert asked == [False, *[None] * 6]                    # the largest alpha, the folds, all rows
     forced = LassoCV(alphas=10, tol=TOL, eps=0.05, precompute=True).fit(X, y)
