@@ -1,21 +1,18 @@
 """Several classes with one loss: certified by a judge in long double, through the engine and by Newton's method."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from classes import ClassesJudge, chances, log_sum_exp
+from classes import ClassesJudge, chances, judged, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
 from problems import STORAGES, covering
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.linear_model import LogisticRegressionCV as TheirsCV
 from sklearn.metrics import log_loss
 
 from fastreg import LogisticRegression, LogisticRegressionCV, certify, costs, regularization_path
-from fastreg.adapter import classes as kernels
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers.path import solve_path
@@ -32,22 +29,6 @@ def data(seed=0, n=60, p=12, K=4, density=0.6):
     y = np.argmax(eta + rng.gumbel(size=(n, K)), axis=1)
     y[:K] = np.arange(K)
     return X, y, rng
-
-
-def of_path(path, k):
-    """(Coefficients of shape (n_classes, p), intercepts) at the alpha with number k."""
-    return np.stack([c.toarray()[:, k] for c in path.coefs]), path.intercepts[:, k]
-
-
-def judged(X, y, path, l1_ratio=1.0, rounding=2e-11, **options):
-    """The largest gap that there really is, relative; the one that was reported is no smaller but for rounding."""
-    worst = 0
-    for k, alpha in enumerate(path.alphas):
-        gap = ClassesJudge(X, y, alpha, l1_ratio, **options).gap(*of_path(path, k))
-        assert gap > -1e-14
-        assert gap <= path.dual_gaps[k] / (0.5 * path.null_deviance) * (1 + 1e-3) + rounding
-        worst = max(worst, gap)
-    return worst
 
 
 def named(options):
@@ -112,84 +93,12 @@ def test_intercepts_of_all_classes_at_once():
         assert shift.sum() == pytest.approx(0, abs=1e-10 * spread)
 
 
-@pytest.mark.parametrize("n", [1, 255, 256, 257, 700])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_sums_over_the_others(n, weighted):
-    rng = np.random.default_rng(n)
-    linear = rng.standard_normal((4, n)) * rng.choice([0.1, 30, 600], n)
-    y = rng.integers(0, 4, n)
-    s = rng.integers(0, 3, n) + 1.0 * (np.arange(n) == 0) if weighted else None
-    Y = np.ascontiguousarray(against_others(y, 4).T)
-    given = MULTINOMIAL.given_others(linear)             # beyond 690 a probability is 1 whatever the sum
-    np.testing.assert_allclose(linear + kernels.offsets(linear), np.minimum(given, 300 * np.log(10)), rtol=1e-12,
-                               atol=1e-10)
-    if weighted:
-        linear[:, s == 0] = np.inf
-    with np.errstate(invalid="ignore"):
-        rows = log_sum_exp(linear.T.astype(np.longdouble)) - linear[y, np.arange(n)]
-    wanted = rows.sum() if s is None else (s * rows)[s > 0].sum()
-    assert kernels.loss(Y, s, linear) == pytest.approx(float(wanted), rel=1e-13)
-
-
 def test_a_class_without_weight_has_no_intercept_to_miss():
     X, y, _ = data()
     options = {"weights": np.where(y == 2, 0.0, 1.0), "fit_intercept": False}
     path = regularization_path(X, y, datafit="multinomial", alphas=[0.05, 0.01], l1_ratio=0.5, tol=TOL,
                                **named(options))
     assert judged(X, y, path, 0.5, **options) < 1.01 * TOL
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_of_the_intercepts(weighted):
-    """Newton's, as the pseudo-inverse gives it; none where residuals sum to zero."""
-    rng = np.random.default_rng(4)
-    y = np.r_[0, 1, 2, rng.integers(0, 3, 600)]
-    s = np.r_[1.0, 1, 1, rng.integers(0, 3, 600)] if weighted else None
-    linear, Y = rng.standard_normal((3, 603)), np.ascontiguousarray(against_others(y, 3).T)
-    P, of_rows = chances(linear.T), np.ones(603) if s is None else s
-    matrix = np.diag(of_rows @ P) - (P * of_rows[:, None]).T @ P
-    wanted = np.linalg.pinv(matrix, hermitian=True) @ (of_rows @ ((Y.T > 0) - P))
-    size, step = kernels.levels(Y, s, linear)
-    np.testing.assert_allclose(step, wanted, rtol=1e-10)
-    assert size == np.abs(step).max()
-    best = linear + MULTINOMIAL.with_intercepts(Y, s, linear)[0][:, None]
-    assert kernels.levels(Y, s, best)[0] < 1e-12
-
-
-def test_changes_that_cancel():
-    """Those of a fixed-point iteration x -> Ax on two modes: three points tell where it leads."""
-    modes = np.random.default_rng(5).standard_normal((2, 3, 300))
-    rates = np.array([0.9, -0.7])
-    points = np.stack([np.tensordot(rates**k, modes, 1) for k in range(5)])
-    share = kernels.cancelling(None, np.ascontiguousarray(points))
-    assert share.sum() == pytest.approx(1)
-    there = np.tensordot(share, points[1:], 1)
-    assert np.abs(there).max() < 0.02 * np.abs(points[-1]).max()
-    assert kernels.cancelling(None, np.ones((4, 3, 10))) is None
-    absent = points.copy()
-    absent[:, :, 7] = np.inf
-    np.testing.assert_allclose(kernels.cancelling((np.arange(300) != 7) + 0.0, absent), share, rtol=0.2)
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_the_shift_that_all_classes_share(seed):
-    """Where the penalty of a column is least, and nearest to none of several."""
-    rng = np.random.default_rng(seed)
-    K, l1, l2 = int(rng.integers(2, 8)), rng.choice([0.0, 0.7]), rng.choice([0.0, 0.3])
-    v = np.round(2 * rng.standard_normal(K), int(rng.integers(0, 3)))
-
-    def penalty(c):
-        return l1 * np.abs(c - v).sum() + 0.5 * l2 * ((c - v)**2).sum()
-
-    found = kernels.least_shift(v, l1, l2)
-    if l1 == l2 == 0:
-        assert found == pytest.approx(v.mean())
-        return
-    grid = np.r_[v, np.linspace(v.min(), v.max(), 4001), 0]
-    least = min(map(penalty, grid))
-    assert penalty(found) <= least + 1e-12
-    as_good = [abs(c) for c in np.r_[v, 0] if penalty(c) <= least + 1e-14]
-    assert l2 > 0 or abs(found) <= min(as_good) + 1e-15
 
 
 # ---- paths -----------------------------------------------------------------------------------------------------------
@@ -222,29 +131,6 @@ def test_rough_fits_are_as_good_as_they_say(seed, tol):
     X, y, _ = data(seed)
     path = regularization_path(5 * X, y, datafit="multinomial", alphas=6, eps=1e-3, tol=tol)
     assert judged(5 * X, y, path) < tol
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_hard_columns(seed):
-    """Constant, twins, of one entry, of scales from 1e-3 to 1e3: the bound is met, or the fit says that it is not."""
-    rng = np.random.default_rng(seed)
-    n, p, K = int(rng.integers(8, 50)), int(rng.integers(1, 30)), int(rng.integers(2, 6))
-    X = rng.standard_normal((n, p)) * 10.0 ** (rng.uniform(-3, 3, p) * (rng.random(p) < 0.3))
-    X[:, rng.random(p) < 0.1] = 1.5
-    for j in np.flatnonzero(rng.random(p) < 0.1):
-        X[:, j] = X[:, rng.integers(p)]
-    for j in np.flatnonzero(rng.random(p) < 0.1):
-        X[:, j] = np.arange(n) == rng.integers(n)
-    y = np.r_[np.arange(K), rng.integers(0, K, n - K)]
-    options = {"fit_intercept": bool(seed % 3)}
-    ratio = [1.0, 0.5, 0.0][seed % 3]
-    stored = [np.asarray, sp.csr_array, sp.csc_array][seed % 3 - 1](X)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        path = regularization_path(stored, y, datafit="multinomial", l1_ratio=ratio,
-                                   alphas=np.geomspace(0.3, 1e-3, 4), tol=1e-8, **options)
-    assert judged(stored, y, path, ratio, rounding=1e-10, **options) < 1.01e-8 or any(
-        issubclass(one.category, ConvergenceWarning) for one in caught)
 
 
 @pytest.mark.parametrize("store", [np.asarray, sp.csr_array])

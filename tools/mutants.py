@@ -90,7 +90,8 @@ THREADS = "threads.py"
 CRITERIA = "criteria.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
-CLASSES, COUPLED, OF_CLASSES = "kernels/classes.pyx", "solvers/coupled.pyx", "tests/test_multinomial.py -k "
+CLASSES, COUPLED = "kernels/classes.pyx", "solvers/coupled.pyx"
+OF_CLASSES, CLASSES_ALONE = "tests/test_multinomial.py -k ", "tests/test_classes.py -k "
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 
 MUTANTS = [
@@ -328,12 +329,12 @@ MUTANTS = [
     Mutant("referee/certificate.py", "_of_classes", "np.bincount(at, counted)", "np.bincount(at)",
            GLM_TESTS + "wrong_ones"),
     # ---- several classes
-    Mutant(CLASSES, "classes_offsets", "before[i] += e[i]", "pass", OF_CLASSES + "over_the_others"),
-    Mutant(CLASSES, "classes_loss", "top[i] - row[i]", "0 - row[i]", OF_CLASSES + "over_the_others"),
-    Mutant(CLASSES, "classes_levels", "H[k * K + t] -= fr_vdot", "fr_vdot", OF_CLASSES + "step_of_the_intercepts"),
-    Mutant(CLASSES, "classes_levels", "H[k * K + t] += scale", "pass", OF_CLASSES + "step_of_the_intercepts"),
-    Mutant(CLASSES, "cancelling", "share[a] /= total", "pass", OF_CLASSES + "cancel"),
-    Mutant(CLASSES, "least_shift", "l1 * (K - 2 * a)", "l1 * K", OF_CLASSES + "shift_that"),
+    Mutant(CLASSES, "classes_offsets", "before[i] += e[i]", "pass", CLASSES_ALONE + "over_the_others"),
+    Mutant(CLASSES, "classes_loss", "top[i] - row[i]", "0 - row[i]", CLASSES_ALONE + "over_the_others"),
+    Mutant(CLASSES, "classes_levels", "H[k * K + t] -= fr_vdot", "fr_vdot", CLASSES_ALONE + "step_of_the_intercepts"),
+    Mutant(CLASSES, "classes_levels", "H[k * K + t] += scale", "pass", CLASSES_ALONE + "step_of_the_intercepts"),
+    Mutant(CLASSES, "cancelling", "share[a] /= total", "pass", CLASSES_ALONE + "cancel"),
+    Mutant(CLASSES, "least_shift", "l1 * (K - 2 * a)", "l1 * K", CLASSES_ALONE + "shift_that"),
     Mutant(COUPLED, "_join", "self._shift(states, 1)", "pass", OF_CLASSES + "rough"),
     Mutant(COUPLED, "_turn", "self.before[i] += exp", "exp", OF_CLASSES + "paths_are"),
     Mutant(COUPLED, "_best_shift", "max(down, q.lo[k] - q.w[k])", "down", OF_CLASSES + "paths_are"),

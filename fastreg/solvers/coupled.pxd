@@ -18,8 +18,10 @@ cdef class Coupled(Curved):
     cdef double *past                         # linear predictors after the last rounds (PAST + 1, n_problems, n),
     cdef double *past_w                       # and coefficients with intercepts
     cdef Py_ssize_t kept, size                # how many rounds these are of; coefficients and intercepts of each
+    cdef bint moved                           # some class had something to do in this round
     cdef bint apart                           # linear predictors have changed since all classes were at one point
 
+    cdef void _rest(self, Py_ssize_t t) noexcept nogil
     cdef bint _turn(self, Py_ssize_t t, State *state) except -1 nogil
     cdef int _remember(self, const State *states) except -1 nogil
     cdef int _extrapolate(self, State *states) except -1 nogil

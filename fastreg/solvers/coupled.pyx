@@ -34,7 +34,7 @@ from fastreg.solvers.state cimport State
 cdef enum:
     STEPS = 2                    # of Newton's method in a turn
     LEVELS = 30                  # of Newton's method for the intercepts
-    PAST = 5                    # rounds of turns whose changes tell where they are heading
+    PAST = 5                     # rounds of turns whose changes tell where they are heading
 cdef double LEAST = 1e-300       # a sum of exponentials, at least
 cdef double FARTHEST = 600       # a linear predictor rises by so much in a turn, at most
 cdef double NEAR = 1e-9          # a step of the intercepts after which the next would be rounding
@@ -51,8 +51,7 @@ cdef class Coupled(Curved):
     """
 
     def __cinit__(self, Batch batch, parts):
-        cdef Py_ssize_t t, i, K = batch.n_problems, n = batch.n
-        cdef Problem *problem
+        cdef Py_ssize_t t, K = batch.n_problems, n = batch.n
         if batch.design.sparse():                        # rows list what one class alone needs
             self.blocks = <Block *> zeros(K * sizeof(Block))
             for t in range(K):
@@ -64,11 +63,29 @@ cdef class Coupled(Curved):
         self.level, self.bends = self.pool.doubles(K), self.pool.doubles(2 * K + 1)
         self.work = self.pool.doubles(max(classes_levels_work(K), cancelling_work(PAST)))
         for t in range(K):
-            problem = &batch.problems[t]
-            problem.offset = self.offset + t * n
-            for i in range(n):
-                self.linear[t * n + i] = problem.null_b
-                self.offset[t * n + i] = problem.null_eta[i] - problem.null_b
+            batch.problems[t].offset = self.offset + t * n
+            self._rest(t)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t t
+        for t in range(self.n_problems if self.blocks != NULL else 0):
+            block_free(&self.blocks[t])
+        free(self.blocks)
+        free(self.at_class)
+        free(self.past_w)
+
+    cdef void _rest(self, Py_ssize_t t) noexcept nogil:
+        """Class t at w = 0."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef Py_ssize_t i, n = self.batch.n
+        for i in range(n):
+            self.linear[t * n + i] = problem.null_b
+            self.offset[t * n + i] = problem.null_eta[i] - problem.null_b
+        self.kept = 0
+
+    cdef int restart(self, Py_ssize_t t) except -1 nogil:
+        self._rest(t)
+        return Curved.restart(self, t)
 
     # ---- blocks ----------------------------------------------------------------------------------------------------
     cdef Block *_block(self, Py_ssize_t t) noexcept nogil:
@@ -93,14 +110,6 @@ cdef class Coupled(Curved):
         return Curved.admit(self, t, alpha, state)
 
     # ---- a round of turns ------------------------------------------------------------------------------------------
-    def __dealloc__(self):
-        cdef Py_ssize_t t
-        for t in range(self.n_problems if self.blocks != NULL else 0):
-            block_free(&self.blocks[t])
-        free(self.blocks)
-        free(self.at_class)
-        free(self.past_w)
-
     cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
         """Nothing slides on the way: the classes would have to move together."""
         if t == 0:
@@ -108,15 +117,16 @@ cdef class Coupled(Curved):
         return Curved.place(self, t, False, l2_changed)
 
     cdef int solve(self, Py_ssize_t t, State *states) except -1 nogil:
-        """A turn of every class, from t = 0 on; 1 where no class had anything left to do."""
-        cdef bint moved = False
-        self._recentre()
-        classes_begin(self.batch.n, self.n_problems, self.linear, self.top, self.after)
-        memset(self.before, 0, self.batch.n * sizeof(double))
-        for t in range(self.n_problems):
-            moved |= self._turn(t, &states[t])
-        self.apart = True
-        if moved:
+        """The turn of class t in a round from the first to the last; 1 where it had nothing left to do."""
+        cdef bint moved
+        if t == 0:
+            self._recentre()
+            classes_begin(self.batch.n, self.n_problems, self.linear, self.top, self.after)
+            memset(self.before, 0, self.batch.n * sizeof(double))
+            self.moved, self.apart = False, True
+        moved = self._turn(t, &states[t])
+        self.moved |= moved
+        if t == self.n_problems - 1 and self.moved:
             self._remember(states)
             if self.kept > PAST:
                 self._extrapolate(states)

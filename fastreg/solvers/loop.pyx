@@ -229,11 +229,13 @@ cdef class Loop:
             self._set_slack(t)
             m += self._small(t).q.m
         self.unfinished = m > 0
-        for _ in range(self.turns if m > 0 else 0):
-            if self.sets.solver.solve(0, self.states) == 1:
-                self.unfinished = False
+        for _ in range(self.turns):
+            if not self.unfinished:
                 break
-            self.ticker.tick()
+            self.unfinished = False
+            for t in range(self.batch.n_problems):
+                self.unfinished |= self.sets.solver.solve(t, self.states) == 0
+                self.ticker.tick()
         return self.ticker.tick()
 
     cdef void _set_slack(self, Py_ssize_t t) noexcept nogil:
