@@ -15,6 +15,8 @@ from sklearn.metrics import log_loss
 from fastreg import LogisticRegression, LogisticRegressionCV, certify, costs, regularization_path
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
+from fastreg.referee.classes import ClassesFit, ClassesTarget
+from fastreg.referee.data import Data
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.softmax import Softmax
 from fastreg.targets import against_others
@@ -364,6 +366,18 @@ def test_bounds_of_bad_answers(seed):
         assert found.gap[k] >= float((primal - judge.primal(*good[k])) / judge.total) * (1 - 1e-9) - 1e-15
         assert found.gap[k] <= float((primal - judge.dual(*of_path(path, k))) / judge.total) * (1 + 1e-6) + 1e-13
         assert found.objective[k] == pytest.approx(float(judge.primal(*of_path(path, k)) / judge.total), rel=1e-12)
+
+
+def test_the_best_intercepts_are_found_wherever_those_given_are():
+    """Classes that are separated, so that the loss has not the digits to tell; intercepts that are far off."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        y = np.r_[np.arange(4), rng.integers(0, 4, 36)]
+        labels = y[:, None] == np.arange(4)
+        eta = rng.uniform(3, 30) * labels + rng.standard_normal((40, 4)) + rng.choice([0, 5]) * rng.standard_normal(4)
+        fit = ClassesFit(ClassesTarget(Data(np.ones((40, 1)), None, True), labels), eta, np.zeros(4))
+        assert fit.settled
+        np.testing.assert_allclose(fit.r.sum(axis=0), 0, atol=1e-12)
 
 
 def test_labels_that_the_fit_has_not_seen():

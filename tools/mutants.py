@@ -307,7 +307,7 @@ MUTANTS = [
            "tests/test_selection_glm.py -k without_penalty"),
     Mutant("solvers/relax.py", "_likelihoods", "away is not None and away.known", "False",
            "tests/test_selection_glm.py -k separates"),
-    Mutant("targets.py", "as_target", "codes == 1", "codes == 0", "tests/test_generalized.py -k labels"),
+    Mutant("targets.py", "as_target", "codes == 1", "codes == 0", "tests/test_generalized.py -k path"),
     Mutant("paths.py", "decision_function", "if offset is None and self.has_offset", "if False",
            "tests/test_generalized.py -k path"),
     Mutant("problem.py", "of", "datafit.quadratic and offset is not None", "False",
@@ -347,7 +347,9 @@ MUTANTS = [
            OF_CLASSES + "newton_by"),
     Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "__init__", "self.off = min(", "self.off = 0 * min(", OF_CLASSES + "bad_answers"),
-    Mutant("referee/classes.py", "_best_intercepts", "slope = s @", "slope = 0 * s @", OF_CLASSES + "bad_answers"),
+    Mutant("referee/classes.py", "_best_intercepts", "(chances, s @", "(chances, 0 * s @", OF_CLASSES + "bad_answers"),
+    Mutant("referee/classes.py", "_best_intercepts", "there[3] < here[3] * (1 - CLEAR) or ", "",
+           OF_CLASSES + "wherever"),
 ]
 
 

@@ -12,7 +12,9 @@ from fastreg.referee.losses import LOSSES, divergence
 from fastreg.referee.problem import Bounds, Terms, bound_at, first_order, second_order, stationarity_of, terms_of
 
 STEPS = 100              # of Newton's method for the intercepts
-LEAST_CURVATURE = 1e-12  # of their equations, against the largest
+DAMPED = 1e-5            # of the largest sum of residuals, what is added to the curvatures
+REACH, LEAST_STEP = 50.0, 1e-12
+CLEAR = 1e-6             # of the loss, what a step is to take away
 
 
 class ClassesTarget:
@@ -88,29 +90,36 @@ class ClassesFit:
 
     def _best_intercepts(self, eta):
         """(eta moved to where the residuals of every class add up to zero, whether they do): Newton's method with steps
-        that lower the loss."""
-        s, labels, total = self.data.weight[self.on], self.labels[self.on], np.zeros(eta.shape[1])
-        rows = eta[self.on]
+        that lower the loss clearly or, where it has not the digits to tell, make these sums smaller."""
+        s, labels, rows = self.data.weight[self.on], self.labels[self.on], eta[self.on]
 
-        def loss(moved):
-            return float(s @ (logsumexp(moved, axis=1) - moved[labels]))
-
-        for _ in range(STEPS):
+        def at(total):
             here = rows + total
             chances = softmax(here, axis=1)
-            slope = s @ (labels - chances)
-            lost = EPS * (s @ (labels + chances * (1 + np.abs(here))))
+            return (chances, s @ (labels - chances), EPS * (s @ (labels + chances * (1 + np.abs(here)))),
+                    float(s @ (logsumexp(here, axis=1) - here[labels])))
+
+        def better(there, here):
+            return there[3] < here[3] * (1 - CLEAR) or np.max(np.abs(there[1])) < np.max(np.abs(here[1]))
+
+        total = np.zeros(eta.shape[1])
+        here = at(total)
+        for _ in range(STEPS):
+            chances, slope, lost, _loss = here
             if np.all(np.abs(slope) <= 2 * lost):
                 break
             H = np.diag(s @ chances) - (chances * s[:, None]).T @ chances
-            step = np.linalg.pinv(H, rcond=LEAST_CURVATURE, hermitian=True) @ slope
-            part, before = 1.0, loss(here)
-            while loss(here + part * step) > before * (1 + 4 * EPS) and part > 1e-10:
-                part /= 2
-            if not np.any(total + part * step != total):
+            H += DAMPED * np.max(np.abs(slope)) * np.eye(len(H))     # flat where a class has no probability anywhere
+            step = np.linalg.pinv(H, rcond=EPS, hermitian=True) @ slope
+            step *= min(1.0, REACH / max(np.max(np.abs(step)), REACH))
+            there = at(total + step)
+            while not better(there, here) and np.max(np.abs(step)) > LEAST_STEP:
+                step = step / 2
+                there = at(total + step)
+            if not better(there, here):
                 break
-            total = total + part * step
-        return eta + total, bool(np.all(np.abs(slope) <= 16 * lost))
+            total, here = total + step, there
+        return eta + total, bool(np.all(np.abs(here[1]) <= 16 * here[2]))
 
     def noise(self, unit, of_coef, reach):
         """(Rounding of the residuals of each class, their norms; what the nearest float64 answer may have of a gap)."""
