@@ -348,8 +348,6 @@ MUTANTS = [
     Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "__init__", "self.off = min(", "self.off = 0 * min(", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "_best_intercepts", "(chances, s @", "(chances, 0 * s @", OF_CLASSES + "bad_answers"),
-    Mutant("referee/classes.py", "_best_intercepts", "there[3] < here[3] * (1 - CLEAR) or ", "",
-           OF_CLASSES + "wherever"),
 ]
 
 
