@@ -225,6 +225,8 @@ class Path:
         X = validate_X(self, X)
         if offset is None and self.has_offset:
             raise ValueError("offset is missing: the path was fitted with offsets. Give those of X, or offset=0.")
+        if self._several and offset is not None:
+            raise ValueError("offset must be None where datafit is 'multinomial'.")
         offset = check_offset(offset, X.shape[0])
         coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
         if self.intercepts.ndim == 1:

@@ -102,6 +102,8 @@ def check_validation(X, y, weight, offset, patience, *, owner, n_features, dataf
             raise ValueError(f"y_val must hold the labels of y, {', '.join(map(repr, classes))}, alone.")
         y = against_others(np.searchsorted(classes, y), len(classes))
         y = y if datafit.coupled else y[:, 1].copy()
+    if datafit.coupled and offset is not None:
+        raise ValueError("offset_val must be None where datafit is 'multinomial'.")
     if has_offset and offset is None:
         raise ValueError("offset_val is missing: the path is fitted with offsets. Give those of X_val, or 0.")
     patience = None if patience is None else check_number(patience, "patience", 1, kind=Integral)

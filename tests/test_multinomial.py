@@ -296,6 +296,16 @@ def test_what_a_path_does_not_take(options, message):
         regularization_path(X, y, datafit="multinomial", **options)
 
 
+def test_an_offset_is_refused_wherever_it_is_given():
+    X, y, _ = data()
+    model, path = LogisticRegression().fit(X, y), regularization_path(X, y, datafit="multinomial", alphas=3)
+    for predict in (model.predict, model.predict_proba, model.decision_function, path.predict, path.predict_proba):
+        with pytest.raises(ValueError, match="offset"):
+            predict(X, offset=1.0)
+    with pytest.raises(ValueError, match="offset_val must be None"):
+        regularization_path(X, y, datafit="multinomial", X_val=X, y_val=y, offset_val=1.0)
+
+
 def test_a_path_and_what_it_says():
     X, y, _ = data(n=100)
     labels = np.array(["ape", "bee", "cat", "dog"])[y]

@@ -75,6 +75,8 @@ class GeneralizedLinearModel(BaseEstimator):
         offset = check_offset(offset, X.shape[0])
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
         if np.ndim(coef) == 2 and len(coef) > 1:
+            if offset is not None:
+                raise ValueError("offset is for two classes: what all of several have in common changes nothing.")
             return X @ coef.T + self.intercept_
         eta = X @ np.ravel(coef) + np.ravel(self.intercept_)[0]
         return eta if offset is None else eta + offset
