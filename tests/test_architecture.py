@@ -46,6 +46,7 @@ LAYERS = {
     "glmnet": 3,
     "validation": 3,
     "targets": 3,
+    "scores": 3,
     "ridge_path": 3,
     "selection": 3,
     "criteria": 3,

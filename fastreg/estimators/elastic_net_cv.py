@@ -20,6 +20,7 @@ from fastreg.checks import (
 )
 from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path
+from fastreg.datafits import QUADRATIC
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, Progress, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
@@ -29,6 +30,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.plots import PerTarget
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single
+from fastreg.scores import scores_of
 from fastreg.selection import first_unconverged, fit_at
 from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
@@ -195,6 +197,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
             "n_jobs": self.n_jobs,
             "rule": self.selection_rule,
             "scorer": None if scorer is None else self._score_with(scorer),
+            "scores": scores_of(self.scoring, QUADRATIC),
             "metric": "squared error" if scorer is None else str(self.scoring),
             "gammas": check_gammas(self.relax),
             "no_change": self.n_alphas_no_change,

@@ -25,6 +25,7 @@ from fastreg.parameters import documented
 from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.problem import Spec
+from fastreg.scores import scores_of
 from fastreg.targets import check_offset
 
 
@@ -100,7 +101,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         report = Progress(type(self).__name__, spec.n_alphas * n_paths)
         return replace(spec, report=report), lambda: report(report.total)
 
-    def _scorer(self, model):
+    def _scorer(self, model, datafit):
         """What ByFolds takes for `scoring`: scores of `model`, a single fit that is told coefficients."""
         if self.scoring is None:
             return {"metric": "deviance"}
@@ -114,7 +115,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
             return score_by(self, scorer, model, X, model._given(y),
                             **({} if weight is None else {"sample_weight": weight}))
 
-        return {"metric": str(self.scoring), "scorer": score}
+        return {"metric": str(self.scoring), "scorer": score, "scores": scores_of(self.scoring, datafit)}
 
 
 @documented
@@ -231,7 +232,8 @@ class PoissonRegressorCV(PoissonMixin, GeneralizedCV):
         POISSON.check_y(y)
         weight, offset = check_weight(sample_weight, len(y)), check_offset(offset, len(y))
         problem = self._problem(POISSON, X, y, weight, offset, 1.0)
-        choice = self._choose(problem, spec, ratios, y, params, sample_weight, **self._scorer(PoissonRegressor()),
+        scoring = self._scorer(PoissonRegressor(), POISSON)
+        choice = self._choose(problem, spec, ratios, y, params, sample_weight, **scoring,
                               loss={"datafit": "poisson", "has_offset": offset is not None})
         curves, fit = choice.curves, choice.fit
         c, a = curves.chosen

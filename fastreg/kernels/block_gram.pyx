@@ -1,6 +1,6 @@
 """Gram matrices of the columns of a working block, under the weightings of the rows or under any weights.
 
-Dense columns: products of level 3 with the new columns, scaled by the weights. Sparse ones: sums of outer products over
+Dense columns: products with the new ones (``products``). Sparse ones: sums of outer products over
 the rows that they touch. Several weightings that are multiples of each other on each of a few parts of the rows (the
 folds of a cross-validation) are served by sums over the parts, computed once and combined: as if there were one.
 """
@@ -13,13 +13,13 @@ from scipy.linalg.cython_blas cimport dgemm
 from fastreg.kernels.block cimport Block, Weighting, place
 from fastreg.kernels.leaf cimport fr_axpy, fr_list_add, fr_vdot
 from fastreg.kernels.memory cimport grow
+from fastreg.kernels.products cimport column_products
 from fastreg.kernels.rows cimport Row, RowLists
 from fastreg.kernels.threads cimport run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t TILE = 128           # Gram columns a thread takes at a time
-cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time, at most,
-cdef Py_ssize_t LEAST_PANEL = 16     # and at least
+cdef Py_ssize_t PANEL = 256          # columns that are scaled at a time, at most
 cdef Py_ssize_t STRIP = 512          # rows of old columns that are gathered at a time
 cdef Py_ssize_t IN_CACHE = 65536     # sums
 cdef Py_ssize_t MOST_SLABS = 16
@@ -257,12 +257,10 @@ cdef inline void _outer(const RowLists *r, Py_ssize_t i, const double *s, Py_ssi
 
 
 cdef struct Panel:
-    # What the tasks share: some rows of G[:hi, lo:hi] each, of the new columns x.
+    # What the tasks share: some rows of G[:hi, lo:hi] each, of the new columns x, scaled.
     const Block *b
     const double *x
-    const int *pos
-    Py_ssize_t lo, hi, ld
-    double *G
+    Py_ssize_t lo, hi
 
 
 cdef int _dense_parts(Block *b, View d, Py_ssize_t lo, Py_ssize_t hi) except -1 nogil:
@@ -348,12 +346,9 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
 
     The columns are those at positions `pos` (NULL: all, in order); `mean`, by coordinate, is what is left of their
     means under s, whose sum is `total`; NULL: nothing is subtracted. s NULL: ones."""
-    cdef Py_ssize_t a, i, k, width
+    cdef Py_ssize_t a, i
     if b.X != NULL:
-        k, width = first, min(PANEL, max(LEAST_PANEL, (m - first + 3) // 4))      # little below the diagonal
-        while k < m:
-            _dense_panel(b, d, s, pos, k, min(m, k + width), G, ld)
-            k += width
+        column_products(b.X, b.n, pos, s, first, m, G, ld, d)
     else:
         _sparse_columns(b, d, s, pos, first, m, G, ld)
     for a in range(first, m):
@@ -361,49 +356,6 @@ cdef int block_gram(const Block *b, View d, const double *s, const int *pos, Py_
             fr_axpy(a + 1, -total * mean[a], mean, G + a * ld)
         for i in range(a):
             G[i * ld + a] = G[a * ld + i]
-    return 0
-
-
-cdef int _dense_panel(const Block *b, View d, const double *s, const int *pos, Py_ssize_t lo, Py_ssize_t hi, double *G,
-                      Py_ssize_t ld) except -1 nogil:
-    """G[:hi, lo:hi], tile by tile of its rows."""
-    cdef Py_ssize_t a, i, k = hi - lo
-    cdef Panel u
-    cdef double *scaled = NULL
-    cdef const double *x
-    if s != NULL or pos != NULL:
-        grow(<void **> &scaled, b.n * k * sizeof(double))
-        for a in range(k):
-            x = b.X + place(pos, lo + a) * b.n
-            for i in range(b.n):
-                scaled[a * b.n + i] = x[i] * (1 if s == NULL else s[i])
-    x = b.X + lo * b.n if scaled == NULL else scaled
-    u.b, u.x, u.pos, u.lo, u.hi, u.G, u.ld = b, x, pos, lo, hi, G, ld
-    run_tasks(_gram_tile, &u, (hi + TILE - 1) // TILE, d.threads(<double> b.n * hi * k / 16))
-    free(scaled)
-    return 0
-
-
-cdef int _gram_tile(void *context, Py_ssize_t tile) except -1 nogil:
-    """Old columns that lie side by side in the block are taken together."""
-    cdef const Panel *u = <const Panel *> context
-    cdef const Block *b = u.b
-    cdef int rows, cols = <int> (u.hi - u.lo), n = <int> b.n, ld = <int> u.ld
-    cdef double one = 1, zero = 0
-    cdef double *G = u.G + u.lo * u.ld
-    cdef Py_ssize_t i = tile * TILE, end = min(u.hi, i + TILE), j
-    while i < end:
-        j = i + 1
-        while j < end and (u.pos == NULL or u.pos[j] == u.pos[j - 1] + 1):
-            j += 1
-        if cols == 1:
-            for i in range(i, j):
-                G[i] = fr_vdot(b.n, b.X + place(u.pos, i) * b.n, u.x)
-        else:
-            rows = <int> (j - i)
-            dgemm('T', 'N', &rows, &cols, &n, &one, b.X + place(u.pos, i) * b.n, &n, <double *> u.x, &n, &zero, G + i,
-                  &ld)
-        i = j
     return 0
 
 
