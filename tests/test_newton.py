@@ -9,6 +9,7 @@ from fastreg import costs
 from fastreg.datafits import by_name
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
+from fastreg.solvers.folds import FoldPaths, as_folds
 from fastreg.solvers.newton import Matrix, Newton
 from fastreg.solvers.reweighted import Reweighted
 from fastreg.solvers.rows import Rows
@@ -45,8 +46,7 @@ def made(monkeypatch):
 def descended(of, alpha, tol):
     """(gap, steps) of what `Newton` alone comes to."""
     steps = of.matrix.descend(alpha, tol * of.unit)
-    slope, _ = of.rows.derivatives(of.eta)
-    return of._gradient(slope, alpha * of.factors)[1], steps
+    return of._gradient(of.at, alpha * of.factors)[1], steps
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
@@ -81,7 +81,7 @@ def test_far_fewer_matrices_of_all_rows_than_steps(loss, seed, made, monkeypatch
         gap, more = descended(of, alpha, 1e-10)
         steps += more
         assert gap <= 1e-10 * of.unit
-        assert judge(alpha).gap(of.w, of.b - of.rows.means @ of.w) < 1.01e-10
+        assert judge(alpha).gap(of.at.w, of.at.b - of.rows.means @ of.at.w) < 1.01e-10
     assert 0 < len(made) <= 0.75 * steps
 
 
@@ -105,7 +105,7 @@ def test_columns_that_a_sample_hardly_has_are_held(monkeypatch):
     assert descended(of, 1e-6, 1e-8)[0] <= 1e-8 * of.unit
     at_all = [w for n, w in seen if n == task.n]
     assert len(at_all) == 1 and np.abs(at_all[0][:8]).min() > 1e-3 and np.abs(at_all[0][8:]).max() < 1e-3
-    assert np.abs(of.w[8:]).max() > 0.1
+    assert np.abs(of.at.w[8:]).max() > 0.1
 
 
 def test_samples_that_do_not_help_are_left(monkeypatch):
@@ -153,7 +153,7 @@ def test_a_matrix_is_completed():
 
 
 def test_when_another_matrix_is_made():
-    of = Reweighted(problem(3000, 60)[0], Spec(np.ones(1))).matrix
+    of = Reweighted(problem(3000, 12)[0], Spec(np.ones(1))).matrix
     for rate, gap, goes_on in ((0.5, 1.01, True), (0.999, 1e6, False), (1.0, 2, False), (1.5, 2, False)):
         of.rate = rate
         assert of._goes_on(gap) == goes_on
@@ -168,5 +168,56 @@ def test_rows_of_weight_zero_may_hold_anything_finite(store):
     for each in (task, other):
         of = Reweighted(each, Spec(np.ones(1)))
         assert descended(of, 1e-3, 1e-12)[0] <= 1e-12 * of.unit
-        found.append(of.w)
+        found.append(of.at.w)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES)
+@pytest.mark.parametrize("weights", [None, True])
+def test_folds_go_on_from_all_rows(store, weights, made, monkeypatch):
+    """With the matrices of all rows, and with a step at least: the rows of their test sets had a say."""
+    monkeypatch.setattr(costs, "FEW_ROWS", 0)
+    task, _ = problem(3000, 12, store=store, weights=weights, n_threads=1)
+    splits = [(np.flatnonzero(np.arange(3000) % 4 != k), np.arange(k, 3000, 4)) for k in range(4)]
+    alphas, given = np.array([1.0, 0.1, 0.01, 0.001]), task.weights.raw
+    counts = {}
+    for tol in (1e-1, 1e-9):
+        paths = FoldPaths(task, Spec(alphas, tol=tol), as_folds(splits, 3000))
+        paths.start(Penalty(0.0))
+        assert paths.lead.starts
+        found = paths.advance(alphas)
+        counts[tol] = len(made)
+        for (train, _), solutions in zip(splits, found):
+            assert (solutions.n_iters[1:] > 0).all()             # at the first, none is needed from 0
+            X, y = problem(3000, 12)[0].X, task.Y[:, 0]
+            judge = [Judge("logistic", X[train], y[train], alpha, 0.0, weights=None if given is None else given[train])
+                     for alpha in alphas]
+            for k, of_alpha in enumerate(judge):
+                assert of_alpha.gap(solutions.coef(k), solutions.intercepts[k, 0]) <= 1.01 * tol
+        solver, alone = paths.refit(0, 0.01)
+        assert solver is paths.lead and (alone.alphas == [0.01]).all() and paths.refit(0, 0.5)[1].alphas == [0.5]
+        made.clear()
+    monkeypatch.setattr(Reweighted, "starts", False)
+    paths.start(Penalty(0.0))
+    paths.advance(alphas)
+    assert counts[1e-9] < len(made)
+
+
+def test_folds_share_the_kernel_of_more_columns_than_rows():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 200)), np.where(rng.random(60) < 0.5, 1.0, -1.0)
+    for factor, standardize in ((1.0, False), (np.linspace(1, 2, 200), False), (1.0, True)):
+        task = Problem.of(X, y[:, None], Penalty(0.0, factor=factor, standardize=standardize),
+                          weights=Weights(None, 60), datafit=by_name("logistic"), n_threads=1)
+        splits = [(np.flatnonzero(np.arange(60) % 3 != k), np.arange(k, 60, 3)) for k in range(3)]
+        alphas = np.array([1.0, 0.01])
+        paths = FoldPaths(task, Spec(alphas, tol=1e-9), as_folds(splits, 60))
+        paths.start(task.penalty)
+        assert not paths.lead.starts
+        solver = paths._solver(task.penalty, paths.spec, 0)
+        assert (solver.matrix.K is paths.lead.matrix.K) == (not standardize)
+        for (train, _), solutions in zip(splits, paths.advance(alphas)):
+            each = X[train].std(axis=0) ** 2 if standardize else factor
+            for k, alpha in enumerate(alphas):
+                judge = Judge("logistic", X[train], y[train], alpha, 0.0, factor=each)
+                assert judge.gap(solutions.coef(k), solutions.intercepts[k, 0]) <= 1.01e-9

@@ -216,7 +216,8 @@ class FoldPaths:
         self.n_jobs, self.then, self.known = n_jobs, then, known
         self.n_threads = max(1, problem.n_threads // n_jobs)
         self.sizes = [1] * len(folds)          # of what is solved together
-        self.penalties = []
+        self.penalties, self.lead = [], None
+        self.of_all = {}                       # (solver, Solutions) of all rows by the number of the penalty, and alpha
         self.stop = threading.Event()
 
     def start(self, penalty, report=None, more=False):
@@ -234,6 +235,8 @@ class FoldPaths:
         self.report = report
         self.solvers = [None] * len(self.folds)
         self.before, self.finished = 0, [0] * len(self.folds)
+        problem = self.problem.with_penalty(penalty)
+        self.lead = suited(True, problem.datafit)(problem, self.spec) if problem.by_ridge(self.spec) else None
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order.
@@ -248,17 +251,27 @@ class FoldPaths:
         -------
         list of Solutions (or of what `then` makes of them), one for each fold
         """
-        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.folds), self.stop)
+        led = {"starts": self._all_rows(alphas)} if self.lead and self.lead.starts else {}
+        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds),
+                           self.stop)
         self.before += len(alphas)
         return found
 
-    def _advance(self, f, alphas, last):
+    def _all_rows(self, alphas):
+        """Solve all rows; what is left at each alpha for the folds, which differ little from them."""
+        starts = []
+        for alpha in alphas:
+            self.of_all[len(self.penalties) - 1, alpha] = self.lead, self.lead.advance(np.array([alpha]))
+            starts.append(self.lead.left())
+        return starts
+
+    def _advance(self, f, alphas, last, led):
         solver = self.solvers[f] or self._solver(
             self.penalties[-1], replace(self.spec, report=partial(self._tick, f)), f)
         self.solvers[f] = None if last else solver
         if self.by_total:
             alphas = alphas * (self.problem.weights.total / solver.problem.weights.total)
-        solutions = solver.advance(alphas, from_x=False)
+        solutions = solver.advance(alphas, from_x=False, **led)
         self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
 
@@ -276,7 +289,9 @@ class FoldPaths:
             moments = None if self.known is None else self.known.moments(self.known.train[:, f])
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
         problem = problem.with_penalty(penalty)
-        return suited(problem.by_ridge(spec), problem.datafit)(problem, spec)
+        by_ridge = problem.by_ridge(spec)
+        shared = {"lead": self.lead} if by_ridge and self.lead else {}
+        return suited(by_ridge, problem.datafit)(problem, spec, **shared)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""
@@ -289,7 +304,7 @@ class FoldPaths:
 
     def refit(self, at, alpha):
         """(solver, Solutions) of all rows at alpha for the penalty started as number `at`."""
-        return self.path(at, np.array([alpha]))
+        return self.of_all.get((at, alpha)) or self.path(at, np.array([alpha]))
 
 
 class LockstepPaths(FoldPaths):

@@ -5,7 +5,7 @@ under it shrink the gap so fast that another one would cost more: only gradients
 a few rows first, then on more of them, drawn at random: their solution is as near as their number allows, and their
 matrix does for the first steps on all rows (Roosta-Khorasani and Mahoney, "Sub-sampled Newton methods", 2019).
 """
-from functools import cached_property
+from copy import copy
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -13,10 +13,12 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from fastreg.kernels.probe import WrongSums
 from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, SPARSE_RATE, price_of_sums
 from fastreg.solvers.ridge.grams import sums_of_rows
-from fastreg.solvers.rows import ACCEPTED, Rows
+from fastreg.solvers.rows import ACCEPTED, Point, Rows
 
 # Columns whose matrix is made.
 MOST_COLUMNS = 5000
+# Columns whose matrices are kept, one for each alpha, for others to go on with.
+MOST_SHARED = 500
 # Rows of the first sample for each column, and for what the mean curvature of a row tells of it; how many times more
 # come next; and the share of all rows that a sample has at most.
 SAMPLE, INFORMATION, NEXT, MOST_SAMPLED = 20, 5, 8, 0.15
@@ -30,26 +32,10 @@ HELPFUL, IDLE = 0.5, 5
 # Steps that a new matrix is expected to take; what the first step leaves of the gap, under that of a sample or of
 # another alpha.
 FRESH, KEPT = 2, 0.1
+# Steps after which eta is made anew, rounding having added up.
+EXACT = 10
 # Seconds that a row's loss takes in a step.
 LOSS_RATE = 4e-8
-
-
-class Point:
-    """Coefficients, with eta and the derivatives of the loss there, of some rows."""
-
-    def __init__(self, rows, w, eta):
-        self.rows, self.w, self.eta = rows, w, eta
-        self.slope, self.curvature = rows.derivatives(eta)
-
-    @classmethod
-    def at(cls, rows, w, shift=None):
-        """With the intercept that is best for Xw, or for `shift` where that is known."""
-        return cls(rows, w, rows.with_intercept(rows.product(w) + rows.offset if shift is None else shift)[1])
-
-    @cached_property
-    def pull(self):
-        """-X's f'."""
-        return -self.rows.correlate(self.slope)
 
 
 class Matrix:
@@ -72,13 +58,15 @@ class Matrix:
         if rows.fit_intercept:
             self.G -= np.multiply.outer(level, level / total)
         self.G = (self.G if len(cols) == rows.p else self.G[np.ix_(cols, cols)]) * scale
-        self.seen, self.factor = scale * rows.norms[cols]**2, None
+        self.cols, self.seen, self.factor = cols, scale * rows.norms[cols]**2, None
 
     def complete(self, squares, curvature):
         """Give columns of which these rows have too few values what others have, `squares` being theirs."""
         absent = self.seen < ABSENT * squares
-        self.G[absent, absent] += curvature * (squares - self.seen)[absent]
-        self.seen = np.where(absent, squares, self.seen)
+        if absent.any():
+            self.G = self.G.copy()                                   # others may go on with it
+            self.G[absent, absent] += curvature * (squares - self.seen)[absent]
+            self.seen = np.where(absent, squares, self.seen)
 
     def penalise(self, l2):
         """Add the penalty; False where rounding has left no factor."""
@@ -119,7 +107,7 @@ class Newton:
 
     def __init__(self, of):
         self.of, self.rows, self.cols = of, of.rows, np.flatnonzero(of.counts)
-        self.matrix, self.stale, self.rate = None, True, KEPT
+        self.matrix, self.stale, self.rate, self.led = None, True, KEPT, False
         n, p, size = self.rows.n, self.rows.p, self.rows.size
         if self.rows.sparse:
             self.price, self.of_step = price_of_sums(self.rows.X), size / SPARSE_RATE + n * LOSS_RATE
@@ -132,19 +120,29 @@ class Newton:
         return (self.rows.p <= min(self.rows.n, MOST_COLUMNS) and len(self.cols) > 0
                 and self.price < EXPECTED_PRODUCTS * self.of_step)
 
+    @property
+    def kept(self):
+        """The matrix, where it is small enough for one of each alpha to be kept."""
+        return self.matrix if self.rows.p <= MOST_SHARED else None
+
+    def follow(self, matrix):
+        """Go on under that matrix, whose rows tell more than a sample would."""
+        self.led = True
+        if matrix is not None and np.array_equal(matrix.cols, self.cols):
+            self.matrix = copy(matrix)
+
     def descend(self, alpha, aim):
         """Steps at alpha to a gap of no more than `aim`, as long as they help; their number."""
-        of, l2 = self.of, alpha * self.of.factors[self.cols]
-        at = Point(self.rows, of.w, of.eta)
+        of, at, l2 = self.of, self.of.at, alpha * self.of.factors[self.cols]
         gap = _gap(self._gradient(at, l2), l2)
-        if gap <= aim:
+        if gap <= aim and not self.led:
             return 0
         self.rate, self.stale = KEPT, self.matrix is None or not self.matrix.penalise(l2)
-        if gap > AFAR * of.unit:
+        if gap > AFAR * of.unit and not self.led:
             at = self._by_samples(at, l2)
-        at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0)
-        of.w = at.w
-        of.b, of.eta = self.rows.with_intercept(self.rows.product(of.w) + self.rows.offset)
+        least = 1 if self.led else 0         # where it was led to, the rows of the test set had a say
+        at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0, least)
+        of.at, self.led = at if steps <= EXACT else Point.at(self.rows, at.w), False
         return steps
 
     # ---- samples -----------------------------------------------------------------------------------------------------
@@ -183,14 +181,14 @@ class Newton:
             self.stale = not self.matrix.penalise(l2)
 
     def _objective(self, at, l2):
-        return self.rows.loss(at.eta) + 0.5 * l2 @ at.w[self.cols]**2
+        return at.loss + 0.5 * l2 @ at.w[self.cols]**2
 
     def _gradient(self, at, l2):
         """Downhill."""
         return at.pull[self.cols] - l2 * at.w[self.cols]
 
     # ---- steps -------------------------------------------------------------------------------------------------------
-    def _minimise(self, rows, at, l2, aim, most, scale):
+    def _minimise(self, rows, at, l2, aim, most, scale, least=0):
         """(the last point, the number of steps) from a point on some rows; scale: what all rows weigh against them."""
         last, best, idle = np.inf, np.inf, 0
         for steps in range(most + 1):
@@ -198,11 +196,11 @@ class Newton:
             gap = _gap(g, l2)
             idle = 0 if gap < HELPFUL * best else idle + 1
             best = min(best, gap)
-            if gap <= aim or steps == most or idle > IDLE:
+            if (gap <= aim and steps >= least) or steps == most or idle > IDLE:
                 break
             self.rate = gap / last if last < np.inf else self.rate
             last = gap
-            if (self.stale or not self._goes_on(gap / aim)) and not self._renew(rows, at, l2, scale):
+            if (self.stale or not self._goes_on(max(gap / aim, 1))) and not self._renew(rows, at, l2, scale):
                 break
             moved = self._step(rows, at, g, l2, scale)
             if moved is None:
@@ -231,12 +229,13 @@ class Newton:
         begin = -float(g @ step)
         if begin >= 0:
             return None
-        v = rows.product(move)
+        v, level = rows.product(move), 0.0
         if rows.fit_intercept:
-            v -= at.curvature @ v / at.curvature.sum()
-        there = Point.at(rows, at.w + move, at.eta + v)
+            level = -(at.curvature @ v) / at.curvature.sum()
+            v += level
+        there = at.moved(move, level, v)
         if there.slope @ v + (l2 * (w + step)) @ step <= -ACCEPTED * begin:
             return there
         part = rows.search(at.eta, v, begin, lambda part: (l2 * (w + part * step)) @ step)
         self.stale = True
-        return Point.at(rows, at.w + part * move, at.eta + part * v) if part > 0 else None
+        return at.moved(part * move, part * level, part * v) if part > 0 else None

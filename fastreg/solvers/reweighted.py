@@ -27,7 +27,7 @@ from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.newton import Newton
 from fastreg.solvers.ridge.choose import small_system, solve
 from fastreg.solvers.ridge.problem import RidgeProblem
-from fastreg.solvers.rows import Rows
+from fastreg.solvers.rows import Point, Rows
 from fastreg.weights import Weights
 
 # Rows whose kernel is made.
@@ -50,23 +50,25 @@ class Reweighted:
         NaN or infinity in its X raise a ValueError.
         With an L2 penalty alone: see Problem.by_ridge.
     spec : Spec
+    lead : Reweighted or None
+        Of the same X under other weights: what it made of X alone serves here as well.
     """
 
-    def __init__(self, problem, spec, xy=None):
+    def __init__(self, problem, spec, xy=None, lead=None):
         self.problem, self.spec, self.rows = problem, spec, Rows(problem)
         problem.check_finite(self.rows.norms)
         self.factors, self.counts = self._factors()
         self.nulls = problem.nulls()
         self.unit = self.nulls.units[0]
-        self.w, self.b, self.eta = np.zeros(problem.p), self.nulls.intercepts[0], self.nulls.eta[0].copy()
-        self.matrix = self._suited()
+        self.null = Point(self.rows, np.zeros(problem.p), self.nulls.intercepts[0], self.nulls.eta[0])
+        self.at, self.matrix = self.null, self._suited(lead)
         self.by_products = problem.sparse and not small_system(problem.X, 1)
 
-    def _suited(self):
+    def _suited(self, lead):
         """What comes near to the solution by matrices that are kept, None where none is small."""
         problem = self.problem
         if not problem.sparse and problem.n < problem.p and problem.n <= MOST_ROWS:
-            return Kernel(self)
+            return Kernel(self, None if lead is None else lead.matrix)
         newton = Newton(self)
         return newton if newton.suits() else None
 
@@ -88,13 +90,22 @@ class Reweighted:
 
     def start(self, coefs):
         """Start from coefs of shape (1, p)."""
-        self.w = np.where(self.counts, coefs[0], 0)
-        self.b, self.eta = self.rows.with_intercept(self.rows.product(self.w) + self.rows.offset)
+        self.at = Point.at(self.rows, np.where(self.counts, coefs[0], 0))
 
-    def advance(self, alphas, from_x=True):
-        """Solutions for alphas, in their order, going on from the last; all are certified from X."""
+    @property
+    def starts(self):
+        """Whether others start from what it finds: where there are rows enough for them to differ little."""
+        return isinstance(self.matrix, Newton)
+
+    def left(self):
+        """What is left at the last alpha for others to start from: coefficients, and the matrix that was kept."""
+        return self.at.w, self.matrix.kept
+
+    def advance(self, alphas, from_x=True, starts=None):
+        """Solutions for alphas, in their order, going on from the last or, where it is nearer, from what the same alpha
+        has `left` under other weights; all are certified from X."""
         with single_threaded_blas:
-            found = [self._at(alpha) for alpha in alphas]
+            found = [self._at(alpha, start) for alpha, start in zip(alphas, starts or len(alphas) * [None])]
         coefs, intercepts, gaps, rounds, stopped, losses = zip(*found)
         used = [np.flatnonzero(w) for w in coefs]
         n, column = self.problem.n, (len(alphas), 1)
@@ -108,50 +119,58 @@ class Reweighted:
             float(self.rows.streamed), self.problem.p)
 
     # ---- one alpha ---------------------------------------------------------------------------------------------------
-    def _at(self, alpha):
+    def _begin(self, l2, start):
+        """Go to the coefficients and the matrix of `start`, if the objective is lower there."""
+        there = Point.at(self.rows, np.where(self.counts, start[0], 0))
+        if there.loss + 0.5 * l2 @ there.w**2 < self.at.loss + 0.5 * l2 @ self.at.w**2:
+            self.at = there
+            if isinstance(self.matrix, Newton):
+                self.matrix.follow(start[1])
+
+    def _at(self, alpha, start=None):
         """(w, intercept, gap, steps, why it ended, loss) at alpha."""
         l2, aim, stopped = alpha * self.factors, self.spec.tol * self.unit, 1
         best, idle, before = np.inf, 0, 0
-        loss = self.rows.loss
-        if loss(self.eta) + 0.5 * l2 @ self.w**2 > loss(self.nulls.eta[0]):                   # worse than none
-            self.w, self.b, self.eta = np.zeros(self.problem.p), self.nulls.intercepts[0], self.nulls.eta[0].copy()
+        if self.at.loss + 0.5 * l2 @ self.at.w**2 > self.null.loss:
+            self.at = self.null
+        if start is not None:
+            self._begin(l2, start)
         if self.matrix is not None:
             before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):
-            slope, curvature = self.rows.derivatives(self.eta)
-            down, gap = self._gradient(slope, l2)
+            down, gap = self._gradient(self.at, l2)
             if gap <= aim:
                 stopped = 0
                 break
             idle = 0 if gap < 0.5 * best else idle + 1
             best = min(best, gap)
             if idle > 10 or (steps < self.spec.max_iter and not self._step(
-                    alpha, slope, curvature, l2, down, np.sqrt(min(gap / self.unit, 1)))):
+                    alpha, l2, down, np.sqrt(min(gap / self.unit, 1)))):
                 stopped = 2                                            # rounding
                 break
-        intercept = self.b - self.rows.means @ self.w if self.problem.fit_intercept else 0.0
-        return self.w.copy(), intercept, gap, before + steps, stopped, loss(self.eta)
+        at = self.at
+        intercept = at.b - self.rows.means @ at.w if self.problem.fit_intercept else 0.0
+        return at.w, intercept, gap, before + steps, stopped, at.loss
 
-    def _gradient(self, slope, l2):
+    def _gradient(self, at, l2):
         """(Less the gradient in the coefficients that count, the gap.)"""
-        down = np.where(self.counts, -self.rows.correlate(slope) - l2 * self.w, 0)
+        down = np.where(self.counts, at.pull - l2 * at.w, 0)
         return down, 0.5 * float(down @ np.divide(down, l2, out=np.zeros_like(down), where=self.counts))
 
-    def _step(self, alpha, slope, curvature, l2, down, far):
+    def _step(self, alpha, l2, down, far):
         """Towards the solution of the quadratic model; False where rounding leaves no way down.
 
         far : the root of the gap, relative to what there is to explain."""
-        d, rows = self.rows.floored(curvature), self.rows
-        w = self.w + self._move(d, l2, down, far) if self.by_products else self._solution(alpha, slope, d, far)
-        b, eta = rows.with_intercept(rows.product(w) + rows.offset)
-        move, v = w - self.w, eta - self.eta
-        begin = slope @ v + (l2 * self.w) @ move
-        part = rows.search(self.eta, v, begin, lambda part: (l2 * (self.w + part * move)) @ move) if begin < 0 else 0
-        if part == 1:
-            self.w, self.b, self.eta = w, b, eta
-        elif part > 0:
-            self.w = self.w + part * move
-            self.b, self.eta = rows.with_intercept(self.eta + part * v - (self.b + part * (b - self.b)))
+        at, d = self.at, self.rows.floored(self.at.curvature)
+        w = at.w + self._move(d, l2, down, far) if self.by_products else self._solution(alpha, d, far)
+        there = Point.at(self.rows, w)
+        move, v = w - at.w, there.eta - at.eta
+        begin = at.slope @ v + (l2 * at.w) @ move
+        part = 0
+        if begin < 0:
+            part = self.rows.search(at.eta, v, begin, lambda part: (l2 * (at.w + part * move)) @ move)
+        if part > 0:
+            self.at = there if part == 1 else at.moved(part * move, part * (there.b - at.b), part * v)
         return part > 0
 
     def _move(self, d, l2, down, far):
@@ -168,11 +187,11 @@ class Reweighted:
         self.rows.streamed += (int(found.count[0]) + 2) * self.rows.size
         return move[0]
 
-    def _solution(self, alpha, slope, d, far):
+    def _solution(self, alpha, d, far):
         """Coefficients of the solution of the quadratic model, by the ridge solver that suits X."""
         rows = self.rows
         with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.where(d > 0, self.eta - rows.offset - slope / d, 0)
+            z = np.where(d > 0, self.at.eta - rows.offset - self.at.slope / d, 0)
         of_step = RidgeProblem.of(self.problem.X, z[:, None], np.array([alpha]),
                                   Penalty(0.0, np.where(self.counts, self.factors, np.inf)), d,
                                   self.problem.fit_intercept, self.problem.n_threads)
@@ -182,45 +201,59 @@ class Reweighted:
 
 
 class Kernel:
-    """Steps of the coefficients ``w = F^-1 X' a``, X centred, of a Reweighted whose state it moves."""
+    """Steps of the coefficients ``w = F^-1 X' a``, X centred, of a Reweighted whose state it moves.
 
-    def __init__(self, of):
-        self.of, X = of, of.problem.X
+    Parameters
+    ----------
+    of : Reweighted
+    lead : Kernel or None
+        Of the same X under other weights.
+    """
+
+    def __init__(self, of, lead=None):
+        self.of = of
         scale = np.zeros(of.problem.p)
         scale[of.counts] = 1 / np.sqrt(of.factors[of.counts])
-        self.K, self.a = np.zeros((of.problem.n, of.problem.n)), np.zeros(of.problem.n)
+        self.inverse, self.a = scale**2, np.zeros(of.problem.n)
+        shared = lead is not None and np.array_equal(lead.inverse, self.inverse)
+        self.K = lead.K if shared else self._of_panels(scale)
+
+    def _of_panels(self, scale):
+        of, K = self.of, np.zeros((self.of.problem.n, self.of.problem.n))
         for j in range(0, of.problem.p, PANEL):
             some = slice(j, j + PANEL)
-            panel = (X[:, some] - of.rows.means[some]) * scale[some]
-            self.K += panel @ panel.T
-        self.inverse = scale**2
+            panel = (of.problem.X[:, some] - of.rows.means[some]) * scale[some]
+            K += panel @ panel.T
+        return K
 
     def descend(self, alpha, aim):
-        """Steps at alpha, as many as help or as are allowed; their number. w, intercept and eta of the Reweighted are
-        those of the end."""
+        """Steps at alpha, as many as help or as are allowed; their number. The Reweighted is at the end of them."""
         of, rows, best, idle, steps = self.of, self.of.rows, np.inf, 0, 0
-        if of._gradient(rows.derivatives(of.eta)[0], alpha * of.factors)[1] <= aim:
+        if of._gradient(of.at, alpha * of.factors)[1] <= aim:
             return 0
-        of.b, of.eta = rows.with_intercept(self.K @ self.a + rows.offset)
+        eta = rows.with_intercept(self.K @ self.a + rows.offset)[1]
         while steps < of.spec.max_iter:
-            slope, curvature = rows.derivatives(of.eta)
+            slope, curvature = rows.derivatives(eta)
             left = -slope - alpha * self.a
             gap = float(left @ self.K @ left) / (2 * alpha)
             idle = 0 if gap < 0.5 * best else idle + 1
             best = min(best, gap)
-            if gap <= 0.1 * aim or idle > 3 or not self._step(alpha, slope, rows.floored(curvature)):
+            if gap <= 0.1 * aim or idle > 3:
                 break
+            moved = self._step(alpha, eta, slope, rows.floored(curvature))
+            if moved is None:
+                break
+            eta = moved
             steps += 1
-        of.w = self.inverse * rows.correlate(self._balanced(self.a))
-        of.b, of.eta = rows.with_intercept(rows.product(of.w) + rows.offset)
+        of.at = Point.at(rows, self.inverse * rows.correlate(self._balanced(self.a)))
         return steps
 
     def _balanced(self, a):
         """a without its sum, which is rounding where there is an intercept."""
         return a - a.mean() if self.of.problem.fit_intercept else a
 
-    def _step(self, alpha, slope, d):
-        """Towards the minimum of the quadratic model; False where there is no way down."""
+    def _step(self, alpha, eta, slope, d):
+        """eta towards the minimum of the quadratic model; None where there is no way down."""
         of, rows, root = self.of, self.of.rows, np.sqrt(d)
         fit = self.K @ self.a
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -231,17 +264,16 @@ class Kernel:
             solved = cho_solve(cho_factor(B, lower=True, overwrite_a=True, check_finite=False),
                                np.stack([response, root], axis=1), check_finite=False)
         except LinAlgError:
-            return False
+            return None
         a, of_level = root * solved[:, 0], root * solved[:, 1]
         if of.problem.fit_intercept:
             a = a - a.sum() / of_level.sum() * of_level
-        b, eta = rows.with_intercept(self.K @ a + rows.offset)
-        move, v = a - self.a, eta - of.eta
+        there = rows.with_intercept(self.K @ a + rows.offset)[1]
+        move, v = a - self.a, there - eta
         turned = self.K @ move
         begin = slope @ v + alpha * (turned @ self.a)
-        part = rows.search(of.eta, v, begin, lambda part: alpha * (turned @ (self.a + part * move))) if begin < 0 else 0
+        part = rows.search(eta, v, begin, lambda part: alpha * (turned @ (self.a + part * move))) if begin < 0 else 0
         if part == 0:
-            return False
+            return None
         self.a = a if part == 1 else self.a + part * move
-        of.b, of.eta = (b, eta) if part == 1 else rows.with_intercept(fit + part * turned + rows.offset)
-        return True
+        return there if part == 1 else rows.with_intercept(fit + part * turned + rows.offset)[1]

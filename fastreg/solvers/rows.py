@@ -1,4 +1,6 @@
 """A loss on rows of X, as Newton's method asks for it."""
+from functools import cached_property
+
 import numpy as np
 
 from fastreg.design import as_design, view_of
@@ -10,6 +12,56 @@ FLOOR = 1e-10
 # Of the slope that a step begins with, what may be left of it, with the other sign.
 ACCEPTED = 0.5
 TRIALS = 40
+
+
+class Point:
+    """Coefficients and intercept, with eta of some rows and what the loss is there.
+
+    Parameters
+    ----------
+    rows : Rows
+    w : ndarray of shape (p,)
+    b : float
+        Of centred X.
+    eta : ndarray of shape (n,)
+    """
+
+    def __init__(self, rows, w, b, eta):
+        self.rows, self.w, self.b, self.eta = rows, w, b, eta
+
+    @classmethod
+    def at(cls, rows, w):
+        """With the intercept that is best for Xw."""
+        return cls(rows, w, *rows.with_intercept(rows.product(w) + rows.offset))
+
+    def moved(self, move, level, v):
+        """The point at w + move, where Xw + b has changed by v and b, of that, by `level`: with its best intercept."""
+        shift, eta = self.rows.with_intercept(self.eta + v)
+        return Point(self.rows, self.w + move, self.b + level + shift, eta)
+
+    @cached_property
+    def _derivatives(self):
+        return self.rows.derivatives(self.eta)
+
+    @property
+    def slope(self):
+        """s f'."""
+        return self._derivatives[0]
+
+    @property
+    def curvature(self):
+        """s f''."""
+        return self._derivatives[1]
+
+    @cached_property
+    def pull(self):
+        """-X's f'."""
+        return -self.rows.correlate(self.slope)
+
+    @cached_property
+    def loss(self):
+        """sum_i s_i f."""
+        return self.rows.loss(self.eta)
 
 
 class Rows:

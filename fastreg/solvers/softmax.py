@@ -37,9 +37,13 @@ class Softmax:
     problem : Problem
         Of classes, with an L2 penalty alone: see Problem.by_ridge. NaN or infinity in its X raise a ValueError.
     spec : Spec
+    lead : Softmax or None
+        Of the same X under other weights: its decomposition serves here as well.
     """
 
-    def __init__(self, problem, spec, xy=None):
+    starts = False                   # others do not start from what it finds
+
+    def __init__(self, problem, spec, xy=None, lead=None):
         self.problem, self.spec = problem, spec
         self.weights = problem.weights.normalised
         self.view = view_of(as_design(problem.X, effective_threads(problem.n_threads)), None, problem.fit_intercept)
@@ -56,7 +60,10 @@ class Softmax:
         factors = np.broadcast_to(problem.terms(norms)[1], problem.p)
         self.counts = np.isfinite(factors) & (norms > 0)
         self.factors = np.where(self.counts, factors, 1.0)
-        self.spectrum = self._decomposed() if problem.p <= min(MOST_COLUMNS, problem.n) else None
+        if lead is not None and np.array_equal(lead.factors, self.factors) and np.array_equal(lead.counts, self.counts):
+            self.spectrum = lead.spectrum
+        else:
+            self.spectrum = self._decomposed() if problem.p <= min(MOST_COLUMNS, problem.n) else None
         self.W = np.zeros((problem.n_targets, problem.p))
         self.b = self.nulls.intercepts.copy()
         self.eta = np.repeat(self.b[:, None], problem.n, axis=1)
