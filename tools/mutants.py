@@ -340,7 +340,7 @@ MUTANTS = [
     Mutant(COUPLED, "_best_shift", "max(down, q.lo[k] - q.w[k])", "down", OF_CLASSES + "paths_are"),
     Mutant(COUPLED, "_extrapolate", "memcpy(self.linear, linear", "memcpy(linear, linear", OF_CLASSES + "paths_are"),
     Mutant(LOOP, "_judge_coupled", "self._gap(0, self.batch.n_problems)", "self._gap(0, 1)", OF_CLASSES + "paths_are"),
-    Mutant("datafits/multinomial.pyx", "excess", "y[i] > 0 and ", "", OF_CLASSES + "dual_point"),
+    Mutant("datafits/multinomial.pyx", "excess", "c, True)", "c, False)", OF_CLASSES + "dual_point"),
     Mutant("solutions.py", "by", "intercepts -= intercepts.mean", "intercepts.mean", OF_CLASSES + "paths_are"),
     Mutant("solvers/softmax.py", "_followed", "change + level[:, None]", "change", OF_CLASSES + "newton_by"),
     Mutant("solvers/softmax.py", "_at", "0.5 * float(np.sum(down**2 / l2))", "0.1 * float(np.sum(down**2 / l2))",

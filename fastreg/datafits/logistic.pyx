@@ -5,7 +5,27 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fastreg.datafits.base cimport Datafit
-from fastreg.kernels.vector cimport fr_logistic
+from fastreg.datafits.young cimport relative_entropy
+from fastreg.kernels.vector cimport fr_logistic, fr_logistic_excess
+
+cdef enum:
+    CHUNK = 256                  # rows whose values stay in cache
+
+
+cdef double relative_entropies(Py_ssize_t n, const double *y, const double *s, const double *eta, double c,
+                               bint own) noexcept nogil:
+    """Sum over the rows, of y = 1 alone if `own`, of that of the probabilities c q and q of the other label."""
+    cdef Py_ssize_t k, first, i, m
+    cdef double total = 0
+    cdef double row[CHUNK]
+    for k in range((n + CHUNK - 1) // CHUNK if c != 1 else 0):
+        first = k * CHUNK
+        m = min(CHUNK, n - first)
+        fr_logistic_excess(m, y + first, eta + first, 1 - c, relative_entropy(c - 1), log1p(-c), row)
+        for i in range(m):
+            if (s == NULL or s[first + i] > 0) and (y[first + i] > 0 or not own):
+                total += (1 if s == NULL else s[first + i]) * row[i]
+    return total
 
 
 cdef class Logistic(Datafit):
@@ -34,16 +54,8 @@ cdef class Logistic(Datafit):
 
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil:
-        """Of each row the relative entropy of the probabilities c q and q of the other label, in two terms that are not
-        negative: q k(c - 1) + (1 - q) k((1 - c) q / (1 - q)), k(x) = (1 + x) log(1 + x) - x."""
-        cdef Py_ssize_t i
-        cdef double total = 0
-        if c == 1:
-            return 0
-        for i in range(n):
-            if s == NULL or s[i] > 0:
-                total += (1 if s == NULL else s[i]) * excess_of(-y[i] * eta[i], 1 - c)
-        return total
+        """Of each row the relative entropy of the probabilities c q and q of the other label."""
+        return relative_entropies(n, y, s, eta, c, False)
 
     def check_y(self, y):
         if not np.all(np.abs(y) == 1):

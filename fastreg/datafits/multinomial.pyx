@@ -10,7 +10,7 @@ from libc.math cimport exp, fabs, log1p
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from fastreg.datafits.logistic cimport Logistic, excess_of
+from fastreg.datafits.logistic cimport Logistic, relative_entropies
 
 
 cdef enum:
@@ -40,14 +40,7 @@ cdef class Multinomial(Logistic):
                        double c) noexcept nogil:
         """Likewise of the rows of the class alone: the relative entropy of (1 - c) y + c p and p, p being the
         probabilities of all classes, is that of the label and of the others together."""
-        cdef Py_ssize_t i
-        cdef double total = 0
-        if c == 1:
-            return 0
-        for i in range(n):
-            if y[i] > 0 and (s == NULL or s[i] > 0):
-                total += (1 if s == NULL else s[i]) * excess_of(-eta[i], 1 - c)
-        return total
+        return relative_entropies(n, y, s, eta, c, True)
 
     def inverse_link(self, eta):
         """Probabilities, of eta of shape (..., n_classes)."""

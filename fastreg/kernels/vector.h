@@ -96,4 +96,33 @@ FR_LEAF void fr_logistic(ptrdiff_t n, const double *y, const double *eta, double
         }
     }
 }
+
+/* Of each row the relative entropy of the probabilities (1 - d) q and q of the other label, 0 < d <= 1:
+ * q k(-d) + (1 - q) k(x), k(x) = (1 + x) log(1 + x) - x, in terms that are not negative; x = d q / (1 - q), a power
+ * series where it is small. of_d: k(-d), log_d: log d. */
+FR_LEAF void fr_logistic_excess(ptrdiff_t n, const double *y, const double *eta, double d, double of_d, double log_d,
+                                double *out) {
+    double e[FR_AT_ONCE];
+    for (ptrdiff_t first = 0; first < n; first += FR_AT_ONCE) {
+        ptrdiff_t m = n - first < FR_AT_ONCE ? n - first : FR_AT_ONCE;
+        const double *yi = y + first, *at = eta + first;
+        FR_PRAGMA(omp simd)
+        for (ptrdiff_t i = 0; i < m; i++) e[i] = fr_exp1(-fabs(yi[i] * at[i]));
+        FR_PRAGMA(omp simd)
+        for (ptrdiff_t i = 0; i < m; i++) {
+            double t = -yi[i] * at[i], even = 1 / (1 + e[i]), less = e[i] * even;
+            double q = t > 0 ? even : less, rest = t > 0 ? less : even;
+            double x = t > 0 ? d / e[i] : d * e[i], dq = d * q, series, whole;
+            series = 1.0 / 56;
+            series = 1.0 / 42 - x * series;
+            series = 1.0 / 30 - x * series;
+            series = 1.0 / 20 - x * series;
+            series = 1.0 / 12 - x * series;
+            series = 1.0 / 6 - x * series;
+            series = (0.5 - x * series) * x * dq;
+            whole = (rest + dq) * (fr_log1p1(x > 1 ? 1 / x : x) + (x > 1 ? log_d + t : 0)) - dq;
+            out[first + i] = q * of_d + (x < 0.01 ? series : whole);
+        }
+    }
+}
 #endif
