@@ -17,8 +17,10 @@ cdef struct Model:
     double *before       # coefficients where a step begins
     double *g            # and their correlations
     double *step
-    Py_ssize_t room      # coordinates that the last four have room for
+    double *terms        # their penalties, l1 and l2, while they are scaled
+    Py_ssize_t room      # coordinates that the last five have room for
     Py_ssize_t slid      # how many have slid to other penalties since then: `before` has what they were
+    double scale         # times that curvature: what the steps under it have found
     double last          # violation where the last step began, 0 where there is none to go on from
     double rate          # what is left of a violation by a step under this curvature, as far as is known
     bint stale           # the Gram matrix is under no curvature yet, or under one that helps no longer
@@ -36,6 +38,7 @@ cdef class Curved(Gathered):
     cdef bint _goes_on(self, Py_ssize_t t, double times) noexcept nogil
     cdef double _price(self, Py_ssize_t t) noexcept nogil
     cdef void _residual_of(self, Py_ssize_t t, const double *slope, State *state) noexcept nogil
+    cdef int _minimise(self, Py_ssize_t t) except -1 nogil
     cdef void _reduce(self, Py_ssize_t t, double sign) noexcept nogil
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil
     cdef double _go(self, Py_ssize_t t, State *state, double level, double begin) except -1 nogil

@@ -9,6 +9,8 @@ hold but for it.
 a) **The curvature is kept**, from step to step and from penalty to penalty, while the steps that are left under it cost
    less than another Gram matrix: only the gradient is new. Columns that enter get their products under the curvature of
    the others.
+   What a step finds the curvature along it to be, against the model, scales the model: the curvature of the rows
+   falls or rises as one for the most part (a secant condition in one variable).
 b) **A floor** keeps it positive where the loss is flat: in the model alone, never in gradient or gap.
 """
 from libc.math cimport fabs, log
@@ -35,6 +37,7 @@ cdef double KEPT = 0.1           # of a violation, what a step is expected to le
 cdef double FRESH = 2            # steps that are expected to do under a new one
 cdef double SPARSE_PRICE = 2, DENSE_PRICE = 15, FACTOR_PRICE = 12     # of work, in steps: see _price
 cdef double FEW = 64             # columns whose factor costs nothing
+cdef double NEAR = 0.2           # of the curvature, what a step may find it to be at least for this to be believed
 cdef double FLOOR = 1e-10        # of the mean curvature
 cdef double EXACT = 0.3          # of a violation that is none, what may be left of it in the model
 cdef double ACCEPTED = 0.5       # of the slope that a step began with, what may be left of it, with the other sign
@@ -78,6 +81,7 @@ cdef class Curved(Gathered):
             free(self.models[t].before)
             free(self.models[t].g)
             free(self.models[t].step)
+            free(self.models[t].terms)
         free(self.models)
 
     # ---- the model -------------------------------------------------------------------------------------------------
@@ -90,6 +94,7 @@ cdef class Curved(Gathered):
             grow(<void **> &model.before, model.room * sizeof(double))
             grow(<void **> &model.g, model.room * sizeof(double))
             grow(<void **> &model.step, model.room * sizeof(double))
+            grow(<void **> &model.terms, 2 * model.room * sizeof(double))
         return 0
 
     cdef int _refresh(self, Py_ssize_t t, const State *state) except -1 nogil:
@@ -109,7 +114,7 @@ cdef class Curved(Gathered):
         for i in range(n):
             model.weight[i] = max(model.weight[i], least * (1 if problem.weight == NULL else problem.weight[i]))
             model.total += model.weight[i]
-        model.stale, model.rate = False, KEPT
+        model.stale, model.rate, model.scale = False, KEPT, 1
         self._own_gram(t, 0)
         factor_clear(&q.f)
         for j in range(q.m):
@@ -178,9 +183,8 @@ cdef class Curved(Gathered):
         cdef Small *small = &self.smalls[t]
         cdef Model *model = &self.models[t]
         cdef Quad *q = &small.q
-        cdef double violation, times = 1, slack = q.slack
+        cdef double violation, times = 1
         cdef bint fresh = False
-        cdef Py_ssize_t _
         if model.moved:
             self._judge_slide(t, state)
         self.correlate(t, state)
@@ -203,16 +207,33 @@ cdef class Curved(Gathered):
             fresh = True
         memcpy(model.g, q.g, q.m * sizeof(double))
         model.last = violation
-        q.slack = EXACT * slack
-        quad_place(q, True)
-        for _ in range(50 + q.m):
-            if quad_solve(q, ROUNDS) == 1:
-                break
-        q.slack = slack
+        self._minimise(t)
         if self._take_step(t, state):
             return 0
         model.last, model.rate = 0, 1              # under another curvature, if this is not the one at hand
         return fresh
+
+    cdef int _minimise(self, Py_ssize_t t) except -1 nogil:
+        """To the minimum of the model: that of its Gram matrix with all else over the scale of the curvature."""
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &self.smalls[t].q
+        cdef double slack = q.slack
+        cdef Py_ssize_t k
+        memcpy(model.terms, q.l1, q.m * sizeof(double))
+        memcpy(model.terms + q.m, q.l2, q.m * sizeof(double))
+        for k in range(q.m):
+            q.g[k] /= model.scale
+            q.l1[k] /= model.scale
+            q.l2[k] /= model.scale
+        q.slack = EXACT * slack
+        quad_place(q, True)
+        for k in range(50 + q.m):
+            if quad_solve(q, ROUNDS) == 1:
+                break
+        q.slack = slack
+        memcpy(q.l1, model.terms, q.m * sizeof(double))
+        memcpy(q.l2, model.terms + q.m, q.m * sizeof(double))
+        return 0
 
     cdef bint _goes_on(self, Py_ssize_t t, double times) noexcept nogil:
         """Whether the steps left under the curvature at hand are expected to cost less than those under another one,
@@ -308,8 +329,8 @@ cdef class Curved(Gathered):
                 level += model.step[k] * (model.mean[k] - mean[at(pos, k)])
         begin += _penalty_slope(q, model.before, model.step, 0)
         if self.batch.design.centred:
-            begin -= model.left * model.left / model.total
-            level -= model.left / model.total
+            begin -= model.left * model.left / (model.scale * model.total)
+            level -= model.left / (model.scale * model.total)
         part = self._go(t, state, level, begin) if begin < 0 else 0
         if part < 1:
             for k in range(q.m):
@@ -333,18 +354,24 @@ cdef class Curved(Gathered):
         cdef const int *pos = self._positions(t)
         cdef const double *mean = self._weighting(t).mean
         cdef Py_ssize_t k
-        cdef double of_means = 0, slope
+        cdef double of_means = 0, slope, bend = 0, scale
         cdef double sums[SUMS]
         cdef Trial trial
         trial.datafit, trial.y, trial.weight = <void *> self.batch.datafit, problem.y, problem.weight
         trial.eta, trial.there, trial.slope = state.eta, model.trial, model.slope
         for k in range(q.m):
             of_means += model.step[k] * mean[at(pos, k)]
+            bend += model.step[k] * (model.g[k] - model.scale * q.g[k])
+        if self.batch.design.centred:
+            bend += model.left * model.left / (model.scale * model.total)
         block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial,
                     model.v, model.share, q.g, sums)
         slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
         if not slope <= -ACCEPTED * begin:
             return self._search(t, state, begin, slope)
+        scale = (_penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend if bend > 0 else 1
+        if NEAR < scale < 1 / NEAR:
+            model.scale *= scale
         for k in range(q.m if self.batch.design.centred else 0):
             q.g[k] -= sums[1] * mean[at(pos, k)]
         memcpy(q.seen, q.w, q.m * sizeof(double))
