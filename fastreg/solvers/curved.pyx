@@ -35,9 +35,10 @@ cdef enum:
     TRIALS = 40                  # of a search
 cdef double KEPT = 0.1           # of a violation, what a step is expected to leave under the curvature of another place
 cdef double FRESH = 2            # steps that are expected to do under a new one
-cdef double SPARSE_PRICE = 2, DENSE_PRICE = 15, FACTOR_PRICE = 12     # of work, in steps: see _price
+cdef double SPARSE_PRICE = 4, DENSE_PRICE = 15, FACTOR_PRICE = 12     # of work, in steps: see _price
 cdef double FEW = 64             # columns whose factor costs nothing
-cdef double NEAR = 0.2           # of the curvature, what a step may find it to be at least for this to be believed
+cdef double NEAR = 0.2           # of the curvature, what a step may find it to be at least
+cdef double ROUNDED = 1e-20      # mean square of a step of eta, from which on it finds more than rounding
 cdef double FLOOR = 1e-10        # of the mean curvature
 cdef double EXACT = 0.3          # of a violation that is none, what may be left of it in the model
 cdef double ACCEPTED = 0.5       # of the slope that a step began with, what may be left of it, with the other sign
@@ -163,6 +164,10 @@ cdef class Curved(Gathered):
             self.residual(t, state)
         return 0
 
+    cdef bint settled(self, Py_ssize_t t) noexcept nogil:
+        """Not without a model, whose Gram matrix says how large a violation passes for none."""
+        return not self.models[t].stale and quad_settled(&self.smalls[t].q)
+
     cdef double _objective(self, Py_ssize_t t, const State *state, const double *w, Py_ssize_t m) noexcept nogil:
         """That of the first m coordinates, which eta belongs to."""
         cdef const Problem *problem = &self.batch.problems[t]
@@ -189,11 +194,11 @@ cdef class Curved(Gathered):
             self._judge_slide(t, state)
         self.correlate(t, state)
         self._reduce(t, 1)
-        if not model.stale and quad_settled(q):
+        if self.settled(t):
             if model.open:
                 self._settle(t, state)             # and so the intercept
                 self.correlate(t, state)
-            if quad_settled(q):
+            if self.settled(t):
                 model.last = 0
                 return 1
         memcpy(model.before, q.w, q.m * sizeof(double))
@@ -369,9 +374,9 @@ cdef class Curved(Gathered):
         slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
         if not slope <= -ACCEPTED * begin:
             return self._search(t, state, begin, slope)
-        scale = (_penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend if bend > 0 else 1
-        if NEAR < scale < 1 / NEAR:
-            model.scale *= scale
+        if bend > ROUNDED * model.scale * model.total:
+            scale = (_penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend
+            model.scale *= min(max(scale, NEAR), 1 / NEAR)
         for k in range(q.m if self.batch.design.centred else 0):
             q.g[k] -= sums[1] * mean[at(pos, k)]
         memcpy(q.seen, q.w, q.m * sizeof(double))
