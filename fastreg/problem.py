@@ -350,7 +350,7 @@ class Problem:
     def predict(self, rows, coefs, intercepts):
         """X[rows] @ coefs + intercepts from the columns in use alone; a block of rows at a time where X is dense, a few
         products at a time where it is sparse by columns, whose rows cost more to find than to be multiplied."""
-        X, used = self.X, np.unique(coefs.indices)
+        X, used = self.X, np.flatnonzero(np.bincount(coefs.indices, minlength=self.p))
         some = coefs[used].toarray()
         if self.sparse and X.format == "csr":
             return X[rows][:, used] @ some + intercepts
@@ -362,7 +362,7 @@ class Problem:
             return out + intercepts
         for i in range(0, len(rows), ROWS_AT_ONCE):
             block = rows[i:i + ROWS_AT_ONCE]
-            np.matmul(X[np.ix_(block, used)], some, out=out[i:i + ROWS_AT_ONCE])
+            np.matmul(X[block] if len(used) == self.p else X[np.ix_(block, used)], some, out=out[i:i + ROWS_AT_ONCE])
         return out + intercepts
 
     def check_finite(self, norms):

@@ -221,3 +221,36 @@ def test_folds_share_the_kernel_of_more_columns_than_rows():
             for k, alpha in enumerate(alphas):
                 judge = Judge("logistic", X[train], y[train], alpha, 0.0, factor=each)
                 assert judge.gap(solutions.coef(k), solutions.intercepts[k, 0]) <= 1.01e-9
+
+
+def test_a_matrix_learns_what_a_step_finds():
+    """And nothing else of it changes than that takes; not from a curvature that is none."""
+    task, _ = problem(400, 4)
+    rows, rng = Rows(task), np.random.default_rng(0)
+    matrix = Matrix(rows, np.ones(400), np.arange(4), 1.0)
+    before, move = matrix.G.copy(), rng.standard_normal(4)
+    bend = 0.5 * before @ move + 10 * rng.standard_normal(4)
+    matrix.learn(move, bend)
+    np.testing.assert_allclose(matrix.G @ move, bend)
+    across = np.linalg.svd(np.stack([before @ move, bend]))[2][2:]      # to both
+    np.testing.assert_allclose(across @ matrix.G @ across.T, across @ before @ across.T)
+    assert np.linalg.eigvalsh(matrix.G).min() > 0
+    learnt = matrix.G
+    matrix.learn(move, -bend)
+    assert matrix.G is learnt
+
+
+def test_dear_matrices_learn_and_are_made_less_often(made, monkeypatch):
+    task, judge = problem(6000, 150)
+    steps = {}
+    for dear in (0.0, np.inf):
+        monkeypatch.setattr(newton, "DEAR", dear)
+        made.clear()
+        of = Reweighted(task, Spec(np.ones(1)))
+        assert isinstance(of.matrix, Newton) and of.matrix.learns == (dear == 0)
+        for alpha in (0.01, 0.003, 0.001, 0.0003):
+            gap, _ = descended(of, alpha, 1e-10)
+            assert gap <= 1e-10 * of.unit
+        assert judge(alpha).gap(of.at.w, of.at.b - of.rows.means @ of.at.w) < 1.01e-10
+        steps[dear] = sum(n == task.n for n in made)
+    assert steps[0.0] < steps[np.inf]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from fastreg.kernels.probe import WrongSums
-from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, SPARSE_RATE, price_of_sums
+from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, price_of_sums
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.rows import ACCEPTED, Point, Rows
 
@@ -34,8 +34,11 @@ HELPFUL, IDLE = 0.5, 5
 FRESH, KEPT = 2, 0.1
 # Steps after which eta is made anew, rounding having added up.
 EXACT = 10
-# Seconds that a row's loss takes in a step.
-LOSS_RATE = 4e-8
+# Matrices learn from steps where another one costs so many of them at least, and a factor no more than this share of
+# one; of the curvature along a step, what it is to find at least.
+DEAR, FACTORED, BENT = 8, 0.3, 1e-2
+# Seconds that a step takes: for each element of dense and of sparse X, read twice, and for each row's loss.
+DENSE_STEP, SPARSE_STEP, LOSS_STEP = 6e-10, 9e-10, 1e-8
 
 
 class Matrix:
@@ -67,6 +70,13 @@ class Matrix:
             self.G = self.G.copy()                                   # others may go on with it
             self.G[absent, absent] += curvature * (squares - self.seen)[absent]
             self.seen = np.where(absent, squares, self.seen)
+
+    def learn(self, move, bend):
+        """Let G move be `bend`, what a step has found it to be, without more change than that takes (BFGS)."""
+        along, found = self.G @ move, bend @ move
+        if found > BENT * (move @ along):
+            self.G = (self.G - np.multiply.outer(along, along / (move @ along))
+                      + np.multiply.outer(bend, bend / found))
 
     def penalise(self, l2):
         """Add the penalty; False where rounding has left no factor."""
@@ -110,10 +120,11 @@ class Newton:
         self.matrix, self.stale, self.rate, self.led = None, True, KEPT, False
         n, p, size = self.rows.n, self.rows.p, self.rows.size
         if self.rows.sparse:
-            self.price, self.of_step = price_of_sums(self.rows.X), size / SPARSE_RATE + n * LOSS_RATE
+            self.price, self.of_step = price_of_sums(self.rows.X), size * SPARSE_STEP + n * LOSS_STEP
         else:
             self.price = (n + p / 3) * p * p / FLOPS + size / DENSE_RATE
-            self.of_step = 2 * size / DENSE_RATE + n * LOSS_RATE
+            self.of_step = size * DENSE_STEP + n * LOSS_STEP
+        self.learns = self.price > DEAR * self.of_step and len(self.cols)**3 / 3 / FLOPS < FACTORED * self.of_step
 
     def suits(self):
         """Whether there is room for a matrix, and conjugate gradients cost more."""
@@ -125,9 +136,9 @@ class Newton:
         """The matrix, where it is small enough for one of each alpha to be kept."""
         return self.matrix if self.rows.p <= MOST_SHARED else None
 
-    def follow(self, matrix):
-        """Go on under that matrix, whose rows tell more than a sample would."""
-        self.led = True
+    def follow(self, matrix, led):
+        """Go on under that matrix, of the same alpha; led: from coefficients nearer than a sample would come."""
+        self.led = led
         if matrix is not None and np.array_equal(matrix.cols, self.cols):
             self.matrix = copy(matrix)
 
@@ -235,6 +246,9 @@ class Newton:
             v += level
         there = at.moved(move, level, v)
         if there.slope @ v + (l2 * (w + step)) @ step <= -ACCEPTED * begin:
+            if self.learns:
+                self.matrix.learn(step, scale * (at.pull - there.pull)[self.cols])
+                self.stale = not self.matrix.penalise(l2 * scale)
             return there
         part = rows.search(at.eta, v, begin, lambda part: (l2 * (w + part * step)) @ step)
         self.stale = True

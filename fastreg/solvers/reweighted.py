@@ -120,12 +120,13 @@ class Reweighted:
 
     # ---- one alpha ---------------------------------------------------------------------------------------------------
     def _begin(self, l2, start):
-        """Go to the coefficients and the matrix of `start`, if the objective is lower there."""
+        """Go on with the matrix of `start`, and from its coefficients if the objective is lower there."""
         there = Point.at(self.rows, np.where(self.counts, start[0], 0))
-        if there.loss + 0.5 * l2 @ there.w**2 < self.at.loss + 0.5 * l2 @ self.at.w**2:
+        led = there.loss + 0.5 * l2 @ there.w**2 < self.at.loss + 0.5 * l2 @ self.at.w**2
+        if led:
             self.at = there
-            if isinstance(self.matrix, Newton):
-                self.matrix.follow(start[1])
+        if isinstance(self.matrix, Newton):
+            self.matrix.follow(start[1], led)
 
     def _at(self, alpha, start=None):
         """(w, intercept, gap, steps, why it ended, loss) at alpha."""
