@@ -1,4 +1,4 @@
-"""Logistic and Poisson regression: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
+"""Logistic, Poisson, gamma and Tweedie regression: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
 
 import numpy as np
 import sklearn.linear_model
@@ -24,6 +24,10 @@ class GlmCase(common.Case):
         y = (self.y - self.y.mean()) / self.y.std()
         if self.loss == "poisson":
             self.target = self.y = np.random.default_rng(0).poisson(np.exp(np.minimum(y, 3))).astype(float)
+        elif self.loss != "logistic":               # amounts, of which Tweedie's may be nothing
+            rng = np.random.default_rng(0)
+            some = rng.random(len(y)) < (1 if self.loss == "gamma" else 0.5)
+            self.target = self.y = rng.gamma(2, np.exp(np.minimum(y, 3)) / 2) * some
         else:
             self.y = (y > 0).astype(int)
             self.target = 2.0 * self.y - 1
@@ -59,6 +63,28 @@ class PoissonFit(GlmCase):
         options = {"tol": self.tol} if solver == "fastreg" else {"solver": "newton-cholesky", "tol": 1e-8}
         model = common.LIBRARIES[solver].PoissonRegressor(alpha=0.01, **options)
         return self.answer(model.fit(self.X, self.y), 0.01)
+
+
+class GammaFit(GlmCase):
+    """GammaRegressor with alpha = 1 / 100."""
+
+    loss = "gamma"
+    name = "GammaRegressor"
+    options = {}
+    data = ("tall F float64", "diabetes C float64")
+
+    def run(self, solver):
+        options = {"tol": self.tol} if solver == "fastreg" else {"solver": "newton-cholesky", "tol": 1e-8}
+        model = getattr(common.LIBRARIES[solver], self.name)(alpha=0.01, **self.options, **options)
+        return self.answer(model.fit(self.X, self.y), 0.01)
+
+
+class TweedieFit(GammaFit):
+    """TweedieRegressor of power 1.5 with alpha = 1 / 100."""
+
+    loss = "tweedie(1.5)"
+    name = "TweedieRegressor"
+    options = {"power": 1.5}
 
 
 class LogisticPath(GlmCase):
@@ -130,6 +156,32 @@ class LogisticFolds(GlmCase):
             model = sklearn.linear_model.LogisticRegressionCV(solver="newton-cholesky", tol=1e-6, **options)
         model.fit(self.X, self.y)
         return self.answer(model, 1 / (float(model.C_) * self.n))
+
+
+class GammaFolds(GlmCase):
+    """GammaRegressorCV: 10 values of alpha, 5 folds, L2, and the fit of all rows; a grid search of scikit-learn's."""
+
+    loss = "gamma"
+    name = "GammaRegressor"
+    options = {}
+    data = ("tall F float64",)
+
+    def run(self, solver):
+        alphas = np.logspace(-4, 1, 3 if common.TOY else 10)
+        if solver == "fastreg":
+            model = getattr(fastreg, f"{self.name}CV")(l1_ratio=0.0, alphas=alphas, tol=self.tol, **self.options)
+            return self.answer(model.fit(self.X, self.y), model.alpha_)
+        single = getattr(sklearn.linear_model, self.name)(solver="newton-cholesky", tol=1e-8, **self.options)
+        search = GridSearchCV(single, {"alpha": alphas}, cv=5).fit(self.X, self.y)
+        return self.answer(search.best_estimator_, search.best_params_["alpha"])
+
+
+class TweedieFolds(GammaFolds):
+    """The same of TweedieRegressorCV, power 1.5."""
+
+    loss = "tweedie(1.5)"
+    name = "TweedieRegressor"
+    options = {"power": 1.5}
 
 
 class PoissonFolds(GlmCase):

@@ -2,13 +2,16 @@
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
 `Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
-`PoissonRegressor`, `PoissonRegressorCV`), regularisation paths (`regularization_path`, `lasso_path`, `enet_path`,
-`ridge_path`), dense or sparse X; `certify`, and the notation of R's glmnet (`from_glmnet`, `to_glmnet`).
+`PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`, each with its CV class), regularisation paths
+(`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; `certify`, and the notation of R's
+glmnet (`from_glmnet`, `to_glmnet`).
 """
 from fastreg._versions import show_versions
 from fastreg.estimators import (
     ElasticNet,
     ElasticNetCV,
+    GammaRegressor,
+    GammaRegressorCV,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -20,6 +23,8 @@ from fastreg.estimators import (
     RidgeClassifier,
     RidgeClassifierCV,
     RidgeCV,
+    TweedieRegressor,
+    TweedieRegressorCV,
     ridge_regression,
 )
 from fastreg.glmnet import from_glmnet, to_glmnet
@@ -35,6 +40,8 @@ __all__ = [
     "Certificate",
     "ElasticNet",
     "ElasticNetCV",
+    "GammaRegressor",
+    "GammaRegressorCV",
     "Lasso",
     "LassoCV",
     "LinearRegression",
@@ -48,6 +55,8 @@ __all__ = [
     "RidgeClassifier",
     "RidgeClassifierCV",
     "SelectionCurves",
+    "TweedieRegressor",
+    "TweedieRegressorCV",
     "certify",
     "enet_path",
     "from_glmnet",

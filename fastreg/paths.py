@@ -86,7 +86,7 @@ class Path:
     null_deviance : float, ndarray of shape (n_targets,) or None
         Mean deviance of the fit without features; None for ridge.
     datafit : str
-        The loss: 'quadratic', 'logistic', 'poisson' or 'multinomial'.
+        The loss: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)' or 'multinomial'.
     classes : ndarray of shape (n_classes,) or None
         Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the
         linear predictor gives.

@@ -65,7 +65,60 @@ class Poisson:
             return y - np.where(y > 0, y * np.log(y), 0)
 
 
-LOSSES = {"logistic": Logistic, "poisson": Poisson}
+class Gamma:
+    """Amounts."""
+
+    @staticmethod
+    def value(y, eta):
+        return y * np.exp(-eta) + eta
+
+    @staticmethod
+    def slope(y, eta):
+        return 1 - y * np.exp(-eta)
+
+    @staticmethod
+    def curvature(y, eta):
+        return y * np.exp(-eta)
+
+    @staticmethod
+    def conjugate(y, u):
+        m = np.maximum(1 - u, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(m > 0, m * np.log(m / y), 0) - m
+
+    @staticmethod
+    def saturated(y):
+        return 1 + np.log(y)
+
+
+class Tweedie:
+    """Amounts that may be nothing, of power 1.5, where the slope is a quadratic equation in exp(eta / 2)."""
+
+    @staticmethod
+    def value(y, eta):
+        return 2 * (y * np.exp(-eta / 2) + np.exp(eta / 2))
+
+    @staticmethod
+    def slope(y, eta):
+        return np.exp(eta / 2) - y * np.exp(-eta / 2)
+
+    @staticmethod
+    def curvature(y, eta):
+        return (np.exp(eta / 2) + y * np.exp(-eta / 2)) / 2
+
+    @staticmethod
+    def conjugate(y, u):
+        root = np.sqrt(u * u + 4 * y)
+        half = np.where(u > 0, (u + root) / 2, 2 * y / np.where(root > u, root - u, 1))     # exp(eta / 2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(half > 0, 2 * u * np.log(half) - 2 * (y / half + half), 0)
+
+    @staticmethod
+    def saturated(y):
+        return 4 * np.sqrt(y)
+
+
+LOSSES = {"logistic": Logistic, "poisson": Poisson, "gamma": Gamma, "tweedie(1.5)": Tweedie}
 
 
 class Judge:

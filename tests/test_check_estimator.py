@@ -5,6 +5,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from fastreg import (
     ElasticNet,
     ElasticNetCV,
+    GammaRegressor,
+    GammaRegressorCV,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -16,6 +18,8 @@ from fastreg import (
     RidgeClassifier,
     RidgeClassifierCV,
     RidgeCV,
+    TweedieRegressor,
+    TweedieRegressorCV,
 )
 
 
@@ -26,7 +30,9 @@ from fastreg import (
      RidgeClassifier(solver="sparse_cg", tol=1e-10, standardize=True), RidgeCV(), RidgeCV(cv=3, standardize=True),
      RidgeClassifierCV(), RidgeClassifierCV(cv=3), LogisticRegression(), LogisticRegression(C=0.1, l1_ratio=0.5),
      PoissonRegressor(), PoissonRegressor(alpha=0.1, l1_ratio=1.0), LogisticRegressionCV(cv=3),
-     LogisticRegressionCV(cv=3, Cs=4, l1_ratios=[0.5, 1.0], selection_rule="1se"), PoissonRegressorCV(cv=3, alphas=10)]
+     LogisticRegressionCV(cv=3, Cs=4, l1_ratios=[0.5, 1.0], selection_rule="1se"), PoissonRegressorCV(cv=3, alphas=10),
+     GammaRegressor(), GammaRegressorCV(cv=3, alphas=10), TweedieRegressor(), TweedieRegressor(power=1.5),
+     TweedieRegressorCV(cv=3, alphas=10)]
 )
 def test_conforms(estimator, check):
     check(estimator)

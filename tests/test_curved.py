@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fastreg.datafits.logistic import LOGISTIC
-from fastreg.datafits.poisson import POISSON
 from glm import Judge
 from problems import STORAGES, covering
 
+from fastreg.datafits import by_name
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
-DATAFITS = {"logistic": LOGISTIC, "poisson": POISSON}
+DATAFITS = {name: by_name(name) for name in ("logistic", "poisson", "gamma", "tweedie(1.5)")}
 TOL = 1e-10
 
 
@@ -23,6 +22,8 @@ def data(loss, seed=0, n=60, p=30, density=0.5):
     eta = X[:, :4] @ np.array([2.0, -1.5, 1.0, 0.5]) + 0.3
     if loss == "poisson":
         return X, rng.poisson(np.exp(0.5 * eta)).astype(float), rng
+    if loss != "logistic":
+        return X, rng.gamma(2, 0.5 * np.exp(0.5 * eta)) * (rng.random(n) < (1 if loss == "gamma" else 0.7)), rng
     return X, np.where(rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0), rng
 
 

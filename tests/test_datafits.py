@@ -1,15 +1,20 @@
 """Losses, alone: values, derivatives, curvatures and conjugates against mpmath, and the fits without features."""
 
+import pickle
+
 import mpmath
 import numpy as np
 import pytest
 
-from fastreg.datafits import BY_NAME, by_name
+from fastreg.datafits import BY_NAME, by_name, tweedie
 
 EPS = np.finfo(float).eps
 ETAS = np.concatenate([np.linspace(-40, 40, 301), [0.0, -0.0, 745, -745, 709, -709, 800, -800, 1e-300, -1e-9,
                        0.88, -0.89],
                        np.random.default_rng(0).standard_normal(200) * 10.0 ** np.arange(-5, 5).repeat(20)])
+
+
+POWERS = {f"tweedie({power})": power for power in (1.05, 1.5, 1.9)}
 
 
 def exact(name, y, eta):
@@ -18,21 +23,31 @@ def exact(name, y, eta):
         return (y - eta) ** 2 / 2, eta - y, mpmath.mpf(1)
     if name == "poisson":
         return mpmath.exp(eta) - y * eta, mpmath.exp(eta) - y, mpmath.exp(eta)
+    if name == "gamma":
+        ratio = y * mpmath.exp(-eta)
+        return ratio + eta, 1 - ratio, ratio
+    if name.startswith("tweedie"):
+        a, b = 2 - mpmath.mpf(POWERS[name]), mpmath.mpf(POWERS[name]) - 1
+        up, down = mpmath.exp(a * eta), y * mpmath.exp(-b * eta)
+        return up / a + down / b, up - down, a * up + b * down
     odds = mpmath.exp(-y * eta)
     return mpmath.log1p(odds), -y * odds / (1 + odds), odds / (1 + odds) ** 2
 
 
 def targets(name, n, rng):
+    if name in POWERS:
+        return rng.gamma(2.0, 1.0, n) * (rng.random(n) < 0.6)
     return {"quadratic": rng.standard_normal(n), "poisson": rng.poisson(2.0, n) * 1.0,
-            "logistic": rng.choice([-1.0, 1.0], n)}[name]
+            "logistic": rng.choice([-1.0, 1.0], n), "gamma": rng.gamma(1.0, 2.0, n)}[name]
 
 
 ALONE = [name for name, datafit in BY_NAME.items() if not datafit.coupled]      # for the others: test_multinomial
+ALONE += POWERS
 
 
 @pytest.mark.parametrize("name", ALONE)
 def test_values_and_derivatives(name, rng):
-    eta = ETAS[np.abs(ETAS) < 590] if name == "poisson" else ETAS
+    eta = ETAS if name in ("logistic", "quadratic") else ETAS[np.abs(ETAS) < 590]
     y = targets(name, len(eta), rng)
     with mpmath.workdps(400):
         pairs = zip(y.tolist(), eta.tolist(), strict=True)
@@ -41,6 +56,10 @@ def test_values_and_derivatives(name, rng):
             size = np.abs(wanted)
             if name == "poisson" and of != "h":                    # a sum: relative to what is added up
                 size = np.exp(eta) + np.abs(y * (eta if of == "f" else 1))
+            if name == "gamma" and of != "h":
+                size = y * np.exp(-eta) + np.maximum(np.abs(eta), 1)
+            if name in POWERS:                     # exponents are rounded, too
+                size = right.T[0] * (1 + np.abs(eta))
             size = np.maximum(size.astype(float), np.finfo(float).tiny)
             error = np.array([float(abs(mpmath.mpf(a) - b)) for a, b in zip(found.tolist(), wanted, strict=True)])
             assert np.max(error / size) < 4 * EPS, of
@@ -79,16 +98,17 @@ def test_conjugates(name, rng):
     for c in (0.0, 0.3, 0.9, 0.999):
         left = f + datafit.conjugate(y, c * g) - c * g * eta
         assert np.min(left) > -1e-12
-    outside = {"quadratic": [], "poisson": [(1.0, -1.5), (0.0, -1e-9)],
+    outside = {"poisson": [(1.0, -1.5), (0.0, -1e-9)], "gamma": [(1.0, 1.1)], "tweedie(1.5)": [(0.0, -1e-9)],
                "logistic": [(1.0, 0.1), (1.0, -1.1), (-1.0, -0.1)]}
-    for a, u in outside[name]:
+    for a, u in outside.get(name, []):
         assert datafit.conjugate(np.array([a]), np.array([u]))[0] == np.inf
-    edges = {"quadratic": [], "poisson": [(2.0, -2.0, 0.0)], "logistic": [(1.0, -1.0, 0.0), (1.0, 0.0, 0.0)]}
-    for a, u, value in edges[name]:
+    edges = {"poisson": [(2.0, -2.0, 0.0)], "logistic": [(1.0, -1.0, 0.0), (1.0, 0.0, 0.0)], "gamma": [(2.0, 1.0, 0.0)],
+             "tweedie(1.5)": [(0.0, 0.0, 0.0), (4.0, 0.0, -8.0)]}
+    for a, u, value in edges.get(name, []):
         assert datafit.conjugate(np.array([a]), np.array([u]))[0] == value
 
 
-@pytest.mark.parametrize("name", ["logistic", "poisson"])
+@pytest.mark.parametrize("name", [name for name in ALONE if name != "quadratic"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("with_offset", [False, True])
 def test_fits_without_features(name, weighted, with_offset, rng):
@@ -121,24 +141,36 @@ def test_fits_without_features(name, weighted, with_offset, rng):
 
 @pytest.mark.parametrize(("name", "y", "message"), [
     ("logistic", np.ones(5), "all rows that have a weight are of one class"),
-    ("poisson", np.zeros(5), "must not be zero")])
+    ("poisson", np.zeros(5), "must not be zero"), ("tweedie(1.5)", np.zeros(5), "must not be zero")])
 def test_an_infinite_intercept_is_refused(name, y, message):
     for weight, offset in ((None, None), (np.ones(5), np.ones(5))):
         with pytest.raises(ValueError, match=message):
             by_name(name).null_fit(y, weight, offset)
     mixed = y.copy()
-    mixed[0] = 2.0 if name == "poisson" else -1.0
+    mixed[0] = -1.0 if name == "logistic" else 2.0
     with pytest.raises(ValueError, match=message):
         by_name(name).null_fit(mixed, np.array([0.0, 1, 1, 1, 1]))
+
+
+def dual_value(name, y, u):
+    """The conjugate of losses where it has no closed form: at the root of the slope, which rises."""
+    lo, hi = mpmath.mpf(-3000), mpmath.mpf(3000)
+    if y == 0:
+        return u * (mpmath.log(u) - 1) / (2 - mpmath.mpf(POWERS[name])) if u else mpmath.mpf(0)
+    for _ in range(400):
+        middle = (lo + hi) / 2
+        lo, hi = (lo, middle) if exact(name, y, middle)[1] > u else (middle, hi)
+    return u * lo - exact(name, y, lo)[0]
 
 
 @pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize("c", [0.0, 0.5, 0.99, 1 - 1e-6, 1 - 1e-12])
 def test_remainders_do_not_cancel(name, c):
     """f + f*(c f') - c f' eta of single rows, to 1e-11 of itself, where each of its terms is far larger."""
-    ends = {"quadratic": (-1.0, 1e9), "logistic": (-1.0, 1.0), "poisson": (1.0, 3.0, 1e9)}[name]
+    ends = (0.0, 1.0, 1e6) if name in POWERS else {
+        "quadratic": (-1.0, 1e9), "logistic": (-1.0, 1.0), "poisson": (1.0, 3.0, 1e9), "gamma": (1e-3, 1.0, 1e6)}[name]
     etas = [-30.0, -3.0, 0.1, 2.0, 20.7, 30.0] + ([-800.0, 800.0, 590.0] if name == "logistic" else [])
-    with mpmath.workdps(900):
+    with mpmath.workdps(120 if name in POWERS else 900):
         for y in ends:
             for eta in etas:
                 f, g, _ = exact(name, mpmath.mpf(y), mpmath.mpf(eta))
@@ -147,6 +179,10 @@ def test_remainders_do_not_cancel(name, c):
                     dual = u * (y + u / 2)
                 elif name == "poisson":
                     dual = (y + u) * mpmath.log(y + u) - (y + u)
+                elif name == "gamma":
+                    dual = (1 - u) * mpmath.log((1 - u) / y) - (1 - u)
+                elif name in POWERS:
+                    dual = dual_value(name, mpmath.mpf(y), u)
                 else:
                     t = -y * u
                     dual = (t * mpmath.log(t) if t else 0) + (1 - t) * mpmath.log(1 - t)
@@ -175,5 +211,39 @@ def test_counts_are_finite_and_not_negative(bad):
 
 
 def test_names():
-    with pytest.raises(ValueError, match="'quadratic', 'logistic', 'poisson', 'multinomial', got 'gamma'"):
-        by_name("gamma")
+    with pytest.raises(ValueError, match=r"'quadratic', 'logistic', 'poisson', 'gamma', 'multinomial' .*got 'cox'"):
+        by_name("cox")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_amounts_are_finite_and_not_negative(bad):
+    for name in ("gamma", "tweedie(1.5)"):
+        with pytest.raises(ValueError, match="y must"):
+            by_name(name).check_y(np.array([1.0, bad]))
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        by_name("gamma").check_y(np.array([1.0, 0.0]))
+
+
+def test_losses_by_their_names():
+    assert tweedie(1) is by_name("poisson") and tweedie(2.0) is by_name("gamma")
+    loss = by_name("tweedie(1.25)")
+    assert loss.power == 1.25 and by_name(loss) is loss and pickle.loads(pickle.dumps(loss)).name == loss.name
+    for bad in ("tweedie", "tweedie(3)", "tweedie(0.5)", "tweedie(x)", 1.5, None):
+        with pytest.raises(ValueError, match=r"(datafit|power) must be"):
+            by_name(bad)
+
+
+def test_a_conjugate_without_closed_form_is_never_too_small(rng):
+    """Over its whole domain, against bisection in 60 digits."""
+    for name in POWERS:
+        y = np.append([0.0, 1e-8, 1e8], rng.gamma(1, 1, 5))
+        for size in (1e-12, 1e-3, 1.0, 1e6):
+            for u in (size, -size):
+                found = by_name(name).conjugate(y, np.full(len(y), u))
+                with mpmath.workdps(60):
+                    for a, value in zip(y, found, strict=True):
+                        if a == 0 and u < 0:
+                            assert value == np.inf
+                            continue
+                        right = dual_value(name, mpmath.mpf(a), mpmath.mpf(u))
+                        assert abs(value - right) <= 1e-13 * max(abs(right), abs(u)) * 50, (name, a, u)

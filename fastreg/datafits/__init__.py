@@ -1,20 +1,47 @@
 """What a fit is judged by: one file a loss (``base`` is the contract)."""
+import re
+
+from fastreg.datafits.base import Datafit
+from fastreg.datafits.gamma import GAMMA
 from fastreg.datafits.logistic import LOGISTIC
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.datafits.poisson import POISSON
 from fastreg.datafits.quadratic import QUADRATIC
+from fastreg.datafits.tweedie import Tweedie
 
-BY_NAME = {datafit.name: datafit for datafit in (QUADRATIC, LOGISTIC, POISSON, MULTINOMIAL)}
+BY_NAME = {datafit.name: datafit for datafit in (QUADRATIC, LOGISTIC, POISSON, GAMMA, MULTINOMIAL)}
+NAMED = re.compile(r"tweedie\(([0-9.e+-]+)\)")
+
+
+def tweedie(power):
+    """The loss of a power of the mean, which the variance of y is a multiple of, with the logarithm as link.
+
+    Parameters
+    ----------
+    power : float
+        1 is the Poisson loss, 2 the gamma loss, between them Tweedie's.
+
+    Raises
+    ------
+    ValueError
+        Of any other power.
+    """
+    return {1: POISSON, 2: GAMMA}.get(power) or Tweedie(power)
 
 
 def by_name(name):
-    """The loss of that name.
+    """The loss of that name, 'tweedie(1.5)' being one as well; a loss itself is returned as it is.
 
     Raises
     ------
     ValueError
         Where there is none.
     """
-    if not isinstance(name, str) or name not in BY_NAME:
-        raise ValueError(f"datafit must be one of {', '.join(map(repr, BY_NAME))}, got {name!r}.")
-    return BY_NAME[name]
+    if isinstance(name, Datafit):
+        return name
+    if isinstance(name, str) and name in BY_NAME:
+        return BY_NAME[name]
+    of_power = NAMED.fullmatch(name) if isinstance(name, str) else None
+    if of_power is None:
+        raise ValueError(f"datafit must be one of {', '.join(map(repr, BY_NAME))} or 'tweedie(POWER)', got {name!r}.")
+    return tweedie(float(of_power[1]))

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 OF_MEANS = {"ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"}
 OF_SUMS = {"LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"}
 LOGISTIC = {"LogisticRegression", "LogisticRegressionCV"}
-OF_LOSSES = dict.fromkeys(LOGISTIC, "logistic") | dict.fromkeys({"PoissonRegressor", "PoissonRegressorCV"}, "poisson")
+OF_LOSSES = dict.fromkeys(LOGISTIC, "logistic") | {
+    f"{name}Regressor{cv}": name.lower() for name in ("Poisson", "Gamma", "Tweedie") for cv in ("", "CV")}
 KNOWN = OF_MEANS | OF_SUMS | set(OF_LOSSES)
 ITERATIVE = {"sparse_cg", "lsqr", "sag", "saga", "lbfgs"}
 # The gap, relative to that of the null fit, of an answer that is exact to rounding: its fitted values have six digits.
@@ -33,7 +34,7 @@ class Answer:
     doubled : bool
         Whether the objective is twice P, rather than a mean.
     loss : str
-        'quadratic', a key of `losses.LOSSES`, or 'multinomial'.
+        'quadratic', 'multinomial', or what `losses.loss_named` knows.
     classes : ndarray or None
         The labels: of two classes those that -1 and 1 stand for.
     """
@@ -123,10 +124,23 @@ def _of_squares(model, names):
     return _answer(model, alphas, ratios, asked, asked["tol"] if iterative else EXACT, doubled=not mean)
 
 
+def _of_power(power, link):
+    """The loss of a Tweedie regression."""
+    log = link == "log" or (link == "auto" and power > 0)
+    if power == 0 and not log:
+        return "quadratic"
+    if not (log and 1 <= power <= 2):
+        raise ValueError(f"power={power} with link={link!r} is not judged: powers between 1 and 2 with link='log' are, "
+                         "and power=0 with link='identity'.")
+    return {1: "poisson", 2: "gamma"}.get(power, f"tweedie({float(power)!r})")
+
+
 def _of_loss(model, loss):
     asked = model.get_params(deep=False)
     if loss != "logistic":
         asked["mean"] = True
+        if loss == "tweedie":
+            loss = _of_power(asked["power"], asked["link"])
         ratio = getattr(model, "l1_ratio_", asked.get("l1_ratio", 0.0))
         return _answer(model, getattr(model, "alpha_", asked.get("alpha")), ratio, asked, asked["tol"], loss=loss)
     of_scikit_learn = any(cls.__name__ in LOGISTIC and cls.__module__.startswith("sklearn.")

@@ -12,7 +12,7 @@ from fastreg.referee.answers import of_model
 from fastreg.referee.classes import ClassesTarget, judge_classes
 from fastreg.referee.data import Data
 from fastreg.referee.glm import LossTarget
-from fastreg.referee.losses import LOSSES
+from fastreg.referee.losses import loss_named
 from fastreg.referee.problem import EXCUSE, Case, judge
 from fastreg.referee.squares import SquaredTarget
 
@@ -149,7 +149,7 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     if offset is None and (getattr(model, "has_offset_", False) or getattr(model, "has_offset", False)):
         raise ValueError(f"offset is missing: this {type(model).__name__} was fitted with offsets. Give them, or "
                          "offset=0.")
-    loss = LOSSES.get(answer.loss)
+    loss = loss_named(answer.loss)
     options = {"accept_sparse": ("csr", "csc"), "dtype": "numeric"}
     named = hasattr(model, "n_features_in_")
     X = validate_data(model, X, reset=False, **options) if named else check_array(X, input_name="X", **options)
@@ -267,7 +267,7 @@ def _certificate(X, Y, offset, answer, weight):
     if answer.loss == "quadratic":
         targets = [SquaredTarget(data, y) for y in (Y - offset).T]
     else:
-        loss, offset = LOSSES[answer.loss], np.broadcast_to(offset, Y.shape)
+        loss, offset = loss_named(answer.loss), np.broadcast_to(offset, Y.shape)
         targets = [LossTarget(data, loss, y, part) for y, part in zip(Y.T, offset.T)]
     shape, half = answer.alphas.shape, 0.5 if answer.doubled else 1.0     # P is half of what ridge minimises
     unit = 2.0 if answer.doubled else 1 / data.total

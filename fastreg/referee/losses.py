@@ -2,6 +2,8 @@
 
 Another loss is a subclass of `Loss` and its name in `LOSSES`.
 """
+import re
+
 import numpy as np
 from scipy.special import expit
 
@@ -107,4 +109,102 @@ class Poisson(Loss):
         return divergence(np.exp(eta), step)
 
 
-LOSSES = {"logistic": Logistic(), "poisson": Poisson()}
+class Gamma(Loss):
+    """y exp(-eta) + eta: half the deviance of amounts, but for what does not depend on eta."""
+
+    def check(self, y):
+        """Amounts are positive."""
+        if np.any(y <= 0):
+            raise ValueError("y must be positive for the gamma loss.")
+
+    def excess(self, y, eta):
+        """Half the deviance: that of a count of 1 whose mean has the logarithm log(y) - eta."""
+        return LOSSES["poisson"].excess(np.ones_like(y), np.log(y) - eta)
+
+    def slope(self, y, eta):
+        """1 less the ratio of y to its mean."""
+        return 1 - y * np.exp(-eta)
+
+    def curvature(self, y, eta):
+        """The ratio of y to its mean."""
+        return y * np.exp(-eta)
+
+    def young(self, y, eta, step):
+        """Relative entropy of two ratios."""
+        return divergence(y * np.exp(-eta), -step)
+
+
+class Tweedie(Loss):
+    """y exp(-b eta) / b + exp(a eta) / a, a = 2 - power, b = power - 1, for a power between 1 and 2."""
+
+    def __init__(self, power):
+        self.a, self.b = 2 - power, power - 1
+
+    def check(self, y):
+        """Amounts, or nothing."""
+        if np.any(y < 0):
+            raise ValueError("y must not be negative for a Tweedie loss.")
+
+    def _terms(self, y, eta):
+        return np.exp(self.a * eta), y * np.exp(-self.b * eta)
+
+    def excess(self, y, eta):
+        """Half the deviance: what the tangents at log(y) leave."""
+        up = np.exp(self.a * eta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = eta - np.log(y)
+            return np.where(y > 0, y**self.a * (_beyond(self.a * away) / self.a + _beyond(-self.b * away) / self.b),
+                            up / self.a)
+
+    def slope(self, y, eta):
+        """Of the mean in the units of the loss."""
+        up, down = self._terms(y, eta)
+        return up - down
+
+    def curvature(self, y, eta):
+        """Never zero."""
+        up, down = self._terms(y, eta)
+        return self.a * up + self.b * down
+
+    def young(self, y, eta, step):
+        """What the tangent of slope f' + step leaves: where it touches is found by bisection."""
+        up, down = self._terms(y, eta)
+        lo, hi = np.full_like(eta, -2000.0), np.full_like(eta, 2000.0)
+
+        def gained(move):
+            with np.errstate(over="ignore", invalid="ignore"):
+                return up * np.expm1(self.a * move) - np.where(down > 0, down * np.expm1(-self.b * move), 0)
+
+        move = np.where(gained(step / (self.a * up + self.b * down)) > step, -1e-300, 1e-300)
+        for _ in range(1100):                                # to the last bit of however small a number
+            above = gained(move) > step
+            lo, hi = np.where(above, lo, move), np.where(above, move, hi)
+            inner = 0.5 * (lo + hi)
+            with np.errstate(invalid="ignore"):              # of one sign: by ratios
+                inner = np.where(lo * hi > 0, np.sign(lo) * np.sqrt(lo * hi), inner)
+            if np.all((inner == move) | (inner == lo) | (inner == hi)):
+                break
+            move = inner
+        with np.errstate(over="ignore", invalid="ignore"):
+            left = (np.where(up > 0, up * np.exp(self.a * move) * _beyond(-self.a * move), 0) / self.a
+                    + np.where(down > 0, down * np.exp(-self.b * move) * _beyond(self.b * move), 0) / self.b)
+        nothing = (y == 0) & (up + step <= 0)
+        return np.where(nothing, np.where(up + step < -8 * EPS * up, np.inf, up / self.a), np.where(step == 0, 0, left))
+
+
+def _beyond(x):
+    """exp(x) - 1 - x."""
+    series = np.ones_like(x)
+    for k in range(14, 2, -1):
+        series = 1 + x * series / k
+    with np.errstate(over="ignore"):
+        return np.where(np.abs(x) < 0.1, 0.5 * x**2 * series, np.expm1(x) - x)
+
+
+LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma()}
+
+
+def loss_named(name):
+    """The loss of that name, None of the squared one and of several classes."""
+    of_power = re.fullmatch(r"tweedie\((.*)\)", name)
+    return Tweedie(float(of_power[1])) if of_power else LOSSES.get(name)

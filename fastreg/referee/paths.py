@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from fastreg.referee.classes import ClassesTarget, judge_classes
 from fastreg.referee.data import Data
 from fastreg.referee.glm import LossTarget
-from fastreg.referee.losses import LOSSES
+from fastreg.referee.losses import loss_named
 from fastreg.referee.problem import Case, judge
 from fastreg.referee.squares import SquaredTarget
 
@@ -42,7 +42,7 @@ class Referee:
         The target; of the logistic loss -1 or 1, of the multinomial one labels.
     l1_ratio : float
         Share of the l1 penalty.
-    loss : {"quadratic", "logistic", "poisson", "multinomial"}
+    loss : {"quadratic", "logistic", "poisson", "gamma", "tweedie(p)", "multinomial"}
     aim : float
         Relative gap that is small enough: above it, columns without an l1 penalty are improved to bound it better,
         which takes passes over X.
@@ -60,7 +60,7 @@ class Referee:
         if self.several:
             self.target = ClassesTarget(self.data, y[:, None] == np.unique(y))
             return
-        self.target = SquaredTarget(self.data, y) if squared else LossTarget(self.data, LOSSES[loss], y, 0.0)
+        self.target = SquaredTarget(self.data, y) if squared else LossTarget(self.data, loss_named(loss), y, 0.0)
 
     def judge(self, coef, intercept, alpha):
         """Gap and R^2 of one answer.
