@@ -1,4 +1,6 @@
-"""Logistic, Poisson, gamma and Tweedie regression: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
+"""Generalised linear models: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
+
+from types import MappingProxyType
 
 import numpy as np
 import sklearn.linear_model
@@ -70,7 +72,7 @@ class GammaFit(GlmCase):
 
     loss = "gamma"
     name = "GammaRegressor"
-    options = {}
+    options = MappingProxyType({})
     data = ("tall F float64", "diabetes C float64")
 
     def run(self, solver):
@@ -84,7 +86,7 @@ class TweedieFit(GammaFit):
 
     loss = "tweedie(1.5)"
     name = "TweedieRegressor"
-    options = {"power": 1.5}
+    options = MappingProxyType({"power": 1.5})
 
 
 class LogisticPath(GlmCase):
@@ -163,7 +165,7 @@ class GammaFolds(GlmCase):
 
     loss = "gamma"
     name = "GammaRegressor"
-    options = {}
+    options = MappingProxyType({})
     data = ("tall F float64",)
 
     def run(self, solver):
@@ -181,7 +183,7 @@ class TweedieFolds(GammaFolds):
 
     loss = "tweedie(1.5)"
     name = "TweedieRegressor"
-    options = {"power": 1.5}
+    options = MappingProxyType({"power": 1.5})
 
 
 class PoissonFolds(GlmCase):

@@ -420,6 +420,12 @@ null_deviance_ : float
 has_offset_ : bool
     Whether the model was fitted with offsets.
 
+l1_ratio : float or list of float in [0, 1], default=1.0
+    1 is the lasso; 0 (ridge) needs `alphas` as an array.
+
+alpha_1se_ : float
+    The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+
 McCullagh and Nelder, "Generalized Linear Models", 2nd ed., Chapman and Hall (1989).
 """
 

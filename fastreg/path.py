@@ -103,8 +103,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors, and L is the `datafit`:
     half the squared error, the logistic loss ``log(1 + exp(-y eta))`` of two classes (y -1 and 1), the Poisson loss
     ``exp(eta) - y eta`` of counts, the gamma loss ``y exp(-eta) + eta`` of amounts, Tweedie's, which lie between these
-    two (``y exp((1 - p) eta) / (p - 1) + exp((2 - p) eta) / (2 - p)``, 1 < p < 2), or the multinomial one ``log(sum_k exp(eta_k)) - eta_y`` of several classes, each of
-    which has its own w, b and penalty; their intercepts add up to zero.
+    two (``y exp((1 - p) eta) / (p - 1) + exp((2 - p) eta) / (2 - p)``, 1 < p < 2), or the multinomial one
+    ``log(sum_k exp(eta_k)) - eta_y`` of several classes, each of which has its own w, b and penalty; their intercepts
+    add up to zero.
 
     Parameters
     ----------

@@ -104,9 +104,7 @@ class PoissonRegressorCV(MeanRegressorCV):
 
     Parameters
     ----------
-    l1_ratio : float or list of float in [0, 1], default=1.0
-        1 is the lasso; 0 (ridge) needs `alphas` as an array.
-    {lasso_cv.eps}
+    {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
     {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
@@ -117,8 +115,7 @@ class PoissonRegressorCV(MeanRegressorCV):
     alpha_, l1_ratio_ : float
         The chosen values.
     {lasso_cv.gamma_}
-    alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+    {glm.alpha_1se_}
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     {lasso_cv.cv_path_, lasso_cv.ic_path_}
     {lasso_cv.coef_, lasso_cv.intercept_}
@@ -169,9 +166,7 @@ class GammaRegressorCV(MeanRegressorCV):
 
     Parameters
     ----------
-    l1_ratio : float or list of float in [0, 1], default=1.0
-        1 is the lasso; 0 (ridge) needs `alphas` as an array.
-    {lasso_cv.eps}
+    {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
     {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
@@ -182,8 +177,7 @@ class GammaRegressorCV(MeanRegressorCV):
     alpha_, l1_ratio_ : float
         The chosen values.
     {lasso_cv.gamma_}
-    alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+    {glm.alpha_1se_}
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     {lasso_cv.cv_path_, lasso_cv.ic_path_}
     {lasso_cv.coef_, lasso_cv.intercept_}
@@ -238,9 +232,7 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
         The variance of y goes with this power of its mean: 0, or between 1 and 2, see `TweedieRegressor`.
     link : {'auto', 'identity', 'log'}, default='auto'
         'identity' for power 0 and 'log' for the others.
-    l1_ratio : float or list of float in [0, 1], default=1.0
-        1 is the lasso; 0 (ridge) needs `alphas` as an array.
-    {lasso_cv.eps}
+    {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
     {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
@@ -251,8 +243,7 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     alpha_, l1_ratio_ : float
         The chosen values.
     {lasso_cv.gamma_}
-    alpha_1se_ : float
-        The largest alpha within one standard error of the best mean score, at the best l1_ratio.
+    {glm.alpha_1se_}
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
     {lasso_cv.cv_path_, lasso_cv.ic_path_}
     {lasso_cv.coef_, lasso_cv.intercept_}

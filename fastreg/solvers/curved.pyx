@@ -223,7 +223,7 @@ cdef class Curved(Gathered):
         cdef Model *model = &self.models[t]
         cdef Quad *q = &self.smalls[t].q
         cdef double slack = q.slack
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, _
         memcpy(model.terms, q.l1, q.m * sizeof(double))
         memcpy(model.terms + q.m, q.l2, q.m * sizeof(double))
         for k in range(q.m):
@@ -232,7 +232,7 @@ cdef class Curved(Gathered):
             q.l2[k] /= model.scale
         q.slack = EXACT * slack
         quad_place(q, True)
-        for k in range(50 + q.m):
+        for _ in range(50 + q.m):
             if quad_solve(q, ROUNDS) == 1:
                 break
         q.slack = slack
