@@ -27,9 +27,9 @@ FOLDERS = {module: f"sklearn.linear_model.{folder}" for folder, modules in MODUL
 SUBJECTS = {"coordinate descent": ("test_coordinate_descent", "test_sparse_coordinate_descent"),
             "ridge": ("test_ridge",), "logistic regression": ("test_logistic",),
             "generalised linear models": ("test_glm",)}
-NAMES = ("ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
+NAMES = ("ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
          "LogisticRegressionCV", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
-         "enet_path", "lasso_path", "ridge_regression")
+         "TweedieRegressor", "enet_path", "lasso_path", "ridge_regression")
 LISTED = Path(__file__).with_name("different.toml")
 FOLDER = Path(sklearn.linear_model.__file__).parent
 # What the test modules import that takes names from sklearn.linear_model in its turn: it must get the true ones.
@@ -42,7 +42,8 @@ def replacements():
 
     The tests of generalised linear models draw y by a private method of the model, which ours is lent.
     """
-    fastreg.PoissonRegressor._get_loss = sklearn.linear_model.PoissonRegressor._get_loss
+    for name in ("GammaRegressor", "PoissonRegressor", "TweedieRegressor"):
+        getattr(fastreg, name)._get_loss = getattr(sklearn.linear_model, name)._get_loss
     return {name: getattr(fastreg, name) for name in NAMES if hasattr(fastreg, name)}
 
 
