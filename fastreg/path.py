@@ -103,7 +103,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors, and L is the `datafit`:
     half the squared error, the logistic loss ``log(1 + exp(-y eta))`` of two classes (y -1 and 1), the Poisson loss
     ``exp(eta) - y eta`` of counts, the gamma loss ``y exp(-eta) + eta`` of amounts, Tweedie's, which lie between these
-    two (``y exp((1 - p) eta) / (p - 1) + exp((2 - p) eta) / (2 - p)``, 1 < p < 2), or the multinomial one
+    two (``y exp((1 - p) eta) / (p - 1) + exp((2 - p) eta) / (2 - p)``, 1 < p < 2), Huber's (``r^2 / 2`` up to
+    ``|r| = d``, ``d |r| - d^2 / 2`` beyond it, r = y - eta), the squared hinge ``max(0, 1 - y eta)^2 / 2`` of two
+    classes (y -1 and 1), or the multinomial one
     ``log(sum_k exp(eta_k)) - eta_y`` of several classes, each of which has its own w, b and penalty; their intercepts
     add up to zero.
 
@@ -111,9 +113,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     ----------
     {X}
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        The columns of a 2-D y are separate problems at the same alphas, solved together. Of the logistic and the
-        multinomial loss, labels of any kind in one dimension, the larger of two being 1; of the Poisson loss and
-        Tweedie's, not negative; of the gamma loss, positive.
+        The columns of a 2-D y are separate problems at the same alphas, solved together. Of losses of classes, labels
+        of any kind in one dimension, the larger of two being 1; of the Poisson loss and Tweedie's, not negative; of the
+        gamma loss, positive.
     l1_ratio : float in [0, 1], default=1.0
         1 is the lasso, 0 ridge regression (needs `alphas` as an array).
     alphas : int or array-like, default=100
@@ -127,8 +129,9 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     {lasso.max_iter, positive, penalty_factor, lower_limits, standardize, n_threads}
     callback : callable or None
         Called as ``callback(k, n_alphas)`` from time to time, k values being done.
-    datafit : {'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'multinomial'}, default='quadratic'
-        The loss L; p is a number, as in ``'tweedie(1.5)'``.
+    datafit : str, default='quadratic'
+        The loss L: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'huber(d)', 'squared_hinge' or
+        'multinomial'; p and d are numbers, as in ``'tweedie(1.5)'`` and ``'huber(1.35)'``, d in the units of y.
     offset : array-like of shape (n_samples,), float or None
         Added to the linear predictor; not of the multinomial loss.
     X_val : array-like or sparse of shape (n_validation, n_features) or None

@@ -86,7 +86,8 @@ class Path:
     null_deviance : float, ndarray of shape (n_targets,) or None
         Mean deviance of the fit without features; None for ridge.
     datafit : str
-        The loss: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)' or 'multinomial'.
+        The loss: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'huber(d)', 'squared_hinge' or
+        'multinomial'.
     classes : ndarray of shape (n_classes,) or None
         Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the
         linear predictor gives.
@@ -287,8 +288,9 @@ class Path:
         ValueError
             If the loss is not one of classes, and as `predict`.
         """
-        if self.classes is None:
-            raise ValueError(f"predict_proba is for classes: the datafit of this path is {self.datafit!r}.")
+        if self.classes is None or self.datafit == "squared_hinge":
+            raise ValueError("predict_proba is for likelihoods of classes: the datafit of this path is "
+                             f"{self.datafit!r}.")
         eta, link = self.decision_function(X, alpha, exact, offset), by_name(self.datafit).inverse_link
         if self._several:
             return np.moveaxis(link(np.moveaxis(eta, 1, -1)), -1, 1)

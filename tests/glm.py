@@ -118,7 +118,58 @@ class Tweedie:
         return 4 * np.sqrt(y)
 
 
-LOSSES = {"logistic": Logistic, "poisson": Poisson, "gamma": Gamma, "tweedie(1.5)": Tweedie}
+class SquaredHinge:
+    """y of -1 and 1."""
+
+    @staticmethod
+    def value(y, eta):
+        return np.maximum(1 - y * eta, 0)**2 / 2
+
+    @staticmethod
+    def slope(y, eta):
+        return -y * np.maximum(1 - y * eta, 0)
+
+    @staticmethod
+    def curvature(y, eta):
+        return (y * eta < 1).astype(LD)
+
+    @staticmethod
+    def conjugate(y, u):
+        t = np.maximum(-y * u, 0)
+        return t * t / 2 - t
+
+    @staticmethod
+    def saturated(y):
+        return np.zeros(len(y), dtype=LD)
+
+
+class Huber:
+    """Up to a distance of 1.5."""
+
+    @staticmethod
+    def value(y, eta):
+        r = np.abs(eta - y)
+        return np.where(r <= 1.5, r * r / 2, LD(1.5) * r - LD(1.125))
+
+    @staticmethod
+    def slope(y, eta):
+        return np.clip(eta - y, -1.5, 1.5)
+
+    @staticmethod
+    def curvature(y, eta):
+        return (np.abs(eta - y) <= 1.5).astype(LD)
+
+    @staticmethod
+    def conjugate(y, u):
+        return u * y + u * u / 2
+
+    @staticmethod
+    def saturated(y):
+        return np.zeros(len(y), dtype=LD)
+
+
+LOSSES = {"logistic": Logistic, "poisson": Poisson, "gamma": Gamma, "tweedie(1.5)": Tweedie,
+          "squared_hinge": SquaredHinge, "huber(1.5)": Huber}
 
 
 class Judge:

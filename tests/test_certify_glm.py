@@ -559,6 +559,25 @@ def test_losses_of_amounts_against_mpmath(name):
                         assert found == pytest.approx(float(right), rel=1e-7, abs=1e-250) or gone, (y, eta, share)
 
 
+@pytest.mark.parametrize("name", ["squared_hinge", "huber(1.5)"])
+def test_losses_whose_curvature_ends(name, rng):
+    """Young's remainders, from the definitions in long double."""
+    loss, long = loss_named(name), LONG[name]
+    y = np.where(rng.random(400) < 0.5, -1.0, 1.0)
+    eta = y + rng.standard_normal(400) * np.geomspace(1e-6, 10, 400)
+    np.testing.assert_allclose(loss.excess(y, eta), long.value(y, eta).astype(float), rtol=1e-12)
+    np.testing.assert_allclose(loss.slope(y, eta), long.slope(y, eta).astype(float), rtol=1e-12)
+    for share in (-1.0, -0.3, -1e-6, 0.0):
+        step = loss.slope(y, eta) * share
+        u = (long.slope(y.astype(np.longdouble), eta.astype(np.longdouble)) + step).astype(np.longdouble)
+        right = long.value(y, eta) + long.conjugate(y, u) - u * eta
+        found = loss.young(y, eta, step)
+        assert (found >= 0).all()
+        np.testing.assert_allclose(found, right.astype(float), atol=1e-16 * (1 + eta**2).max())
+    outside = np.where(y > 0, 1.0, -1.0) * (10 if name == "squared_hinge" else 2)
+    assert np.isinf(loss.young(y, y.copy(), outside)).all()
+
+
 def test_divergences_of_probabilities_that_vanish():
     assert divergence(np.array([1.0, 2.0, 0.0, 0.0]), np.array([-1.0, -2.0, 0.0, 1e-3])).tolist() == [1, 2, 0, np.inf]
     assert divergence(np.array([1.0]), np.array([-1.0 - 1e-9]))[0] == np.inf
@@ -575,7 +594,8 @@ def test_divergences_of_probabilities_that_vanish():
 def test_the_judge_of_the_tests_is_another_one():
     """Its losses and the referee's agree, and share no line."""
     for name in LONG:
-        y = np.array([-1.0, 1.0]) if name == "logistic" else np.array([0.5 if name == "gamma" else 0.0, 4.0])
+        y = np.array([0.5 if name == "gamma" else 0.0, 4.0])
+        y = np.array([-1.0, 1.0]) if name in ("logistic", "squared_hinge") else y
         eta = np.array([0.3, -1.7])
         right = LONG[name]
         above = right.value(y, eta) - right.saturated(y)

@@ -12,7 +12,8 @@ from fastreg.problem import Problem, Spec
 from fastreg.solvers.path import solve_path
 from fastreg.weights import Weights
 
-DATAFITS = {name: by_name(name) for name in ("logistic", "poisson", "gamma", "tweedie(1.5)")}
+DATAFITS = {name: by_name(name) for name in (
+    "logistic", "poisson", "gamma", "tweedie(1.5)", "squared_hinge", "huber(1.5)")}
 TOL = 1e-10
 
 
@@ -22,7 +23,9 @@ def data(loss, seed=0, n=60, p=30, density=0.5):
     eta = X[:, :4] @ np.array([2.0, -1.5, 1.0, 0.5]) + 0.3
     if loss == "poisson":
         return X, rng.poisson(np.exp(0.5 * eta)).astype(float), rng
-    if loss != "logistic":
+    if loss == "huber(1.5)":
+        return X, eta + rng.standard_t(1.5, n), rng
+    if loss in ("gamma", "tweedie(1.5)"):
         return X, rng.gamma(2, 0.5 * np.exp(0.5 * eta)) * (rng.random(n) < (1 if loss == "gamma" else 0.7)), rng
     return X, np.where(rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0), rng
 

@@ -30,6 +30,13 @@ def exact(name, y, eta):
         a, b = 2 - mpmath.mpf(POWERS[name]), mpmath.mpf(POWERS[name]) - 1
         up, down = mpmath.exp(a * eta), y * mpmath.exp(-b * eta)
         return up / a + down / b, up - down, a * up + b * down
+    if name == "squared_hinge":
+        short = max(1 - y * eta, mpmath.mpf(0))
+        return short**2 / 2, -y * short, mpmath.mpf(short > 0)
+    if name == "huber(1.5)":
+        r = eta - y
+        inner = min(max(r, mpmath.mpf(-1.5)), mpmath.mpf(1.5))
+        return inner * (r - inner / 2), inner, mpmath.mpf(inner == r)
     odds = mpmath.exp(-y * eta)
     return mpmath.log1p(odds), -y * odds / (1 + odds), odds / (1 + odds) ** 2
 
@@ -38,16 +45,18 @@ def targets(name, n, rng):
     if name in POWERS:
         return rng.gamma(2.0, 1.0, n) * (rng.random(n) < 0.6)
     return {"quadratic": rng.standard_normal(n), "poisson": rng.poisson(2.0, n) * 1.0,
-            "logistic": rng.choice([-1.0, 1.0], n), "gamma": rng.gamma(1.0, 2.0, n)}[name]
+            "logistic": rng.choice([-1.0, 1.0], n), "gamma": rng.gamma(1.0, 2.0, n),
+            "squared_hinge": rng.choice([-1.0, 1.0], n), "huber(1.5)": 3 * rng.standard_normal(n)}[name]
 
 
 ALONE = [name for name, datafit in BY_NAME.items() if not datafit.coupled]      # for the others: test_multinomial
-ALONE += POWERS
+ALONE += [*POWERS, "huber(1.5)"]
+BENT = [name for name in ALONE if name not in ("quadratic", "squared_hinge", "huber(1.5)")]      # everywhere
 
 
 @pytest.mark.parametrize("name", ALONE)
 def test_values_and_derivatives(name, rng):
-    eta = ETAS if name in ("logistic", "quadratic") else ETAS[np.abs(ETAS) < 590]
+    eta = ETAS if name in ("logistic", "quadratic", "squared_hinge", "huber(1.5)") else ETAS[np.abs(ETAS) < 590]
     y = targets(name, len(eta), rng)
     with mpmath.workdps(400):
         pairs = zip(y.tolist(), eta.tolist(), strict=True)
@@ -58,6 +67,8 @@ def test_values_and_derivatives(name, rng):
                 size = np.exp(eta) + np.abs(y * (eta if of == "f" else 1))
             if name == "gamma" and of != "h":
                 size = y * np.exp(-eta) + np.maximum(np.abs(eta), 1)
+            if name in ("squared_hinge", "huber(1.5)") and of != "h":
+                size = (1 + np.abs(eta) + np.abs(y)) ** (2 if of == "f" else 1)
             if name in POWERS:                     # exponents are rounded, too
                 size = right.T[0] * (1 + np.abs(eta))
             size = np.maximum(size.astype(float), np.finfo(float).tiny)
@@ -98,7 +109,8 @@ def test_conjugates(name, rng):
     for c in (0.0, 0.3, 0.9, 0.999):
         left = f + datafit.conjugate(y, c * g) - c * g * eta
         assert np.min(left) > -1e-12
-    outside = {"poisson": [(1.0, -1.5), (0.0, -1e-9)], "gamma": [(1.0, 1.1)], "tweedie(1.5)": [(0.0, -1e-9)],
+    outside = {"squared_hinge": [(1.0, 0.1), (-1.0, -0.1)], "huber(1.5)": [(0.0, 1.6), (0.0, -1.6)],
+               "poisson": [(1.0, -1.5), (0.0, -1e-9)], "gamma": [(1.0, 1.1)], "tweedie(1.5)": [(0.0, -1e-9)],
                "logistic": [(1.0, 0.1), (1.0, -1.1), (-1.0, -0.1)]}
     for a, u in outside.get(name, []):
         assert datafit.conjugate(np.array([a]), np.array([u]))[0] == np.inf
@@ -108,7 +120,7 @@ def test_conjugates(name, rng):
         assert datafit.conjugate(np.array([a]), np.array([u]))[0] == value
 
 
-@pytest.mark.parametrize("name", [name for name in ALONE if name != "quadratic"])
+@pytest.mark.parametrize("name", BENT)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("with_offset", [False, True])
 def test_fits_without_features(name, weighted, with_offset, rng):
@@ -168,7 +180,8 @@ def dual_value(name, y, u):
 def test_remainders_do_not_cancel(name, c):
     """f + f*(c f') - c f' eta of single rows, to 1e-11 of itself, where each of its terms is far larger."""
     ends = (0.0, 1.0, 1e6) if name in POWERS else {
-        "quadratic": (-1.0, 1e9), "logistic": (-1.0, 1.0), "poisson": (1.0, 3.0, 1e9), "gamma": (1e-3, 1.0, 1e6)}[name]
+        "quadratic": (-1.0, 1e9), "logistic": (-1.0, 1.0), "poisson": (1.0, 3.0, 1e9), "gamma": (1e-3, 1.0, 1e6),
+        "squared_hinge": (-1.0, 1.0), "huber(1.5)": (-1.0, 1e9)}[name]
     etas = [-30.0, -3.0, 0.1, 2.0, 20.7, 30.0] + ([-800.0, 800.0, 590.0] if name == "logistic" else [])
     with mpmath.workdps(120 if name in POWERS else 900):
         for y in ends:
@@ -181,6 +194,10 @@ def test_remainders_do_not_cancel(name, c):
                     dual = (y + u) * mpmath.log(y + u) - (y + u)
                 elif name == "gamma":
                     dual = (1 - u) * mpmath.log((1 - u) / y) - (1 - u)
+                elif name == "squared_hinge":
+                    dual = u * u / 2 + y * u
+                elif name == "huber(1.5)":
+                    dual = u * (y + u / 2)
                 elif name in POWERS:
                     dual = dual_value(name, mpmath.mpf(y), u)
                 else:
@@ -211,7 +228,7 @@ def test_counts_are_finite_and_not_negative(bad):
 
 
 def test_names():
-    with pytest.raises(ValueError, match=r"'quadratic', 'logistic', 'poisson', 'gamma', 'multinomial' .*got 'cox'"):
+    with pytest.raises(ValueError, match=r"'quadratic', 'logistic', 'poisson', 'gamma', 'multinomial', .*got 'cox'"):
         by_name("cox")
 
 
@@ -247,3 +264,31 @@ def test_a_conjugate_without_closed_form_is_never_too_small(rng):
                             continue
                         right = dual_value(name, mpmath.mpf(a), mpmath.mpf(u))
                         assert abs(value - right) <= 1e-13 * max(abs(right), abs(u)) * 50, (name, a, u)
+
+
+@pytest.mark.parametrize("name", ["squared_hinge", "huber(1.5)"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fits_without_features_where_curvature_ends(name, weighted, rng):
+    """The slope is zero to rounding: also of residuals that are all far, whose best intercepts are many."""
+    for scale in (1e-9, 1.0, 1e9):
+        y = targets(name, 300, rng) * (1 if name == "squared_hinge" else scale)
+        weight = rng.uniform(0, 2, 300) * (rng.random(300) < 0.7) if weighted else np.ones(300)
+        offset = 20 * rng.standard_normal(300)
+        _, eta, deviance = by_name(name).null_fit(y, weight, offset)
+        slope = by_name(name).evaluate(y, eta)[1]
+        assert abs(weight @ slope) <= 1e-9 * (weight @ np.abs(slope)) + 1e-13 * weight.sum()
+        assert deviance > 0
+    b, eta, _ = by_name("huber(1.5)").null_fit(np.array([0.0, 0, 1e9, 1e9]))
+    assert 1.5 <= b <= 1e9 - 1.5
+
+
+def test_no_number_and_no_delta():
+    for name in ("squared_hinge", "huber(1.5)"):
+        for values in by_name(name).evaluate(np.ones(3), np.array([np.nan, 0, np.nan])):
+            np.testing.assert_array_equal(np.isnan(values), [True, False, True])
+        with pytest.raises(NotImplementedError, match="choose by folds"):
+            by_name(name).log_measure(np.ones(3))
+    for bad in ("huber(0)", "huber(-1)", "huber(1e999)"):
+        with pytest.raises(ValueError, match="delta must be"):
+            by_name(bad)
+    assert pickle.loads(pickle.dumps(by_name("huber(2)"))).delta == 2

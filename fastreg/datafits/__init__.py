@@ -3,14 +3,17 @@ import re
 
 from fastreg.datafits.base import Datafit
 from fastreg.datafits.gamma import GAMMA
+from fastreg.datafits.huber import Huber
 from fastreg.datafits.logistic import LOGISTIC
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.datafits.poisson import POISSON
 from fastreg.datafits.quadratic import QUADRATIC
+from fastreg.datafits.squared_hinge import SQUARED_HINGE
 from fastreg.datafits.tweedie import Tweedie
 
-BY_NAME = {datafit.name: datafit for datafit in (QUADRATIC, LOGISTIC, POISSON, GAMMA, MULTINOMIAL)}
-NAMED = re.compile(r"tweedie\(([0-9.e+-]+)\)")
+BY_NAME = {datafit.name: datafit for datafit in (
+    QUADRATIC, LOGISTIC, POISSON, GAMMA, MULTINOMIAL, SQUARED_HINGE)}
+NAMED = re.compile(r"(tweedie|huber)\(([0-9.e+-]+)\)")
 
 
 def tweedie(power):
@@ -30,7 +33,7 @@ def tweedie(power):
 
 
 def by_name(name):
-    """The loss of that name, 'tweedie(1.5)' being one as well; a loss itself is returned as it is.
+    """The loss of that name, 'tweedie(1.5)' and 'huber(1.35)' being some as well; a loss itself is returned as it is.
 
     Raises
     ------
@@ -41,7 +44,8 @@ def by_name(name):
         return name
     if isinstance(name, str) and name in BY_NAME:
         return BY_NAME[name]
-    of_power = NAMED.fullmatch(name) if isinstance(name, str) else None
-    if of_power is None:
-        raise ValueError(f"datafit must be one of {', '.join(map(repr, BY_NAME))} or 'tweedie(POWER)', got {name!r}.")
-    return tweedie(float(of_power[1]))
+    found = NAMED.fullmatch(name) if isinstance(name, str) else None
+    if found is None:
+        raise ValueError(f"datafit must be one of {', '.join(map(repr, BY_NAME))}, 'tweedie(POWER)' or 'huber(DELTA)', "
+                         f"got {name!r}.")
+    return {"tweedie": tweedie, "huber": Huber}[found[1]](float(found[2]))

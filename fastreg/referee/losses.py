@@ -192,6 +192,59 @@ class Tweedie(Loss):
         return np.where(nothing, np.where(up + step < -8 * EPS * up, np.inf, up / self.a), np.where(step == 0, 0, left))
 
 
+class SquaredHinge(Loss):
+    """max(0, 1 - y eta)^2 / 2, y of -1 and 1."""
+
+    labels = True
+
+    def excess(self, y, eta):
+        """The loss itself."""
+        return 0.5 * np.maximum(1 - y * eta, 0)**2
+
+    def slope(self, y, eta):
+        """What is short of the margin."""
+        return -y * np.maximum(1 - y * eta, 0)
+
+    def curvature(self, y, eta):
+        """None beyond the margin."""
+        return (y * eta < 1).astype(float)
+
+    def young(self, y, eta, step):
+        """Squares, and a product beyond the margin."""
+        short, t = 1 - y * eta, np.maximum(1 - y * eta, 0) - y * step
+        left = np.where(short >= 0, 0.5 * step**2, 0.5 * t**2 - t * short)
+        return np.where(t < -8 * EPS * np.abs(step), np.inf, left)
+
+
+class Huber(Loss):
+    """r^2 / 2 up to a distance, and a line beyond it; r = eta - y."""
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def check(self, y):
+        """Any number."""
+
+    def excess(self, y, eta):
+        """The loss itself."""
+        r = np.abs(eta - y)
+        return np.where(r <= self.delta, 0.5 * r**2, self.delta * (r - 0.5 * self.delta))
+
+    def slope(self, y, eta):
+        """The residual, or its sign times the distance."""
+        return np.clip(eta - y, -self.delta, self.delta)
+
+    def curvature(self, y, eta):
+        """None beyond the distance."""
+        return (np.abs(eta - y) <= self.delta).astype(float)
+
+    def young(self, y, eta, step):
+        """Squares, and a product beyond the distance."""
+        far, u = np.maximum(np.abs(eta - y) - self.delta, 0), self.slope(y, eta) + step
+        inward = np.where(far > 0, -np.sign(eta - y) * step, 0)
+        return np.where(np.abs(u) > self.delta * (1 + 8 * EPS), np.inf, 0.5 * step**2 + far * np.maximum(inward, 0))
+
+
 def _beyond(x):
     """exp(x) - 1 - x."""
     series = np.ones_like(x)
@@ -201,10 +254,11 @@ def _beyond(x):
         return np.where(np.abs(x) < 0.1, 0.5 * x**2 * series, np.expm1(x) - x)
 
 
-LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma()}
+LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma(), "squared_hinge": SquaredHinge()}
+OF_NUMBERS = {"tweedie": Tweedie, "huber": Huber}
 
 
 def loss_named(name):
     """The loss of that name, None of the squared one and of several classes."""
-    of_power = re.fullmatch(r"tweedie\((.*)\)", name)
-    return Tweedie(float(of_power[1])) if of_power else LOSSES.get(name)
+    found = re.fullmatch(r"(\w+)\((.*)\)", name)
+    return OF_NUMBERS[found[1]](float(found[2])) if found else LOSSES.get(name)

@@ -23,6 +23,7 @@ cdef struct Model:
     double scale         # times that curvature: what the steps under it have found
     double last          # violation where the last step began, 0 where there is none to go on from
     double rate          # what is left of a violation by a step under this curvature, as far as is known
+    bint flat            # no row had any curvature where it was made
     bint stale           # the Gram matrix is under no curvature yet, or under one that helps no longer
     bint open            # the intercept, and the residual, are yet to be solved for
     bint moved           # coefficients have changed since the residual was computed

@@ -111,11 +111,14 @@ cdef class Curved(Gathered):
             model.weight[i] = s * model.weight[i] if s > 0 else 0
             total += model.weight[i]
         least = FLOOR * total / n if total > 0 else 1
+        if total > 0 or not model.flat:            # steps go on growing where there is nothing to bend them
+            model.scale = 1
+        model.flat = total == 0
         model.total = 0
         for i in range(n):
             model.weight[i] = max(model.weight[i], least * (1 if problem.weight == NULL else problem.weight[i]))
             model.total += model.weight[i]
-        model.stale, model.rate, model.scale = False, KEPT, 1
+        model.stale, model.rate = False, KEPT
         self._own_gram(t, 0)
         factor_clear(&q.f)
         for j in range(q.m):
@@ -181,6 +184,7 @@ cdef class Curved(Gathered):
     cdef int restart(self, Py_ssize_t t) except -1 nogil:
         cdef Model *model = &self.models[t]
         model.stale, model.moved, model.open, model.last, model.slid, model.left = True, False, False, 0, 0, 0
+        model.flat = False
         return Gathered.restart(self, t)
 
     cdef int solve(self, Py_ssize_t t, State *state) except -1 nogil:
