@@ -89,6 +89,16 @@ class TweedieFit(GammaFit):
     options = MappingProxyType({"power": 1.5})
 
 
+class GeneralizedFit(PoissonFit):
+    """The same by the name of the loss."""
+
+    def run(self, solver):
+        if solver != "fastreg":
+            return super().run(solver)
+        return self.answer(fastreg.GeneralizedLinearRegressor("poisson", alpha=0.01, tol=self.tol).fit(self.X, self.y),
+                           0.01)
+
+
 class LogisticPath(GlmCase):
     """regularization_path of the logistic lasso, 50 values down to alpha_max / 100; liblinear, value by value."""
 
@@ -201,3 +211,14 @@ class PoissonFolds(GlmCase):
                               {"alpha": alphas}, scoring="neg_mean_poisson_deviance", cv=5)
         search.fit(self.X, self.y)
         return self.answer(search.best_estimator_, search.best_params_["alpha"])
+
+
+class GeneralizedFolds(PoissonFolds):
+    """The same by the name of the loss."""
+
+    def run(self, solver):
+        if solver != "fastreg":
+            return super().run(solver)
+        alphas = np.logspace(-4, 1, 3 if common.TOY else 10)
+        model = fastreg.GeneralizedLinearRegressorCV("poisson", l1_ratio=0.0, alphas=alphas, tol=self.tol)
+        return self.answer(model.fit(self.X, self.y), model.alpha_)

@@ -2,9 +2,9 @@
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
 `Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
-`PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`, each with its CV class), regularisation paths
-(`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; `certify`, and the notation of R's
-glmnet (`from_glmnet`, `to_glmnet`).
+`PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `GeneralizedLinearRegressor`, each with its CV class),
+paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; `certify`, and the notation
+of R's glmnet (`from_glmnet`, `to_glmnet`).
 """
 from fastreg._versions import show_versions
 from fastreg.estimators import (
@@ -12,6 +12,8 @@ from fastreg.estimators import (
     ElasticNetCV,
     GammaRegressor,
     GammaRegressorCV,
+    GeneralizedLinearRegressor,
+    GeneralizedLinearRegressorCV,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -42,6 +44,8 @@ __all__ = [
     "ElasticNetCV",
     "GammaRegressor",
     "GammaRegressorCV",
+    "GeneralizedLinearRegressor",
+    "GeneralizedLinearRegressorCV",
     "Lasso",
     "LassoCV",
     "LinearRegression",

@@ -7,6 +7,8 @@ from fastreg import (
     ElasticNetCV,
     GammaRegressor,
     GammaRegressorCV,
+    GeneralizedLinearRegressor,
+    GeneralizedLinearRegressorCV,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -32,7 +34,8 @@ from fastreg import (
      PoissonRegressor(), PoissonRegressor(alpha=0.1, l1_ratio=1.0), LogisticRegressionCV(cv=3),
      LogisticRegressionCV(cv=3, Cs=4, l1_ratios=[0.5, 1.0], selection_rule="1se"), PoissonRegressorCV(cv=3, alphas=10),
      GammaRegressor(), GammaRegressorCV(cv=3, alphas=10), TweedieRegressor(), TweedieRegressor(power=1.5),
-     TweedieRegressorCV(cv=3, alphas=10)]
+     TweedieRegressorCV(cv=3, alphas=10), GeneralizedLinearRegressor("huber(1.5)"),
+     GeneralizedLinearRegressorCV("huber(1.5)", cv=3, alphas=10)]
 )
 def test_conforms(estimator, check):
     check(estimator)

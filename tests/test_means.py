@@ -12,6 +12,8 @@ from sklearn.metrics import d2_tweedie_score
 from fastreg import (
     GammaRegressor,
     GammaRegressorCV,
+    GeneralizedLinearRegressor,
+    GeneralizedLinearRegressorCV,
     PoissonRegressor,
     TweedieRegressor,
     TweedieRegressorCV,
@@ -149,3 +151,29 @@ def test_cross_validation(loss, n_threads):
     assert certify(X, y, model, sample_weight=weight).ok
     with pytest.raises(NotImplementedError, match="choose by folds"):
         chooser(criterion="bic").fit(X, y)
+
+
+def test_any_loss_by_its_name():
+    X, y, weight = data("gamma")
+    for name, other in (("gamma", GammaRegressor()), ("tweedie(1.5)", TweedieRegressor(power=1.5)),
+                        ("poisson", PoissonRegressor()), ("quadratic", TweedieRegressor())):
+        model = GeneralizedLinearRegressor(name).fit(X, y, sample_weight=weight)
+        np.testing.assert_array_equal(model.coef_, other.fit(X, y, sample_weight=weight).coef_)
+        np.testing.assert_array_equal(model.predict(X), other.predict(X))
+        assert certify(X, y, model, sample_weight=weight).ok
+        np.testing.assert_array_equal(GeneralizedLinearRegressor(other._loss).fit(X, y, sample_weight=weight).coef_,
+                                      model.coef_)
+    for name in ("logistic", "multinomial", "squared_hinge"):
+        with pytest.raises(ValueError, match="datafit must be a loss of numbers"):
+            GeneralizedLinearRegressor(name).fit(X, y)
+
+
+def test_hubers_loss_in_estimators():
+    X, y, _ = data("gamma", n=150)
+    y = np.log(y) + 1e3 * (np.arange(150) % 20 == 0)
+    model = GeneralizedLinearRegressor("huber(1.5)", alpha=0.05, l1_ratio=0.5, tol=1e-12).fit(X, y)
+    assert Judge("huber(1.5)", X, y, 0.05, 0.5).gap(model.coef_, model.intercept_) < 1e-10
+    np.testing.assert_allclose(model.predict(X), X @ model.coef_ + model.intercept_)
+    chosen = GeneralizedLinearRegressorCV("huber(1.5)", alphas=[0.3, 0.03, 0.003], cv=3).fit(X, y)
+    assert certify(X, y, chosen).ok and chosen.alpha_ < 0.3
+    assert np.abs(chosen.predict(X) - y)[np.arange(150) % 20 != 0].mean() < 1.5

@@ -4,11 +4,22 @@ from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
 from fastreg.estimators.linear_regression import LinearRegression
 from fastreg.estimators.logistic import LogisticRegression
 from fastreg.estimators.logistic_cv import LogisticRegressionCV
-from fastreg.estimators.means import GammaRegressor, PoissonRegressor, TweedieRegressor
-from fastreg.estimators.means_cv import GammaRegressorCV, PoissonRegressorCV, TweedieRegressorCV
+from fastreg.estimators.means import (
+    GammaRegressor,
+    GeneralizedLinearRegressor,
+    PoissonRegressor,
+    TweedieRegressor,
+)
+from fastreg.estimators.means_cv import (
+    GammaRegressorCV,
+    GeneralizedLinearRegressorCV,
+    PoissonRegressorCV,
+    TweedieRegressorCV,
+)
 from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "GammaRegressor", "GammaRegressorCV", "Lasso", "LassoCV", "LinearRegression",
-           "LogisticRegression", "LogisticRegressionCV", "PoissonRegressor", "PoissonRegressorCV", "Ridge", "RidgeCV",
-           "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor", "TweedieRegressorCV", "ridge_regression"]
+__all__ = ["ElasticNet", "ElasticNetCV", "GammaRegressor", "GammaRegressorCV", "GeneralizedLinearRegressor",
+           "GeneralizedLinearRegressorCV", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
+           "LogisticRegressionCV", "PoissonRegressor", "PoissonRegressorCV", "Ridge", "RidgeCV", "RidgeClassifier",
+           "RidgeClassifierCV", "TweedieRegressor", "TweedieRegressorCV", "ridge_regression"]

@@ -4,7 +4,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d
 
 from fastreg.checks import check_choice, check_flag, check_number, check_verbose, check_weight, validate_X_y
-from fastreg.datafits import GAMMA, POISSON, QUADRATIC, tweedie
+from fastreg.datafits import GAMMA, POISSON, QUADRATIC, by_name, tweedie
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.parameters import documented
 from fastreg.targets import check_offset
@@ -68,7 +68,7 @@ class MeanMixin(RegressorMixin):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = not self._loss.quadratic
+        tags.target_tags.positive_only = bool(self._loss.inverse_link(0.0) == 1)       # exponentials
         return tags
 
 
@@ -328,3 +328,79 @@ class TweedieRegressor(TweedieMixin, MeanRegressor):
                          n_threads=n_threads)
         self.power = power
         self.link = link
+
+
+class DatafitMixin:
+    """The loss that `datafit` names."""
+
+    @property
+    def _loss(self):
+        loss = by_name(self.datafit)
+        if loss.labels:
+            raise ValueError(f"datafit must be a loss of numbers, got {self.datafit!r}, which is one of classes: see "
+                             "LogisticRegression and regularization_path.")
+        return loss
+
+
+@documented
+class GeneralizedLinearRegressor(DatafitMixin, MeanRegressor):
+    """Any loss of numbers with L1 and L2 penalties, solved exactly.
+
+    Minimises over w and b, with ``eta_i = x_i w + b + offset_i``::
+
+        1 / sum_i s_i * sum_i s_i L(y_i, eta_i) + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``; s are sample weights, f penalty factors (1 by default), and L is
+    the `datafit`.
+
+    Parameters
+    ----------
+    datafit : str, default='quadratic'
+        'quadratic' (half the squared error), 'poisson', 'gamma', 'tweedie(p)' or 'huber(d)', p and d being numbers: see
+        `fastreg.regularization_path` for their formulas.
+    alpha : float, default=1.0
+        Strength of the penalty; 0 is the least loss.
+    l1_ratio : float in [0, 1], default=0.0
+        1 is the lasso, 0 ridge.
+    {fit_intercept}
+    solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
+        The solution is exact whatever the value.
+    {glm.max_iter, glm.tol, glm.warm_start}
+    verbose : int, default=0
+        Nothing is printed, whatever the value.
+    {penalty_factor, lower_limits, standardize, n_threads}
+
+    Attributes
+    ----------
+    {lasso_cv.coef_, lasso_cv.intercept_}
+    n_iter_ : int
+        Rounds of working set and certificate.
+    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, n_features_in_, feature_names_in_}
+
+    See Also
+    --------
+    fastreg.regularization_path : Solutions for many alphas.
+
+    References
+    ----------
+    {glm.McCullagh, lasso.Friedman}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastreg import GeneralizedLinearRegressor
+    >>> X = np.array([[1.0], [2], [3], [4], [5]])
+    >>> y = np.array([2.1, 3.9, 6.2, 7.9, 100])
+    >>> model = GeneralizedLinearRegressor("huber(0.5)", alpha=0.0, tol=1e-10).fit(X, y)
+    >>> model.coef_.round(1)
+    array([2.3])
+    """
+
+    def __init__(self, datafit="quadratic", *, alpha=1.0, l1_ratio=0.0, fit_intercept=True, solver="lbfgs",
+                 max_iter=100, tol=1e-4, warm_start=False, verbose=0, penalty_factor=None, lower_limits=None,
+                 upper_limits=None, standardize=False, n_threads=None):
+        super().__init__(alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, solver=solver, max_iter=max_iter,
+                         tol=tol, warm_start=warm_start, verbose=verbose, penalty_factor=penalty_factor,
+                         lower_limits=lower_limits, upper_limits=upper_limits, standardize=standardize,
+                         n_threads=n_threads)
+        self.datafit = datafit

@@ -6,7 +6,15 @@ from fastreg.checks import check_alphas, check_number, check_weight, validate_X_
 from fastreg.datafits import GAMMA, POISSON
 from fastreg.estimators.base import as_stored
 from fastreg.estimators.glm_cv import GeneralizedCV
-from fastreg.estimators.means import GammaRegressor, MeanMixin, PoissonRegressor, TweedieMixin, TweedieRegressor
+from fastreg.estimators.means import (
+    DatafitMixin,
+    GammaRegressor,
+    GeneralizedLinearRegressor,
+    MeanMixin,
+    PoissonRegressor,
+    TweedieMixin,
+    TweedieRegressor,
+)
 from fastreg.parameters import documented
 from fastreg.problem import Spec
 from fastreg.targets import check_offset
@@ -287,3 +295,75 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
 
     def _single(self):
         return TweedieRegressor(power=self.power, link=self.link)
+
+
+@documented
+class GeneralizedLinearRegressorCV(DatafitMixin, MeanRegressorCV):
+    """Any loss of numbers, with alpha and l1_ratio chosen by cross-validation.
+
+    For every l1_ratio and the training rows of every fold, minimises along a path of alphas, over w and b, with
+    ``eta_i = x_i w + b + offset_i``::
+
+        1 / sum_i s_i * sum_i s_i L(y_i, eta_i) + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
+
+    subject to ``lower_limits <= w <= upper_limits``, then fits all rows at the chosen values. A fold is a set of row
+    weights: X is not copied.
+
+    Parameters
+    ----------
+    datafit : str, default='quadratic'
+        The loss L: 'quadratic', 'poisson', 'gamma', 'tweedie(p)' or 'huber(d)', p and d being numbers.
+    {glm.l1_ratio, lasso_cv.eps}
+    {lasso_cv.alphas}
+    {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
+    {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
+
+    Attributes
+    ----------
+    alpha_, l1_ratio_ : float
+        The chosen values.
+    {lasso_cv.gamma_}
+    {glm.alpha_1se_}
+    alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
+    {lasso_cv.cv_path_, lasso_cv.ic_path_}
+    {lasso_cv.coef_, lasso_cv.intercept_}
+    n_iter_ : int
+        Rounds of working set and certificate of the fit of all rows.
+    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, glm.path_, glm.fold_paths_, n_features_in_}
+    {feature_names_in_}
+
+    See Also
+    --------
+    GeneralizedLinearRegressor : At one alpha.
+
+    References
+    ----------
+    {glm.McCullagh, lasso.Friedman, lasso_cv.Hastie}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastreg import GeneralizedLinearRegressorCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((200, 20))
+    >>> y = X[:, 0] + 0.1 * rng.standard_cauchy(200)
+    >>> model = GeneralizedLinearRegressorCV("huber(0.2)", alphas=20).fit(X, y)
+    >>> round(model.coef_[0].item(), 1)
+    1.0
+    """
+
+    def __init__(self, datafit="quadratic", *, l1_ratio=1.0, eps=1e-3, alphas=100, fit_intercept=True, max_iter=100,
+                 tol=1e-4, cv=None, scoring=None, selection_rule="min", refit=True, n_jobs=None, verbose=0,
+                 penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None,
+                 keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False):
+        super().__init__(
+            l1_ratio=l1_ratio, eps=eps, alphas=alphas, fit_intercept=fit_intercept, max_iter=max_iter, tol=tol, cv=cv,
+            scoring=scoring, selection_rule=selection_rule, refit=refit, n_jobs=n_jobs, verbose=verbose,
+            penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
+            standardize=standardize, n_threads=n_threads, keep_paths=keep_paths,
+            n_alphas_no_change=n_alphas_no_change, criterion=criterion, relax=relax)
+        self.datafit = datafit
+
+    def _single(self):
+        return GeneralizedLinearRegressor(self.datafit)

@@ -10,7 +10,8 @@ OF_MEANS = {"ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"}
 OF_SUMS = {"LinearRegression", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"}
 LOGISTIC = {"LogisticRegression", "LogisticRegressionCV"}
 OF_LOSSES = dict.fromkeys(LOGISTIC, "logistic") | {
-    f"{name}Regressor{cv}": name.lower() for name in ("Poisson", "Gamma", "Tweedie") for cv in ("", "CV")}
+    f"{name}Regressor{cv}": name.lower() for name in ("Poisson", "Gamma", "Tweedie", "GeneralizedLinear")
+    for cv in ("", "CV")}
 KNOWN = OF_MEANS | OF_SUMS | set(OF_LOSSES)
 ITERATIVE = {"sparse_cg", "lsqr", "sag", "saga", "lbfgs"}
 # The gap, relative to that of the null fit, of an answer that is exact to rounding: its fitted values have six digits.
@@ -139,6 +140,8 @@ def _of_loss(model, loss):
     asked = model.get_params(deep=False)
     if loss != "logistic":
         asked["mean"] = True
+        if loss == "generalizedlinear":
+            loss = getattr(asked["datafit"], "name", asked["datafit"])
         if loss == "tweedie":
             loss = _of_power(asked["power"], asked["link"])
         ratio = getattr(model, "l1_ratio_", asked.get("l1_ratio", 0.0))
