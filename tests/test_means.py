@@ -94,6 +94,7 @@ def test_powers_that_other_classes_have():
     ({"power": "two"}, (TypeError, ValueError), "power must be")])
 def test_what_is_refused(options, error, message):
     X, y, _ = data("gamma")
+    assert not TweedieRegressor(**options).__sklearn_tags__().target_tags.positive_only
     with pytest.raises(error, match=message):
         TweedieRegressor(**options).fit(X, y)
     with pytest.raises(error, match=message):

@@ -49,7 +49,8 @@ cdef class SquaredHinge(Datafit):
         return np.zeros(len(y))
 
     def log_measure(self, y):
-        raise NotImplementedError("criterion needs a likelihood, and the squared hinge is that of none: choose by folds.")
+        raise NotImplementedError("criterion needs a likelihood, and the squared hinge is that of none: choose by "
+                                  "folds.")
 
     def inverse_link(self, eta):
         """The mean of y whose best linear predictor is eta."""

@@ -68,7 +68,10 @@ class MeanMixin(RegressorMixin):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = bool(self._loss.inverse_link(0.0) == 1)       # exponentials
+        try:
+            tags.target_tags.positive_only = bool(self._loss.inverse_link(0.0) == 1)            # exponentials
+        except (NotImplementedError, TypeError, ValueError):                                    # which `fit` will say
+            pass
         return tags
 
 
