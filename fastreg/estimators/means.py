@@ -1,4 +1,6 @@
 """Regression of means that are positive: counts, amounts, and sums of them."""
+from contextlib import suppress
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d
@@ -68,10 +70,8 @@ class MeanMixin(RegressorMixin):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        try:
-            tags.target_tags.positive_only = bool(self._loss.inverse_link(0.0) == 1)            # exponentials
-        except (NotImplementedError, TypeError, ValueError):                                    # which `fit` will say
-            pass
+        with suppress(NotImplementedError, TypeError, ValueError):         # of the loss, which `fit` will say
+            tags.target_tags.positive_only = bool(self._loss.inverse_link(0.0) == 1)               # exponentials
         return tags
 
 
