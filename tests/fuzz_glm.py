@@ -1,4 +1,5 @@
-"""Random small problems of labels and counts, their gaps in long double: ``python -m tests.fuzz_glm 10000 [FIRST]``.
+"""Random small problems, their gaps in long double: ``python -m tests.fuzz_glm 10000 [FIRST [LOSS]]``; of labels and
+counts where no loss is given.
 
 Any storage, weights with zeros, offsets, limits, factors (0 and infinite among them), l1_ratio, intercept or none;
 columns that are constant, twins, of one entry, of scales from 1e-3 to 1e3; more columns than rows. What is said of a
@@ -27,7 +28,17 @@ STORES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": sp.csr_array
           "every other": lambda X: np.repeat(X, 2, axis=1)[:, ::2]}
 
 
-def problem(seed):
+def amounts(loss, eta, rng):
+    """y of other losses."""
+    if loss == "huber(1.5)":
+        return eta + rng.standard_t(1.5, len(eta)) * rng.choice([1.0, 100.0])
+    y = rng.gamma(2, np.exp(eta) / 2) * rng.choice([1.0, 1e-3, 1e3])
+    some = rng.random(len(y)) < (1 if loss == "gamma" else 0.6)
+    some[0] = True
+    return y * some
+
+
+def problem(seed, loss=None):
     """(loss, X, y, store, arguments of the path) of a seed."""
     rng = np.random.default_rng(seed)
     n, p = int(rng.integers(8, 60)), int(rng.integers(1, 40))
@@ -46,10 +57,13 @@ def problem(seed):
     eta = np.clip(X @ direction - np.mean(X @ direction) + rng.normal(), -6, 3)
     offset = rng.standard_normal(n) * rng.choice([0.5, 5]) if rng.random() < 0.4 else None
     weights = rng.integers(0, 4, n) * rng.choice([0.25, 1.0, 1e6]) if rng.random() < 0.4 else None
-    loss = "logistic" if rng.random() < 0.5 else "poisson"
-    if loss == "logistic":
+    drawn = "logistic" if rng.random() < 0.5 else "poisson"
+    loss = loss or drawn
+    if loss in ("logistic", "squared_hinge"):
         y = np.where(rng.random(n) < 1 / (1 + np.exp(-eta)), 1.0, -1.0)
         y[:2] = 1, -1
+    elif loss != "poisson":
+        y = amounts(loss, eta, rng)
     else:
         y = rng.poisson(np.exp(eta)) * rng.choice([1.0, 0.5, 1.0])
         y[0] += 1
@@ -67,9 +81,9 @@ def problem(seed):
         "fit_intercept": bool(rng.random() < 0.8)}
 
 
-def verdict(seed):
+def verdict(seed, loss=None):
     """(What is said of a problem, the worst gap in units of TOL.)"""
-    loss, X, y, store, given = problem(seed)
+    loss, X, y, store, given = problem(seed, loss)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -95,11 +109,11 @@ def verdict(seed):
     return ("fine" if worst <= 1.01 else "rounded" if behind < 1e-3 else "wrong"), worst
 
 
-def main(count, first=0):
+def main(count, first=0, loss=None):
     """Counts of what is said of so many problems; those that are wrong are printed."""
     said = Counter()
     for seed in range(first, first + count):
-        what, worst = verdict(seed)
+        what, worst = verdict(seed, loss)
         said[what.partition(":")[0]] += 1
         if what.startswith("wrong"):
             print(f"seed {seed}: {what}, gap {worst:.3g} times tol", flush=True)
@@ -108,4 +122,4 @@ def main(count, first=0):
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main(*map(int, sys.argv[1:]))))
+    sys.exit(bool(main(*map(int, sys.argv[1:3]), *sys.argv[3:])))
