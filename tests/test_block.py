@@ -6,6 +6,8 @@ from fastreg.adapter.engine import RowBlock, WorkingBlock
 from fastreg.adapter.sweep import sweep
 from twins import STORED, close, design, some_data, view
 
+from fastreg.adapter import parallel_work
+
 
 def intc(*values):
     return np.array(values, dtype=np.intc)
@@ -155,6 +157,24 @@ def test_gram_matrices_under_any_weights(storage, centred, pieces, rng):
     level = means - remainder
     for k, x in enumerate(own.T):                # what is left is that of columns less a level near their own
         assert min(abs(level[k]), abs(level[k] - weight @ x / weight.sum())) < 1e-9 * (1 + abs(level[k]))
+
+
+@pytest.mark.parametrize("m", [1, 3, 4, 47, 48, 49, 101])
+@pytest.mark.parametrize("n", [1, 255, 257, 20_000])
+def test_gram_matrices_of_dense_columns_in_squares_and_slabs(n, m, rng):
+    """Of whole tiles and squares and others, of one slab of the rows and two; of as many threads as there are."""
+    X, s = rng.standard_normal((n, m)), rng.random(n) * (rng.random(n) < 0.7) + 1e-3
+    pos, found = rng.permutation(m).astype(np.intc), []
+    for n_threads in (1, 3):
+        block = WorkingBlock(design(np.asfortranarray(X), None, False, n_threads))
+        with parallel_work(0):
+            block.gather(np.arange(m, dtype=np.intc))
+            found.append(block.gram_under(s, pos, [m] if m < 48 else [40, m - 40])[0])
+    np.testing.assert_array_equal(*found)
+    own = X[:, pos].astype(np.longdouble)
+    wanted = ((own * s[:, None]).T @ own).astype(float)
+    size = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    assert np.max(np.abs(found[0] - wanted) / size) < 1e-14
 
 
 @pytest.mark.parametrize("storage", STORED)

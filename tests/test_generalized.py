@@ -78,7 +78,7 @@ def test_a_path_and_what_it_says(loss, store):
     assert judge.gap(between[0].toarray()[:, 0], between[1][0]) < 1.01e-9
     if loss == "poisson":
         np.testing.assert_allclose(path.predict(X, offset=offset), np.exp(eta), rtol=1e-12)
-        with pytest.raises(ValueError, match="predict_proba is for classes"):
+        with pytest.raises(ValueError, match="predict_proba is for likelihoods of classes"):
             path.predict_proba(X, offset=offset)
     else:
         np.testing.assert_array_equal(path.predict(X, offset=offset), (eta > 0).astype(int))
@@ -135,7 +135,7 @@ def test_labels_of_any_kind(labels):
     (np.arange(80) - 1.0, {"datafit": "poisson"}, "y must not be negative"),
     (np.zeros(80), {"datafit": "poisson"}, "y must not be zero"),
     (np.ones((80, 2)), {"datafit": "poisson"}, "y must have one dimension"),
-    (np.ones(80), {"datafit": "gauss"}, "'quadratic', 'logistic', 'poisson', 'multinomial', got 'gauss'"),
+    (np.ones(80), {"datafit": "gauss"}, "'quadratic', 'logistic', 'poisson', 'gamma', .*got 'gauss'"),
     (np.ones(80), {"datafit": "poisson", "offset": np.ones(79)}, "offset must be a number or have shape"),
     (np.ones(80), {"datafit": "poisson", "offset": np.full(80, np.nan)}, "offset contains NaN"),
     (np.full(80, np.nan), {"datafit": "poisson"}, "contains NaN"),
@@ -461,7 +461,7 @@ def test_ridge_penalties(loss, shape, store, weighted, fit_intercept, by_ridge):
     path = regularization_path(stored, y, datafit=loss, l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], tol=1e-9,
                                sample_weight=options["weights"], offset=options["offset"], penalty_factor=factor,
                                fit_intercept=fit_intercept)
-    assert len(by_ridge) == 1 and path.n_iters.max() < 25                  # as Newton's method converges
+    assert len(by_ridge) == 1 and path.n_iters.max() < 40                  # as Newton's method converges
     for k, alpha in enumerate(path.alphas):
         judge = Judge(loss, stored, as_judged(loss, y), alpha, 0.0, factor=factor, **options)
         assert judge.gap(path.coefs.toarray()[:, k], path.intercepts[k]) < 1.01e-9
