@@ -203,6 +203,22 @@ def test_folds_go_on_from_all_rows(store, weights, made, monkeypatch):
     assert counts[1e-9] < len(made)
 
 
+def test_a_fold_goes_on_under_the_matrix_of_all_rows(made):
+    """Which is not made again, nor changed."""
+    task, _ = problem(3000, 12)
+    lead = Reweighted(task, Spec(np.ones(1)))
+    descended(lead, 0.01, 1e-8)
+    kept, before = lead.left()[1], len(made)
+    was = kept.G.copy()
+    fold = Reweighted(task.fold(np.arange(3000) % 4 > 0, None, 1), Spec(np.ones(1)), lead=lead)
+    fold.matrix.follow(kept, True)
+    assert descended(fold, 0.01, 1e-5)[0] <= 1e-5 * fold.unit
+    assert len(made) == before and fold.matrix.matrix is not kept
+    np.testing.assert_array_equal(kept.G, was)
+    fold.matrix.follow(Matrix(fold.rows, np.ones(3000), np.arange(5), 1.0), False)             # of other columns
+    assert len(fold.matrix.matrix.cols) == 12
+
+
 def test_folds_share_the_kernel_of_more_columns_than_rows():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, 200)), np.where(rng.random(60) < 0.5, 1.0, -1.0)

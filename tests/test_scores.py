@@ -98,6 +98,8 @@ def test_cross_validation_of_numbers_by_name_and_by_scorer(scoring, rng):
 def test_scikit_learn_is_asked_where_a_class_is_absent_or_y_is_constant(rng):
     eta = rng.standard_normal((6, 2))
     assert scores_of("roc_auc", by_name("logistic"))(np.ones(6), eta, None) is None
+    for name in ("neg_log_loss", "accuracy", "neg_brier_score", "balanced_accuracy"):
+        assert scores_of(name, by_name("logistic"))(-np.ones(6), eta, None) is None
     assert scores_of("r2", by_name("quadratic"))(np.ones(6), eta, None) is None
     assert scores_of("neg_log_loss", by_name("multinomial"))(np.tile([1.0, -1.0], (6, 1)), eta, None) is None
     weight = np.array([1.0, 1, 1, 0, 0, 0])
