@@ -212,7 +212,7 @@ def test_a_fold_goes_on_under_the_matrix_of_all_rows(made):
     was = kept.G.copy()
     fold = Reweighted(task.fold(np.arange(3000) % 4 > 0, None, 1), Spec(np.ones(1)), lead=lead)
     fold.matrix.follow(kept, True)
-    assert descended(fold, 0.01, 1e-5)[0] <= 1e-5 * fold.unit
+    assert descended(fold, 0.01, 1e-3)[0] <= 1e-3 * fold.unit
     assert len(made) == before and fold.matrix.matrix is not kept
     np.testing.assert_array_equal(kept.G, was)
     fold.matrix.follow(Matrix(fold.rows, np.ones(3000), np.arange(5), 1.0), False)             # of other columns
