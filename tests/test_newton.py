@@ -211,7 +211,7 @@ def test_a_fold_goes_on_under_the_matrix_of_all_rows(made):
     kept, before = lead.left()[1], len(made)
     was = kept.G.copy()
     fold = Reweighted(task.fold(np.arange(3000) % 4 > 0, None, 1), Spec(np.ones(1)), lead=lead)
-    fold.matrix.follow(kept, True)
+    fold._begin(0.01 * fold.factors, lead.left())
     assert descended(fold, 0.01, 1e-3)[0] <= 1e-3 * fold.unit
     assert len(made) == before and fold.matrix.matrix is not kept
     np.testing.assert_array_equal(kept.G, was)
