@@ -1,4 +1,4 @@
-"""The pages in docs/: every public name is there, links lead somewhere, examples give what they say. Sphinx is not needed."""
+"""The pages in docs/, without Sphinx: public names are there, links lead somewhere, examples give what they say."""
 import doctest
 import re
 from pathlib import Path

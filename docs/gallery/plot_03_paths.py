@@ -24,7 +24,7 @@ ridge = ridge_path(X, y, n * np.geomspace(1e4, 1e-2, 100))
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
 for ax, path, title in zip(axes, (ridge, both, lasso), ("ridge", "elastic net, l1_ratio 0.5", "lasso")):
     path.plot(ax)
-    ax.set_title(title, pad=28)
+    ax.set_title(title)
 plt.show()
 
 # %%
