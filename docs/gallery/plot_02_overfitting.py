@@ -51,5 +51,5 @@ for values, style, name in ((bias, "C0", "squared bias"), (variance, "C3", "vari
 axes[1].axvline(path.alphas[best], color="C2", linewidth=1)
 axes[1].invert_xaxis()
 axes[1].set(xlabel="alpha", ylabel="mean squared error", title="bias falls, variance rises", ylim=(1e-5, 3))
-axes[1].legend(frameon=False, loc="lower left")
+axes[1].legend(loc="lower left")
 plt.show()
