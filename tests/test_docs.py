@@ -47,7 +47,7 @@ def test_every_public_name_is_on_the_page_of_the_reference():
 def test_scripts_of_the_gallery_compile_and_draw(script):
     text = script.read_text()
     compile(text, script, "exec")
-    assert re.match(r'"""\n.+\n=+\n', text), "a title comes first"
+    assert re.match(r'r?"""\n.+\n=+\n', text), "a title comes first"
     assert "plt.show()" in text
 
 
