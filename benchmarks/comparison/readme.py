@@ -1,4 +1,4 @@
-"""The parts of docs/benchmarks.md between markers, one for each file of results, and the command line of `update_readme.py`.
+"""What docs/benchmarks.md holds between markers, one pair for each file of results; the command of `update_readme.py`.
 
 Results of different machines or days are in files of their own: those of `results_glm.json` go between the markers
 ``<!-- results_glm -->`` and ``<!-- /results_glm -->``, their figures into a folder of that name.
@@ -97,8 +97,8 @@ def section(found, folder):
     sweeps = tables.scaling_sweeps(found)
     if sweeps:
         parts += [
-            "### Scaling\n\nThe power of each quantity that time and memory beyond the data grow with, by least squares of "
-            "the logarithms:",
+            "### Scaling\n\nThe power of each quantity that time and memory beyond the data grow with, by least squares "
+            "of the logarithms:",
             tables.as_markdown(tables.scaling_table(sweeps)),
         ]
     parts += [pictures.get(name, "") for name in ("time_to_gap", "memory", "scaling")]
