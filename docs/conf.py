@@ -52,6 +52,7 @@ html_title = "fastreg"
 html_static_path = ["_static"]
 html_css_files = ["fastreg.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,

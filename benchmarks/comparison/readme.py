@@ -97,8 +97,8 @@ def section(found, folder):
     sweeps = tables.scaling_sweeps(found)
     if sweeps:
         parts += [
-            "### Scaling\n\nThe power of each quantity that time and memory beyond the data grow with, by least squares "
-            "of the logarithms:",
+            "### Scaling\n\nThe power of each quantity that time and memory beyond the data grow with, by least "
+            "squares of the logarithms:",
             tables.as_markdown(tables.scaling_table(sweeps)),
         ]
     parts += [pictures.get(name, "") for name in ("time_to_gap", "memory", "scaling")]
