@@ -40,6 +40,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,
+    "thumbnail_size": (500, 220),
     "remove_config_comments": True,
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib",),
@@ -58,7 +59,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 7,
+    "navbar_persistent": ["search-button"],
+    "header_links_before_dropdown": 8,
 }
 
 # Formulas are drawn in the browser by a MathJax that travels with the pages: no page asks another server.
