@@ -1,5 +1,6 @@
 """What the pages on moving here say: each framework's objective, minimised by SciPy, has our model's coefficients."""
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,28 +69,40 @@ def assert_same(model, w, b):
     np.testing.assert_allclose(np.ravel(model.intercept_)[0], b, rtol=0, atol=ACCURACY)
 
 
-L1, L2, DELTA = 0.1, 0.04, 0.8
 EXACT = {"tol": 1e-13}
+GIVEN = {"lam": 0.1, "l1": 0.1, "l2": 0.04, "wd": 0.08, "d": 0.8, "n": N}
+ELASTIC = (GIVEN["l1"], GIVEN["l2"])
+# what docs/moving/from_frameworks.md says, and the loss with the penalty that it is said of
 FRAMEWORKS = {
-    "MSE + L1": ("number", squared, L1, 0, fastreg.Lasso(L1 / 2, **EXACT)),
-    "MSE + L2": ("number", squared, 0, L2, fastreg.Ridge(N * L2)),
-    "MSE + l1_l2": ("number", squared, L1, L2, fastreg.ElasticNet(
-        L1 / 2 + L2, l1_ratio=(L1 / 2) / (L1 / 2 + L2), **EXACT)),
-    "MSE, weight decay": ("number", squared, 0, L2 / 2, fastreg.Ridge(N * L2 / 2)),
-    "cross-entropy + l1_l2": ("label", cross_entropy, L1 / 5, L2 / 5, fastreg.LogisticRegression(
-        C=5 / (N * (L1 + 2 * L2)), l1_ratio=L1 / (L1 + 2 * L2), **EXACT)),
-    "Poisson + l1_l2": ("count", poisson, L1, L2, fastreg.PoissonRegressor(
-        alpha=L1 + 2 * L2, l1_ratio=L1 / (L1 + 2 * L2), **EXACT)),
-    "Huber + l1_l2": ("number", huber(DELTA), L1, L2, fastreg.GeneralizedLinearRegressor(
-        f"huber({DELTA})", alpha=L1 + 2 * L2, l1_ratio=L1 / (L1 + 2 * L2), **EXACT)),
+    "Lasso(lam / 2)": ("number", squared, GIVEN["lam"], 0),
+    "Ridge(n * lam)": ("number", squared, 0, GIVEN["lam"]),
+    "ElasticNet(l1 / 2 + l2, l1_ratio=(l1 / 2) / (l1 / 2 + l2))": ("number", squared, *ELASTIC),
+    "Ridge(n * wd / 2)": ("number", squared, 0, GIVEN["wd"] / 2),
+    'GeneralizedLinearRegressor(f"huber({d})", alpha=l1 + 2 * l2, l1_ratio=l1 / (l1 + 2 * l2))': (
+        "number", huber(GIVEN["d"]), *ELASTIC),
+    "LogisticRegression(C=1 / (n * (l1 + 2 * l2)), l1_ratio=l1 / (l1 + 2 * l2))": ("label", cross_entropy, *ELASTIC),
+    "PoissonRegressor(alpha=l1 + 2 * l2, l1_ratio=l1 / (l1 + 2 * l2))": ("count", poisson, *ELASTIC),
+    "Ridge(lam)": ("number", squared, 0, GIVEN["lam"] / N),
+    "LogisticRegression(C=1 / lam)": ("label", cross_entropy, 0, GIVEN["lam"] / (2 * N)),
 }
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "moving" / "from_frameworks.md"
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_regularisers_of_keras_and_pytorch(name, data):
-    kind, loss, l1, l2, model = FRAMEWORKS[name]
+def said(code):
+    """The model that a piece of code on the page gives."""
+    assert f"`{code}`" in PAGE.read_text()
+    model = eval(code, vars(fastreg) | GIVEN)
+    return model if isinstance(model, fastreg.Ridge) else model.set_params(**EXACT)
+
+
+@pytest.mark.parametrize("code", FRAMEWORKS)
+def test_what_the_page_on_frameworks_says(code, data):
+    """Regularisers of Keras and PyTorch, and the costs of courses, with lambda / 2m."""
+    kind, loss, l1, l2 = FRAMEWORKS[code]
     X, y = data[0], data[1][kind]
-    assert_same(model.fit(X, y), *minimise(X, y, loss, l1, l2))
+    w, b = minimise(X, y, loss, l1, l2)
+    assert np.any(w)
+    assert_same(said(code).fit(X, y), w, b)
 
 
 def test_softmax_layer(data):
@@ -101,13 +114,13 @@ def test_softmax_layer(data):
         W, b = flat[:-3].reshape(3, P), flat[-3:]
         eta = X @ W.T + b
         slope = special.softmax(eta, axis=1) - hot
-        return ((special.logsumexp(eta, axis=1) - (eta * hot).sum(axis=1)).mean() + L2 * (W**2).sum(),
-                np.append((slope.T @ X / N + 2 * L2 * W).ravel(), slope.mean(axis=0)))
+        return ((special.logsumexp(eta, axis=1) - (eta * hot).sum(axis=1)).mean() + GIVEN["l2"] * (W**2).sum(),
+                np.append((slope.T @ X / N + 2 * GIVEN["l2"] * W).ravel(), slope.mean(axis=0)))
 
     flat = np.zeros(3 * P + 3)
     for _ in range(5):
         flat = optimize.minimize(objective, flat, jac=True, method="BFGS", options={"gtol": 1e-11}).x
-    model = fastreg.LogisticRegression(C=1 / (2 * N * L2), **EXACT).fit(X, y)
+    model = said("LogisticRegression(C=1 / (2 * n * l2))").fit(X, y)
     np.testing.assert_allclose(model.coef_, flat[:-3].reshape(3, P), rtol=0, atol=ACCURACY)
     np.testing.assert_allclose(model.intercept_, flat[-3:] - flat[-3:].mean(), rtol=0, atol=ACCURACY)
 
@@ -122,7 +135,9 @@ def test_dropout_on_inputs(q, data):
     root = np.sqrt(np.tile(chance, N))
     w = np.linalg.lstsq(np.column_stack([dropped, np.ones(len(root))]) * root[:, None],
                         np.repeat(y, len(masks)) * root, rcond=None)[0]
-    assert_same(fastreg.Ridge(1.0, penalty_factor=q / (1 - q) * (X**2).sum(axis=0)).fit(X, y), w[:-1], w[-1])
+    factor = "q / (1 - q) * (X**2).sum(axis=0)"
+    assert f"Ridge(alpha=1.0, penalty_factor={factor})" in PAGE.read_text()
+    assert_same(fastreg.Ridge(alpha=1.0, penalty_factor=eval(factor)).fit(X, y), w[:-1], w[-1])
 
 
 SCIKIT_LEARN = {
@@ -140,17 +155,6 @@ def test_objectives_of_scikit_learn(name, data):
     kind, loss, l1, l2, average, model = SCIKIT_LEARN[name]
     X, y = data[0], data[1][kind]
     assert_same(model.fit(X, y), *minimise(X, y, loss, l1, l2, average))
-
-
-@pytest.mark.parametrize("kind", ["number", "label"])
-def test_costs_of_courses(kind, data):
-    """J(theta) with lambda / 2m, linear and logistic."""
-    X, y, lam = data[0], data[1][kind], 4.0
-    if kind == "number":
-        model, found = fastreg.Ridge(lam), minimise(X, y, squared, 0, lam / N)
-    else:
-        model, found = fastreg.LogisticRegression(C=1 / lam, **EXACT), minimise(X, y, cross_entropy, 0, lam / (2 * N))
-    assert_same(model.fit(X, y), *found)
 
 
 @pytest.mark.parametrize("family", ["gaussian", "binomial", "poisson"])
