@@ -78,8 +78,7 @@ def copy_mathjax(app):
 
 def links_of_included(app, relative, parent, content):
     """Pages that include a file of the repository's root: its links lead to the pages that include the others."""
-    pages = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
-    content[0] = re.sub(r"\]\(((?:CONTRIBUTING|CHANGELOG|SECURITY)\.md)\)", lambda at: f"]({pages[at[1]]})", content[0])
+    content[0] = re.sub(r"\]\((?:docs/)?([A-Za-z_]+\.md)\)", lambda at: f"]({at[1].lower()})", content[0])
 
 
 def escape_names(app, what, name, obj, options, lines):
