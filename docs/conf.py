@@ -81,12 +81,14 @@ def links_of_included(app, relative, parent, content):
     content[0] = re.sub(r"\]\((?:docs/)?([A-Za-z_]+\.md)\)", lambda at: f"]({at[1].lower()})", content[0])
 
 
-def escape_names(app, what, name, obj, options, lines):
-    """A name that ends with an underscore is a link in reStructuredText where it is part of a shape."""
-    lines[:] = [line.replace("(n_features_in_,)", r"(n_features_in\_,)") for line in lines]
+def polish(app, what, name, obj, options, lines):
+    """What numpydoc leaves: a name that ends with an underscore is no link, and each reference is a paragraph."""
+    text = "\n".join(lines).replace("(n_features_in_,)", r"(n_features_in\_,)")
+    text, *references = re.split(r"(?<=rubric:: References\n)", text, maxsplit=1)
+    lines[:] = (text + "".join(re.sub(r"\.\n(?=[A-Z][a-z]+(?:,| and) )", ".\n\n", part) for part in references)).split("\n")
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", escape_names, priority=600)       # after numpydoc
+    app.connect("autodoc-process-docstring", polish, priority=600)       # after numpydoc
     app.connect("builder-inited", copy_mathjax)
     app.connect("include-read", links_of_included)

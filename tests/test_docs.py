@@ -10,21 +10,27 @@ import fastreg
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 MADE = ("_build", "examples", "generated", "_templates")       # by Sphinx, or for it
-PAGES = sorted(path for pattern in ("*.md", "*.rst") for path in DOCS.rglob(pattern)
-               if path.relative_to(DOCS).parts[0] not in MADE)
+PAGES = [ROOT / "README.md", *sorted(path for pattern in ("*.md", "*.rst") for path in DOCS.rglob(pattern)
+                                     if path.relative_to(DOCS).parts[0] not in MADE)]
 SCRIPTS = sorted((DOCS / "gallery").glob("*.py"))
-CODE = re.compile(r"^```(?:python)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 PICTURE_OF_GALLERY = re.compile(r"examples/images/sphx_glr_(\w+)_\d{3}\.png")
 
 
 def ids(paths):
-    return [str(path.relative_to(DOCS)) for path in paths]
+    return [str(path.relative_to(ROOT)) for path in paths]
 
 
 def without_code(text):
-    """What links are looked for in."""
+    """What links are looked for in: no code, no formulas."""
     return re.sub(r"^```.*?^```|`[^`\n]*`|\$[^$\n]*\$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def code_of(page):
+    """What stands between fences as Python with prompts."""
+    return "\n".join(text for language, text in FENCED.findall(page.read_text())
+                     if language == "python" and text.startswith(">>>"))
 
 
 def source_of(target):
@@ -53,16 +59,19 @@ def test_scripts_of_the_gallery_compile_and_draw(script):
 
 @pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
 def test_links_lead_to_files(page):
-    for link in LINK.findall(without_code(page.read_text())):
+    for link in map("".join, LINK.findall(without_code(page.read_text()))):
         if re.match(r"https?:|mailto:|#", link):
             continue
         target = (page.parent / link.split("#")[0]).resolve()
         assert source_of(target).exists(), f"{link} leads nowhere"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
-def test_code_on_pages_gives_what_they_say(page):
-    code = "\n".join(CODE.findall(page.read_text()))
-    found = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), 0)
+WITH_CODE = [page for page in PAGES if code_of(page)]
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=ids(WITH_CODE))
+def test_code_on_pages_gives_what_they_say(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)                            # for what it saves
+    found = doctest.DocTestParser().get_doctest(code_of(page), {}, page.name, str(page), 0)
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.DocTestRunner(optionflags=flags).run(found).failed == 0
