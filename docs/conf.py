@@ -84,8 +84,8 @@ def links_of_included(app, relative, parent, content):
 def polish(app, what, name, obj, options, lines):
     """What numpydoc leaves: a name that ends with an underscore is no link, and each reference is a paragraph."""
     text = "\n".join(lines).replace("(n_features_in_,)", r"(n_features_in\_,)")
-    text, *references = re.split(r"(?<=rubric:: References\n)", text, maxsplit=1)
-    lines[:] = (text + "".join(re.sub(r"\.\n(?=[A-Z][a-z]+(?:,| and) )", ".\n\n", part) for part in references)).split("\n")
+    above, heading, below = text.partition(".. rubric:: References\n")
+    lines[:] = (above + heading + re.sub(r"\.\n(?=[A-Z][a-z]+(?:,| and) )", ".\n\n", below)).split("\n")
 
 
 def setup(app):
