@@ -75,3 +75,7 @@ def test_code_on_pages_gives_what_they_say(page, tmp_path, monkeypatch):
     found = doctest.DocTestParser().get_doctest(code_of(page), {}, page.name, str(page), 0)
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.DocTestRunner(optionflags=flags).run(found).failed == 0
+
+
+def test_the_version_to_cite_is_this_one():
+    assert f"\nversion: {fastreg.__version__}\n" in (ROOT / "CITATION.cff").read_text()
