@@ -39,13 +39,13 @@ theirs = np.array([measure(Theirs(alpha, tol=tol, max_iter=200_000)) for tol in 
 
 print("            fastreg                           scikit-learn")
 print("    tol     seconds      gap   coefficients   seconds      gap   coefficients")
-for tol, mine, other in zip(tols, ours, theirs):
-    print(f"{tol:7.0e}", *(f"{seconds:11.4f} {gap:8.1e} {distance:11.1e}  " for seconds, gap, distance in (mine, other)))
+for tol, *found in zip(tols, ours, theirs):
+    print(f"{tol:7.0e}", *(f"{seconds:11.4f} {gap:8.1e} {distance:11.1e}  " for seconds, gap, distance in found))
 
 # %%
-# The gap of each is within its tolerance. Coefficients are another matter: where neighbours are nearly alike, a small gap
-# leaves them open. The small problems are solved exactly, so that ours are at rounding already at the loosest tolerance;
-# coordinate descent takes many sweeps for every digit.
+# The gap of each is within its tolerance. Coefficients are another matter: where neighbours are nearly alike, a small
+# gap leaves them open. The small problems are solved exactly, so that ours are at rounding already at the loosest
+# tolerance; coordinate descent takes many sweeps for every digit.
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 for values, color, name in ((ours, "C2", "fastreg"), (theirs, "C0", "scikit-learn")):
     left.loglog(values[:, 1], values[:, 0], "o-", color=color, label=name)
