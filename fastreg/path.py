@@ -217,7 +217,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         refuse_escape(problem, last.alphas[-1], last.coef(last.stopped.size - 1), last.intercepts[-1, 0], stacklevel=3)
         warn_unless_converged(first_unconverged(*pieces) or last, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
         return path_of(pieces, problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
-                       datafit=datafit.name, classes=classes, has_offset=offset is not None,
+                       datafit=datafit.key, classes=classes, has_offset=offset is not None,
                        validation_deviances=judged)
 
     path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas), judge)

@@ -2,6 +2,7 @@
 import re
 
 from fastreg.datafits.base import Datafit
+from fastreg.datafits.functions import custom, from_skglm
 from fastreg.datafits.gamma import GAMMA
 from fastreg.datafits.huber import Huber
 from fastreg.datafits.logistic import LOGISTIC
@@ -10,6 +11,9 @@ from fastreg.datafits.poisson import POISSON
 from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.datafits.squared_hinge import SQUARED_HINGE
 from fastreg.datafits.tweedie import Tweedie
+
+__all__ = ["GAMMA", "LOGISTIC", "MULTINOMIAL", "POISSON", "QUADRATIC", "SQUARED_HINGE", "Datafit", "Huber", "Tweedie",
+           "by_name", "custom", "from_skglm", "tweedie"]
 
 BY_NAME = {datafit.name: datafit for datafit in (
     QUADRATIC, LOGISTIC, POISSON, GAMMA, MULTINOMIAL, SQUARED_HINGE)}

@@ -3,6 +3,7 @@ cdef class Datafit:
     cdef readonly str name
     cdef readonly bint quadratic              # curvature 1 everywhere: one Newton step arrives
     cdef readonly bint convex                 # in eta
+    cdef readonly bint exact                  # curvatures are derivatives, to rounding
     cdef readonly bint coupled                # targets are the classes of one loss, each given the others
 
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,

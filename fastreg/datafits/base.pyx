@@ -23,6 +23,8 @@ cdef class Datafit:
         Whether the curvature is 1 everywhere.
     convex : bool
         In eta; otherwise there is no conjugate, and no duality gap.
+    exact : bool
+        Whether curvatures are the derivatives of slopes, to rounding, so that Newton's steps fall by squares.
     coupled : bool
         Whether targets are the classes of one loss: f is that of a class, the linear predictors of the others being
         what they are, and what the targets' `own` rows lose adds up to the loss of all.
@@ -35,6 +37,14 @@ cdef class Datafit:
     labels = False
     escaping = "the loss falls for ever"
     one_sided = "y must not be at an end of its domain in every row that has a weight: its intercept is infinite."
+
+    def __cinit__(self, *_, **__):
+        self.exact = True
+
+    @property
+    def key(self):
+        """What `by_name` finds it by."""
+        return self.name
 
     # ---- a loss gives these ------------------------------------------------------------------------------------------
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
@@ -119,7 +129,7 @@ cdef class Datafit:
         cdef Py_ssize_t k, first, i, m
         cdef int _
         cdef bint halved
-        cdef double slope, curve, size, weight, shift, last, total = 0, lo = -INFINITY, hi = INFINITY
+        cdef double slope, curve, size, weight, shift, last, reach = 8, total = 0, lo = -INFINITY, hi = INFINITY
         cdef double g[CHUNK]
         cdef double h[CHUNK]
         for _ in range(STEPS):
@@ -142,7 +152,8 @@ cdef class Datafit:
             else:
                 lo = total
             shift = -slope / curve if curve > 0 else (-1 if slope > 0 else 1)
-            shift = min(max(shift, -8), 8)       # far from the minimum a curvature says little
+            if fabs(shift) > reach:                # far from the minimum a curvature says little
+                shift, reach = (reach if shift > 0 else -reach), 2 * reach
             halved = not lo < total + shift < hi
             if halved:
                 if not (isfinite(lo) and isfinite(hi)):
@@ -153,7 +164,7 @@ cdef class Datafit:
                 break
             for i in range(n):
                 eta[i] += shift
-            if fabs(shift) <= NEAR and not halved:
+            if fabs(shift) <= NEAR and not halved and self.exact:
                 break
         return total
 

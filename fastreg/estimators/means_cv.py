@@ -83,7 +83,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         problem = self._problem(self._loss, X, y, weight, offset, 1.0)
         scoring = self._scorer(self._single(), self._loss)
         choice = self._choose(problem, spec, ratios, y, params, sample_weight, **scoring,
-                              loss={"datafit": self._loss.name, "has_offset": offset is not None})
+                              loss={"datafit": self._loss.key, "has_offset": offset is not None})
         curves, fit = choice.curves, choice.fit
         c, a = curves.chosen
         self.alpha_, self.l1_ratio_ = float(curves.alphas[c, a]), float(curves.l1_ratios[c])
