@@ -11,6 +11,10 @@ cdef class Datafit:
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil
     cdef double total(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil
     cdef double own(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil
+    cdef double risen(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                      const double *there) noexcept nogil
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil
+    cdef double model_excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                             double c) noexcept nogil
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil

@@ -3,13 +3,14 @@
 A loss is a subclass with `at` and `conjugate_at`, on a chunk of rows, without the GIL, and a few lines on its y. What
 solvers, certificates and paths ask is derived here.
 """
-from libc.math cimport INFINITY, fabs, isfinite
+from libc.math cimport INFINITY, fabs, fmax, isfinite
 
 import numpy as np
 
 cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 100                  # of Newton's method in one variable
+cdef double LEAST = 1e-2         # of the mean curvature: of a loss that is not convex, the least in its models
 cdef double NEAR = 1e-8          # a step after which the next one would be rounding, as they fall by squares
 
 
@@ -65,6 +66,9 @@ cdef class Datafit:
         """Minus the logarithm of the likelihood, less f(y, eta): what of it y alone decides."""
         return np.zeros(len(y))
 
+    def variance(self, mean):
+        """That of y at a mean, up to a dispersion; None where the loss says nothing of it."""
+
     def open_side(self, y):
         """To which side of eta, -1 or 1, f(y, .) falls for ever towards its infimum; 0 where it has a minimum."""
         return np.zeros(len(y))
@@ -99,11 +103,31 @@ cdef class Datafit:
         """What a target adds to the loss of all: that of all rows, unless targets are coupled."""
         return self.total(n, y, s, eta)
 
+    cdef double risen(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                      const double *there) noexcept nogil:
+        """sum_i s_i (f(y_i, there_i) - f(y_i, eta_i)), in differences of rows."""
+        cdef Py_ssize_t k, first, i, m
+        cdef double part, out = 0
+        cdef double before[CHUNK]
+        cdef double after[CHUNK]
+        for k in range((n + CHUNK - 1) // CHUNK):
+            first, part = k * CHUNK, 0
+            m = min(CHUNK, n - first)
+            self.at(m, y + first, eta + first, before, NULL, NULL)
+            self.at(m, y + first, there + first, after, NULL, NULL)
+            for i in range(m):
+                if s == NULL or s[first + i] > 0:
+                    part += (1 if s == NULL else s[first + i]) * (after[i] - before[i])
+            out += part
+        return out
+
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil:
         """sum_i s_i (f + f*(c f') - c f' eta): what of the gap is left by the dual point c times the residual.
 
-        A sum of terms that are not negative, 0 for c = 1. rr: sum_i s_i f'^2."""
+        A sum of terms that are not negative, 0 for c = 1. rr: sum_i s_i f'^2. Where f is not convex, that of its
+        quadratic model, of the curvature given: the gap is then how far the model of the objective could fall, nothing
+        where the point is stationary."""
         cdef Py_ssize_t k, first, i, m
         cdef double part, out = 0
         cdef double f[CHUNK]
@@ -111,6 +135,8 @@ cdef class Datafit:
         cdef double dual[CHUNK]
         if c == 1:
             return 0
+        if not self.convex:
+            return self.model_excess(n, y, s, eta, c)
         for k in range((n + CHUNK - 1) // CHUNK):
             first, part = k * CHUNK, 0
             m = min(CHUNK, n - first)
@@ -123,6 +149,30 @@ cdef class Datafit:
                     part += (1 if s == NULL else s[first + i]) * max(f[i] + dual[i] - g[i] * eta[first + i], 0)
             out += part
         return out
+
+    cdef double model_excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                             double c) noexcept nogil:
+        """sum_i s_i ((1 - c) f')^2 / (2 f''), of curvatures that are not far below their mean."""
+        cdef Py_ssize_t k, first, i, m
+        cdef int turn
+        cdef double weight, step, least = 0, total = 0, weights = 0
+        cdef double g[CHUNK]
+        cdef double h[CHUNK]
+        for turn in range(2):                      # the mean, then the sum
+            least, total = LEAST * total / weights if turn == 1 and weights > 0 else 0, 0
+            for k in range((n + CHUNK - 1) // CHUNK):
+                first = k * CHUNK
+                m = min(CHUNK, n - first)
+                self.at(m, y + first, eta + first, NULL, g, h)
+                for i in range(m):
+                    weight = 1 if s == NULL else s[first + i]
+                    step = (1 - c) * g[i]
+                    if weight > 0 and turn == 0:
+                        total += weight * h[i]
+                        weights += weight
+                    elif weight > 0 and step != 0:
+                        total += weight * 0.5 * step * step / fmax(h[i], least)
+        return total
 
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
         """Shift eta, by what is returned, to where sum_i s_i f' = 0: Newton's method, held in a bracket."""
@@ -151,7 +201,7 @@ cdef class Datafit:
                 hi = total
             else:
                 lo = total
-            shift = -slope / curve if curve > 0 else (-1 if slope > 0 else 1)
+            shift = -slope / curve if curve > 0 else -INFINITY if slope > 0 else INFINITY
             if fabs(shift) > reach:                # far from the minimum a curvature says little
                 shift, reach = (reach if shift > 0 else -reach), 2 * reach
             halved = not lo < total + shift < hi

@@ -1,4 +1,5 @@
 """Losses of the user's own, from functions of a row in Python."""
+import copyreg
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from fastreg.datafits.machine import machine_code
 POINTS = (0.0, 1e-3, 0.1, 0.7, 1.0, 2.3, 5.0, 11.0, 30.0, 100.0)      # of eta, on both sides, at which losses are tried
 WIDTH = 0.01                             # of the intervals on which slopes are held against differences
 # Of what a difference must be, how far it may be off: kinks of slopes, and jumps of curvatures, lie in some intervals.
-SLOPE, CURVATURE, YOUNG = 1e-3, 0.1, 1e-7
+SLOPE, CURVATURE, YOUNG = 1e-4, 0.05, 1e-7
 SCALARS = "Python functions of two floats that return a float"
 
 
@@ -34,8 +35,8 @@ class Domain:
         except (TypeError, ValueError):
             low = high = np.nan
         if not low < high:
-            raise ValueError("domain must be None, 'labels', 'positive', 'nonnegative' or a pair (low, high) of numbers, "
-                             f"got {given!r}.")
+            raise ValueError("domain must be None, 'labels', 'positive', 'nonnegative' or a pair (low, high) of "
+                             f"numbers, got {given!r}.")
         object.__setattr__(self, "given", (low, high))
 
     @property
@@ -46,8 +47,9 @@ class Domain:
     @property
     def ends(self):
         """The interval."""
-        named = {None: (-np.inf, np.inf), "labels": (-1.0, 1.0), "positive": (0.0, np.inf), "nonnegative": (0.0, np.inf)}
-        return self.given if isinstance(self.given, tuple) else named[self.given]
+        if isinstance(self.given, tuple):
+            return self.given
+        return {None: (-np.inf, np.inf), "labels": (-1.0, 1.0)}.get(self.given, (0.0, np.inf))
 
     def check(self, y):
         """Raise a ValueError where y is outside."""
@@ -163,6 +165,9 @@ def custom(value, gradient, curvature, conjugate=None, domain=None, convex=True)
     return loss
 
 
+copyreg.pickle(Given, lambda loss: (custom, (*loss.functions, loss.domain.given, loss.convex)))
+
+
 def from_skglm(datafit, domain=None):
     """A loss from a datafit of skglm, or one written like those, that is a sum over rows.
 
@@ -190,8 +195,8 @@ def from_skglm(datafit, domain=None):
     """
     missing = [name for name in ("value", "raw_grad", "raw_hessian") if not hasattr(type(datafit), name)]
     if missing:
-        raise TypeError(f"datafit must have the methods value, raw_grad and raw_hessian; {type(datafit).__name__} lacks "
-                        f"{', '.join(missing)}.")
+        raise TypeError("datafit must have the methods value, raw_grad and raw_hessian; "
+                        f"{type(datafit).__name__} lacks {', '.join(missing)}.")
     from fastreg.datafits.adapted import rows_of
 
     return custom(*rows_of(datafit), domain=domain)
@@ -228,15 +233,15 @@ class _Trial:
 
     def _check_derivatives(self):
         """Means over intervals, which rounding and kinks leave nearly as they are."""
-        nodes, shares = np.polynomial.legendre.leggauss(8)
+        nodes, shares = np.polynomial.legendre.leggauss(64)
         half = WIDTH * (1 + np.abs(self.eta))
         inside = [self._at(self.eta + half * node) for node in nodes]
         (f_lo, g_lo, _), (f_hi, g_hi, _) = self._at(self.eta - half), self._at(self.eta + half)
         for low, high, order, share, said in (
                 (f_lo, f_hi, 1, SLOPE, "gradient must be the derivative of value in eta: its mean is {}, that of "
                  "differences of value {}"),
-                (g_lo, g_hi, 2, CURVATURE, "curvature must be the derivative of gradient in eta: its mean is {}, that of "
-                 "differences of gradient {}")):
+                (g_lo, g_hi, 2, CURVATURE, "curvature must be the derivative of gradient in eta: its mean is {}, that "
+                 "of differences of gradient {}")):
             mean = 0.5 * sum(part * point[order] for part, point in zip(shares, inside))
             most = np.max(np.abs([point[order] for point in inside]), axis=0)
             wanted = (high - low) / (2 * half)
@@ -249,8 +254,8 @@ class _Trial:
                      h)
         step = WIDTH * (1 + np.abs(self.eta))
         after = self._at(self.eta + step)[1]
-        self._refuse(after < g - 1e-10 * (1 + np.abs(g)), "gradient must not fall with eta, or convex is to be False: it "
-                     "goes from {} to {}", g, after)
+        self._refuse(after < g - 1e-10 * (1 + np.abs(g)), "gradient must not fall with eta, or convex is to be False: "
+                     "it goes from {} to {}", g, after)
 
     def _check_conjugate(self, f, g):
         """Fenchel and Young: f + f* - u eta is 0 at the slope, and not negative elsewhere."""
@@ -258,8 +263,8 @@ class _Trial:
         left = f + dual - g * self.eta
         size = YOUNG * (1 + np.abs(f) + np.abs(g * self.eta))
         sure = np.abs(g - self._at(self.eta - 1)[1]) > 1e-6 * np.abs(g)        # else the slope is that of an end
-        self._refuse(sure & ~(np.abs(left) <= size), "conjugate must be value's: value + conjugate - u eta is {} at u = "
-                     "gradient, where it is to be 0", left)
+        self._refuse(sure & ~(np.abs(left) <= size), "conjugate must be value's: value + conjugate - u eta is {} at "
+                     "u = gradient, where it is to be 0", left)
         for share in (0.5, 0.9):
             left = f + self.loss.conjugate(self.y, share * g) - share * g * self.eta
             self._refuse(~(left >= -size), "conjugate must be value's: value + conjugate - u eta is {} at u = "

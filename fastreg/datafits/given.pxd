@@ -9,9 +9,6 @@ cdef class Given(Datafit):
     cdef readonly object domain, functions, labels
 
     cdef double _left(self, Py_ssize_t m, const double *y, const double *s, const double *eta, double c) noexcept nogil
-    cdef double _model_left(self, Py_ssize_t m, const double *y, const double *s, const double *eta, double c,
-                            double least) noexcept nogil
-    cdef double _mean_curvature(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil
     cdef void _where(self, Py_ssize_t m, const double *y, const double *u, const double *eta, const double *g,
                      double *there, double *dual) noexcept nogil
     cdef double _largest(self, double y, double u) noexcept nogil

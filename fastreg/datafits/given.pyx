@@ -17,7 +17,6 @@ cdef double NEAR = 0.02          # of a difference of slopes, how far beyond its
 cdef double ROUNDING = 4e-16     # of the terms of a sum, what it may lose
 cdef double REACH = 2            # of a first step
 cdef double FAR = 1e300          # of a linear predictor
-cdef double LEAST = 1e-2         # of the mean curvature: of a loss that is not convex, the least in its models
 
 
 cdef class Given(Datafit):
@@ -55,11 +54,6 @@ cdef class Given(Datafit):
         """Itself: no name stands for it."""
         return self
 
-    def __reduce__(self):
-        from fastreg.datafits.functions import custom
-
-        return custom, (*self.functions, self.domain.given, self.convex)
-
     def __repr__(self):
         return f"custom({self.name})"
 
@@ -86,27 +80,20 @@ cdef class Given(Datafit):
 
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil:
-        """Where the loss is not convex, that of its quadratic model, whose curvature is positive: how far the model of
-        the objective could fall, nothing where the point is stationary."""
         cdef Py_ssize_t k, first, m
-        cdef double total = 0, least = 0
-        if c == 1:
-            return 0
+        cdef double total = 0
         if not self.convex:
-            least = LEAST * self._mean_curvature(n, y, s, eta)
-        for k in range((n + CHUNK - 1) // CHUNK):
+            return self.model_excess(n, y, s, eta, c)
+        for k in range((n + CHUNK - 1) // CHUNK if c != 1 else 0):
             first = k * CHUNK
             m = min(CHUNK, n - first)
-            if self.convex:
-                total += self._left(m, y + first, NULL if s == NULL else s + first, eta + first, c)
-            else:
-                total += self._model_left(m, y + first, NULL if s == NULL else s + first, eta + first, c, least)
+            total += self._left(m, y + first, NULL if s == NULL else s + first, eta + first, c)
         return total
 
     cdef double _left(self, Py_ssize_t m, const double *y, const double *s, const double *eta, double c) noexcept nogil:
         """sum_i s_i (f + f*(c f') - c f' eta) of a chunk."""
         cdef Py_ssize_t i
-        cdef double total = 0, row, moved, left
+        cdef double total = 0, row
         cdef double f[CHUNK]
         cdef double g[CHUNK]
         cdef double u[CHUNK]
@@ -131,33 +118,6 @@ cdef class Given(Datafit):
             total += (1 if s == NULL else s[i]) * row
         return total
 
-    cdef double _model_left(self, Py_ssize_t m, const double *y, const double *s, const double *eta, double c,
-                            double least) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef double total = 0, step
-        cdef double g[CHUNK]
-        cdef double h[CHUNK]
-        self.at(m, y, eta, NULL, g, h)
-        for i in range(m):
-            if s == NULL or s[i] > 0:
-                step = (1 - c) * g[i]
-                total += (1 if s == NULL else s[i]) * (0.5 * step * step / fmax(h[i], least) if step != 0 else 0)
-        return total
-
-    cdef double _mean_curvature(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil:
-        cdef Py_ssize_t k, first, i, m
-        cdef double total = 0, weight = 0
-        cdef double h[CHUNK]
-        for k in range((n + CHUNK - 1) // CHUNK):
-            first = k * CHUNK
-            m = min(CHUNK, n - first)
-            self.at(m, y + first, eta + first, NULL, NULL, h)
-            for i in range(m):
-                if s == NULL or s[first + i] > 0:
-                    total += (1 if s == NULL else s[first + i]) * h[i]
-                    weight += 1 if s == NULL else s[first + i]
-        return total / weight if weight > 0 else 0
-
     # ---- where slopes are --------------------------------------------------------------------------------------------
     cdef void _where(self, Py_ssize_t m, const double *y, const double *u, const double *eta, const double *g,
                      double *there, double *dual) noexcept nogil:
@@ -179,8 +139,8 @@ cdef class Given(Datafit):
         for i in range(m):
             there[i], dual[i] = eta[i], 0
             if g[i] != u[i]:
-                at[left], ys[left], x[left], slope[left], h[left], end[left] = <int> i, y[i], eta[i], g[i], found[i], NAN
-                there[i], left = INFINITY, left + 1          # no rectangle is known
+                at[left], ys[left], x[left], slope[left], h[left] = <int> i, y[i], eta[i], g[i], found[i]
+                end[left], there[i], left = NAN, INFINITY, left + 1
         for _ in range(STEPS):
             for k in range(left):
                 i = at[k]
@@ -247,7 +207,8 @@ cdef class Given(Datafit):
             if at >= 0:
                 hi, at_hi = x, at
         x, at = (lo, -at_lo) if -at_lo < at_hi else (hi, at_hi)
-        return u * x - _one(self.value_, y, x) + (hi - lo) * at
+        left = _one(self.value_, y, x)
+        return u * x - left + (hi - lo) * at + ROUNDING * (fabs(u * x) + fabs(left))
 
     def given(self, y, eta):
         """Value, derivative and curvature as the functions have them."""
@@ -281,8 +242,8 @@ cdef class Given(Datafit):
         return least[back]
 
     def log_measure(self, y):
-        raise NotImplementedError("criterion needs a likelihood, and that of a loss of your own is not known: choose by "
-                                  "folds.")
+        raise NotImplementedError("criterion needs a likelihood, and that of a loss of your own is not known: choose "
+                                  "by folds.")
 
     def inverse_link(self, eta):
         """The linear predictor: what it says of y is the user's to say."""

@@ -20,7 +20,7 @@ import numpy as np
 
 FORMAT = "1"                             # of what is kept: another one finds nothing
 VECTOR = ("exp", "expm1", "log", "log1p")
-LOADED = {}                              # key: (engine, addresses)
+LOADED: dict = {}                            # key: (engine, addresses)
 
 
 class Unkeyed(Exception):
@@ -80,14 +80,17 @@ def _key(functions, binding):
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
-def _told(value):
-    """All that decides what a function, or a value that it refers to, is."""
+def _told(value, within=()):
+    """All that decides what a function, or a value that it refers to, is; `within`: the functions that refer to it."""
     value = getattr(value, "py_func", value)
+    if isinstance(value, types.FunctionType) and value in within:
+        return "function", within.index(value)
     if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        names = {name: value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__}
-        return ("function", _code(value.__code__), _told(value.__defaults__), [_told(cell) for cell in cells],
-                sorted((name, _told(known)) for name, known in names.items()))
+        within = (*within, value)
+        cells = [_told(cell.cell_contents, within) for cell in value.__closure__ or ()]
+        names = [(name, _told(value.__globals__[name], within)) for name in sorted(_names(value.__code__))
+                 if name in value.__globals__]
+        return "function", _code(value.__code__), _told(value.__defaults__, within), cells, names
     if hasattr(value, "told"):
         return type(value).__name__, _told(value.told)
     if isinstance(value, types.ModuleType):
@@ -95,7 +98,8 @@ def _told(value):
     if value is None or isinstance(value, (bool, int, float, str, np.generic)):
         return type(value).__name__, repr(value)
     if isinstance(value, tuple):
-        return "tuple", type(value).__qualname__, getattr(value, "_fields", None), [_told(item) for item in value]
+        return ("tuple", type(value).__qualname__, getattr(value, "_fields", None),
+                [_told(item, within) for item in value])
     if isinstance(value, np.ndarray) and value.dtype != object:
         return "array", value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, (types.BuiltinFunctionType, np.ufunc, type)):
@@ -196,7 +200,7 @@ def _loop(function, numba):
     function = getattr(function, "py_func", function)
     if hasattr(function, "loop"):
         return function.loop(numba)
-    of_row = numba.njit(_vectorised(function), error_model="numpy")
+    of_row = _vectorised(function, numba)
 
     def rows(n, y, x, out):
         for i in range(n):
@@ -205,22 +209,38 @@ def _loop(function, numba):
     return rows
 
 
-def _vectorised(function):
-    """The function, with exponentials and logarithms of which loops become vector instructions."""
+def _vectorised(function, numba, made=None):
+    """The function, compiled when it is called, with exponentials and logarithms of which loops become vector
+    instructions, and with the functions that it calls made likewise."""
+    made = {} if made is None else made
+    if function in made:
+        return made[function]
+    made[function] = function                      # what calls itself is for Numba to refuse
+
+    def instead(value):
+        if value is math or value is np:
+            return _module_like(value)
+        if isinstance(value, types.FunctionType) and not hasattr(value, "__wrapped__"):
+            return _vectorised(value, numba, made)
+        return _vector_like(value)
+
+    known = function.__globals__
+    changed = {name: instead(known[name]) for name in _names(function.__code__) if name in known}
+    cells = tuple(types.CellType(instead(cell.cell_contents)) for cell in function.__closure__ or ())
+    out = types.FunctionType(function.__code__, {**known, **changed}, function.__name__, function.__defaults__, cells)
+    out.__module__, out.__qualname__ = function.__module__, function.__qualname__
+    made[function] = numba.njit(out, error_model="numpy")
+    return made[function]
+
+
+def _vector_like(value):
+    """A function of `vectormath` in place of that of `math` or NumPy; anything else as it is."""
     from fastreg.datafits import vectormath
 
-    known, changed = function.__globals__, {}
-    for name in _names(function.__code__):
-        found = known.get(name)
-        if found is math or found is np:
-            changed[name] = _module_like(found)
-        for word in VECTOR:
-            if found is not None and (found is getattr(math, word) or found is getattr(np, word)):
-                changed[name] = getattr(vectormath, word)
-    out = types.FunctionType(function.__code__, {**known, **changed}, function.__name__, function.__defaults__,
-                             function.__closure__)
-    out.__module__, out.__qualname__ = function.__module__, function.__qualname__
-    return out
+    for word in VECTOR:
+        if value is getattr(math, word) or value is getattr(np, word):
+            return getattr(vectormath, word)
+    return value
 
 
 @cache
@@ -238,8 +258,9 @@ def _machine(binding):
     """This processor."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    features = binding.get_host_cpu_features().flatten()
     return binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, reloc="pic", jit=True)
+        cpu=binding.get_host_cpu_name(), features=features, opt=3, reloc="pic", jit=True)
 
 
 def _loaded(code, count, binding):

@@ -34,7 +34,7 @@ class Answer:
         Whether alphas are an axis of the result.
     doubled : bool
         Whether the objective is twice P, rather than a mean.
-    loss : str
+    loss : str or object
         'quadratic', 'multinomial', or what `losses.loss_named` knows.
     classes : ndarray or None
         The labels: of two classes those that -1 and 1 stand for.
@@ -130,9 +130,9 @@ def _of_power(power, link):
     log = link == "log" or (link == "auto" and power > 0)
     if power == 0 and not log:
         return "quadratic"
-    if not (log and 1 <= power <= 2):
-        raise ValueError(f"power={power} with link={link!r} is not judged: powers between 1 and 2 with link='log' are, "
-                         "and power=0 with link='identity'.")
+    if not log:
+        raise ValueError(f"power={power} with link={link!r} is not judged: link='log' is, and power=0 with "
+                         "link='identity'.")
     return {1: "poisson", 2: "gamma"}.get(power, f"tweedie({float(power)!r})")
 
 
@@ -141,7 +141,8 @@ def _of_loss(model, loss):
     if loss != "logistic":
         asked["mean"] = True
         if loss == "generalizedlinear":
-            loss = getattr(asked["datafit"], "name", asked["datafit"])
+            loss = asked["datafit"] if hasattr(asked["datafit"], "given") else getattr(
+                asked["datafit"], "name", asked["datafit"])
         if loss == "tweedie":
             loss = _of_power(asked["power"], asked["link"])
         ratio = getattr(model, "l1_ratio_", asked.get("l1_ratio", 0.0))

@@ -68,8 +68,8 @@ class Certificate:
             float(np.asarray(getattr(self, f.name))[worst]) for f in fields(self)[:-1])
         passed, count = int(np.sum(self.ok)), np.size(self.ok)
         text = ("ok" if passed == count else "NOT OK") + ("" if count == 1 else f" ({passed} of {count}), the worst")
-        text += (f": objective {objective:.10g}, at most {gap:.2g} above its minimum (rounding {rounding:.1g}); "
-                 f"largest violation {slope:.2g}")
+        above = "stationary or not" if np.isnan(gap) else f"at most {gap:.2g} above its minimum"
+        text += f": objective {objective:.10g}, {above} (rounding {rounding:.1g}); largest violation {slope:.2g}"
         return text + ("" if np.isinf(bound) else f"; coefficients within {bound:.2g} of the exact ones")
 
 
@@ -92,6 +92,7 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     ``1/2 (1 - c)^2 sum_i s_i r_i^2``: relative entropies, none of them negative. Least squares are those of Newton's
     method. ``c = 0`` is always feasible, so that the gap of a fit of separable classes without penalty is its loss. Of
     three classes or more w, r and f are those of all of them, r label less probability, and no least squares are done.
+    Of a loss that is not convex there is no gap (it is NaN): ``ok`` is that of its quadratic model.
 
     X is read in blocks, neither copied nor centred nor made dense: five times for up to 16 answers (targets, alphas) of
     up to 16,384 samples, three times without an intercept, and twice more for every so many answers more. Where that
@@ -264,10 +265,12 @@ def _certificate_of_classes(X, labels, answer, weight):
 
 def _certificate(X, Y, offset, answer, weight):
     data = Data(X, weight, answer.asked["fit_intercept"])
+    convex = True
     if answer.loss == "quadratic":
         targets = [SquaredTarget(data, y) for y in (Y - offset).T]
     else:
         loss, offset = loss_named(answer.loss), np.broadcast_to(offset, Y.shape)
+        convex = loss.convex
         targets = [LossTarget(data, loss, y, part) for y, part in zip(Y.T, offset.T)]
     shape, half = answer.alphas.shape, 0.5 if answer.doubled else 1.0     # P is half of what ridge minimises
     unit = 2.0 if answer.doubled else 1 / data.total
@@ -280,8 +283,9 @@ def _certificate(X, Y, offset, answer, weight):
         promised = case.target.null * half                                # in units of P
         excuse = np.inf if case.coef.dtype == np.float32 else EXCUSE * promised
         found["ok"][a, t] = b.gap <= answer.tol * promised + b.rounding + min(b.blur, excuse)
-        for name, value, power in (("objective", b.objective * unit, 2), ("gap", b.gap * unit, 2),
-                                   ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", b.distance, 1),
+        gap, bound = (b.gap, b.distance) if convex else (np.nan, np.inf)
+        for name, value, power in (("objective", b.objective * unit, 2), ("gap", gap * unit, 2),
+                                   ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", bound, 1),
                                    ("stationarity", b.stationarity, 0)):
             with np.errstate(over="ignore", under="ignore"):
                 found[name][a, t] = np.ldexp(value, power * case.target.exponent)
