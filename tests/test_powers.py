@@ -53,7 +53,7 @@ def test_stationary_points(power, l1_ratio, storage):
         assert columns < 1e-4 * model.null_deviance_ and intercept < 1e-11
         assert np.isnan(model.dual_gap_) and 0 <= model.stationarity_ <= 1e-8 * model.null_deviance_
         found = certify(storage(X), y, model, sample_weight=weights, offset=offset)
-        # expected curvatures of so high a power leave the judge's own steps, where nothing is penalised, short of theirs
+        # where nothing is penalised, expected curvatures of so high a power leave the judge's own steps short
         assert found.ok or (power == 4.5 and alpha == 0)
         assert np.isnan(found.gap) and np.isinf(found.coef_bound)
         assert not certify(storage(X), y + 1, model, sample_weight=weights, offset=offset).ok
