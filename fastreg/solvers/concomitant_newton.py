@@ -1,0 +1,185 @@
+"""Newton's method on coefficients, intercept and scale at once, for L2 penalties alone and not too many columns.
+
+In the rows inside, the Hessian is ``1/sigma sum_i s_i a_i a_i'`` of a = (x, 1, z): their Gram matrix, which the rows that
+change sides bring from one point to the next; the outliers add nothing. Where too few rows are inside for it to say
+anything, outliers count as well, as much less as they are farther out: then it is above the objective, and a step never
+leads up (iteratively reweighted least squares). A sample of the rows comes near first.
+"""
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from fastreg.kernels.probe import WrongSums
+from fastreg.solvers.concomitant import EPS, RIDGE, Concomitant, Fit, centred
+from fastreg.solvers.ridge.grams import sums_of_rows
+from fastreg.solvers.rows import along
+
+# Columns whose matrix is made.
+MOST_COLUMNS = 2000
+# Share of the rows that may change sides before the matrix is made anew.
+FEW = 0.25
+# Part of the scale that a step may take away.
+SHRINK = 0.9
+# Parts of a step, beneath which the next matrix counts outliers as well.
+SHORT = 0.1
+# Rows of a sample for each column, at least so many, and the share of all rows that they are at most.
+SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, SAMPLE_STEPS, NEAR_ENOUGH = 20, 1000, 0.2, 30, 1e-4
+
+
+class Matrix:
+    """``sum_i d_i (x_i, 1)(x_i, 1)'`` for the columns that count, X centred."""
+
+    def __init__(self, model):
+        self.model, self.inside, self.sums = model, None, None
+        self.cols = np.flatnonzero(model.terms.lower < model.terms.upper)
+
+    def follow(self, fit, blunt):
+        """Become that of a point; blunt: with outliers."""
+        rows, s = self.model.rows, self.model.s
+        ones = np.ones(rows.n) if s is None else s
+        if blunt:
+            reach = np.minimum(1.0, self.model.epsilon / np.maximum(np.abs(fit.z), self.model.epsilon))
+            self.sums, self.inside = self._sums(slice(None), ones * reach), None
+            return
+        changed = None if self.inside is None else np.flatnonzero(fit.inside != self.inside)
+        if changed is None or len(changed) > FEW * rows.n:
+            self.sums = self._sums(slice(None), ones * fit.inside)
+        else:
+            for side, sign in ((True, 1), (False, -1)):
+                some = changed[fit.inside[changed] == side]
+                if len(some):
+                    self.sums = self.sums + sign * self._sums(some, ones[some])
+        self.inside = fit.inside
+
+    def _sums(self, some, d):
+        rows = self.model.rows
+        X = rows.X if isinstance(some, slice) else rows.X[some]
+        rows.streamed += X.nnz if rows.sparse else X.size
+        sums = sums_of_rows(X, np.empty((0, X.shape[0])), np.ascontiguousarray(d, dtype=np.float64), rows.n_threads,
+                            None if rows.sparse else rows.means)
+        return centred(sums, rows.means if rows.sparse else None)
+
+    def factor(self, sigma):
+        """Factor of the Hessian in coefficients and intercept, times sigma, brought to a diagonal of ones; None where
+        there is none."""
+        keep = np.append(self.cols, self.model.rows.p) if self.model.rows.fit_intercept else self.cols
+        H = self.sums[np.ix_(keep, keep)]
+        k = len(self.cols)
+        H[np.arange(k), np.arange(k)] += sigma * self.model.terms.l2[self.cols]
+        diagonal = np.diag(H)
+        if np.any(diagonal <= 0):
+            return None
+        size = 1 / np.sqrt(diagonal)
+        H *= np.multiply.outer(size, size)
+        H[np.diag_indices_from(H)] += RIDGE
+        try:
+            return cho_factor(H, overwrite_a=True, check_finite=False), size
+        except LinAlgError:
+            return None
+
+
+class Step:
+    """The way from a point under a matrix.
+
+    Attributes
+    ----------
+    w, b, sigma
+        What moves.
+    begin : float
+        The slope that it begins with.
+    """
+
+    def __init__(self, fit, matrix, factor):
+        model, rows, cols = fit.model, fit.model.rows, matrix.cols
+        within = np.where(fit.inside, fit.sv, 0)
+        fit.pull, beside = rows.correlate_all(np.stack([fit.sv, within]))
+        gradient = model.terms.l2[cols] * fit.w[cols] - fit.pull[cols]
+        cross = beside[cols]
+        if rows.fit_intercept:
+            gradient, cross = np.append(gradient, -fit.sv.sum()), np.append(cross, within.sum())
+        of_scale = 0.5 * (model.total - float(fit.sv @ fit.v))
+        (chol, size), sigma = factor, fit.sigma
+        plain, turn = (size * cho_solve(chol, size * side, check_finite=False) for side in (-sigma * gradient, cross))
+        bend = float(within @ fit.z) - float(cross @ turn)
+        downhill = -sigma * of_scale - float(cross @ plain)
+        self.sigma = downhill / bend if bend > 0 else np.copysign(np.inf, downhill)
+        self.sigma = min(max(self.sigma, -SHRINK * sigma), sigma / SHRINK)
+        moved = plain - self.sigma * turn
+        self.w, self.b = np.zeros(rows.p), float(moved[-1]) if rows.fit_intercept else 0.0
+        self.w[cols] = moved[:len(cols)]
+        self.begin = float(gradient @ moved) + of_scale * self.sigma
+
+    def take(self, fit):
+        """(the point that it leads to, the part of it that was taken)."""
+        model, l2, eps = fit.model, fit.model.terms.l2, fit.model.epsilon
+        u = model.rows.product(self.w) + self.b
+
+        def slope_at(part):
+            v = np.clip((fit.r - part * u) / (fit.sigma + part * self.sigma), -eps, eps)
+            sv = model.weighted(v)
+            return (0.5 * (model.total - sv @ v) * self.sigma - sv @ u
+                    + (l2 * (fit.w + part * self.w)) @ self.w)
+
+        part = along(slope_at, self.begin)
+        return Fit(model, fit.w + part * self.w, fit.b + part * self.b, fit.sigma + part * self.sigma,
+                   fit.r - part * u), part
+
+
+def suits(model):
+    """Whether Newton's method is for it."""
+    return model.terms.smooth and model.rows.p <= MOST_COLUMNS
+
+
+def descend(fit, aim, most):
+    """(point, its gap, steps): Newton's method until the gap is no more than `aim`, and a step more."""
+    model, matrix, blunt = fit.model, Matrix(fit.model), False
+    gap, done, best = np.inf, False, None
+    for steps in range(most + 1):
+        try:
+            matrix.follow(fit, blunt)
+        except WrongSums:
+            break
+        factor = matrix.factor(fit.sigma)
+        if factor is None:
+            if blunt:
+                break
+            blunt = True
+            matrix.follow(fit, blunt)
+            factor = matrix.factor(fit.sigma)
+            if factor is None:
+                break
+        step = Step(fit, matrix, factor)
+        if -step.begin <= aim or steps == most:
+            sure = fit.exact()
+            found = sure.gap()
+            if best is None or found < gap:
+                best, gap = sure, found
+            if done or (gap <= aim and steps == 0):
+                break
+            done = gap <= aim
+        if steps == most or -step.begin <= EPS * fit.objective * EPS or not step.begin < 0:
+            break
+        fit, part = step.take(fit)
+        if part == 0:
+            break
+        blunt = part < SHORT
+    if best is None:
+        best = fit.exact()
+        gap = best.gap()
+    return best, gap, steps
+
+
+def by_sample(model, fit):
+    """A point that a sample of the rows has brought nearer; `fit` where there are too few rows for one."""
+    n, size = model.rows.n, max(LEAST_SAMPLE, SAMPLE * model.rows.p)
+    if size > MOST_SAMPLED * n:
+        return fit
+    chosen = np.sort(np.random.default_rng(0).choice(n, size, replace=False))
+    few = Concomitant(model.problem, model.epsilon, model.alpha, chosen, model.terms)
+    start = few.start()
+    if few.rows.one_sided() or start.sigma == 0:
+        return fit
+    found, _, _ = descend(start, NEAR_ENOUGH * few.unit, SAMPLE_STEPS)
+    # centred about other means
+    b = found.b - float((few.rows.means - model.rows.means) @ found.w) if model.rows.fit_intercept else 0.0
+    there = model.at(found.w, b, found.sigma)
+    return there if there.objective < fit.objective else fit

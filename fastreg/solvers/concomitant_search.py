@@ -1,0 +1,142 @@
+"""Huber's regression with its scale, by the way that suits; and by a search for the scale, whatever the penalty.
+
+At a scale sigma the rest is ``huber(epsilon sigma)`` under the penalty, which any solver of that loss finds:
+
+    sigma  ->  w, b of the best fit at sigma  ->  T(sigma), the scale that is best for w and b
+
+The scale is where T leaves it as it is. The objective falls towards T(sigma), so that each sigma is a bound of the scale
+on one side; in logarithms, secants find it.
+"""
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastreg.datafits.huber import Huber
+from fastreg.problem import Spec
+from fastreg.scale import REACH, Scale
+from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.concomitant import Concomitant
+from fastreg.solvers.concomitant_newton import by_sample, descend, suits
+from fastreg.solvers.suited import solve_suited
+
+# Of the gap aimed at, what a fit at one scale may leave, and its rounds.
+INNER, ROUNDS = 0.1, 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A fit, in the units of the user.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p,)
+    intercept, scale : float
+    gap, relative_gap : float
+        Of the objective; and over ``2 epsilon sum_i s_i |y_i - mean|``.
+    outliers : ndarray of bool, shape (n,)
+    steps : int
+    """
+
+    coef: np.ndarray
+    intercept: float
+    scale: float
+    gap: float
+    relative_gap: float
+    outliers: np.ndarray
+    steps: int
+
+
+def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None):
+    """The Found of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of one target, in the units of the user; its datafit is not asked.
+    epsilon, alpha, tol : float
+    max_iter : int
+        Steps of Newton's method, or scales.
+    warm : tuple of ndarray, float, float or None
+        Coefficients, intercept and scale to start from.
+    """
+    total, unit = problem.weights.total, Scale.of(problem.Y)
+    unit = Scale(int(np.clip(unit.exponent, -REACH, REACH)))
+    scaled, share = _scaled(problem, unit)
+    with single_threaded_blas:
+        model = Concomitant(scaled, epsilon, alpha * share / total)
+        fit, gap, steps = _solve(model, tol, max_iter, _started(model, warm, unit))
+    coef, scale = unit.coefs_up(fit.w), float(unit.up(fit.sigma))
+    intercept = float(unit.up(fit.b - model.rows.means @ fit.w)) if problem.fit_intercept else 0.0
+    relative = gap / model.unit if model.unit > 0 else 0.0
+    return Found(coef, intercept, scale, float(unit.up(2 * total / problem.n * gap)), relative, ~fit.inside, steps)
+
+
+def _scaled(problem, unit):
+    """(the problem for y brought down by `unit`, what alpha is multiplied by): the L2 part of a penalty grows."""
+    penalty, k = problem.penalty, float(unit.up(1.0))
+    share = penalty.l1_ratio + (1 - penalty.l1_ratio) * k
+    penalty = replace(penalty, l1_ratio=penalty.l1_ratio / share,
+                      **{name: unit.down(np.asarray(getattr(penalty, name))) for name in ("lower", "upper")})
+    return replace(problem, Y=unit.down(problem.Y), penalty=penalty), share
+
+
+def _started(model, warm, unit):
+    if warm is None:
+        return model.start()
+    w, b, sigma = unit.down(warm[0]), unit.down(warm[1]), unit.down(warm[2])
+    w = np.clip(w, model.terms.lower, model.terms.upper)
+    return model.at(w, b + model.rows.means @ w if model.rows.fit_intercept else 0.0, sigma)
+
+
+def _solve(model, tol, max_iter, start):
+    """(fit, gap, steps) from a point."""
+    aim = tol * model.unit
+    if start.sigma == 0:                                              # y is met exactly without X
+        start.sigma = np.finfo(float).tiny
+        return start, 0.0, 0
+    if not suits(model):
+        return search(start, tol, max_iter)
+    if not start.w.any():
+        start = by_sample(model, start)
+    found = descend(start, aim, max_iter)
+    if found[1] <= aim or found[2] >= max_iter:
+        return found
+    again = search(found[0], tol, max_iter - found[2])
+    return min(found, again, key=lambda one: one[1])[:2] + (found[2] + again[2],)
+
+
+def search(fit, tol, max_iter):
+    """(the best fit, its gap, the number of scales) from a point."""
+    model = fit.model
+    aim, lo, hi, last, best, least = tol * model.unit, -np.inf, np.inf, None, fit.exact(), np.inf
+    sigma = best.sigma
+    least = best.gap()
+    if least <= aim:
+        return best, least, 0
+    for steps in range(1, max_iter + 1):
+        at = np.log(sigma)
+        best_here = fit_at(model, best.w, sigma, tol).exact()
+        gap = best_here.gap()
+        if gap < least:
+            best, least = best_here, gap
+        move = np.log(best_here.sigma) - at
+        lo, hi = (at, hi) if move > 0 else (lo, at)
+        if least <= aim or move == 0:
+            break
+        nearer = at + move
+        if last is not None and last[1] != move:
+            secant = at - move * (at - last[0]) / (move - last[1])
+            nearer = secant if lo < secant < hi else nearer
+        last, sigma = (at, move), float(np.exp(nearer))
+        if not lo < nearer < hi:
+            break
+    return best, least, steps
+
+
+def fit_at(model, w, sigma, tol):
+    """The best fit at a scale."""
+    problem = replace(model.problem, datafit=Huber(model.epsilon * sigma))
+    found = solve_suited(problem, Spec(np.array([model.alpha * sigma]), tol=INNER * tol, max_iter=ROUNDS), warm=w[None])
+    w = found.coef(0)
+    b = found.intercepts[0, 0] + model.rows.means @ w if problem.fit_intercept else 0.0
+    return model.at(w, float(b), sigma)
