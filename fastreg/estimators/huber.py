@@ -51,8 +51,8 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
         kept, in no step.
     {fit_intercept}
     tol : float, default=1e-05
-        A fit is accepted when its duality gap is at most ``tol * 2 epsilon sum_i s_i |y_i - mean|``, the mean being that
-        of y, or 0 without an intercept.
+        A fit is accepted when its duality gap is at most ``tol * 2 epsilon sum_i s_i |y_i - mean|``, the mean being
+        that of y, or 0 without an intercept.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {penalty_factor, lower_limits, standardize, n_threads}

@@ -1,11 +1,11 @@
 """Huber's regression with its scale: what is minimised, where a fit stands, and how far it is from the best one.
 
-    minimise  1/2 sum_i s_i (sigma + sigma H(r_i / sigma)) + sum_j (l1_j |w_j| + l2_j w_j^2 / 2),    r = y - Xw - b
+    minimise  1/2 sum_i s_i (sigma + sigma H(r_i / sigma)) + sum_j (l1_j |w_j| + l2_j w_j^2 / 2),   r = y - Xw - b
 
-over w, b and sigma > 0, with H(z) = z^2 up to epsilon and 2 epsilon |z| - epsilon^2 beyond it; weights s sum to n. It is
-convex in all of them, as sigma H(r / sigma) is the largest of ``2 v r - sigma v^2`` over |v| <= epsilon (Owen, "A robust
-hybrid of lasso and ridge regression", 2007). Exchanging both gives a bound from below: for each v within epsilon with
-``sum s v = 0`` where there is an intercept, and ``sum s v^2 <= n``, which is what sigma asks for,
+over w, b and sigma > 0, with H(z) = z^2 up to epsilon and 2 epsilon |z| - epsilon^2 beyond it; weights s sum to n. It
+is convex in all of them, as sigma H(r / sigma) is the largest of ``2 v r - sigma v^2`` over |v| <= epsilon (Owen, "A
+robust hybrid of lasso and ridge regression", 2007). Exchanging the two gives a bound from below: for each v within
+epsilon with ``sum s v = 0`` where there is an intercept, and ``sum s v^2 <= n``, which is what sigma asks for,
 
     sum_i s_i v_i y_i - sum_j penalty_j*(x_j'Sv).
 
@@ -26,6 +26,8 @@ EPS = np.finfo(float).eps
 SCALE_STEPS, FURTHEST = 100, 10.0
 # Rounding of products with a column, in units of its norm and that of what it is multiplied with.
 NOISE = 8 * EPS
+# The same of products that a linear system was to make zero: what is left counts as far as coefficients go.
+LEFT = 1e-10
 # Of the diagonal of a matrix of columns that may depend on each other, what is added to it.
 RIDGE = 1e-13
 
@@ -81,14 +83,16 @@ class Concomitant:
     epsilon : float
     alpha : float
         Of the problem's penalty, for losses that are averaged.
+    tol : float
+        What the gap may be in the end, in units of `unit`.
     chosen : ndarray of int or None
         The rows, all for None.
     terms : Terms or None
         Where they are known, for all rows.
     """
 
-    def __init__(self, problem, epsilon, alpha, chosen=None, terms=None):
-        self.problem, self.epsilon, self.alpha = problem, epsilon, alpha
+    def __init__(self, problem, epsilon, alpha, tol, chosen=None, terms=None):
+        self.problem, self.epsilon, self.alpha, self.tol = problem, epsilon, alpha, tol
         self.rows = Rows(problem, chosen)
         self.total, self.s = self.rows.total, self.rows.weights
         if terms is None:
@@ -104,6 +108,17 @@ class Concomitant:
         y = self.rows.y
         level = np.average(y, weights=self.s) if self.rows.fit_intercept else 0.0
         return self.epsilon * float(self.weighted(np.abs(y - level)).sum())
+
+    @property
+    def aim(self):
+        """What the gap may be."""
+        return self.tol * self.unit
+
+    @cached_property
+    def least(self):
+        """No scale need be smaller: that leaves half of the gap, or is the rounding of residuals."""
+        y = self.rows.y if self.s is None else self.rows.y[self.s > 0]
+        return max(EPS * float(np.max(np.abs(y))), 0.5 * self.aim / self.total)
 
     def weighted(self, values):
         """s times values; rows without weight may hold anything."""
@@ -160,19 +175,25 @@ class Fit:
         loss = self.sv @ (self.z - 0.5 * self.v)
         return self.sigma * (0.5 * self.model.total + float(loss)) + self.model.terms.value(self.w)
 
-    def exact(self):
-        """The same with residuals made anew, and the scale that is best for them."""
+    def judged(self, v=None):
+        """(the same with residuals made anew and, if that is better, the scale that is best for them; its gap).
+
+        v : ndarray of shape (n,) or None
+            A dual point that is known to be good.
+        """
         fit = self.model.at(self.w, self.b, self.sigma)
-        sigma = fit.best_scale()
-        return fit if sigma == self.sigma else Fit(self.model, self.w, self.b, sigma, fit.r)
+        gap, sigma = fit.gap(v), fit.best_scale()
+        other = Fit(self.model, self.w, self.b, sigma, fit.r)
+        found = other.gap(v) if sigma != self.sigma else np.inf
+        return (other, found) if found < gap else (fit, gap)
 
     def best_scale(self):
         """The scale that is best for the residuals: sum s min(z^2, epsilon^2) = n. No further than FURTHEST from here.
 
         While the rows inside do not change, a square root gives it."""
         model, sizes, eps = self.model, np.abs(self.r), self.model.epsilon
-        lo, hi = self.sigma / FURTHEST, self.sigma * FURTHEST
-        sigma, last = self.sigma, None
+        sigma, last = max(self.sigma, model.least), None
+        lo, hi = max(sigma / FURTHEST, model.least), sigma * FURTHEST
         squares = model.weighted(sizes * sizes)
         for _ in range(SCALE_STEPS):
             inside = sizes <= eps * sigma
@@ -192,24 +213,20 @@ class Fit:
         return sigma
 
     # ---- the certificate ---------------------------------------------------------------------------------------------
-    def gap(self):
-        """The objective less the bound from below."""
-        model, terms, v = self.model, self.model.terms, self._balanced()
+    def gap(self, v=None):
+        """The objective less the bound from below that v gives, or the dual point of this fit."""
+        model, terms = self.model, self.model.terms
+        v = self._balanced() if v is None else v
         sv = model.weighted(v)
         top, square = float(np.max(np.abs(v))), float(sv @ v)
         g = model.rows.correlate(sv)
-        noise = NOISE * model.rows.norms * np.sqrt(square)
+        noise = NOISE * np.sqrt(model.total) * model.rows.norms
         c = min(1.0, model.epsilon / top if top > 0 else 1.0, np.sqrt(model.total / square) if square > 0 else 1.0)
-        excess = np.abs(g) - noise
         ends = (terms.l2 == 0) & np.isinf(np.where(g > 0, terms.upper, terms.lower)) & (terms.l1 > 0)
         if np.any(ends):
-            c = min(c, float(np.min(terms.l1[ends] / np.maximum(excess[ends], terms.l1[ends]))))
-        return self._gap_at(c * v, c * g, noise + self._unread(g))
-
-    def _unread(self, g):
-        """What is left of the columns that `_balanced` makes zero, up to the rounding of larger numbers."""
-        free = self._free
-        return np.where(free, np.where(np.abs(g) <= np.sqrt(EPS) * self.model.rows.norms, np.abs(g), 0), 0)
+            c = min(c, float(np.min(terms.l1[ends] / np.maximum(np.abs(g[ends]) - noise[ends], terms.l1[ends]))))
+        zero = self._free & (np.abs(g) <= LEFT / NOISE * noise)
+        return self._gap_at(c * v, c * np.where(zero, 0, g), noise) + float(np.sum(np.abs(g * self.w)[zero]))
 
     def _gap_at(self, v, g, noise):
         rows = float(self.model.weighted((self.v - v) * (self.z - 0.5 * (self.v + v))).sum())

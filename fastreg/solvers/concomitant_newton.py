@@ -1,15 +1,15 @@
 """Newton's method on coefficients, intercept and scale at once, for L2 penalties alone and not too many columns.
 
-In the rows inside, the Hessian is ``1/sigma sum_i s_i a_i a_i'`` of a = (x, 1, z): their Gram matrix, which the rows that
-change sides bring from one point to the next; the outliers add nothing. Where too few rows are inside for it to say
-anything, outliers count as well, as much less as they are farther out: then it is above the objective, and a step never
-leads up (iteratively reweighted least squares). A sample of the rows comes near first.
+In the rows inside, the Hessian is ``1/sigma sum_i s_i a_i a_i'`` of a = (x, 1, z): their Gram matrix, which the rows
+that change sides bring from one point to the next; the outliers add nothing. Where too few rows are inside for it to
+say anything, outliers count as well, as much less as they are farther out (iteratively reweighted least squares). A
+sample of the rows comes near first.
 """
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from fastreg.kernels.probe import WrongSums
-from fastreg.solvers.concomitant import EPS, RIDGE, Concomitant, Fit, centred
+from fastreg.solvers.concomitant import RIDGE, Concomitant, Fit, centred
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.rows import along
 
@@ -19,8 +19,8 @@ MOST_COLUMNS = 2000
 FEW = 0.25
 # Part of the scale that a step may take away.
 SHRINK = 0.9
-# Parts of a step, beneath which the next matrix counts outliers as well.
-SHORT = 0.1
+# Part of a step, beneath which the next matrix counts outliers as well, and how many such matrices there may be on end.
+SHORT, BLUNT = 0.1, 5
 # Rows of a sample for each column, at least so many, and the share of all rows that they are at most.
 SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, SAMPLE_STEPS, NEAR_ENOUGH = 20, 1000, 0.2, 30, 1e-4
 
@@ -82,13 +82,13 @@ class Step:
 
     Attributes
     ----------
-    w, b, sigma
-        What moves.
+    w, b, sigma, u
+        What moves: coefficients, intercept, scale, predictions.
     begin : float
         The slope that it begins with.
     """
 
-    def __init__(self, fit, matrix, factor):
+    def __init__(self, fit, matrix, factor, blunt):
         model, rows, cols = fit.model, fit.model.rows, matrix.cols
         within = np.where(fit.inside, fit.sv, 0)
         fit.pull, beside = rows.correlate_all(np.stack([fit.sv, within]))
@@ -102,17 +102,24 @@ class Step:
         bend = float(within @ fit.z) - float(cross @ turn)
         downhill = -sigma * of_scale - float(cross @ plain)
         self.sigma = downhill / bend if bend > 0 else np.copysign(np.inf, downhill)
-        self.sigma = min(max(self.sigma, -SHRINK * sigma), sigma / SHRINK)
+        self.sigma = min(max(self.sigma, min(max(-SHRINK * sigma, model.least - sigma), 0)), sigma / SHRINK)
+        if blunt:                               # a scale that falls would leave still fewer rows inside
+            self.sigma = max(self.sigma, 0)
         moved = plain - self.sigma * turn
         self.w, self.b = np.zeros(rows.p), float(moved[-1]) if rows.fit_intercept else 0.0
         self.w[cols] = moved[:len(cols)]
         self.begin = float(gradient @ moved) + of_scale * self.sigma
 
+        self.u = rows.product(self.w) + self.b
+
+    def dual(self, fit):
+        """The dual point that the step goes to: orthogonal to the columns but for what the penalty holds."""
+        return fit.v - np.where(fit.inside, (self.u + self.sigma * fit.z) / fit.sigma, 0)
+
     def take(self, fit):
         """(the point that it leads to, the part of it that was taken)."""
         model, l2, eps = fit.model, fit.model.terms.l2, fit.model.epsilon
-        u = model.rows.product(self.w) + self.b
-
+        u = self.u
         def slope_at(part):
             v = np.clip((fit.r - part * u) / (fit.sigma + part * self.sigma), -eps, eps)
             sv = model.weighted(v)
@@ -129,57 +136,59 @@ def suits(model):
     return model.terms.smooth and model.rows.p <= MOST_COLUMNS
 
 
-def descend(fit, aim, most):
-    """(point, its gap, steps): Newton's method until the gap is no more than `aim`, and a step more."""
-    model, matrix, blunt = fit.model, Matrix(fit.model), False
-    gap, done, best = np.inf, False, None
+def descend(fit, most):
+    """(point, its gap, steps): Newton's method until the gap is what it may be, and a step more; or until it is for
+    others to go on."""
+    model, matrix, blunt, best, gap, done = fit.model, Matrix(fit.model), 0, None, np.inf, False
     for steps in range(most + 1):
         try:
-            matrix.follow(fit, blunt)
+            factor, blunt = _factor(matrix, fit, blunt)
         except WrongSums:
             break
-        factor = matrix.factor(fit.sigma)
-        if factor is None:
-            if blunt:
+        if factor is None or blunt > BLUNT:
+            break
+        step = Step(fit, matrix, factor, blunt)
+        if (-step.begin <= model.aim and not blunt) or steps == most:
+            judged, found = fit.judged(step.dual(fit))
+            if found < gap:
+                best, gap = judged, found
+            if done or (gap <= model.aim and steps == 0):
                 break
-            blunt = True
-            matrix.follow(fit, blunt)
-            factor = matrix.factor(fit.sigma)
-            if factor is None:
-                break
-        step = Step(fit, matrix, factor)
-        if -step.begin <= aim or steps == most:
-            sure = fit.exact()
-            found = sure.gap()
-            if best is None or found < gap:
-                best, gap = sure, found
-            if done or (gap <= aim and steps == 0):
-                break
-            done = gap <= aim
-        if steps == most or -step.begin <= EPS * fit.objective * EPS or not step.begin < 0:
+            done = gap <= model.aim
+        if steps == most or not step.begin < 0:
             break
         fit, part = step.take(fit)
         if part == 0:
             break
-        blunt = part < SHORT
+        blunt = blunt + 1 if part < SHORT else 0
     if best is None:
-        best = fit.exact()
-        gap = best.gap()
+        best, gap = fit.judged()
     return best, gap, steps
+
+
+def _factor(matrix, fit, blunt):
+    """(the factor of the Hessian at a point, or None; how many on end count outliers as well)."""
+    matrix.follow(fit, blunt)
+    factor = matrix.factor(fit.sigma)
+    if factor is None and not blunt:
+        matrix.follow(fit, True)
+        return matrix.factor(fit.sigma), 1
+    return factor, blunt
 
 
 def by_sample(model, fit):
     """A point that a sample of the rows has brought nearer; `fit` where there are too few rows for one."""
-    n, size = model.rows.n, max(LEAST_SAMPLE, SAMPLE * model.rows.p)
-    if size > MOST_SAMPLED * n:
+    rows = model.rows
+    size = max(LEAST_SAMPLE, SAMPLE * rows.p)
+    if size > MOST_SAMPLED * rows.n:
         return fit
-    chosen = np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-    few = Concomitant(model.problem, model.epsilon, model.alpha, chosen, model.terms)
-    start = few.start()
-    if few.rows.one_sided() or start.sigma == 0:
+    chosen = np.sort(np.random.default_rng(0).choice(rows.n, size, replace=False))
+    few = Concomitant(model.problem, model.epsilon, model.alpha, NEAR_ENOUGH, chosen, model.terms)
+    start = few.start() if few.unit > 0 else None
+    if start is None or start.sigma == 0:
         return fit
-    found, _, _ = descend(start, NEAR_ENOUGH * few.unit, SAMPLE_STEPS)
+    found, _, _ = descend(start, SAMPLE_STEPS)
     # centred about other means
-    b = found.b - float((few.rows.means - model.rows.means) @ found.w) if model.rows.fit_intercept else 0.0
+    b = found.b - float((few.rows.means - rows.means) @ found.w) if rows.fit_intercept else 0.0
     there = model.at(found.w, b, found.sigma)
     return there if there.objective < fit.objective else fit

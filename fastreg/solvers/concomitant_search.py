@@ -4,8 +4,8 @@ At a scale sigma the rest is ``huber(epsilon sigma)`` under the penalty, which a
 
     sigma  ->  w, b of the best fit at sigma  ->  T(sigma), the scale that is best for w and b
 
-The scale is where T leaves it as it is. The objective falls towards T(sigma), so that each sigma is a bound of the scale
-on one side; in logarithms, secants find it.
+The scale is where T leaves it as it is. The objective falls towards T(sigma), so that each sigma is a bound of the
+scale on one side; in logarithms, secants find it.
 """
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,8 @@ from fastreg.solvers.suited import solve_suited
 
 # Of the gap aimed at, what a fit at one scale may leave, and its rounds.
 INNER, ROUNDS = 0.1, 1000
+# How much farther up a secant may go than the step that it is in the place of.
+FARTHER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +65,8 @@ def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None):
     unit = Scale(int(np.clip(unit.exponent, -REACH, REACH)))
     scaled, share = _scaled(problem, unit)
     with single_threaded_blas:
-        model = Concomitant(scaled, epsilon, alpha * share / total)
-        fit, gap, steps = _solve(model, tol, max_iter, _started(model, warm, unit))
+        model = Concomitant(scaled, epsilon, alpha * share / total, tol)
+        fit, gap, steps = _solve(model, max_iter, _started(model, warm, unit))
     coef, scale = unit.coefs_up(fit.w), float(unit.up(fit.sigma))
     intercept = float(unit.up(fit.b - model.rows.means @ fit.w)) if problem.fit_intercept else 0.0
     relative = gap / model.unit if model.unit > 0 else 0.0
@@ -88,55 +90,51 @@ def _started(model, warm, unit):
     return model.at(w, b + model.rows.means @ w if model.rows.fit_intercept else 0.0, sigma)
 
 
-def _solve(model, tol, max_iter, start):
+def _solve(model, max_iter, start):
     """(fit, gap, steps) from a point."""
-    aim = tol * model.unit
-    if start.sigma == 0:                                              # y is met exactly without X
+    if model.unit == 0:                                               # y is met exactly without X
         start.sigma = np.finfo(float).tiny
         return start, 0.0, 0
     if not suits(model):
-        return search(start, tol, max_iter)
+        return search(start, max_iter)
     if not start.w.any():
         start = by_sample(model, start)
-    found = descend(start, aim, max_iter)
-    if found[1] <= aim or found[2] >= max_iter:
-        return found
-    again = search(found[0], tol, max_iter - found[2])
-    return min(found, again, key=lambda one: one[1])[:2] + (found[2] + again[2],)
+    fit, gap, steps = descend(start, max_iter)
+    if gap <= model.aim or steps >= max_iter:
+        return fit, gap, steps
+    other, found, more = search(fit, max_iter - steps)
+    return (other, found, steps + more) if found < gap else (fit, gap, steps + more)
 
 
-def search(fit, tol, max_iter):
+def search(fit, max_iter):
     """(the best fit, its gap, the number of scales) from a point."""
-    model = fit.model
-    aim, lo, hi, last, best, least = tol * model.unit, -np.inf, np.inf, None, fit.exact(), np.inf
-    sigma = best.sigma
-    least = best.gap()
-    if least <= aim:
-        return best, least, 0
-    for steps in range(1, max_iter + 1):
-        at = np.log(sigma)
-        best_here = fit_at(model, best.w, sigma, tol).exact()
-        gap = best_here.gap()
-        if gap < least:
-            best, least = best_here, gap
-        move = np.log(best_here.sigma) - at
+    model, lo, hi, last = fit.model, -np.inf, np.inf, None
+    best, gap = fit.judged()
+    sigma, steps = best.best_scale(), 0
+    while gap > model.aim and steps < max_iter:
+        steps += 1
+        here = fit_at(model, best.w, sigma)
+        judged, found = here.judged()
+        if found < gap:
+            best, gap = judged, found
+        at, to = np.log(sigma), np.log(here.best_scale())
+        move = to - at
         lo, hi = (at, hi) if move > 0 else (lo, at)
-        if least <= aim or move == 0:
-            break
-        nearer = at + move
         if last is not None and last[1] != move:
             secant = at - move * (at - last[0]) / (move - last[1])
-            nearer = secant if lo < secant < hi else nearer
-        last, sigma = (at, move), float(np.exp(nearer))
-        if not lo < nearer < hi:
+            to = secant if lo < secant < min(hi, at + FARTHER * max(move, 0)) else to
+        last, to = (at, move), max(to, np.log(model.least))
+        if not lo < to < hi:
             break
-    return best, least, steps
+        sigma = float(np.exp(to))
+    return best, gap, steps
 
 
-def fit_at(model, w, sigma, tol):
+def fit_at(model, w, sigma):
     """The best fit at a scale."""
     problem = replace(model.problem, datafit=Huber(model.epsilon * sigma))
-    found = solve_suited(problem, Spec(np.array([model.alpha * sigma]), tol=INNER * tol, max_iter=ROUNDS), warm=w[None])
+    spec = Spec(np.array([model.alpha * sigma]), tol=INNER * model.tol, max_iter=ROUNDS)
+    found = solve_suited(problem, spec, warm=w[None])
     w = found.coef(0)
     b = found.intercepts[0, 0] + model.rows.means @ w if problem.fit_intercept else 0.0
     return model.at(w, float(b), sigma)
