@@ -20,35 +20,39 @@ FEW = 0.25
 # Part of the scale that a step may take away.
 SHRINK = 0.9
 # Part of a step, beneath which the next matrix counts outliers as well, and how many such matrices there may be on end.
-SHORT, BLUNT = 0.1, 5
+SHORT, WIDE = 0.1, 5
+# One that nobody else draws by: outliers put in at random must not make up the sample.
+SEED = 7358213
 # Rows of a sample for each column, at least so many, and the share of all rows that they are at most.
 SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, SAMPLE_STEPS, NEAR_ENOUGH = 20, 1000, 0.2, 30, 1e-4
 
 
 class Matrix:
-    """``sum_i d_i (x_i, 1)(x_i, 1)'`` for the columns that count, X centred."""
+    """``sum_i d_i (x_i, 1)(x_i, 1)'`` for the columns that count, X centred: of the rows inside, and of all others where
+    they count as well."""
 
     def __init__(self, model):
-        self.model, self.inside, self.sums = model, None, None
+        self.model, self.inside, self.sums, self.beyond = model, None, None, None
+        self.weights = np.ones(model.rows.n) if model.s is None else model.s
         self.cols = np.flatnonzero(model.terms.lower < model.terms.upper)
 
-    def follow(self, fit, blunt):
-        """Become that of a point; blunt: with outliers."""
-        rows, s = self.model.rows, self.model.s
-        ones = np.ones(rows.n) if s is None else s
-        if blunt:
-            reach = np.minimum(1.0, self.model.epsilon / np.maximum(np.abs(fit.z), self.model.epsilon))
-            self.sums, self.inside = self._sums(slice(None), ones * reach), None
-            return
+    def follow(self, fit):
+        """Become that of a point."""
         changed = None if self.inside is None else np.flatnonzero(fit.inside != self.inside)
-        if changed is None or len(changed) > FEW * rows.n:
-            self.sums = self._sums(slice(None), ones * fit.inside)
+        if changed is None or len(changed) > FEW * len(self.weights):
+            self.sums = self._sums(slice(None), self.weights * fit.inside)
         else:
             for side, sign in ((True, 1), (False, -1)):
                 some = changed[fit.inside[changed] == side]
                 if len(some):
-                    self.sums = self.sums + sign * self._sums(some, ones[some])
-        self.inside = fit.inside
+                    self.sums = self.sums + sign * self._sums(some, self.weights[some])
+        self.inside, self.beyond = fit.inside, None
+
+    def widen(self, fit):
+        """Count outliers as well."""
+        out = np.flatnonzero(~fit.inside)
+        if len(out):
+            self.beyond = self._sums(out, self.weights[out] * fit.model.epsilon / np.abs(fit.z[out]))
 
     def _sums(self, some, d):
         rows = self.model.rows
@@ -62,7 +66,7 @@ class Matrix:
         """Factor of the Hessian in coefficients and intercept, times sigma, brought to a diagonal of ones; None where
         there is none."""
         keep = np.append(self.cols, self.model.rows.p) if self.model.rows.fit_intercept else self.cols
-        H = self.sums[np.ix_(keep, keep)]
+        H = (self.sums if self.beyond is None else self.sums + self.beyond)[np.ix_(keep, keep)]
         k = len(self.cols)
         H[np.arange(k), np.arange(k)] += sigma * self.model.terms.l2[self.cols]
         diagonal = np.diag(H)
@@ -86,9 +90,11 @@ class Step:
         What moves: coefficients, intercept, scale, predictions.
     begin : float
         The slope that it begins with.
+    wide : bool
+        Whether outliers count in it.
     """
 
-    def __init__(self, fit, matrix, factor, blunt):
+    def __init__(self, fit, matrix, factor):
         model, rows, cols = fit.model, fit.model.rows, matrix.cols
         within = np.where(fit.inside, fit.sv, 0)
         fit.pull, beside = rows.correlate_all(np.stack([fit.sv, within]))
@@ -103,7 +109,8 @@ class Step:
         downhill = -sigma * of_scale - float(cross @ plain)
         self.sigma = downhill / bend if bend > 0 else np.copysign(np.inf, downhill)
         self.sigma = min(max(self.sigma, min(max(-SHRINK * sigma, model.least - sigma), 0)), sigma / SHRINK)
-        if blunt:                               # a scale that falls would leave still fewer rows inside
+        self.wide = matrix.beyond is not None
+        if self.wide:                           # a scale that falls would leave still fewer rows inside
             self.sigma = max(self.sigma, 0)
         moved = plain - self.sigma * turn
         self.w, self.b = np.zeros(rows.p), float(moved[-1]) if rows.fit_intercept else 0.0
@@ -139,16 +146,16 @@ def suits(model):
 def descend(fit, most):
     """(point, its gap, steps): Newton's method until the gap is what it may be, and a step more; or until it is for
     others to go on."""
-    model, matrix, blunt, best, gap, done = fit.model, Matrix(fit.model), 0, None, np.inf, False
+    model, matrix, wide, best, gap, done = fit.model, Matrix(fit.model), 0, None, np.inf, False
     for steps in range(most + 1):
         try:
-            factor, blunt = _factor(matrix, fit, blunt)
+            step = _step(fit, matrix, wide > 0)
         except WrongSums:
             break
-        if factor is None or blunt > BLUNT:
+        wide = wide + 1 if step is not None and step.wide else 0
+        if step is None or wide > WIDE:
             break
-        step = Step(fit, matrix, factor, blunt)
-        if (-step.begin <= model.aim and not blunt) or steps == most:
+        if (-step.begin <= model.aim and not wide) or steps == most:
             judged, found = fit.judged(step.dual(fit))
             if found < gap:
                 best, gap = judged, found
@@ -160,20 +167,24 @@ def descend(fit, most):
         fit, part = step.take(fit)
         if part == 0:
             break
-        blunt = blunt + 1 if part < SHORT else 0
+        if part >= SHORT:
+            wide = 0
     if best is None:
         best, gap = fit.judged()
     return best, gap, steps
 
 
-def _factor(matrix, fit, blunt):
-    """(the factor of the Hessian at a point, or None; how many on end count outliers as well)."""
-    matrix.follow(fit, blunt)
-    factor = matrix.factor(fit.sigma)
-    if factor is None and not blunt:
-        matrix.follow(fit, True)
-        return matrix.factor(fit.sigma), 1
-    return factor, blunt
+def _step(fit, matrix, wide):
+    """The step from a point, None where there is no matrix for it. Outliers count in it where that is asked for, or
+    where it promised more than there is."""
+    matrix.follow(fit)
+    factor = None if wide else matrix.factor(fit.sigma)
+    step = None if factor is None else Step(fit, matrix, factor)
+    if step is None or -step.begin > 2 * fit.objective:
+        matrix.widen(fit)
+        factor = matrix.factor(fit.sigma)
+        step = None if factor is None else Step(fit, matrix, factor)
+    return step
 
 
 def by_sample(model, fit):
@@ -182,7 +193,7 @@ def by_sample(model, fit):
     size = max(LEAST_SAMPLE, SAMPLE * rows.p)
     if size > MOST_SAMPLED * rows.n:
         return fit
-    chosen = np.sort(np.random.default_rng(0).choice(rows.n, size, replace=False))
+    chosen = np.sort(np.random.default_rng(SEED).choice(rows.n, size, replace=False))
     few = Concomitant(model.problem, model.epsilon, model.alpha, NEAR_ENOUGH, chosen, model.terms)
     start = few.start() if few.unit > 0 else None
     if start is None or start.sigma == 0:
