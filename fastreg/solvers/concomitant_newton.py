@@ -6,136 +6,193 @@ say anything, outliers count as well, as much less as they are farther out (iter
 sample of the rows comes near first.
 """
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
-from fastreg.kernels.probe import WrongSums
+from fastreg.design import as_design, in_row_order, view_of
+from fastreg.kernels.robust import advance
 from fastreg.solvers.concomitant import RIDGE, Concomitant, Fit, centred
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.rows import along
 
 # Columns whose matrix is made.
 MOST_COLUMNS = 2000
-# Share of the rows that may change sides before the matrix is made anew.
-FEW = 0.25
 # Part of the scale that a step may take away.
 SHRINK = 0.9
-# Part of a step, beneath which the next matrix counts outliers as well, and how many such matrices there may be on end.
+# Part of a step, beneath which the next matrix counts outliers as well, and how many on end may do so.
 SHORT, WIDE = 0.1, 5
+# Judgements that do not halve the gap, before the rest is left to others.
+IDLE = 3
+# Rows of a sample for each column, at least so many, and the share of all rows that they are at most; what they are
+# solved to, and in how many steps.
+SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, NEAR_ENOUGH, SAMPLE_STEPS = 50, 1000, 0.2, 1e-3, 30
 # One that nobody else draws by: outliers put in at random must not make up the sample.
 SEED = 7358213
-# Rows of a sample for each column, at least so many, and the share of all rows that they are at most.
-SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, SAMPLE_STEPS, NEAR_ENOUGH = 20, 1000, 0.2, 30, 1e-4
 
 
-class Matrix:
-    """``sum_i d_i (x_i, 1)(x_i, 1)'`` for the columns that count, X centred: of the rows inside, and of all others where
-    they count as well."""
-
-    def __init__(self, model):
-        self.model, self.inside, self.sums, self.beyond = model, None, None, None
-        self.weights = np.ones(model.rows.n) if model.s is None else model.s
-        self.cols = np.flatnonzero(model.terms.lower < model.terms.upper)
-
-    def follow(self, fit):
-        """Become that of a point."""
-        changed = None if self.inside is None else np.flatnonzero(fit.inside != self.inside)
-        if changed is None or len(changed) > FEW * len(self.weights):
-            self.sums = self._sums(slice(None), self.weights * fit.inside)
-        else:
-            for side, sign in ((True, 1), (False, -1)):
-                some = changed[fit.inside[changed] == side]
-                if len(some):
-                    self.sums = self.sums + sign * self._sums(some, self.weights[some])
-        self.inside, self.beyond = fit.inside, None
-
-    def widen(self, fit):
-        """Count outliers as well."""
-        out = np.flatnonzero(~fit.inside)
-        if len(out):
-            self.beyond = self._sums(out, self.weights[out] * fit.model.epsilon / np.abs(fit.z[out]))
-
-    def _sums(self, some, d):
-        rows = self.model.rows
-        X = rows.X if isinstance(some, slice) else rows.X[some]
-        rows.streamed += X.nnz if rows.sparse else X.size
-        sums = sums_of_rows(X, np.empty((0, X.shape[0])), np.ascontiguousarray(d, dtype=np.float64), rows.n_threads,
-                            None if rows.sparse else rows.means)
-        return centred(sums, rows.means if rows.sparse else None)
-
-    def factor(self, sigma):
-        """Factor of the Hessian in coefficients and intercept, times sigma, brought to a diagonal of ones; None where
-        there is none."""
-        keep = np.append(self.cols, self.model.rows.p) if self.model.rows.fit_intercept else self.cols
-        H = (self.sums if self.beyond is None else self.sums + self.beyond)[np.ix_(keep, keep)]
-        k = len(self.cols)
-        H[np.arange(k), np.arange(k)] += sigma * self.model.terms.l2[self.cols]
-        diagonal = np.diag(H)
-        if np.any(diagonal <= 0):
-            return None
-        size = 1 / np.sqrt(diagonal)
-        H *= np.multiply.outer(size, size)
-        H[np.diag_indices_from(H)] += RIDGE
-        try:
-            return cho_factor(H, overwrite_a=True, check_finite=False), size
-        except LinAlgError:
-            return None
-
-
-class Step:
-    """The way from a point under a matrix.
+class Point:
+    """Where Newton's method stands: a point, and sums over the rows there.
 
     Attributes
     ----------
-    w, b, sigma, u
-        What moves: coefficients, intercept, scale, predictions.
-    begin : float
-        The slope that it begins with.
-    wide : bool
-        Whether outliers count in it.
+    w, b, sigma, r
+        As of a Fit.
+    u : ndarray of shape (n,)
+        By how much predictions moved on the way.
+    inside : ndarray of uint8, shape (n,)
+        Which rows are no outliers.
+    gram : ndarray of shape (p + 1, p + 1)
+        ``sum_i s_i (x_i, 1)(x_i, 1)'`` of these, X centred.
+    pull, within : ndarray of shape (p + 1,)
+        ``sum_i s_i v_i (x_i, 1)``, of all rows and of those inside.
+    squares, squares_inside, loss : float
+        ``sum s v^2``, the same of those inside, ``sum s v (z - v / 2)``.
     """
 
-    def __init__(self, fit, matrix, factor):
-        model, rows, cols = fit.model, fit.model.rows, matrix.cols
-        within = np.where(fit.inside, fit.sv, 0)
-        fit.pull, beside = rows.correlate_all(np.stack([fit.sv, within]))
-        gradient = model.terms.l2[cols] * fit.w[cols] - fit.pull[cols]
-        cross = beside[cols]
-        if rows.fit_intercept:
-            gradient, cross = np.append(gradient, -fit.sv.sum()), np.append(cross, within.sum())
-        of_scale = 0.5 * (model.total - float(fit.sv @ fit.v))
-        (chol, size), sigma = factor, fit.sigma
-        plain, turn = (size * cho_solve(chol, size * side, check_finite=False) for side in (-sigma * gradient, cross))
-        bend = float(within @ fit.z) - float(cross @ turn)
+    def __init__(self, model, view, before, step, part, w, b, sigma):
+        means = model.rows.means if model.rows.sparse else None
+        move, level = part * step.w, part * step.b
+        if means is not None:
+            level -= means @ move
+        self.w, self.b, self.sigma = w, b, sigma
+        self.u, self.r, self.inside, change, pull, within, sums = advance(
+            view, move, level, before.r, sigma, model.epsilon, model.s, before.inside)
+        self.gram = before.gram + centred(change, means)
+        self.pull, self.within = (side if means is None else np.append(
+            side[:-1] - side[-1] * means, side[-1]) for side in (pull, within))
+        self.squares, self.squares_inside, self.loss = sums.tolist()
+
+    def fit(self, model):
+        """The same as a Fit."""
+        return Fit(model, self.w, self.b, self.sigma, self.r)
+
+
+class Start:
+    """A Fit before its sums are known: no row is inside."""
+
+    def __init__(self, fit):
+        rows = fit.model.rows
+        self.r, self.inside, self.gram = fit.r, np.zeros(rows.n, dtype=np.uint8), 0.0
+        self.w, self.b = np.zeros(rows.p), 0.0
+
+
+class Step:
+    """The way from a point under a matrix that is factored.
+
+    Attributes
+    ----------
+    w, b, sigma
+        What moves.
+    begin : float
+        The slope of the objective that it begins with.
+    wide : bool
+        Whether outliers count in the matrix.
+    """
+
+    def __init__(self, newton, at, factor, wide):
+        model, cols, keep = newton.model, newton.cols, newton.keep
+        chol, size = factor
+        gradient, cross, sigma = -at.pull[keep], at.within[keep], at.sigma
+        gradient[:len(cols)] += newton.l2 * at.w[cols]
+        of_scale = 0.5 * (model.total - at.squares)
+        sides = np.array([-sigma * gradient, cross]) * size
+        plain, turn = dpotrs(chol, sides.T, lower=1)[0].T * size
+        bend = at.squares_inside - float(cross @ turn)
         downhill = -sigma * of_scale - float(cross @ plain)
-        self.sigma = downhill / bend if bend > 0 else np.copysign(np.inf, downhill)
-        self.sigma = min(max(self.sigma, min(max(-SHRINK * sigma, model.least - sigma), 0)), sigma / SHRINK)
-        self.wide = matrix.beyond is not None
-        if self.wide:                           # a scale that falls would leave still fewer rows inside
-            self.sigma = max(self.sigma, 0)
+        move = downhill / bend if bend > 0 else np.copysign(np.inf, downhill)
+        move = min(max(move, min(max(-SHRINK * sigma, model.least - sigma), 0.0)), sigma / SHRINK)
+        # a scale that falls would leave still fewer rows inside
+        self.sigma, self.wide = max(move, 0.0) if wide else move, wide
         moved = plain - self.sigma * turn
-        self.w, self.b = np.zeros(rows.p), float(moved[-1]) if rows.fit_intercept else 0.0
+        self.w, self.b = np.zeros(len(at.w)), float(moved[-1]) if model.rows.fit_intercept else 0.0
         self.w[cols] = moved[:len(cols)]
         self.begin = float(gradient @ moved) + of_scale * self.sigma
 
-        self.u = rows.product(self.w) + self.b
+    def dual(self, at, model):
+        """The dual point that it goes to: orthogonal to the columns but for what the penalty holds."""
+        z, u = at.r / at.sigma, model.rows.product(self.w) + self.b
+        return np.clip(z, -model.epsilon, model.epsilon) - np.where(at.inside, (u + self.sigma * z) / at.sigma, 0)
 
-    def dual(self, fit):
-        """The dual point that the step goes to: orthogonal to the columns but for what the penalty holds."""
-        return fit.v - np.where(fit.inside, (self.u + self.sigma * fit.z) / fit.sigma, 0)
 
-    def take(self, fit):
-        """(the point that it leads to, the part of it that was taken)."""
-        model, l2, eps = fit.model, fit.model.terms.l2, fit.model.epsilon
-        u = self.u
-        def slope_at(part):
-            v = np.clip((fit.r - part * u) / (fit.sigma + part * self.sigma), -eps, eps)
+class Newton:
+    """Newton's method on a model, from a Fit."""
+
+    def __init__(self, fit):
+        model = self.model = fit.model
+        rows, terms = model.rows, model.terms
+        self.view = rows.view if not rows.sparse else view_of(
+            as_design(in_row_order(rows.X), rows.n_threads), None, False)
+        self.cols = np.flatnonzero(terms.lower < terms.upper)
+        self.keep = np.append(self.cols, rows.p) if rows.fit_intercept else self.cols
+        self.l2 = terms.l2[self.cols]
+        start = Start(fit)
+        self.at = Point(model, self.view, start, start, 1.0, fit.w, fit.b, fit.sigma)
+
+    def step(self, wide):
+        """The step from where it stands, None where there is no matrix for it. Outliers count in it where that is asked
+        for, or where it promised more than there is."""
+        at = self.at
+        factor = None if wide else self._factor(at.gram)
+        step = None if factor is None else Step(self, at, factor, False)
+        if step is None or -step.begin > 2 * self._objective(at):
+            factor = self._factor(at.gram + self._outliers())
+            step = None if factor is None else Step(self, at, factor, True)
+        return step
+
+    def take(self, step):
+        """Go along a step as far as the objective falls; the part of it that was taken."""
+        there = self._there(step, 1.0)
+        part = along(lambda part: self._slope(step, part, there), step.begin)
+        if part > 0:
+            self.at = there if part == 1 else self._there(step, part)
+        return part
+
+    def _there(self, step, part):
+        at = self.at
+        return Point(self.model, self.view, at, step, part, at.w + part * step.w, at.b + part * step.b,
+                     at.sigma + part * step.sigma)
+
+    def _slope(self, step, part, there):
+        """Of the objective, at a part of a step; `there` being its end."""
+        at, model = self.at, self.model
+        of_penalty = (model.terms.l2 * (at.w + part * step.w)) @ step.w
+        if part == 1:
+            pull, squares = there.pull[:-1] @ step.w + there.pull[-1] * step.b, there.squares
+        else:
+            v = np.clip((at.r - part * there.u) / (at.sigma + part * step.sigma), -model.epsilon, model.epsilon)
             sv = model.weighted(v)
-            return (0.5 * (model.total - sv @ v) * self.sigma - sv @ u
-                    + (l2 * (fit.w + part * self.w)) @ self.w)
+            pull, squares = sv @ there.u, sv @ v
+        return float(0.5 * (model.total - squares) * step.sigma - pull + of_penalty)
 
-        part = along(slope_at, self.begin)
-        return Fit(model, fit.w + part * self.w, fit.b + part * self.b, fit.sigma + part * self.sigma,
-                   fit.r - part * u), part
+    def _objective(self, at):
+        return at.sigma * (0.5 * self.model.total + at.loss) + self.model.terms.value(at.w)
+
+    def _outliers(self):
+        """What outliers add to the matrix."""
+        at, rows = self.at, self.model.rows
+        out = np.flatnonzero(at.inside == 0)
+        if len(out) == 0:
+            return 0.0
+        weight = self.model.epsilon * at.sigma / np.abs(at.r[out])
+        if self.model.s is not None:
+            weight *= self.model.s[out]
+        sums = sums_of_rows(rows.X[out], np.empty((0, len(out))), weight, rows.n_threads,
+                            None if rows.sparse else rows.means)
+        return centred(sums, rows.means if rows.sparse else None)
+
+    def _factor(self, gram):
+        """Factor of the Hessian in coefficients and intercept, times sigma, and what brings its diagonal to ones; None
+        where there is none."""
+        H = gram[np.ix_(self.keep, self.keep)]
+        diagonal = H.ravel()[::len(H) + 1]
+        diagonal[:len(self.cols)] += self.at.sigma * self.l2
+        if not np.all(diagonal > 0):
+            return None
+        size = 1 / np.sqrt(diagonal)
+        H *= size
+        H *= size[:, None]
+        H.ravel()[::len(H) + 1] += RIDGE
+        chol, info = dpotrf(H.T, lower=1, clean=0, overwrite_a=1)
+        return (chol, size) if info == 0 else None
 
 
 def suits(model):
@@ -143,63 +200,53 @@ def suits(model):
     return model.terms.smooth and model.rows.p <= MOST_COLUMNS
 
 
-def descend(fit, most):
-    """(point, its gap, steps): Newton's method until the gap is what it may be, and a step more; or until it is for
-    others to go on."""
-    model, matrix, wide, best, gap, done = fit.model, Matrix(fit.model), 0, None, np.inf, False
+def descend(fit, most, judge=True):
+    """(point, its gap, steps): Newton's method until the gap is what it may be; or until it is for others to go on.
+    Unless it is to judge, the end is where a step would bring no more than that, and the gap is infinite."""
+    model, newton, force, wide, idle = fit.model, Newton(fit), False, 0, 0
+    best, gap = None, np.inf
     for steps in range(most + 1):
-        try:
-            step = _step(fit, matrix, wide > 0)
-        except WrongSums:
-            break
+        step, at = newton.step(force), newton.at
         wide = wide + 1 if step is not None and step.wide else 0
-        if step is None or wide > WIDE:
+        if step is None or wide > WIDE or not step.begin <= 0:
             break
-        if (-step.begin <= model.aim and not wide) or steps == most:
-            judged, found = fit.judged(step.dual(fit))
-            if found < gap:
-                best, gap = judged, found
-            if done or (gap <= model.aim and steps == 0):
-                break
-            done = gap <= model.aim
-        if steps == most or not step.begin < 0:
+        near = -step.begin <= model.aim and not wide
+        if near and not judge:
             break
-        fit, part = step.take(fit)
+        last = steps == most
+        dual = step.dual(at, model) if near or last else None
+        if last or (near and steps == 0):             # whoever begins where he is to go takes no step
+            here, found = at.fit(model).judged(dual)
+            best, gap = (here, found) if found < gap else (best, gap)
+            if last or gap <= model.aim:
+                return best, gap, steps
+        part = newton.take(step)
+        if near:
+            here, found = newton.at.fit(model).judged(dual)
+            idle = 0 if found < 0.5 * gap else idle + 1
+            best, gap = (here, found) if found < gap else (best, gap)
+            if gap <= model.aim or idle >= IDLE:
+                return best, gap, steps + 1
         if part == 0:
             break
-        if part >= SHORT:
-            wide = 0
+        force = part < SHORT
     if best is None:
-        best, gap = fit.judged()
+        best, gap = newton.at.fit(model).judged() if judge else (newton.at.fit(model), np.inf)
     return best, gap, steps
 
 
-def _step(fit, matrix, wide):
-    """The step from a point, None where there is no matrix for it. Outliers count in it where that is asked for, or
-    where it promised more than there is."""
-    matrix.follow(fit)
-    factor = None if wide else matrix.factor(fit.sigma)
-    step = None if factor is None else Step(fit, matrix, factor)
-    if step is None or -step.begin > 2 * fit.objective:
-        matrix.widen(fit)
-        factor = matrix.factor(fit.sigma)
-        step = None if factor is None else Step(fit, matrix, factor)
-    return step
-
-
-def by_sample(model, fit):
-    """A point that a sample of the rows has brought nearer; `fit` where there are too few rows for one."""
+def by_sample(model):
+    """A point that a sample of the rows has found; None where there are too few rows for one."""
     rows = model.rows
     size = max(LEAST_SAMPLE, SAMPLE * rows.p)
     if size > MOST_SAMPLED * rows.n:
-        return fit
+        return None
     chosen = np.sort(np.random.default_rng(SEED).choice(rows.n, size, replace=False))
     few = Concomitant(model.problem, model.epsilon, model.alpha, NEAR_ENOUGH, chosen, model.terms)
     start = few.start() if few.unit > 0 else None
     if start is None or start.sigma == 0:
-        return fit
-    found, _, _ = descend(start, SAMPLE_STEPS)
+        return None
+    found, _, _ = descend(start, SAMPLE_STEPS, judge=False)
     # centred about other means
     b = found.b - float((few.rows.means - rows.means) @ found.w) if rows.fit_intercept else 0.0
-    there = model.at(found.w, b, found.sigma)
-    return there if there.objective < fit.objective else fit
+    return model.at(found.w, b, found.sigma)

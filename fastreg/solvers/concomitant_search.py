@@ -66,7 +66,7 @@ def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None):
     scaled, share = _scaled(problem, unit)
     with single_threaded_blas:
         model = Concomitant(scaled, epsilon, alpha * share / total, tol)
-        fit, gap, steps = _solve(model, max_iter, _started(model, warm, unit))
+        fit, gap, steps = _solve(model, max_iter, None if warm is None else [unit.down(part) for part in warm])
     coef, scale = unit.coefs_up(fit.w), float(unit.up(fit.sigma))
     intercept = float(unit.up(fit.b - model.rows.means @ fit.w)) if problem.fit_intercept else 0.0
     relative = gap / model.unit if model.unit > 0 else 0.0
@@ -82,24 +82,20 @@ def _scaled(problem, unit):
     return replace(problem, Y=unit.down(problem.Y), penalty=penalty), share
 
 
-def _started(model, warm, unit):
-    if warm is None:
-        return model.start()
-    w, b, sigma = unit.down(warm[0]), unit.down(warm[1]), unit.down(warm[2])
-    w = np.clip(w, model.terms.lower, model.terms.upper)
-    return model.at(w, b + model.rows.means @ w if model.rows.fit_intercept else 0.0, sigma)
-
-
-def _solve(model, max_iter, start):
-    """(fit, gap, steps) from a point."""
+def _solve(model, max_iter, warm):
+    """(fit, gap, steps), the coefficients, the intercept and the scale to start from being `warm`, or None."""
+    newton = suits(model)
+    if warm is not None:
+        w, b, sigma = warm
+        w = np.clip(w, model.terms.lower, model.terms.upper)
+        start = model.at(w, b + model.rows.means @ w if model.rows.fit_intercept else 0.0, max(sigma, model.least))
+    else:
+        start = (by_sample(model) if newton else None) or model.start()
     if model.unit == 0:                                               # y is met exactly without X
+        start = model.start()
         start.sigma = np.finfo(float).tiny
         return start, 0.0, 0
-    if not suits(model):
-        return search(start, max_iter)
-    if not start.w.any():
-        start = by_sample(model, start)
-    fit, gap, steps = descend(start, max_iter)
+    fit, gap, steps = descend(start, max_iter) if newton else (start, np.inf, 0)
     if gap <= model.aim or steps >= max_iter:
         return fit, gap, steps
     other, found, more = search(fit, max_iter - steps)
