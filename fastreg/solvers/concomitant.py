@@ -125,13 +125,13 @@ class Concomitant:
         return values if self.s is None else self.s * values
 
     def start(self):
-        """The point that knows nothing of X: the median of y and its deviations."""
+        """Coefficients, intercept and scale that know nothing of X: the median of y, and its deviations."""
         rows = self.rows
         y = rows.y if self.s is None else rows.y[self.s > 0]
         b = float(np.median(y)) if rows.fit_intercept else 0.0
         size = np.abs(y - b)
         middle = float(np.median(size))
-        return Fit(self, np.zeros(rows.p), b, middle if middle > 0 else float(np.mean(size)), rows.y - b)
+        return np.zeros(rows.p), b, middle if middle > 0 else float(np.mean(size))
 
     def at(self, w, b, sigma):
         """The point of coefficients and an intercept of centred X."""
@@ -175,17 +175,12 @@ class Fit:
         loss = self.sv @ (self.z - 0.5 * self.v)
         return self.sigma * (0.5 * self.model.total + float(loss)) + self.model.terms.value(self.w)
 
-    def judged(self, v=None):
-        """(the same with residuals made anew and, if that is better, the scale that is best for them; its gap).
-
-        v : ndarray of shape (n,) or None
-            A dual point that is known to be good.
-        """
-        fit = self.model.at(self.w, self.b, self.sigma)
-        gap, sigma = fit.gap(v), fit.best_scale()
-        other = Fit(self.model, self.w, self.b, sigma, fit.r)
-        found = other.gap(v) if sigma != self.sigma else np.inf
-        return (other, found) if found < gap else (fit, gap)
+    def judged(self):
+        """(the same or, if that is better, with the scale that is best for its residuals; its gap)."""
+        gap, sigma = self.gap(), self.best_scale()
+        other = Fit(self.model, self.w, self.b, sigma, self.r)
+        found = other.gap() if sigma != self.sigma else np.inf
+        return (other, found) if found < gap else (self, gap)
 
     def best_scale(self):
         """The scale that is best for the residuals: sum s min(z^2, epsilon^2) = n. No further than FURTHEST from here.
@@ -214,7 +209,7 @@ class Fit:
 
     # ---- the certificate ---------------------------------------------------------------------------------------------
     def gap(self, v=None):
-        """The objective less the bound from below that v gives, or the dual point of this fit."""
+        """The objective less the bound from below that a dual point gives: v, or that of this fit."""
         model, terms = self.model, self.model.terms
         v = self._balanced() if v is None else v
         sv = model.weighted(v)

@@ -20,8 +20,9 @@ MOST_COLUMNS = 2000
 SHRINK = 0.9
 # Part of a step, beneath which the next matrix counts outliers as well, and how many on end may do so.
 SHORT, WIDE = 0.1, 5
-# Judgements that do not halve the gap, before the rest is left to others.
-IDLE = 3
+# Of the gap aimed at, what a step may bring for its end to be judged, and judgements that do not halve the gap,
+# before the rest is left to others.
+NEAR, IDLE = 0.05, 3
 # Rows of a sample for each column, at least so many, and the share of all rows that they are at most; what they are
 # solved to, and in how many steps.
 SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, NEAR_ENOUGH, SAMPLE_STEPS = 50, 1000, 0.2, 1e-3, 30
@@ -67,12 +68,11 @@ class Point:
 
 
 class Start:
-    """A Fit before its sums are known: no row is inside."""
+    """Before the first Point, and the step to it: no row is inside."""
 
-    def __init__(self, fit):
-        rows = fit.model.rows
-        self.r, self.inside, self.gram = fit.r, np.zeros(rows.n, dtype=np.uint8), 0.0
-        self.w, self.b = np.zeros(rows.p), 0.0
+    def __init__(self, model, w, b):
+        self.r, self.inside, self.gram = model.rows.y, np.zeros(model.rows.n, dtype=np.uint8), 0.0
+        self.w, self.b = w, b
 
 
 class Step:
@@ -114,18 +114,18 @@ class Step:
 
 
 class Newton:
-    """Newton's method on a model, from a Fit."""
+    """Newton's method on a model, from coefficients, an intercept of centred X, and a scale."""
 
-    def __init__(self, fit):
-        model = self.model = fit.model
+    def __init__(self, model, w, b, sigma):
+        self.model = model
         rows, terms = model.rows, model.terms
         self.view = rows.view if not rows.sparse else view_of(
             as_design(in_row_order(rows.X), rows.n_threads), None, False)
         self.cols = np.flatnonzero(terms.lower < terms.upper)
         self.keep = np.append(self.cols, rows.p) if rows.fit_intercept else self.cols
         self.l2 = terms.l2[self.cols]
-        start = Start(fit)
-        self.at = Point(model, self.view, start, start, 1.0, fit.w, fit.b, fit.sigma)
+        start = Start(model, w, b)
+        self.at = Point(model, self.view, start, start, 1.0, w, b, sigma)
 
     def step(self, wide):
         """The step from where it stands, None where there is no matrix for it. Outliers count in it where that is asked
@@ -200,31 +200,29 @@ def suits(model):
     return model.terms.smooth and model.rows.p <= MOST_COLUMNS
 
 
-def descend(fit, most, judge=True):
-    """(point, its gap, steps): Newton's method until the gap is what it may be; or until it is for others to go on.
+def descend(model, w, b, sigma, most, judge=True):
+    """(Fit, its gap, steps): Newton's method until the gap is what it may be; or until it is for others to go on.
     Unless it is to judge, the end is where a step would bring no more than that, and the gap is infinite."""
-    model, newton, force, wide, idle = fit.model, Newton(fit), False, 0, 0
-    best, gap = None, np.inf
+    newton, force, wide, idle, best, gap = Newton(model, w, b, sigma), False, 0, 0, None, np.inf
     for steps in range(most + 1):
         step, at = newton.step(force), newton.at
         wide = wide + 1 if step is not None and step.wide else 0
         if step is None or wide > WIDE or not step.begin <= 0:
             break
-        near = -step.begin <= model.aim and not wide
+        near = -step.begin <= (NEAR if steps else 1) * model.aim and not wide
         if near and not judge:
             break
         last = steps == most
         dual = step.dual(at, model) if near or last else None
         if last or (near and steps == 0):             # whoever begins where he is to go takes no step
-            here, found = at.fit(model).judged(dual)
-            best, gap = (here, found) if found < gap else (best, gap)
+            best, gap = _better(at.fit(model), dual, best, gap)
             if last or gap <= model.aim:
                 return best, gap, steps
         part = newton.take(step)
         if near:
-            here, found = newton.at.fit(model).judged(dual)
-            idle = 0 if found < 0.5 * gap else idle + 1
-            best, gap = (here, found) if found < gap else (best, gap)
+            before = gap
+            best, gap = _better(newton.at.fit(model), dual, best, gap)
+            idle = 0 if gap < 0.5 * before else idle + 1
             if gap <= model.aim or idle >= IDLE:
                 return best, gap, steps + 1
         if part == 0:
@@ -235,18 +233,23 @@ def descend(fit, most, judge=True):
     return best, gap, steps
 
 
+def _better(fit, dual, best, gap):
+    """(whichever of two fits has the smaller gap, it)."""
+    found = fit.gap(dual)
+    return (fit, found) if found < gap else (best, gap)
+
+
 def by_sample(model):
-    """A point that a sample of the rows has found; None where there are too few rows for one."""
+    """Coefficients, intercept and scale that a sample of the rows has found; None where there are too few rows."""
     rows = model.rows
     size = max(LEAST_SAMPLE, SAMPLE * rows.p)
     if size > MOST_SAMPLED * rows.n:
         return None
     chosen = np.sort(np.random.default_rng(SEED).choice(rows.n, size, replace=False))
     few = Concomitant(model.problem, model.epsilon, model.alpha, NEAR_ENOUGH, chosen, model.terms)
-    start = few.start() if few.unit > 0 else None
-    if start is None or start.sigma == 0:
+    if few.unit == 0:
         return None
-    found, _, _ = descend(start, SAMPLE_STEPS, judge=False)
+    found, _, _ = descend(few, *few.start(), SAMPLE_STEPS, judge=False)
     # centred about other means
     b = found.b - float((few.rows.means - rows.means) @ found.w) if rows.fit_intercept else 0.0
-    return model.at(found.w, b, found.sigma)
+    return found.w, b, found.sigma

@@ -84,18 +84,20 @@ def _scaled(problem, unit):
 
 def _solve(model, max_iter, warm):
     """(fit, gap, steps), the coefficients, the intercept and the scale to start from being `warm`, or None."""
+    if model.unit == 0:                                               # y is met exactly without X
+        w, b, _ = model.start()
+        return model.at(w, b, np.finfo(float).tiny), 0.0, 0
     newton = suits(model)
     if warm is not None:
         w, b, sigma = warm
         w = np.clip(w, model.terms.lower, model.terms.upper)
-        start = model.at(w, b + model.rows.means @ w if model.rows.fit_intercept else 0.0, max(sigma, model.least))
+        begin = w, float(b + model.rows.means @ w) if model.rows.fit_intercept else 0.0, max(float(sigma), model.least)
     else:
-        start = (by_sample(model) if newton else None) or model.start()
-    if model.unit == 0:                                               # y is met exactly without X
-        start = model.start()
-        start.sigma = np.finfo(float).tiny
-        return start, 0.0, 0
-    fit, gap, steps = descend(start, max_iter) if newton else (start, np.inf, 0)
+        begin = by_sample(model) if newton else None
+        begin = model.start() if begin is None else begin
+    if not newton:
+        return search(model.at(*begin), max_iter)
+    fit, gap, steps = descend(model, *begin, max_iter)
     if gap <= model.aim or steps >= max_iter:
         return fit, gap, steps
     other, found, more = search(fit, max_iter - steps)
