@@ -23,6 +23,8 @@ from fastreg.solvers.suited import solve_suited
 INNER, ROUNDS = 0.1, 1000
 # How much farther up a secant may go than the step that it is in the place of.
 FARTHER = 4
+# The logarithm of how much smaller a scale may be than the one before.
+DEEPER = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +99,17 @@ def _solve(model, max_iter, warm):
         begin = model.start() if begin is None else begin
     if not newton:
         return search(model.at(*begin), max_iter)
-    fit, gap, steps = descend(model, *begin, max_iter)
-    if gap <= model.aim or steps >= max_iter:
-        return fit, gap, steps
-    other, found, more = search(fit, max_iter - steps)
-    return (other, found, steps + more) if found < gap else (fit, gap, steps + more)
+    best, gap, steps = descend(model, *begin, max_iter)
+    for way in (search, _from):                         # Newton's method once more from what a search has come to
+        if gap > model.aim and steps < max_iter:
+            fit, found, more = way(best, max_iter - steps)
+            steps += more
+            best, gap = (fit, found) if found < gap else (best, gap)
+    return best, gap, steps
+
+
+def _from(fit, max_iter):
+    return descend(fit.model, fit.w, fit.b, fit.sigma, max_iter)
 
 
 def search(fit, max_iter):
@@ -121,7 +129,7 @@ def search(fit, max_iter):
         if last is not None and last[1] != move:
             secant = at - move * (at - last[0]) / (move - last[1])
             to = secant if lo < secant < min(hi, at + FARTHER * max(move, 0)) else to
-        last, to = (at, move), max(to, np.log(model.least))
+        last, to = (at, move), max(to, at - DEEPER, np.log(model.least))
         if not lo < to < hi:
             break
         sigma = float(np.exp(to))
