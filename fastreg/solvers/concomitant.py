@@ -63,7 +63,7 @@ class Terms:
 
     def left(self, w, g, noise):
         """penalty(w) + penalty*(g) - g w, column by column summed; infinite where g is no dual point."""
-        over = np.sign(g) * np.maximum(np.abs(g) - self.l1 - noise, 0)
+        over = np.sign(g) * np.maximum(np.abs(g) - self.l1 * (1 + NOISE) - noise, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             best = np.clip(np.where(over == 0, 0, over / self.l2), self.lower, self.upper)
         if not np.all(np.isfinite(best)):
