@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fastreg.kernels.krylov import column_moments
 from fastreg.scale import UNIT
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.rows import Rows
@@ -97,10 +98,18 @@ class Concomitant:
         self.total, self.s = self.rows.total, self.rows.weights
         if terms is None:
             problem.check_finite(self.rows.norms)
-            self.terms = Terms.of(problem, alpha, self.rows.norms)
+            self.terms = Terms.of(problem, alpha, self._norms())
         else:
             share = self.total / problem.n
             self.terms = replace(terms, l1=share * terms.l1, l2=share * terms.l2)
+
+    def _norms(self):
+        """Of the columns, as the penalty counts them: weighted where it is by their deviations."""
+        if self.s is None or not self.problem.penalty.standardize:
+            return self.rows.norms
+        design = self.problem.design()
+        column_moments(design, np.empty((0, self.rows.n)))
+        return design.norms
 
     @cached_property
     def unit(self):

@@ -17,6 +17,7 @@ from fastreg.scale import REACH, Scale
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.concomitant import Concomitant
 from fastreg.solvers.concomitant_newton import by_sample, descend, suits
+from fastreg.solvers.path import solve_path
 from fastreg.solvers.suited import solve_suited
 
 # Of the gap aimed at, what a fit at one scale may leave, and its rounds.
@@ -141,6 +142,8 @@ def fit_at(model, w, sigma):
     problem = replace(model.problem, datafit=Huber(model.epsilon * sigma))
     spec = Spec(np.array([model.alpha * sigma]), tol=INNER * model.tol, max_iter=ROUNDS)
     found = solve_suited(problem, spec, warm=w[None])
+    if not found.converged.all() and problem.by_ridge(spec):      # no curvature to go by, where few rows are inside
+        found = solve_path(problem, spec, warm=w[None])
     w = found.coef(0)
     b = found.intercepts[0, 0] + model.rows.means @ w if problem.fit_intercept else 0.0
     return model.at(w, float(b), sigma)
