@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy.optimize import linprog
 from sklearn.exceptions import ConvergenceWarning
 from twins import STORED, close, design, view
 
-from fastreg import HuberRegressor, Ridge
+from fastreg import HuberRegressor, Ridge, certify
 from fastreg.adapter import parallel_work
 from fastreg.adapter.sums import advance
 from fastreg.solvers import concomitant_newton, concomitant_search
@@ -425,7 +426,8 @@ def test_warm_start(options):
 @pytest.mark.parametrize(("options", "error", "text"), [
     ({"epsilon": 0.9}, ValueError, "epsilon must be finite and >= 1"), ({"alpha": -1}, ValueError, "alpha"),
     ({"max_iter": 0}, ValueError, "max_iter"), ({"tol": -1e-3}, ValueError, "tol"),
-    ({"l1_ratio": 2}, ValueError, "l1_ratio"), ({"warm_start": 1}, TypeError, "warm_start"), ({"fit_intercept": "no"}, TypeError, "fit_intercept"),
+    ({"l1_ratio": 2}, ValueError, "l1_ratio"), ({"warm_start": 1}, TypeError, "warm_start"),
+    ({"fit_intercept": "no"}, TypeError, "fit_intercept"),
     ({"lower_limits": 1.0}, ValueError, "lower_limits"), ({"penalty_factor": -1.0}, ValueError, "penalty_factor"),
     ({"n_threads": 0}, ValueError, "n_threads"), ({"epsilon": "1"}, TypeError, "epsilon")])
 def test_what_is_refused(options, error, text):
@@ -466,3 +468,42 @@ def test_a_step_in_one_reading(storage, kind, weighted, work, rng):
     close(pull, A.T @ (weight * v))
     close(within, A.T @ (weight * v * on))
     close(sums, [weight @ v**2, weight[on] @ v[on] ** 2, weight @ (v * (z - v / 2))])
+
+
+# ---- the referee of the package --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("options", [
+    {}, {"alpha": 0.0}, {"alpha": 4.0, "l1_ratio": 1.0}, {"alpha": 2.0, "l1_ratio": 0.5, "fit_intercept": False},
+    {"lower_limits": 0.0, "alpha": 0.0}, {"standardize": True, "penalty_factor": [1, 0, 2, np.inf, 1]}], ids=str)
+def test_certificates(seed, store, options):
+    X, y, weight = data(seed)
+    weight, X = weight if seed % 2 else None, store(X)
+    model = HuberRegressor(tol=1e-10, **options).fit(X, y, weight)
+    found = certify(X, y, model, sample_weight=weight)
+    size = unit(y, weight=weight, fit_intercept=options.get("fit_intercept", True))
+    assert found.ok and found.gap <= 2e-10 * size and found.stationarity < 1e-4
+    worse = deepcopy(model)
+    worse.coef_ = model.coef_ + 0.01 * (model.coef_ != 0)
+    judged = certify(X, y, worse, sample_weight=weight)
+    assert not judged.ok and judged.objective - found.objective <= judged.gap * (1 + 1e-9)
+    assert np.linalg.norm(worse.coef_ - model.coef_) <= judged.coef_bound * (1 + 1e-6)
+    for name in ("scale_", "intercept_"):
+        worse = deepcopy(model)
+        setattr(worse, name, 1.02 * getattr(model, name) + 0.01)
+        judged = certify(X, y, worse, sample_weight=weight)
+        assert not judged.ok and judged.objective - found.objective <= judged.gap * (1 + 1e-9)
+
+
+def test_certificates_of_scikit_learn_and_of_nonsense():
+    X, y, weight = data(17)
+    theirs = sklearn.linear_model.HuberRegressor(max_iter=10_000, tol=1e-8).fit(X, y, weight)
+    found = certify(X, y, theirs, sample_weight=weight)
+    joint = Joint(X, y, 1e-4, weight=weight)
+    assert found.objective == pytest.approx(joint.of(theirs), rel=1e-12)
+    assert found.gap <= 1e-6 * unit(y, weight=weight)
+    theirs.scale_ = 0.0
+    assert certify(X, y, theirs).gap == np.inf
+    model = HuberRegressor(lower_limits=0.0).fit(X, y)
+    model.coef_ = model.coef_ - 1
+    assert certify(X, y, model).objective == np.inf

@@ -213,7 +213,7 @@ cdef int _sparse_lane(void *context, Py_ssize_t lane) except -1 nogil:
 
 
 cdef int _sparse_rows(View d, const Pass *a) except -1 nogil:
-    cdef Py_ssize_t i0 = 0, i, e, m, first, q = a.q, length
+    cdef Py_ssize_t i0 = 0, i, m, first, q = a.q, length
     cdef double *sv = NULL
     cdef double *pull = a.total + q * q
     cdef double weight
