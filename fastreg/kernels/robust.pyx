@@ -17,14 +17,45 @@ from fastreg.kernels.memory cimport grow
 from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
+cdef extern from *:
+    """
+    #include "leaf.h"
+
+    /* moved = r - u, z = moved / sigma, v = z within epsilon: s v, of all rows and of those inside; which they are; and
+     * sums of s v^2, of all rows and of those inside, and of s v (z - v / 2). s NULL for ones. */
+    FR_LEAF void fr_robust(ptrdiff_t n, const double *r, const double *u, const double *s, double scale, double epsilon,
+                           double *moved, double *sv, double *within, unsigned char *inside, double *sums) {
+        double squares = 0, held = 0, loss = 0;
+        FR_PRAGMA(omp simd reduction(+:squares, held, loss))
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double left = r[i] - u[i], z = left * scale;
+            double v = z < -epsilon ? -epsilon : z;
+            v = v > epsilon ? epsilon : v;
+            double weighted = s ? s[i] * v : v, in = v == z ? weighted : 0.0;
+            moved[i] = left;
+            sv[i] = weighted;
+            within[i] = in;
+            squares += weighted * v;
+            held += in * v;
+            loss += weighted * (z - 0.5 * v);
+        }
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double z = moved[i] * scale;
+            inside[i] = z >= -epsilon && z <= epsilon;
+        }
+        sums[0] += squares;
+        sums[1] += held;
+        sums[2] += loss;
+    }
+    """
+    void fr_robust(Py_ssize_t n, const double *r, const double *u, const double *s, double scale, double epsilon,
+                   double *moved, double *sv, double *within, unsigned char *inside, double *sums) noexcept nogil
+
 cdef enum:
-    BATCH = 64                # rows whose products are formed at once
-    SQUARES = 0               # what is summed up over rows beside vectors: s v^2,
-    INSIDE = 1                # s z^2 of the rows inside,
-    LOSS = 2                  # and s v (z - v / 2)
-    SUMS = 3
+    BATCH = 256               # rows whose products are formed at once
+    SUMS = 3                  # what `fr_robust` sums up
 cdef Py_ssize_t IN_CACHE = 1 << 14       # elements of a block of rows
-cdef Py_ssize_t SPARSE_ROWS = 4096
+cdef Py_ssize_t LEAST_ROWS = 64, SPARSE_ROWS = 4096
 
 
 cdef struct Pass:
@@ -99,7 +130,7 @@ def advance(View d, const double[::1] w, double level, const double[::1] r, doub
     a.size = q * q + 2 * q + SUMS
     a.lanes = 1 if d.sparse() else shares(work, a.size)
     a.per = (n + a.lanes - 1) // a.lanes
-    a.rows = min(a.per, SPARSE_ROWS if d.sparse() else max(<Py_ssize_t> BATCH, IN_CACHE // q))
+    a.rows = min(a.per, SPARSE_ROWS if d.sparse() else max(LEAST_ROWS, IN_CACHE // q))
     cdef double[:, ::1] total = np.zeros((a.lanes, a.size))
     cdef int threads = d.threads(work)
     a.total = &total[0, 0]
@@ -117,18 +148,10 @@ def advance(View d, const double[::1] w, double level, const double[::1] r, doub
 
 cdef void _rows(const Pass *a, Py_ssize_t i0, Py_ssize_t m, double *sv, double *within, double *sums) noexcept nogil:
     """From predictions to what is to be correlated, and sums."""
-    cdef Py_ssize_t i
-    cdef double z, v, weight
-    for i in range(m):
-        a.moved[i0 + i] = a.r[i0 + i] - a.u[i0 + i]
-        z = a.moved[i0 + i] / a.sigma
-        v = -a.epsilon if z < -a.epsilon else a.epsilon if z > a.epsilon else z
-        weight = v if a.s == NULL else a.s[i0 + i] * v
-        a.inside[i0 + i] = v == z
-        sv[i], within[i] = weight, weight if v == z else 0
-        sums[SQUARES] += weight * v
-        sums[INSIDE] += within[i] * v
-        sums[LOSS] += weight * (z - 0.5 * v)
+    cdef const double *s = a.s
+    if s != NULL:
+        s = s + i0
+    fr_robust(m, a.r + i0, a.u + i0, s, 1 / a.sigma, a.epsilon, a.moved + i0, sv, within, a.inside + i0, sums)
 
 
 cdef int _dense_lane(void *context, Py_ssize_t lane) except -1 nogil:
@@ -191,8 +214,12 @@ cdef void _turn(const Pass *a, Py_ssize_t i, const double *x, Py_ssize_t step, W
     cdef Py_ssize_t j
     cdef double root = 1 if a.s == NULL else sqrt(a.s[i])
     cdef double *to = work.turned + (side * BATCH + work.count[side]) * a.q
-    for j in range(a.q):
-        to[j] = root * x[j * step]
+    if step == 1:
+        for j in range(a.q):
+            to[j] = root * x[j]
+    else:
+        for j in range(a.q):
+            to[j] = root * x[j * step]
     work.count[side] += 1
     if work.count[side] == BATCH:
         _flush(a, work, side, total)
@@ -203,7 +230,7 @@ cdef void _flush(const Pass *a, Work *work, int side, double *total) noexcept no
     cdef int q = <int> a.q
     cdef double sign = -1 if side else 1, one = 1
     if work.count[side] > 0:
-        dsyrk('U', 'N', &q, &work.count[side], &sign, work.turned + side * BATCH * a.q, &q, &one, total, &q)
+        dsyrk('U', 'N', &q, &work.count[side], &sign, &work.turned[side * BATCH * a.q], &q, &one, total, &q)
     work.count[side] = 0
 
 
