@@ -135,7 +135,7 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
         tol, max_iter = check_number(self.tol, "tol", 0), check_number(self.max_iter, "max_iter", 1, kind=Integral)
         warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
         X, y = self._check_data(X, y)
-        y = column_or_1d(y, warn=True).astype(np.float64)
+        y = np.asarray(y if y.ndim == 1 else column_or_1d(y, warn=True), dtype=np.float64)
         problem = self._problem(X, y, check_weight_values(sample_weight, len(y)))
         start = (check_start(self.coef_, 1, problem.p, "coef_")[0], self.intercept_, self.scale_) if warm else None
         found = solve_concomitant(problem, epsilon, alpha, tol, max_iter, start)

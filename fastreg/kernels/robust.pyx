@@ -3,7 +3,7 @@
 Blocks of rows are dealt to a fixed number of lanes with sums of their own: the threads do not matter.
 """
 from libc.math cimport sqrt
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -13,7 +13,7 @@ from scipy.linalg.cython_blas cimport dsyrk
 
 from fastreg.kernels.design cimport SparseRows, shares, sparse_rows_free
 from fastreg.kernels.leaf cimport fr_axpy, fr_dots, fr_list_add, fr_list_dot, fr_sums, fr_vdot
-from fastreg.kernels.memory cimport grow
+from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
@@ -21,10 +21,12 @@ cdef extern from *:
     """
     #include "leaf.h"
 
-    /* moved = r - u, z = moved / sigma, v = z within epsilon: s v, of all rows and of those inside; which they are; and
-     * sums of s v^2, of all rows and of those inside, and of s v (z - v / 2). s NULL for ones. */
+    /* moved = r - u, z = moved / sigma, v = z within epsilon: s v, of all rows and of those inside; which they are, and
+     * which of them changed; and sums of s v^2, of all rows and of those inside, and of s v (z - v / 2). s NULL for
+     * ones. */
     FR_LEAF void fr_robust(ptrdiff_t n, const double *r, const double *u, const double *s, double scale, double epsilon,
-                           double *moved, double *sv, double *within, unsigned char *inside, double *sums) {
+                           double *moved, double *sv, double *within, const unsigned char *was, unsigned char *inside,
+                           unsigned char *changed, double *sums) {
         double squares = 0, held = 0, loss = 0;
         FR_PRAGMA(omp simd reduction(+:squares, held, loss))
         for (ptrdiff_t i = 0; i < n; i++) {
@@ -43,13 +45,15 @@ cdef extern from *:
             double z = moved[i] * scale;
             inside[i] = z >= -epsilon && z <= epsilon;
         }
+        for (ptrdiff_t i = 0; i < n; i++) changed[i] = inside[i] ^ was[i];
         sums[0] += squares;
         sums[1] += held;
         sums[2] += loss;
     }
     """
     void fr_robust(Py_ssize_t n, const double *r, const double *u, const double *s, double scale, double epsilon,
-                   double *moved, double *sv, double *within, unsigned char *inside, double *sums) noexcept nogil
+                   double *moved, double *sv, double *within, const unsigned char *was, unsigned char *inside,
+                   unsigned char *changed, double *sums) noexcept nogil
 
 cdef enum:
     BATCH = 256               # rows whose products are formed at once
@@ -77,8 +81,10 @@ cdef struct Pass:
 cdef struct Work:
     # Of a lane.
     double *B                 # a block of rows
+    Py_ssize_t filled         # its rows that end with a one
     double *sv
     double *within            # of its rows inside
+    unsigned char *changed
     double *turned            # rows that come inside, and those that go, times the roots of their weights
     int count[2]
 
@@ -146,12 +152,20 @@ def advance(View d, const double[::1] w, double level, const double[::1] r, doub
             sums[q * q + 2 * q:])
 
 
-cdef void _rows(const Pass *a, Py_ssize_t i0, Py_ssize_t m, double *sv, double *within, double *sums) noexcept nogil:
+cdef void _rows(const Pass *a, Py_ssize_t i0, Py_ssize_t m, const Work *work, double *sums) noexcept nogil:
     """From predictions to what is to be correlated, and sums."""
     cdef const double *s = a.s
     if s != NULL:
         s = s + i0
-    fr_robust(m, a.r + i0, a.u + i0, s, 1 / a.sigma, a.epsilon, a.moved + i0, sv, within, a.inside + i0, sums)
+    fr_robust(m, a.r + i0, a.u + i0, s, 1 / a.sigma, a.epsilon, a.moved + i0, work.sv, work.within, a.was + i0,
+              a.inside + i0, work.changed, sums)
+
+
+cdef int _work_on(Work *work, const Pass *a) except -1 nogil:
+    grow(<void **> &work.sv, 2 * a.rows * sizeof(double))
+    work.changed = <unsigned char *> zeros(a.rows + 8)       # of which eight are read at a time
+    work.within = work.sv + a.rows
+    return 0
 
 
 cdef int _dense_lane(void *context, Py_ssize_t lane) except -1 nogil:
@@ -161,9 +175,8 @@ cdef int _dense_lane(void *context, Py_ssize_t lane) except -1 nogil:
     memset(&work, 0, sizeof(Work))
     try:
         grow(<void **> &work.B, a.rows * a.q * sizeof(double))
-        grow(<void **> &work.sv, 2 * a.rows * sizeof(double))
         grow(<void **> &work.turned, 2 * BATCH * a.q * sizeof(double))
-        work.within = work.sv + a.rows
+        _work_on(&work, a)
         while i0 < end:
             m = min(a.rows, end - i0)
             _block(<View> a.d, a, i0, m, &work, a.total + lane * a.size)
@@ -174,27 +187,33 @@ cdef int _dense_lane(void *context, Py_ssize_t lane) except -1 nogil:
     finally:
         free(work.B)
         free(work.sv)
+        free(work.changed)
         free(work.turned)
     return 0
 
 
 cdef void _block(View d, const Pass *a, Py_ssize_t i0, Py_ssize_t m, Work *work, double *total) noexcept nogil:
     """Some rows of dense X: they lie by rows where X does, by columns otherwise, with ones at the end."""
-    cdef Py_ssize_t i, j, q = a.q
+    cdef Py_ssize_t i, j, k, q = a.q
     cdef double *B = work.B
+    cdef double *u = a.u + i0
     cdef double *pull = total + q * q
+    cdef double level = a.level
     cdef bint across = d.across()
+    if work.filled != m:
+        for i in range(m):
+            B[i * q + q - 1 if across else (q - 1) * m + i] = 1
+        work.filled = m
     for i in range(m):
-        a.u[i0 + i] = a.level
-        B[i * q + q - 1 if across else (q - 1) * m + i] = 1
+        u[i] = level
     if across:
         d.load_as_rows(i0, NULL, m, d.mean, q, B)
-        fr_dots(m, q - 1, B, q, a.w, a.u + i0)
+        fr_dots(m, q - 1, B, q, a.w, u)
     else:
         d.load_rows(i0, NULL, m, d.mean, B)
         for j in range(q - 1):
-            fr_axpy(m, a.w[j], B + j * m, a.u + i0)
-    _rows(a, i0, m, work.sv, work.within, total + q * q + 2 * q)
+            fr_axpy(m, a.w[j], B + j * m, u)
+    _rows(a, i0, m, work, total + q * q + 2 * q)
     if across:
         fr_sums(m, q, B, q, work.sv, pull)
         fr_sums(m, q, B, q, work.within, pull + q)
@@ -202,9 +221,11 @@ cdef void _block(View d, const Pass *a, Py_ssize_t i0, Py_ssize_t m, Work *work,
         for j in range(q):
             pull[j] += fr_vdot(m, B + j * m, work.sv)
             pull[q + j] += fr_vdot(m, B + j * m, work.within)
-    for i in range(m):
-        if a.inside[i0 + i] != a.was[i0 + i]:
-            _turn(a, i0 + i, B + (i * q if across else i), 1 if across else m, work, total)
+    for k in range(0, m, 8):
+        if (<const uint64_t *> (work.changed + k))[0] != 0:
+            for i in range(k, min(m, k + 8)):
+                if work.changed[i]:
+                    _turn(a, i0 + i, B + (i * q if across else i), 1 if across else m, work, total)
 
 
 cdef void _turn(const Pass *a, Py_ssize_t i, const double *x, Py_ssize_t step, Work *work,
@@ -241,35 +262,37 @@ cdef int _sparse_lane(void *context, Py_ssize_t lane) except -1 nogil:
 
 cdef int _sparse_rows(View d, const Pass *a) except -1 nogil:
     cdef Py_ssize_t i0 = 0, i, m, first, q = a.q, length
-    cdef double *sv = NULL
     cdef double *pull = a.total + q * q
     cdef double weight
     cdef SparseRows rows
+    cdef Work work
     memset(&rows, 0, sizeof(SparseRows))
+    memset(&work, 0, sizeof(Work))
     try:
-        grow(<void **> &sv, 2 * a.rows * sizeof(double))
+        _work_on(&work, a)
         while i0 < d.n:
             m = min(a.rows, d.n - i0)
             d.design.load_sparse_rows(i0, m, &rows)
             for i in range(m):
                 first, length = rows.start[i], rows.start[i + 1] - rows.start[i]
                 a.u[i0 + i] = a.level + fr_list_dot(length, rows.pos + first, rows.val + first, a.w)
-            _rows(a, i0, m, sv, sv + a.rows, pull + 2 * q)
+            _rows(a, i0, m, &work, pull + 2 * q)
             for i in range(m):
                 first, length = rows.start[i], rows.start[i + 1] - rows.start[i]
-                fr_list_add(length, rows.pos + first, rows.val + first, sv[i], pull)
-                pull[q - 1] += sv[i]
+                fr_list_add(length, rows.pos + first, rows.val + first, work.sv[i], pull)
+                pull[q - 1] += work.sv[i]
                 if a.inside[i0 + i]:
-                    fr_list_add(length, rows.pos + first, rows.val + first, sv[a.rows + i], pull + q)
-                    pull[2 * q - 1] += sv[a.rows + i]
-                if a.inside[i0 + i] != a.was[i0 + i]:
+                    fr_list_add(length, rows.pos + first, rows.val + first, work.within[i], pull + q)
+                    pull[2 * q - 1] += work.within[i]
+                if work.changed[i]:
                     weight = (1 if a.inside[i0 + i] else -1) * (1 if a.s == NULL else a.s[i0 + i])
                     _add_products(length, rows.pos + first, rows.val + first, weight, q, a.total)
             look()
             i0 += m
     finally:
         sparse_rows_free(&rows)
-        free(sv)
+        free(work.sv)
+        free(work.changed)
     return 0
 
 
