@@ -182,10 +182,10 @@ class Newton:
     def _factor(self, gram):
         """Factor of the Hessian in coefficients and intercept, times sigma, and what brings its diagonal to ones; None
         where there is none."""
-        H = gram[np.ix_(self.keep, self.keep)]
+        H = gram.copy() if len(self.keep) == len(gram) else gram[np.ix_(self.keep, self.keep)]
         diagonal = H.ravel()[::len(H) + 1]
         diagonal[:len(self.cols)] += self.at.sigma * self.l2
-        if not np.all(diagonal > 0):
+        if not diagonal.min(initial=np.inf) > 0:
             return None
         size = 1 / np.sqrt(diagonal)
         H *= size
