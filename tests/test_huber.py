@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
+from fastreg.datafits.huber import Huber
 from problems import STORAGES, parts
 from scipy.optimize import linprog
 from sklearn.exceptions import ConvergenceWarning
@@ -16,7 +17,11 @@ from twins import STORED, close, design, view
 from fastreg import HuberRegressor, Ridge, certify
 from fastreg.adapter import parallel_work
 from fastreg.adapter.sums import advance
+from fastreg.penalties.elastic_net import Penalty
+from fastreg.problem import Problem
 from fastreg.solvers import concomitant_newton, concomitant_search
+from fastreg.solvers.concomitant import Concomitant
+from fastreg.weights import Weights
 
 REAL = np.longdouble
 
@@ -103,6 +108,8 @@ class Joint:
             G = (A[on].T * self.s[on]) @ A[on]
             v = v - on * (A @ np.linalg.lstsq(G.astype(float), (A.T @ (self.s * v)).astype(float), rcond=1e-12)[0])
         g = self.X.T @ (self.s * v)
+        if np.any(np.abs(g[free]) > 1e-9 * np.sqrt(self.s.sum())):      # too few rows inside
+            return -np.inf
         pure = (self.l2 == 0) & (self.l1 > 0)
         c = min([REAL(1), 2 * self.epsilon / np.max(np.abs(v)), np.sqrt(4 * self.s.sum() / (self.s @ v**2)),
                  *(self.l1[pure] / np.maximum(np.abs(g[pure]), self.l1[pure]))])
@@ -202,7 +209,7 @@ def test_many_rows_begin_with_a_sample(monkeypatch):
     """Outliers in the majority of no sample, a column that only a few outliers have, weights of zero."""
     rng = np.random.default_rng(0)
     n = 12_000
-    X = np.column_stack([rng.standard_normal((n, 3)), np.arange(n) < 4])
+    X = np.column_stack([rng.standard_normal((n, 3)) + [0, 30, 0], np.arange(n) < 4])
     y = X @ [1.0, -2, 0.5, 3] + 0.3 * rng.standard_normal(n) + 1
     y[:1000] += 50 * rng.standard_normal(1000)
     weight = rng.integers(0, 3, n).astype(float)
@@ -210,13 +217,92 @@ def test_many_rows_begin_with_a_sample(monkeypatch):
     sampled = concomitant_newton.by_sample
     monkeypatch.setattr(concomitant_search, "by_sample", lambda model: begun.append(sampled(model)) or begun[-1])
     model = HuberRegressor(tol=1e-12).fit(X, y, weight)
-    assert begun[0] is not None and np.linalg.norm(begun[0][0][:3] - model.coef_[:3]) < 0.1
+    assert np.linalg.norm(begun[0][0][:3] - model.coef_[:3]) < 0.1
+    assert begun[0][1] == pytest.approx(model.intercept_ + X.mean(axis=0) @ model.coef_, abs=0.1)
     monkeypatch.setattr(concomitant_search, "by_sample", lambda model: None)
     plain = HuberRegressor(tol=1e-12).fit(X, y, weight)
     np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-7)
     assert model.dual_gap_ <= 1e-12 * unit(y, weight=weight)
     joint = Joint(X, y, 1e-4, weight=weight)
     assert joint.of(model) - joint.bound(model.coef_, model.intercept_, model.scale_) < 1e-9 * joint.of(model)
+
+
+# ---- on the way ------------------------------------------------------------------------------------------------------
+def model_of(X, y, weight, alpha, epsilon=1.35, fit_intercept=True, l1_ratio=0.0, **options):
+    """The model as the solver has it, whose objective is that of `Joint` times n over twice the sum of the weights."""
+    penalty = Penalty(l1_ratio, **options)
+    problem = Problem.of(X, y[:, None], penalty, weights=Weights(weight, len(y)), datafit=Huber(1.0),
+                         fit_intercept=fit_intercept)
+    total = len(y) if weight is None else weight.sum()
+    return Concomitant(problem, epsilon, alpha / total, 1e-5), 2 * total / len(y)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"l1_ratio": 1.0}, {"l1_ratio": 0.4, "fit_intercept": False}, {"factor": np.array([0.0, 1, 2, 0, 1])},
+    {"lower": np.array([0.0, 0, -1, -1, -1]), "l1_ratio": 0.5}], ids=str)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("sigma", [0.05, 0.3, 1.0, 5.0])
+def test_the_gap_anywhere(options, weighted, sigma, rng):
+    """Far from the solution too: at scales that are too small or too large, at coefficients that are off."""
+    X, y, weight = data(18)
+    weight = weight if weighted else None
+    model, unit_ = model_of(X, y, weight, 2.0, **options)
+    joint = Joint(X, y, 2.0, weight=weight, **options)
+    best = np.inf
+    for far in (0.01, 0.1, 1.0):
+        w = np.linalg.lstsq(X, y - 2, rcond=None)[0] + far * rng.standard_normal(5)
+        w = np.clip(np.where(rng.random(5) < 0.3, 0, w), options.get("lower", -np.inf), np.inf)
+        b = 2.0 if options.get("fit_intercept", True) else 0.0
+        fit = model.at(w, b + model.rows.means @ w, sigma)
+        value = float(joint.value(w, b, sigma))
+        assert unit_ * fit.objective == pytest.approx(value, rel=1e-12)
+        assert unit_ * fit.gap() == pytest.approx(value - joint.bound(w, b, sigma), rel=1e-7)
+        judged, gap = fit.judged()
+        assert gap <= fit.gap() and judged.gap() == gap
+        assert judged.objective <= fit.objective * (1 + 1e-12)
+        best = min(best, value)
+    assert unit_ * gap >= value - best
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_newton_s_step(store, fit_intercept, rng):
+    """It solves Newton's system, and its dual point has the slopes that the penalty asks for."""
+    X, y, weight = data(19)
+    X = X + [0, 3, 0, 0, -2]
+    model, _ = model_of(store(X), y, weight, 2.0, fit_intercept=fit_intercept)
+    s = weight * len(y) / weight.sum()
+    means = model.rows.means
+    found = HuberRegressor(alpha=2.0, fit_intercept=fit_intercept).fit(X, y, weight)
+    w, sigma = found.coef_ + 0.02 * rng.standard_normal(5), 1.1 * found.scale_
+    newton = concomitant_newton.Newton(model, w, float(found.intercept_ + means @ found.coef_), sigma)
+    A, at = np.hstack([X - means, np.ones((80, int(fit_intercept)))]), newton.at
+    z = (y - (X - means) @ w - at.b) / sigma
+    v, on = np.clip(z, -1.35, 1.35), np.abs(z) <= 1.35
+    l2 = np.append(2.0 * 80 / weight.sum() * np.ones(5), np.zeros(A.shape[1] - 5))
+    g = np.append(l2 * np.append(w, at.b)[:A.shape[1]] - A.T @ (s * v), 0.5 * s @ (1 - v**2))
+    B = np.hstack([A, z[:, None]])[on]
+    right = np.linalg.solve((B.T * s[on]) @ B / sigma + np.diag(np.append(l2, 0)), -g)
+    step = newton.step(False)
+    moved = np.concatenate([step.w, [step.b] if fit_intercept else [], [step.sigma]])
+    np.testing.assert_allclose(moved, right, rtol=1e-8)
+    assert step.begin == pytest.approx(g @ right, rel=1e-8) and not step.wide
+    np.testing.assert_allclose(A.T @ (s * step.dual(at, model)), l2 * (np.append(w, 0)[:A.shape[1]] + right[:-1]),
+                               atol=1e-9)
+
+
+def test_a_step_that_promises_too_much_counts_outliers():
+    """A column that only outliers have: in the rows inside, nothing tells how far to go."""
+    X, y, _ = data(20)
+    X[:, 4] = 0
+    X[:4, 4], y[:4] = 1, y[:4] + 1000 * np.array([1, 1, 1, -1])
+    model, _ = model_of(X, y, None, 1e-6)
+    newton = concomitant_newton.Newton(model, np.zeros(5), 2.0, 1.0)
+    step = newton.step(False)
+    assert step.wide and step.sigma >= 0 and newton.take(step) == 1
+    found = HuberRegressor(alpha=1e-6, tol=1e-10).fit(X, y)
+    joint = Joint(X, y, 1e-6)
+    assert joint.of(found) - joint.bound(found.coef_, found.intercept_, found.scale_) <= 1e-8 * joint.of(found)
 
 
 # ---- what cannot matter ----------------------------------------------------------------------------------------------

@@ -174,11 +174,6 @@ class Fit:
         return self.model.weighted(self.v)
 
     @cached_property
-    def pull(self):
-        """X'Sv, of centred X."""
-        return self.model.rows.correlate(self.sv)
-
-    @cached_property
     def objective(self):
         """The objective."""
         loss = self.sv @ (self.z - 0.5 * self.v)
@@ -256,15 +251,16 @@ class Fit:
         G = sums_of_rows(rows.X[:, free], np.empty((0, rows.n)), on, rows.n_threads,
                          None if rows.sparse else rows.means[free])
         G = centred(G, rows.means[free] if rows.sparse else None)
-        g = np.append(self.pull[free], self.sv.sum())
-        if not rows.fit_intercept:
-            G, g = G[:-1, :-1], g[:-1]
         size = np.sqrt(np.maximum(np.diag(G), np.finfo(float).tiny))
-        moved = np.linalg.lstsq(G / np.multiply.outer(size, size), g / size, rcond=RIDGE)[0] / size
-        move = np.zeros(rows.p)
-        move[free] = moved[:len(free)]
-        level = moved[-1] if rows.fit_intercept else 0.0
-        return self.v - self.inside * (rows.product(move) + level)
+        keep = np.arange(len(size) - (not rows.fit_intercept))
+        G, v, move = G / np.multiply.outer(size, size), self.v, np.zeros(rows.p)
+        for _ in range(2):                                    # the second time: what rounding left
+            sv = model.weighted(v)
+            g = np.append(rows.correlate(sv)[free], sv.sum()) / size
+            moved = np.linalg.lstsq(G[np.ix_(keep, keep)], g[keep], rcond=RIDGE)[0] / size[keep]
+            move[free] = moved[:len(free)]
+            v = v - self.inside * (rows.product(move) + (moved[-1] if rows.fit_intercept else 0.0))
+        return v
 
 
 def centred(sums, means):

@@ -120,12 +120,8 @@ class Rows:
 
     def correlate(self, v):
         """X'v, of centred X."""
-        return self.correlate_all(v[None])[0]
-
-    def correlate_all(self, V):
-        """X'v of each row of V, of centred X, in one reading."""
         self.streamed += self.size
-        return correlate(self.view, V)
+        return correlate(self.view, v[None])[0]
 
     def with_intercept(self, shift):
         """(intercept, eta) that go with Xw + offset."""
