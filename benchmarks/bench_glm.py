@@ -99,6 +99,26 @@ class GeneralizedFit(PoissonFit):
                            0.01)
 
 
+class HuberFit(common.Case):
+    """HuberRegressor where one y in forty is far out."""
+
+    data = ("tall F float64", "tall C float64", "diabetes C float64")
+    bound = 2e-5        # scikit-learn stays near it, at a default tolerance that is about gradients
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        self.y = (self.y - self.y.mean()) / self.y.std()
+        self.y[::40] += 50 * np.random.default_rng(0).choice([-1, 1], len(self.y[::40]))
+
+    def run(self, solver):
+        options = {"tol": 1e-8} if solver == "fastreg" else {"max_iter": 10_000}
+        return common.LIBRARIES[solver].HuberRegressor(alpha=0.01, **options).fit(self.X, self.y)
+
+    def gap(self, answer):
+        found = common.referee().certify(self.X, self.y, answer)
+        return found.gap / (2 * answer.epsilon * np.sum(np.abs(self.y - self.y.mean())))
+
+
 class LogisticPath(GlmCase):
     """regularization_path of the logistic lasso, 50 values down to alpha_max / 100; liblinear, value by value."""
 

@@ -93,6 +93,9 @@ NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
 CLASSES, COUPLED = "kernels/classes.pyx", "solvers/coupled.pyx"
 OF_CLASSES, CLASSES_ALONE = "tests/test_multinomial.py -k ", "tests/test_classes.py -k "
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
+HUBER = "tests/test_huber.py -k "
+CONCOMITANT, JOINT_NEWTON = "solvers/concomitant.py", "solvers/concomitant_newton.py"
+SEARCH = "solvers/concomitant_search.py"
 
 MUTANTS = [
     # ---- threads
@@ -273,7 +276,7 @@ MUTANTS = [
     Mutant(REWEIGHTED, "_move", "min(FORCING * far, MOST_LEFT)", "1e-10", "tests/test_generalized.py -k by_products"),
     Mutant(REWEIGHTED, "_move", "min(FORCING * far, MOST_LEFT)", "MOST_LEFT",
            "tests/test_generalized.py -k by_products"),
-    Mutant(LOSS_ROWS, "search", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
+    Mutant(LOSS_ROWS, "along", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
     Mutant(NEWTON, "__init__", "self.G -= np.multiply.outer(level, level / total)", "pass", "tests/test_newton.py"),
     Mutant(NEWTON, "descend", "if gap > AFAR * of.unit", "if False", "tests/test_newton.py"),
     Mutant(NEWTON, "_by_samples", "if self._objective(at, l2) >= self._objective(start, l2)", "if False",
@@ -372,6 +375,30 @@ MUTANTS = [
     Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "__init__", "self.off = min(", "self.off = 0 * min(", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "_best_intercepts", "(chances, s @", "(chances, 0 * s @", OF_CLASSES + "bad_answers"),
+    Mutant("kernels/robust.pyx", "_turn", "sqrt(a.s[i])", "a.s[i]", HUBER + "reading"),
+    Mutant("kernels/robust.pyx", "_flush", "-1 if side else 1", "1", HUBER + "reading"),
+    Mutant("kernels/robust.pyx", "_sparse_rows", "work.within[i], pull + q", "work.sv[i], pull + q", HUBER + "reading"),
+    Mutant("kernels/robust.pyx", "_add_products", "total[q * q - 1] += weight", "pass", HUBER + "reading"),
+    Mutant(CONCOMITANT, "judged", "if found < gap else (self, gap)", "if True else (self, gap)", HUBER + "anywhere"),
+    Mutant(CONCOMITANT, "gap", "model.epsilon / top if top > 0 else 1.0", "1.0", HUBER + "anywhere"),
+    Mutant(CONCOMITANT, "gap", "np.sqrt(model.total / square) if square > 0 else 1.0", "1.0", HUBER + "anywhere"),
+    Mutant(CONCOMITANT, "_gap_at", "(max(rows, 0.0) + scale)", "max(rows, 0.0)", HUBER + "'perfect or what_is_lost'"),
+    Mutant(CONCOMITANT, "_balanced", "return self.v - self.inside * (float(self.sv.sum()) / total)", "return self.v",
+           HUBER + "anywhere"),
+    Mutant(CONCOMITANT, "_norms", "return design.norms", "return self.rows.norms", HUBER + "standardize"),
+    Mutant(CONCOMITANT, "centred", "total * np.multiply.outer(means, means)", "0", HUBER + "newton_s_step"),
+    Mutant(JOINT_NEWTON, "dual", "+ self.sigma * z", "+ 0 * z", HUBER + "newton_s_step"),
+    Mutant(JOINT_NEWTON, "__init__", "- self.sigma * turn", "- 0 * turn", HUBER + "newton_s_step"),
+    Mutant(JOINT_NEWTON, "step", "-step.begin > 2 * self._objective(at)", "False", HUBER + "promises"),
+    Mutant(JOINT_NEWTON, "by_sample", "(few.rows.means - rows.means) @ found.w", "0", HUBER + "sample"),
+    Mutant(JOINT_NEWTON, "descend", "near and steps == 0", "False", HUBER + "warm_start"),
+    Mutant(SEARCH, "_scaled", "penalty.l1_ratio + (1 - penalty.l1_ratio) * k", "1.0", HUBER + "units"),
+    Mutant(SEARCH, "fit_at", "not found.converged.all() and", "False and", HUBER + "wide_data"),
+    Mutant(SEARCH, "_solve", "(search, _from)", "()", HUBER + "deviations"),
+    Mutant("referee/huber.py", "judge_huber", "gap = min(gap, _gap(target, terms, w, sigma, z, a, _moved(",
+           "gap = min(gap, 0 * _gap(target, terms, w, sigma, z, a, _moved(", HUBER + "certificates"),
+    Mutant("referee/huber.py", "_gap", "sigma * (rows + scale)", "sigma * rows", HUBER + "certificates"),
+    Mutant("referee/huber.py", "_moved", "v = v - rows(found)", "v = v + rows(found)", HUBER + "certificates"),
 ]
 
 
