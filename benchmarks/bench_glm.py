@@ -1,5 +1,6 @@
 """Generalised linear models: paths, single fits and folds, beside scikit-learn to its tight tolerance."""
 
+import math
 from types import MappingProxyType
 
 import numpy as np
@@ -7,6 +8,7 @@ import sklearn.linear_model
 from sklearn.model_selection import GridSearchCV
 
 import fastreg
+from fastreg.datafits import custom
 
 from . import common
 
@@ -99,12 +101,33 @@ class GeneralizedFit(PoissonFit):
                            0.01)
 
 
+class HuberFit(common.Case):
+    """HuberRegressor where one y in forty is far out."""
+
+    data = ("tall F float64", "tall C float64", "diabetes C float64")
+    bound = 2e-5        # scikit-learn stays near it, at a default tolerance that is about gradients
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        self.y = (self.y - self.y.mean()) / self.y.std()
+        self.y[::40] += 50 * np.random.default_rng(0).choice([-1, 1], len(self.y[::40]))
+
+    def run(self, solver):
+        options = {"tol": 1e-8} if solver == "fastreg" else {"max_iter": 10_000}
+        return common.LIBRARIES[solver].HuberRegressor(alpha=0.01, **options).fit(self.X, self.y)
+
+    def gap(self, answer):
+        found = common.referee().certify(self.X, self.y, answer)
+        return found.gap / (2 * answer.epsilon * np.sum(np.abs(self.y - self.y.mean())))
+
+
 class LogisticPath(GlmCase):
     """regularization_path of the logistic lasso, 50 values down to alpha_max / 100; liblinear, value by value."""
 
     l1_ratio = 1.0
     data = ("wide F float64", "tall F float64", "text csc float64")
     bound = 5e-2        # liblinear penalises the intercept: it is given one as a long column, and stays at its tol
+    datafit = "logistic"
 
     def setup(self, solver, data):
         super().setup(solver, data)
@@ -114,7 +137,7 @@ class LogisticPath(GlmCase):
 
     def run(self, solver):
         if solver == "fastreg":
-            path = fastreg.regularization_path(self.X, self.y, datafit="logistic", alphas=self.alphas, tol=self.tol)
+            path = fastreg.regularization_path(self.X, self.y, datafit=self.datafit, alphas=self.alphas, tol=self.tol)
             return common.Answer(path.coefs, path.intercepts, path.alphas)
         coefs, intercepts = [], []
         for alpha in self.alphas:
@@ -168,6 +191,30 @@ class LogisticFolds(GlmCase):
             model = sklearn.linear_model.LogisticRegressionCV(solver="newton-cholesky", tol=1e-6, **options)
         model.fit(self.X, self.y)
         return self.answer(model, 1 / (float(model.C_) * self.n))
+
+
+def own_value(y, eta):
+    """The logistic loss as a user writes it."""
+    return math.log1p(math.exp(-abs(y * eta))) + max(-y * eta, 0.0)
+
+
+def own_gradient(y, eta):
+    """Its slope."""
+    return -y / (1 + math.exp(y * eta))
+
+
+def own_curvature(y, eta):
+    """Its curvature."""
+    e = math.exp(-abs(eta))
+    return e / (1 + e) ** 2
+
+
+class OwnLossPath(LogisticPath):
+    """The same of a loss of the user's own, compiled before; liblinear beside it as before."""
+
+    def setup(self, solver, data):
+        super().setup(solver, data)
+        self.datafit = custom(own_value, own_gradient, own_curvature, domain="labels")
 
 
 class GammaFolds(GlmCase):

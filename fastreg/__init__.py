@@ -2,7 +2,8 @@
 
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
 `Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
-`PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `GeneralizedLinearRegressor`, each with its CV class),
+`HuberRegressor`; `PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `GeneralizedLinearRegressor`, each with
+its CV class),
 paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; `certify`, and the notation
 of R's glmnet (`from_glmnet`, `to_glmnet`).
 """
@@ -14,6 +15,7 @@ from fastreg.estimators import (
     GammaRegressorCV,
     GeneralizedLinearRegressor,
     GeneralizedLinearRegressorCV,
+    HuberRegressor,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -46,6 +48,7 @@ __all__ = [
     "GammaRegressorCV",
     "GeneralizedLinearRegressor",
     "GeneralizedLinearRegressorCV",
+    "HuberRegressor",
     "Lasso",
     "LassoCV",
     "LinearRegression",

@@ -411,6 +411,9 @@ fold_paths_ : list of list of Path
 dual_gap_ : float
     Duality gap of the fit, in units of the average loss.
 
+stationarity_ : float
+    Of a loss that is not convex, whose `dual_gap_` is NaN: how far its quadratic model could lower the objective.
+
 deviance_ : float
     Weighted mean deviance of the rows fitted.
 

@@ -129,9 +129,11 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     {lasso.max_iter, positive, penalty_factor, lower_limits, standardize, n_threads}
     callback : callable or None
         Called as ``callback(k, n_alphas)`` from time to time, k values being done.
-    datafit : str, default='quadratic'
-        The loss L: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'huber(d)', 'squared_hinge' or
-        'multinomial'; p and d are numbers, as in ``'tweedie(1.5)'`` and ``'huber(1.35)'``, d in the units of y.
+    datafit : str or Datafit, default='quadratic'
+        The loss L: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'inverse_gaussian', 'huber(d)',
+        'squared_hinge' or 'multinomial'; p and d are numbers, as in ``'tweedie(1.5)'`` and ``'huber(1.35)'``, d in the
+        units of y; or a loss of your own, from `fastreg.datafits.custom`. Those of Tweedie with p above 2 (3 is the
+        inverse Gaussian) or not above 0 are not convex: stationary points are found.
     offset : array-like of shape (n_samples,), float or None
         Added to the linear predictor; not of the multinomial loss.
     X_val : array-like or sparse of shape (n_validation, n_features) or None
@@ -217,7 +219,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         refuse_escape(problem, last.alphas[-1], last.coef(last.stopped.size - 1), last.intercepts[-1, 0], stacklevel=3)
         warn_unless_converged(first_unconverged(*pieces) or last, tol, max_iter, stacklevel=3, unit=unit_of(datafit))
         return path_of(pieces, problem.penalty, problem.fit_intercept, tol, each_target=y.ndim == 2,
-                       datafit=datafit.name, classes=classes, has_offset=offset is not None,
+                       datafit=datafit.key, classes=classes, has_offset=offset is not None,
                        validation_deviances=judged)
 
     path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas), judge)

@@ -73,7 +73,9 @@ class Path:
     params : dict
         What was asked for, by the names of arguments. `fastreg.certify` reads it.
     dual_gaps : ndarray of shape (n_alphas,) or None
-        Duality gap of each solution, in units of the objective; None for ridge.
+        Duality gap of each solution, in units of the objective; None for ridge, NaN where the loss is not convex.
+    stationarities : ndarray of shape (n_alphas,) or None
+        Of a loss that is not convex, instead of the gaps: how far its quadratic model could lower the objective.
     n_iters : ndarray of shape (n_alphas,) or None
         Rounds of working set and certificate; None for ridge.
     coef_bounds : ndarray of shape (n_alphas,) or None
@@ -85,9 +87,9 @@ class Path:
         error. None for ridge.
     null_deviance : float, ndarray of shape (n_targets,) or None
         Mean deviance of the fit without features; None for ridge.
-    datafit : str
+    datafit : str or Datafit
         The loss: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'huber(d)', 'squared_hinge' or
-        'multinomial'.
+        'multinomial'; or one that `fastreg.datafits.custom` has made.
     classes : ndarray of shape (n_classes,) or None
         Of the logistic and the multinomial loss, the labels of y; of two the second is the one whose log-odds the
         linear predictor gives.
@@ -117,6 +119,7 @@ class Path:
     classes: np.ndarray | None = None
     has_offset: bool = False
     validation_deviances: np.ndarray | None = None
+    stationarities: np.ndarray | None = None
     coef_bounds: np.ndarray | None = None
     gcv: np.ndarray | None = None
     _solve: object = field(default=None, repr=False)      # decreasing alphas -> Path
@@ -375,5 +378,7 @@ def path_of(pieces, penalty, fit_intercept, tol, each_target=False, **loss):
     df = np.stack([np.diff(c.indptr) for c in coefs]) if each_target else np.diff(coefs.indptr)
     df = df.sum(axis=0) if several else df
     null = float(pieces[0].null_deviances[0]) if several or not each_target else pieces[0].null_deviances
+    if not by_name(loss.get("datafit", "quadratic")).convex:
+        loss["stationarities"], gaps = gaps, np.full_like(gaps, np.nan)
     return Path(alphas, coefs, intercepts, df, sources, params, dual_gaps=gaps, n_iters=n_iters, deviances=deviances,
                 null_deviance=null, **loss)

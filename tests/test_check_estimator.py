@@ -9,6 +9,7 @@ from fastreg import (
     GammaRegressorCV,
     GeneralizedLinearRegressor,
     GeneralizedLinearRegressorCV,
+    HuberRegressor,
     Lasso,
     LassoCV,
     LinearRegression,
@@ -35,7 +36,8 @@ from fastreg import (
      LogisticRegressionCV(cv=3, Cs=4, l1_ratios=[0.5, 1.0], selection_rule="1se"), PoissonRegressorCV(cv=3, alphas=10),
      GammaRegressor(), GammaRegressorCV(cv=3, alphas=10), TweedieRegressor(), TweedieRegressor(power=1.5),
      TweedieRegressorCV(cv=3, alphas=10), GeneralizedLinearRegressor("huber(1.5)"),
-     GeneralizedLinearRegressorCV("huber(1.5)", cv=3, alphas=10)]
+     GeneralizedLinearRegressorCV("huber(1.5)", cv=3, alphas=10), HuberRegressor(tol=1e-12),
+     HuberRegressor(alpha=3.0, l1_ratio=0.9, tol=1e-12)]
 )
 def test_conforms(estimator, check):
     check(estimator)

@@ -8,8 +8,10 @@ from fastreg.kernels.krylov import column_moments, conjugate_gradients, lanczos
 from fastreg.kernels.loo import loo_sums
 from fastreg.kernels.merged import merge, spread
 from fastreg.kernels.residual import residuals
+from fastreg.kernels.robust import advance
 
 __all__ = [
+    "advance",
     "column_moments",
     "gram_of",
     "kernel_of",

@@ -2,6 +2,7 @@
 import re
 
 from fastreg.datafits.base import Datafit
+from fastreg.datafits.functions import custom, from_skglm
 from fastreg.datafits.gamma import GAMMA
 from fastreg.datafits.huber import Huber
 from fastreg.datafits.logistic import LOGISTIC
@@ -11,8 +12,12 @@ from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.datafits.squared_hinge import SQUARED_HINGE
 from fastreg.datafits.tweedie import Tweedie
 
+__all__ = ["GAMMA", "LOGISTIC", "MULTINOMIAL", "POISSON", "QUADRATIC", "SQUARED_HINGE", "Datafit", "Huber", "Tweedie",
+           "by_name", "custom", "from_skglm", "tweedie"]
+
 BY_NAME = {datafit.name: datafit for datafit in (
     QUADRATIC, LOGISTIC, POISSON, GAMMA, MULTINOMIAL, SQUARED_HINGE)}
+OTHER_NAMES = {"inverse_gaussian": "tweedie(3.0)"}
 NAMED = re.compile(r"(tweedie|huber)\(([0-9.e+-]+)\)")
 
 
@@ -22,7 +27,8 @@ def tweedie(power):
     Parameters
     ----------
     power : float
-        1 is the Poisson loss, 2 the gamma loss, between them Tweedie's.
+        1 is the Poisson loss, 2 the gamma loss, between them Tweedie's; above 2 and not above 0, those that are not
+        convex: 3 is the inverse Gaussian loss.
 
     Raises
     ------
@@ -44,8 +50,8 @@ def by_name(name):
         return name
     if isinstance(name, str) and name in BY_NAME:
         return BY_NAME[name]
-    found = NAMED.fullmatch(name) if isinstance(name, str) else None
+    found = NAMED.fullmatch(OTHER_NAMES.get(name, name)) if isinstance(name, str) else None
     if found is None:
-        raise ValueError(f"datafit must be one of {', '.join(map(repr, BY_NAME))}, 'tweedie(POWER)' or 'huber(DELTA)', "
-                         f"got {name!r}.")
+        raise ValueError(f"datafit must be one of {', '.join(map(repr, [*BY_NAME, *OTHER_NAMES]))}, 'tweedie(POWER)', "
+                         f"'huber(DELTA)' or a loss that datafits.custom has made, got {name!r}.")
     return {"tweedie": tweedie, "huber": Huber}[found[1]](float(found[2]))

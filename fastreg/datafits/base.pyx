@@ -3,13 +3,14 @@
 A loss is a subclass with `at` and `conjugate_at`, on a chunk of rows, without the GIL, and a few lines on its y. What
 solvers, certificates and paths ask is derived here.
 """
-from libc.math cimport INFINITY, fabs, isfinite
+from libc.math cimport INFINITY, fabs, fmax, isfinite
 
 import numpy as np
 
 cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 100                  # of Newton's method in one variable
+cdef double LEAST = 1e-2         # of the mean curvature: of a loss that is not convex, the least in its models
 cdef double NEAR = 1e-8          # a step after which the next one would be rounding, as they fall by squares
 
 
@@ -23,6 +24,8 @@ cdef class Datafit:
         Whether the curvature is 1 everywhere.
     convex : bool
         In eta; otherwise there is no conjugate, and no duality gap.
+    exact : bool
+        Whether curvatures are the derivatives of slopes, to rounding, so that Newton's steps fall by squares.
     coupled : bool
         Whether targets are the classes of one loss: f is that of a class, the linear predictors of the others being
         what they are, and what the targets' `own` rows lose adds up to the loss of all.
@@ -35,6 +38,14 @@ cdef class Datafit:
     labels = False
     escaping = "the loss falls for ever"
     one_sided = "y must not be at an end of its domain in every row that has a weight: its intercept is infinite."
+
+    def __cinit__(self, *_, **__):
+        self.exact = True
+
+    @property
+    def key(self):
+        """What `by_name` finds it by."""
+        return self.name
 
     # ---- a loss gives these ------------------------------------------------------------------------------------------
     cdef void at(self, Py_ssize_t n, const double *y, const double *eta, double *f, double *g,
@@ -54,6 +65,9 @@ cdef class Datafit:
     def log_measure(self, y):
         """Minus the logarithm of the likelihood, less f(y, eta): what of it y alone decides."""
         return np.zeros(len(y))
+
+    def variance(self, mean):
+        """That of y at a mean, up to a dispersion; None where the loss says nothing of it."""
 
     def open_side(self, y):
         """To which side of eta, -1 or 1, f(y, .) falls for ever towards its infimum; 0 where it has a minimum."""
@@ -89,11 +103,31 @@ cdef class Datafit:
         """What a target adds to the loss of all: that of all rows, unless targets are coupled."""
         return self.total(n, y, s, eta)
 
+    cdef double risen(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                      const double *there) noexcept nogil:
+        """sum_i s_i (f(y_i, there_i) - f(y_i, eta_i)), in differences of rows."""
+        cdef Py_ssize_t k, first, i, m
+        cdef double part, out = 0
+        cdef double before[CHUNK]
+        cdef double after[CHUNK]
+        for k in range((n + CHUNK - 1) // CHUNK):
+            first, part = k * CHUNK, 0
+            m = min(CHUNK, n - first)
+            self.at(m, y + first, eta + first, before, NULL, NULL)
+            self.at(m, y + first, there + first, after, NULL, NULL)
+            for i in range(m):
+                if s == NULL or s[first + i] > 0:
+                    part += (1 if s == NULL else s[first + i]) * (after[i] - before[i])
+            out += part
+        return out
+
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil:
         """sum_i s_i (f + f*(c f') - c f' eta): what of the gap is left by the dual point c times the residual.
 
-        A sum of terms that are not negative, 0 for c = 1. rr: sum_i s_i f'^2."""
+        A sum of terms that are not negative, 0 for c = 1. rr: sum_i s_i f'^2. Where f is not convex, that of its
+        quadratic model, of the curvature given: the gap is then how far the model of the objective could fall, nothing
+        where the point is stationary."""
         cdef Py_ssize_t k, first, i, m
         cdef double part, out = 0
         cdef double f[CHUNK]
@@ -101,6 +135,8 @@ cdef class Datafit:
         cdef double dual[CHUNK]
         if c == 1:
             return 0
+        if not self.convex:
+            return self.model_excess(n, y, s, eta, c)
         for k in range((n + CHUNK - 1) // CHUNK):
             first, part = k * CHUNK, 0
             m = min(CHUNK, n - first)
@@ -114,12 +150,36 @@ cdef class Datafit:
             out += part
         return out
 
+    cdef double model_excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
+                             double c) noexcept nogil:
+        """sum_i s_i ((1 - c) f')^2 / (2 f''), of curvatures that are not far below their mean."""
+        cdef Py_ssize_t k, first, i, m
+        cdef int turn
+        cdef double weight, step, least = 0, total = 0, weights = 0
+        cdef double g[CHUNK]
+        cdef double h[CHUNK]
+        for turn in range(2):                      # the mean, then the sum
+            least, total = LEAST * total / weights if turn == 1 and weights > 0 else 0, 0
+            for k in range((n + CHUNK - 1) // CHUNK):
+                first = k * CHUNK
+                m = min(CHUNK, n - first)
+                self.at(m, y + first, eta + first, NULL, g, h)
+                for i in range(m):
+                    weight = 1 if s == NULL else s[first + i]
+                    step = (1 - c) * g[i]
+                    if weight > 0 and turn == 0:
+                        total += weight * h[i]
+                        weights += weight
+                    elif weight > 0 and step != 0:
+                        total += weight * 0.5 * step * step / fmax(h[i], least)
+        return total
+
     cdef double refit_intercept(self, Py_ssize_t n, const double *y, const double *s, double *eta) noexcept nogil:
         """Shift eta, by what is returned, to where sum_i s_i f' = 0: Newton's method, held in a bracket."""
         cdef Py_ssize_t k, first, i, m
         cdef int _
         cdef bint halved
-        cdef double slope, curve, size, weight, shift, last, total = 0, lo = -INFINITY, hi = INFINITY
+        cdef double slope, curve, size, weight, shift, last, reach = 8, total = 0, lo = -INFINITY, hi = INFINITY
         cdef double g[CHUNK]
         cdef double h[CHUNK]
         for _ in range(STEPS):
@@ -141,8 +201,9 @@ cdef class Datafit:
                 hi = total
             else:
                 lo = total
-            shift = -slope / curve if curve > 0 else (-1 if slope > 0 else 1)
-            shift = min(max(shift, -8), 8)       # far from the minimum a curvature says little
+            shift = -slope / curve if curve > 0 else -INFINITY if slope > 0 else INFINITY
+            if fabs(shift) > reach:                # far from the minimum a curvature says little
+                shift, reach = (reach if shift > 0 else -reach), 2 * reach
             halved = not lo < total + shift < hi
             if halved:
                 if not (isfinite(lo) and isfinite(hi)):
@@ -153,7 +214,7 @@ cdef class Datafit:
                 break
             for i in range(n):
                 eta[i] += shift
-            if fabs(shift) <= NEAR and not halved:
+            if fabs(shift) <= NEAR and not halved and self.exact:
                 break
         return total
 

@@ -103,6 +103,9 @@ cdef class Gamma(Datafit):
         raise NotImplementedError("criterion needs a likelihood, and that of the gamma loss has a dispersion of its "
                                   "own: choose by folds.")
 
+    def variance(self, mean):
+        return mean * mean
+
     def inverse_link(self, eta):
         return np.exp(eta)
 

@@ -104,6 +104,9 @@ cdef class Poisson(Datafit):
     def log_measure(self, y):
         return gammaln(y + 1)
 
+    def variance(self, mean):
+        return mean
+
     def open_side(self, y):
         return -(y == 0).astype(float)
 

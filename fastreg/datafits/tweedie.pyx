@@ -1,10 +1,11 @@
-"""Tweedie losses of a power p between 1 and 2: sums of a Poisson number of gamma-distributed amounts.
+"""Tweedie losses: of a variance that is a multiple of a power p of the mean exp(eta).
 
     f(y, eta) = y exp(-b eta) / b + exp(a eta) / a,    a = 2 - p,    b = p - 1,
 
-for y >= 0 of mean exp(eta) and a variance that is a multiple of its power p: half the deviance, up to what does not
-depend on eta (Jorgensen, "Exponential dispersion models", J. R. Stat. Soc. B 49 (1987)). It lies between the Poisson
-loss (p = 1) and the gamma loss (p = 2), and is convex in eta.
+half the deviance, up to what does not depend on eta (Jorgensen, "Exponential dispersion models", J. R. Stat. Soc. B 49
+(1987)). For p between 1 and 2, sums of a Poisson number of gamma-distributed amounts y >= 0, it lies between the
+Poisson loss (p = 1) and the gamma loss (p = 2), and is convex in eta. For p above 2 (y > 0; 3 is the inverse Gaussian),
+and for p = 0 or below, it is not: curvatures are those expected of a y of mean exp(eta), exp(a eta), and positive.
 """
 from libc.math cimport INFINITY, exp, expm1, fabs, log
 
@@ -39,7 +40,7 @@ cdef class Tweedie(Datafit):
     Parameters
     ----------
     power : float
-        Between 1 and 2.
+        Between 1 and 2; or above 2, or not above 0.
     """
 
     cdef readonly double power
@@ -49,10 +50,12 @@ cdef class Tweedie(Datafit):
     escaping = "columns set rows of zeros apart from the others"
 
     def __cinit__(self, double power):
-        if not 1 < power < 2:
-            raise ValueError(f"power must be between 1 and 2, got {power}.")
+        if not (-INFINITY < power <= 0 or 1 < power < 2 or 2 < power < INFINITY):
+            raise ValueError(f"power must be 0 or less, or 1 or more, and finite, got {power}: no distribution has one "
+                             "between.")
         self.power, self.a, self.b = power, 2 - power, power - 1
-        self.name, self.quadratic, self.convex = f"tweedie({power!r})", False, True
+        self.name, self.quadratic, self.convex = f"tweedie({power!r})", False, 1 < power < 2
+        self.exact = self.convex
 
     def __reduce__(self):
         return Tweedie, (self.power,)
@@ -76,16 +79,21 @@ cdef class Tweedie(Datafit):
             for i in range(m if f != NULL else 0):
                 x, z = a * eta[first + i] - MOST, -b * eta[first + i] - MOST
                 f[first + i] = up[i] * (1 + max(x, 0)) / a + down[i] * (1 + max(z, 0)) / b
+                if not self.convex and max(x, z) > 0:      # two terms of different signs: no step leads there
+                    f[first + i] = INFINITY
             for i in range(m if g != NULL else 0):
                 g[first + i] = up[i] - down[i]
             for i in range(m if h != NULL else 0):
-                h[first + i] = a * up[i] + b * down[i]
+                h[first + i] = a * up[i] + b * down[i] if self.convex else up[i]
 
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
-        """Where the slope is u: by a search, with what its end leaves added."""
+        """Where the slope is u: by a search, with what its end leaves added; nothing where f is not convex."""
         cdef Py_ssize_t i
         cdef double a = self.a, b = self.b, eta, up, down, left, curve
         for i in range(n):
+            if not self.convex:
+                out[i] = INFINITY
+                continue
             if y[i] <= 0:
                 out[i] = INFINITY if u[i] < 0 else 0 if u[i] == 0 else u[i] * (log(u[i]) - 1) / a
                 continue
@@ -130,6 +138,8 @@ cdef class Tweedie(Datafit):
         cdef double a = self.a, b = self.b, total = 0, row, d, up, down
         if c == 1:
             return 0
+        if not self.convex:
+            return self.model_excess(n, y, s, eta, c)
         for i in range(n):
             if s != NULL and s[i] <= 0:
                 continue
@@ -166,21 +176,25 @@ cdef class Tweedie(Datafit):
         return d
 
     def check_y(self, y):
-        if np.any(y < 0):
-            raise ValueError(f"Some value(s) of y are out of the valid range of the loss '{self.name}': y must not be "
-                             f"negative, got {np.min(y)}.")
         if not np.all(np.isfinite(y)):
             raise ValueError("y must be finite.")
+        least = np.min(y, initial=np.inf)
+        if least < 0 < self.power or least <= 0 and self.power > 2:
+            raise ValueError(f"Some value(s) of y are out of the valid range of the loss '{self.name}': y must "
+                             f"{'be positive' if self.power > 2 else 'not be negative'}, got {least}.")
 
     def saturated(self, y):
-        return np.asarray(y)**self.a / (self.a * self.b)
+        return np.maximum(y, 0.0)**self.a / (self.a * self.b)
 
     def log_measure(self, y):
         raise NotImplementedError("criterion needs a likelihood, and that of a Tweedie loss has no closed form: choose "
                                   "by folds.")
 
+    def variance(self, mean):
+        return mean**self.power
+
     def open_side(self, y):
-        return -(y == 0).astype(float)
+        return -(np.asarray(y) <= 0).astype(float) if self.convex else np.zeros(len(y))
 
     def inverse_link(self, eta):
         return np.exp(eta)

@@ -1,6 +1,7 @@
 """Estimators in scikit-learn's conventions."""
 from fastreg.estimators.elastic_net import ElasticNet, Lasso
 from fastreg.estimators.elastic_net_cv import ElasticNetCV, LassoCV
+from fastreg.estimators.huber import HuberRegressor
 from fastreg.estimators.linear_regression import LinearRegression
 from fastreg.estimators.logistic import LogisticRegression
 from fastreg.estimators.logistic_cv import LogisticRegressionCV
@@ -20,6 +21,6 @@ from fastreg.estimators.ridge import Ridge, RidgeClassifier, ridge_regression
 from fastreg.estimators.ridge_cv import RidgeClassifierCV, RidgeCV
 
 __all__ = ["ElasticNet", "ElasticNetCV", "GammaRegressor", "GammaRegressorCV", "GeneralizedLinearRegressor",
-           "GeneralizedLinearRegressorCV", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
-           "LogisticRegressionCV", "PoissonRegressor", "PoissonRegressorCV", "Ridge", "RidgeCV", "RidgeClassifier",
-           "RidgeClassifierCV", "TweedieRegressor", "TweedieRegressorCV", "ridge_regression"]
+           "GeneralizedLinearRegressorCV", "HuberRegressor", "Lasso", "LassoCV", "LinearRegression",
+           "LogisticRegression", "LogisticRegressionCV", "PoissonRegressor", "PoissonRegressorCV", "Ridge", "RidgeCV",
+           "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor", "TweedieRegressorCV", "ridge_regression"]

@@ -59,10 +59,17 @@ class GeneralizedLinearModel(BaseEstimator):
                            warm=check_start(warm, problem.n_targets, problem.p, "coef_"))
         refuse_escape(problem, alpha, found.coef(0), found.intercepts[0, 0], stacklevel=3)
         warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
-        self.dual_gap_ = float(found.dual_gaps[0, 0])
+        self._certify(problem.datafit, float(found.dual_gaps[0, 0]))
         self.deviance_, self.null_deviance_ = float(found.deviances[0, 0]), float(found.null_deviances[0])
         self.has_offset_ = problem.offset is not None
         return found
+
+    def _certify(self, datafit, gap):
+        """Set how far the fit is from the best, or what there is of that."""
+        self.dual_gap_ = gap if datafit.convex else np.nan
+        vars(self).pop("stationarity_", None)
+        if not datafit.convex:
+            self.stationarity_ = gap
 
     def _predictor(self, X, offset):
         """``X w + b + offset``, of shape (n_samples,) or, of three classes or more, (n_samples, n_classes)."""
@@ -72,7 +79,10 @@ class GeneralizedLinearModel(BaseEstimator):
         if offset is None and self.has_offset_:
             raise ValueError(f"offset is missing: this {type(self).__name__} was fitted with offsets. Give those of X, "
                              "or offset=0.")
-        offset = check_offset(offset, X.shape[0])
+        return self._predictor_of(X, check_offset(offset, X.shape[0]))
+
+    def _predictor_of(self, X, offset):
+        """The same of what has been checked."""
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
         if np.ndim(coef) == 2 and len(coef) > 1:
             if offset is not None:

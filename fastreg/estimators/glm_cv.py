@@ -77,7 +77,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         if gammas is not None:
             self.gamma_ = float(choice.curves.gammas[choice.curves.chosen[0]])
         if choice.fit is not None:
-            self.dual_gap_ = choice.fit.dual_gap
+            self._certify(problem.datafit, choice.fit.dual_gap)
             self.deviance_, self.null_deviance_ = choice.fit.deviance, choice.fit.null_deviance
         if choice.path is not None:
             self.path_ = name_features(choice.path, self)

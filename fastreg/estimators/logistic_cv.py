@@ -170,7 +170,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
             problem, Spec(1 / Cs[order] / problem.weights.total), ratios, column_or_1d(y), params, sample_weight,
             **self._scorer(model, self._loss), by_total=True, keep_folds=True,
             test_weights=Weights(check_weight_values(sample_weight, X.shape[0]), X.shape[0]),
-            loss={"datafit": self._loss.name, "classes": self.classes_, "has_offset": offset is not None})
+            loss={"datafit": self._loss.key, "classes": self.classes_, "has_offset": offset is not None})
         self._set(X, choice, Cs, ratios, np.argsort(order))
         return self
 

@@ -64,7 +64,7 @@ class MeanMixin(RegressorMixin):
         mean = np.average(y, weights=weight)
         if mean == 0 and not loss.quadratic:
             return 1.0 if np.max(eta) < np.log(np.finfo(float).tiny) else 0.0
-        null = loss.deviance(y, np.full(len(y), loss.link(mean)), weight)
+        null = loss.null_fit(y, weight)[2]
         left = loss.deviance(y, eta, weight)
         return float(1 - left / null) if null > 0 else float(left <= 0)
 
@@ -130,7 +130,21 @@ class MeanRegressor(MeanMixin, GeneralizedLinearModel):
         found = self._solve(problem, alpha, self.coef_ if warm else None)
         self.coef_, self.intercept_ = self._rounded(X, found)
         self.n_iter_ = int(found.n_iters[0, 0])
+        self._measure_dispersion(X, y, weight, offset)
         return self
+
+    def _measure_dispersion(self, X, y, weight, offset):
+        """Pearson's estimate, where the loss says how variances go with means."""
+        vars(self).pop("dispersion_", None)
+        mean = self._loss.inverse_link(self._predictor_of(X, offset))
+        variance = self._loss.variance(mean)
+        if variance is None:
+            return
+        weight = np.ones(len(y)) if weight is None else weight
+        on = weight > 0
+        left = weight.sum() - np.count_nonzero(self.coef_) - bool(self.fit_intercept)
+        square = np.sum((weight * (y - mean)**2 / variance)[on])
+        self.dispersion_ = float(square / left) if left > 0 else np.nan
 
 
 @documented
@@ -251,15 +265,13 @@ class TweedieMixin:
     @property
     def _loss(self):
         power = check_number(self.power, "power")
-        if 0 < power < 1:
-            raise ValueError(f"power must be 0, or 1 or more, got {power}: no distribution has one between.")
         link = check_choice(self.link, "link", ("auto", "identity", "log"))
         link = ("log" if power > 0 else "identity") if link == "auto" else link
         if power == 0 and link == "identity":
             return QUADRATIC
-        if not 1 <= power <= 2 or link == "identity":
-            raise NotImplementedError(f"power={power} with link={link!r}: the loss is convex, and solved, for powers "
-                                      "between 1 and 2 with link='log', and for power=0 with link='identity'.")
+        if link == "identity":
+            raise NotImplementedError(f"power={power} with link='identity': means would have to be positive, and their "
+                                      "linear predictors are not. Use link='log'.")
         return tweedie(power)
 
 
@@ -267,7 +279,7 @@ class TweedieMixin:
 class TweedieRegressor(TweedieMixin, MeanRegressor):
     """Tweedie regression with L1 and L2 penalties, solved exactly: amounts that are often nothing at all.
 
-    Minimises over w and b, with ``eta_i = x_i w + b + offset_i``, for a power between 1 and 2::
+    Minimises over w and b, with ``eta_i = x_i w + b + offset_i``, for any power but 0, 1 and 2::
 
         1 / sum_i s_i * sum_i s_i (y_i exp((1 - power) eta_i) / (power - 1) + exp((2 - power) eta_i) / (2 - power))
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
@@ -278,15 +290,16 @@ class TweedieRegressor(TweedieMixin, MeanRegressor):
     Parameters
     ----------
     power : float, default=0.0
-        The variance of y goes with this power of its mean: 0, or between 1 and 2. Between 0 and 1 there is none
-        (ValueError); of others the loss is not convex (NotImplementedError).
+        The variance of y goes with this power of its mean: between 1 and 2, or 0 with the identity as link, the loss is
+        convex. For others (3 is the inverse Gaussian) it is not, and a stationary point is found; between 0 and 1 there
+        are none (ValueError).
     alpha : float, default=1.0
         Strength of the penalty; 0 is maximum likelihood, and a ValueError where columns set rows of zeros apart.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {fit_intercept}
     link : {'auto', 'identity', 'log'}, default='auto'
-        'identity' for power 0, 'log' for the others, is what 'auto' means and all that is solved
+        'auto' means 'identity' for powers up to 0 and 'log' for the others; 'identity' is solved for power 0 alone
         (NotImplementedError).
     solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
         The solution is exact whatever the value.
@@ -300,7 +313,8 @@ class TweedieRegressor(TweedieMixin, MeanRegressor):
     {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate.
-    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, n_features_in_, feature_names_in_}
+    {glm.dual_gap_, glm.stationarity_, glm.deviance_, glm.null_deviance_, glm.has_offset_}
+    {n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -358,9 +372,10 @@ class GeneralizedLinearRegressor(DatafitMixin, MeanRegressor):
 
     Parameters
     ----------
-    datafit : str, default='quadratic'
-        'quadratic' (half the squared error), 'poisson', 'gamma', 'tweedie(p)' or 'huber(d)', p and d being numbers: see
-        `fastreg.regularization_path` for their formulas.
+    datafit : str or Datafit, default='quadratic'
+        'quadratic' (half the squared error), 'poisson', 'gamma', 'tweedie(p)', 'inverse_gaussian' or 'huber(d)', p and
+        d being numbers: see `fastreg.regularization_path` for their formulas; or a loss from
+        `fastreg.datafits.custom`.
     alpha : float, default=1.0
         Strength of the penalty; 0 is the least loss.
     l1_ratio : float in [0, 1], default=0.0
@@ -378,7 +393,8 @@ class GeneralizedLinearRegressor(DatafitMixin, MeanRegressor):
     {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate.
-    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, n_features_in_, feature_names_in_}
+    {glm.dual_gap_, glm.stationarity_, glm.deviance_, glm.null_deviance_, glm.has_offset_}
+    {n_features_in_, feature_names_in_}
 
     See Also
     --------

@@ -83,7 +83,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         problem = self._problem(self._loss, X, y, weight, offset, 1.0)
         scoring = self._scorer(self._single(), self._loss)
         choice = self._choose(problem, spec, ratios, y, params, sample_weight, **scoring,
-                              loss={"datafit": self._loss.name, "has_offset": offset is not None})
+                              loss={"datafit": self._loss.key, "has_offset": offset is not None})
         curves, fit = choice.curves, choice.fit
         c, a = curves.chosen
         self.alpha_, self.l1_ratio_ = float(curves.alphas[c, a]), float(curves.l1_ratios[c])
@@ -226,7 +226,7 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     """Tweedie regression with alpha and l1_ratio chosen by cross-validation.
 
     For every l1_ratio and the training rows of every fold, minimises along a path of alphas, over w and b, with
-    ``eta_i = x_i w + b + offset_i``, for a power between 1 and 2::
+    ``eta_i = x_i w + b + offset_i``, for any power but 0, 1 and 2::
 
         1 / sum_i s_i * sum_i s_i (y_i exp((1 - power) eta_i) / (power - 1) + exp((2 - power) eta_i) / (2 - power))
             + alpha * sum_j f_j (l1_ratio * |w_j| + (1 - l1_ratio) / 2 * w_j^2)
@@ -237,7 +237,7 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     Parameters
     ----------
     power : float, default=1.5
-        The variance of y goes with this power of its mean: 0, or between 1 and 2, see `TweedieRegressor`.
+        The variance of y goes with this power of its mean: 0, or 1 and more, 3 being the inverse Gaussian.
     link : {'auto', 'identity', 'log'}, default='auto'
         'identity' for power 0 and 'log' for the others.
     {glm.l1_ratio, lasso_cv.eps}
@@ -257,7 +257,8 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate of the fit of all rows.
-    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, glm.path_, glm.fold_paths_, n_features_in_}
+    {glm.dual_gap_, glm.stationarity_, glm.deviance_, glm.null_deviance_, glm.has_offset_}
+    {glm.path_, glm.fold_paths_, n_features_in_}
     {feature_names_in_}
 
     See Also
@@ -311,8 +312,9 @@ class GeneralizedLinearRegressorCV(DatafitMixin, MeanRegressorCV):
 
     Parameters
     ----------
-    datafit : str, default='quadratic'
-        The loss L: 'quadratic', 'poisson', 'gamma', 'tweedie(p)' or 'huber(d)', p and d being numbers.
+    datafit : str or Datafit, default='quadratic'
+        The loss L: 'quadratic', 'poisson', 'gamma', 'tweedie(p)', 'inverse_gaussian' or 'huber(d)', p and d being
+        numbers; or a loss from `fastreg.datafits.custom`.
     {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
@@ -330,7 +332,8 @@ class GeneralizedLinearRegressorCV(DatafitMixin, MeanRegressorCV):
     {lasso_cv.coef_, lasso_cv.intercept_}
     n_iter_ : int
         Rounds of working set and certificate of the fit of all rows.
-    {glm.dual_gap_, glm.deviance_, glm.null_deviance_, glm.has_offset_, glm.path_, glm.fold_paths_, n_features_in_}
+    {glm.dual_gap_, glm.stationarity_, glm.deviance_, glm.null_deviance_, glm.has_offset_}
+    {glm.path_, glm.fold_paths_, n_features_in_}
     {feature_names_in_}
 
     See Also

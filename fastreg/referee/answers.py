@@ -12,7 +12,7 @@ LOGISTIC = {"LogisticRegression", "LogisticRegressionCV"}
 OF_LOSSES = dict.fromkeys(LOGISTIC, "logistic") | {
     f"{name}Regressor{cv}": name.lower() for name in ("Poisson", "Gamma", "Tweedie", "GeneralizedLinear")
     for cv in ("", "CV")}
-KNOWN = OF_MEANS | OF_SUMS | set(OF_LOSSES)
+KNOWN = OF_MEANS | OF_SUMS | set(OF_LOSSES) | {"HuberRegressor"}
 ITERATIVE = {"sparse_cg", "lsqr", "sag", "saga", "lbfgs"}
 # The gap, relative to that of the null fit, of an answer that is exact to rounding: its fitted values have six digits.
 EXACT = 1e-12
@@ -34,8 +34,8 @@ class Answer:
         Whether alphas are an axis of the result.
     doubled : bool
         Whether the objective is twice P, rather than a mean.
-    loss : str
-        'quadratic', 'multinomial', or what `losses.loss_named` knows.
+    loss : str or object
+        'quadratic', 'multinomial', 'concomitant' (Huber's, with a scale), or what `losses.loss_named` knows.
     classes : ndarray or None
         The labels: of two classes those that -1 and 1 stand for.
     """
@@ -87,6 +87,8 @@ def of_model(model, alpha):
     if np.any(np.asarray(getattr(model, "gamma_", 1.0)) != 1):
         raise ValueError("a relaxed fit (gamma_ < 1) minimises no penalised objective: certify its path_ instead "
                          "(keep_paths=True).")
+    if "HuberRegressor" in names:
+        return _of_scale(model)
     losses = [OF_LOSSES[name] for name in names & set(OF_LOSSES)]
     return _of_loss(model, losses[0]) if losses else _of_squares(model, names)
 
@@ -125,14 +127,19 @@ def _of_squares(model, names):
     return _answer(model, alphas, ratios, asked, asked["tol"] if iterative else EXACT, doubled=not mean)
 
 
+def _of_scale(model):
+    asked = model.get_params(deep=False) | {"mean": False, "scale": float(model.scale_)}
+    return _answer(model, asked["alpha"], asked.get("l1_ratio", 0.0), asked, asked["tol"], loss="concomitant")
+
+
 def _of_power(power, link):
     """The loss of a Tweedie regression."""
     log = link == "log" or (link == "auto" and power > 0)
     if power == 0 and not log:
         return "quadratic"
-    if not (log and 1 <= power <= 2):
-        raise ValueError(f"power={power} with link={link!r} is not judged: powers between 1 and 2 with link='log' are, "
-                         "and power=0 with link='identity'.")
+    if not log:
+        raise ValueError(f"power={power} with link={link!r} is not judged: link='log' is, and power=0 with "
+                         "link='identity'.")
     return {1: "poisson", 2: "gamma"}.get(power, f"tweedie({float(power)!r})")
 
 
@@ -141,7 +148,8 @@ def _of_loss(model, loss):
     if loss != "logistic":
         asked["mean"] = True
         if loss == "generalizedlinear":
-            loss = getattr(asked["datafit"], "name", asked["datafit"])
+            loss = asked["datafit"] if hasattr(asked["datafit"], "given") else getattr(
+                asked["datafit"], "name", asked["datafit"])
         if loss == "tweedie":
             loss = _of_power(asked["power"], asked["link"])
         ratio = getattr(model, "l1_ratio_", asked.get("l1_ratio", 0.0))

@@ -12,6 +12,7 @@ from fastreg.referee.answers import of_model
 from fastreg.referee.classes import ClassesTarget, judge_classes
 from fastreg.referee.data import Data
 from fastreg.referee.glm import LossTarget
+from fastreg.referee.huber import HuberTarget, judge_huber
 from fastreg.referee.losses import loss_named
 from fastreg.referee.problem import EXCUSE, Case, judge
 from fastreg.referee.squares import SquaredTarget
@@ -45,8 +46,8 @@ class Certificate:
         Whether `gap` is at most `tol` times the (weighted) sum of squares of y about its mean, or their mean where the
         objective averages, plus `rounding`, of which at most 1e-9 times the same counts where it is not of second
         order and the coefficients are not stored in float32. For generalised linear models half the null deviance over
-        the sum of weights takes the place of the squares. `tol` is the model's, or 1e-12 where a direct solver promised
-        to be exact.
+        the sum of weights takes the place of the squares, for Huber's regression 2 epsilon times the absolute
+        deviations of y. `tol` is the model's, or 1e-12 where a direct solver promised to be exact.
     """
 
     objective: float
@@ -68,8 +69,8 @@ class Certificate:
             float(np.asarray(getattr(self, f.name))[worst]) for f in fields(self)[:-1])
         passed, count = int(np.sum(self.ok)), np.size(self.ok)
         text = ("ok" if passed == count else "NOT OK") + ("" if count == 1 else f" ({passed} of {count}), the worst")
-        text += (f": objective {objective:.10g}, at most {gap:.2g} above its minimum (rounding {rounding:.1g}); "
-                 f"largest violation {slope:.2g}")
+        above = "stationary or not" if np.isnan(gap) else f"at most {gap:.2g} above its minimum"
+        text += f": objective {objective:.10g}, {above} (rounding {rounding:.1g}); largest violation {slope:.2g}"
         return text + ("" if np.isinf(bound) else f"; coefficients within {bound:.2g} of the exact ones")
 
 
@@ -92,6 +93,11 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     ``1/2 (1 - c)^2 sum_i s_i r_i^2``: relative entropies, none of them negative. Least squares are those of Newton's
     method. ``c = 0`` is always feasible, so that the gap of a fit of separable classes without penalty is its loss. Of
     three classes or more w, r and f are those of all of them, r label less probability, and no least squares are done.
+    Of a loss that is not convex there is no gap (it is NaN): ``ok`` is that of its quadratic model.
+
+    Of Huber's regression the scale counts as well as coefficients and intercept: with ``z = r / sigma`` in the place of
+    r, brought back to epsilon, c is such that ``sum s (c z)^2 <= sum s``, and in the rows within epsilon z is moved, by
+    conjugate gradients, to where L2 penalties ask for its slopes.
 
     X is read in blocks, neither copied nor centred nor made dense: five times for up to 16 answers (targets, alphas) of
     up to 16,384 samples, three times without an intercept, and twice more for every so many answers more. Where that
@@ -106,8 +112,8 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         The targets of the fit; labels for classifiers, and for paths of the logistic loss.
     model : estimator or path
         Fitted Lasso, ElasticNet, LassoCV, ElasticNetCV, Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV,
-        LinearRegression, LogisticRegression, LogisticRegressionCV or PoissonRegressor, of fastreg or of scikit-learn,
-        or PoissonRegressorCV; a Path.
+        LinearRegression, LogisticRegression, LogisticRegressionCV, HuberRegressor or PoissonRegressor, of fastreg or
+        of scikit-learn, or PoissonRegressorCV; a Path.
     sample_weight : array-like of shape (n_samples,), float or None
         Those of the fit. Class weights are the model's and need not be given.
     offset : array-like of shape (n_samples,), float or None
@@ -149,7 +155,8 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
     if offset is None and (getattr(model, "has_offset_", False) or getattr(model, "has_offset", False)):
         raise ValueError(f"offset is missing: this {type(model).__name__} was fitted with offsets. Give them, or "
                          "offset=0.")
-    loss = loss_named(answer.loss)
+    joint = answer.loss == "concomitant"
+    loss = None if joint else loss_named(answer.loss)
     options = {"accept_sparse": ("csr", "csc"), "dtype": "numeric"}
     named = hasattr(model, "n_features_in_")
     X = validate_data(model, X, reset=False, **options) if named else check_array(X, input_name="X", **options)
@@ -177,7 +184,7 @@ def certify(X, y, model, *, sample_weight=None, offset=None, alpha=None):
         return _certificate_of_classes(X, Y, answer, weight)
     if loss is not None:
         loss.check(Y)
-    return _certificate(X, Y, _offset(offset, Y), answer, weight)
+    return (_certificate_of_scale if joint else _certificate)(X, Y, _offset(offset, Y), answer, weight)
 
 
 def _weights(sample_weight, n):
@@ -262,12 +269,24 @@ def _certificate_of_classes(X, labels, answer, weight):
     return Certificate(**{name: np.array(values) if answer.many else values[0] for name, values in found.items()})
 
 
+def _certificate_of_scale(X, Y, offset, answer, weight):
+    """That of Huber's regression with its scale."""
+    target = HuberTarget(Data(X, weight, answer.asked["fit_intercept"]), (Y - offset)[:, 0], answer.asked["epsilon"])
+    asked, aim = answer.asked | {"l1_ratio": answer.l1_ratios[0, 0]}, answer.tol * target.null
+    b = judge_huber(target, answer.coefs[0, 0], answer.intercepts[0, 0], asked["scale"], answer.alphas[0, 0], asked,
+                    0.1 * aim)
+    return Certificate(2 * b.objective, 2 * b.gap, b.stationarity, b.distance, 2 * b.rounding,
+                       bool(b.gap <= aim + b.rounding))
+
+
 def _certificate(X, Y, offset, answer, weight):
     data = Data(X, weight, answer.asked["fit_intercept"])
+    convex = True
     if answer.loss == "quadratic":
         targets = [SquaredTarget(data, y) for y in (Y - offset).T]
     else:
         loss, offset = loss_named(answer.loss), np.broadcast_to(offset, Y.shape)
+        convex = loss.convex
         targets = [LossTarget(data, loss, y, part) for y, part in zip(Y.T, offset.T)]
     shape, half = answer.alphas.shape, 0.5 if answer.doubled else 1.0     # P is half of what ridge minimises
     unit = 2.0 if answer.doubled else 1 / data.total
@@ -280,8 +299,9 @@ def _certificate(X, Y, offset, answer, weight):
         promised = case.target.null * half                                # in units of P
         excuse = np.inf if case.coef.dtype == np.float32 else EXCUSE * promised
         found["ok"][a, t] = b.gap <= answer.tol * promised + b.rounding + min(b.blur, excuse)
-        for name, value, power in (("objective", b.objective * unit, 2), ("gap", b.gap * unit, 2),
-                                   ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", b.distance, 1),
+        gap, bound = (b.gap, b.distance) if convex else (np.nan, np.inf)
+        for name, value, power in (("objective", b.objective * unit, 2), ("gap", gap * unit, 2),
+                                   ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", bound, 1),
                                    ("stationarity", b.stationarity, 0)):
             with np.errstate(over="ignore", under="ignore"):
                 found[name][a, t] = np.ldexp(value, power * case.target.exponent)

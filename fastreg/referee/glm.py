@@ -34,7 +34,7 @@ class LossTarget:
 
     def __init__(self, data, loss, y, offset):
         self.data, self.loss, self.y, self.offset = data, loss, y, offset
-        null = LossFit(self, np.zeros(data.n) + offset, 0.0)
+        null = LossFit(self, LossFit(self, np.zeros(data.n) + offset, 0.0).eta, 0.0)
         self.null, self.size = null.loss - null.off, float(np.linalg.norm(data.root * null.r))
 
     def fit(self, fitted, w, intercept):
@@ -151,7 +151,8 @@ class LossFit:
         step = most
         for _ in range(STEPS if slope > 0 else 0):
             eta = self.eta + step * change
-            risen = self._sum(self.f.young(self.y, eta, -self.r - self.f.slope(self.y, eta)))
+            risen = self._sum(self.f.young(self.y, eta, -self.r - self.f.slope(self.y, eta)) if self.f.convex
+                              else 0.5 * self.modelled * (step * change) ** 2)
             gain = step * slope - risen - 0.5 * step**2 * bend
             if gain >= 0.1 * step * slope:
                 return step, gain

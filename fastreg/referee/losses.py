@@ -28,9 +28,10 @@ def divergence(mean, step):
 
 
 class Loss:
-    """A loss that is convex and smooth in eta."""
+    """A loss that is smooth in eta."""
 
     labels = False                     # whether y is -1 or 1, made of two labels
+    convex = True                      # in eta
 
     def check(self, y):
         """Raise a ValueError where y is not in the domain."""
@@ -50,9 +51,11 @@ class Loss:
     def young(self, y, eta, step):
         """``f(y, eta) + f*(y, u) - u eta >= 0`` at ``u = f'(y, eta) + step``, f* the conjugate; exact for small steps.
 
-        Where u = f'(y, other) it is f(y, eta) less the tangent of f(y, .) that touches it at the other.
+        Where u = f'(y, other) it is f(y, eta) less the tangent of f(y, .) that touches it at the other. Of a loss that
+        is not convex, the same of its quadratic model at eta, of curvatures not far below their mean.
         """
-        raise NotImplementedError
+        curvature = self.curvature(y, eta)
+        return 0.5 * step**2 / np.maximum(curvature, 0.01 * np.mean(curvature))
 
 
 class Logistic(Loss):
@@ -192,6 +195,98 @@ class Tweedie(Loss):
         return np.where(nothing, np.where(up + step < -8 * EPS * up, np.inf, up / self.a), np.where(step == 0, 0, left))
 
 
+class OtherTweedie(Tweedie):
+    """The same formula for a power above 2, or not above 0: not convex, the curvature being that expected of y."""
+
+    convex = False
+    young = Loss.young
+
+    def __init__(self, power):
+        super().__init__(power)
+        self.power = power
+
+    def check(self, y):
+        """Positive amounts, or any number."""
+        if self.power > 2 and np.any(y <= 0):
+            raise ValueError("y must be positive for a Tweedie loss of a power above 2.")
+
+    def excess(self, y, eta):
+        """Half the deviance."""
+        up, down = self._terms(y, eta)
+        return np.where(y > 0, super().excess(np.maximum(y, 1e-300), eta), up / self.a + down / self.b)
+
+    def curvature(self, y, eta):
+        """Where y is the mean."""
+        return np.exp(self.a * eta)
+
+
+class Given(Loss):
+    """A loss of the user's own.
+
+    Parameters
+    ----------
+    datafit : object
+        With `given`, a function of (y, eta) that returns values, slopes and curvatures; `labels`, `convex`, `domain`.
+    """
+
+    def __init__(self, datafit):
+        self.given, self.domain = datafit.given, datafit.domain
+        self.labels, self.convex = datafit.labels, datafit.convex
+
+    def check(self, y):
+        """What the user says."""
+        self.domain.check(y)
+
+    def excess(self, y, eta):
+        """Less the value where the slope is zero, or the least on a grid."""
+        of, back = np.unique(y, return_inverse=True)
+        if self.convex:
+            at = self._where(of, np.zeros(len(of)), np.zeros(len(of)))[1]
+            least = self.given(of, np.where(np.isfinite(at), at, 0))[0]
+        else:
+            side = np.concatenate([[0], np.geomspace(1e-3, 1e3, 200)])
+            least = np.nanmin([self.given(of, np.full(len(of), x))[0] for x in (*side, *-side)], axis=0)
+        return np.maximum(self.given(y, eta)[0] - least[back.reshape(y.shape)], 0)
+
+    def slope(self, y, eta):
+        """As it is given."""
+        return self.given(y, eta)[1]
+
+    def curvature(self, y, eta):
+        """As it is given, or its size."""
+        return np.abs(self.given(y, eta)[2]) if not self.convex else np.maximum(self.given(y, eta)[2], 0)
+
+    def young(self, y, eta, step):
+        """f less a tangent at an eta a little beyond that of the slope f' + step, and what that may lack."""
+        if not self.convex:
+            return super().young(y, eta, step)
+        f, slope, _ = self.given(y, eta)
+        u = slope + step
+        _, beyond = self._where(y, u, eta)
+        there, at, _ = self.given(y, np.where(np.isfinite(beyond), beyond, eta))
+        with np.errstate(invalid="ignore"):
+            reach = np.abs(beyond - eta)
+            left = f - there - u * (eta - beyond) + reach * np.abs(at - u) + 4 * EPS * (np.abs(f) + np.abs(there))
+            left = np.clip(left, 0, reach * np.abs(step))
+        return np.where(step == 0, 0, np.where(np.isfinite(beyond), left, np.inf))
+
+    def _where(self, y, u, eta):
+        """Two eta between which the slope comes to u, the second the further from `eta`; infinite where it does not."""
+        side = np.sign(u - self.slope(y, eta))
+        near, far, reach = eta.astype(float), eta.astype(float), 1.0
+        short = side != 0
+        while np.any(short) and reach < 1e300:
+            near, far = np.where(short, far, near), np.where(short, far + side * reach, far)
+            short, reach = short & (side * (u - self.slope(y, far)) > 0), 2 * reach
+        for _ in range(1100):
+            middle = 0.5 * (near + far)
+            if np.all((middle == near) | (middle == far)):
+                break
+            less = side * (u - self.slope(y, middle)) > 0
+            near, far = np.where(less, middle, near), np.where(less, far, middle)
+        return near, np.where(short, np.inf, far)
+
+
 class SquaredHinge(Loss):
     """max(0, 1 - y eta)^2 / 2, y of -1 and 1."""
 
@@ -255,10 +350,18 @@ def _beyond(x):
 
 
 LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma(), "squared_hinge": SquaredHinge()}
-OF_NUMBERS = {"tweedie": Tweedie, "huber": Huber}
+OTHER_NAMES = {"inverse_gaussian": "tweedie(3.0)"}
 
 
 def loss_named(name):
-    """The loss of that name, None of the squared one and of several classes."""
-    found = re.fullmatch(r"(\w+)\((.*)\)", name)
-    return OF_NUMBERS[found[1]](float(found[2])) if found else LOSSES.get(name)
+    """The loss of that name, or of that object; None of the squared one and of several classes."""
+    if not isinstance(name, str):
+        return Given(name)
+    found = re.fullmatch(r"(\w+)\((.*)\)", OTHER_NAMES.get(name, name))
+    if not found:
+        return LOSSES.get(name)
+    number = float(found[2])
+    if found[1] == "huber":
+        return Huber(number)
+    return LOSSES["poisson"] if number == 1 else LOSSES["gamma"] if number == 2 else (
+        Tweedie(number) if 1 < number < 2 else OtherTweedie(number))

@@ -23,9 +23,10 @@ from fastreg.kernels.block_gram cimport block_gram, block_means
 from fastreg.kernels.factor cimport factor_clear
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow, zeros
-from fastreg.kernels.quadratic cimport FREE, IDLE, OUT, Quad, quad_place, quad_settled, quad_solve, quad_tolerance
+from fastreg.kernels.quadratic cimport FREE, IDLE, OUT, Quad, quad_place, quad_settled, quad_solve
 from fastreg.kernels.sweep cimport SUMS, block_sweep
 from fastreg.solvers.gathered cimport Gathered
+from fastreg.solvers.judging cimport penalty_risen, penalty_slope, violation_of
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.small cimport Small
 from fastreg.solvers.state cimport State, measure
@@ -41,6 +42,7 @@ cdef double NEAR = 0.2           # of the curvature, what a step may find it to 
 cdef double ROUNDED = 1e-20      # mean square of a step of eta, from which on it finds more than rounding
 cdef double FLOOR = 1e-10        # of the mean curvature
 cdef double EXACT = 0.3          # of a violation that is none, what may be left of it in the model
+cdef double DESCENT = 1e-4       # of the slope at the beginning, what a step brings at least where that is not convex
 cdef double ACCEPTED = 0.5       # of the slope that a step began with, what may be left of it, with the other sign
 
 cdef struct Trial:
@@ -206,7 +208,7 @@ cdef class Curved(Gathered):
                 model.last = 0
                 return 1
         memcpy(model.before, q.w, q.m * sizeof(double))
-        violation = _violation(q, small.cols, self.batch.problems[t].terms.norm, NULL if model.stale else &times)
+        violation = violation_of(q, small.cols, self.batch.problems[t].terms.norm, NULL if model.stale else &times)
         if model.last > 0:
             model.rate = violation / model.last
         if model.stale or not self._goes_on(t, times):
@@ -336,7 +338,7 @@ cdef class Curved(Gathered):
             begin -= model.g[k] * model.step[k]
             if self.batch.design.centred:
                 level += model.step[k] * (model.mean[k] - mean[at(pos, k)])
-        begin += _penalty_slope(q, model.before, model.step, 0)
+        begin += penalty_slope(q, model.before, model.step, 0)
         if self.batch.design.centred:
             begin -= model.left * model.left / (model.scale * model.total)
             level -= model.left / (model.scale * model.total)
@@ -375,11 +377,14 @@ cdef class Curved(Gathered):
             bend += model.left * model.left / (model.scale * model.total)
         block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial,
                     model.v, model.share, q.g, sums)
-        slope = _penalty_slope(q, model.before, model.step, 1) - sums[0]
-        if not slope <= -ACCEPTED * begin:
+        slope = penalty_slope(q, model.before, model.step, 1) - sums[0]
+        if not self.batch.datafit.convex:
+            if not self._risen(t, state, 1) <= DESCENT * begin:
+                return self._backtrack(t, state, begin)
+        elif not slope <= -ACCEPTED * begin:
             return self._search(t, state, begin, slope)
-        if bend > ROUNDED * model.scale * model.total:
-            scale = (_penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend
+        elif bend > ROUNDED * model.scale * model.total:
+            scale = (penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend
             model.scale *= min(max(scale, NEAR), 1 / NEAR)
         for k in range(q.m if self.batch.design.centred else 0):
             q.g[k] -= sums[1] * mean[at(pos, k)]
@@ -407,7 +412,28 @@ cdef class Curved(Gathered):
                 total += model.slope[i] * model.v[i]
             elif problem.weight[i] > 0:
                 total += problem.weight[i] * model.slope[i] * model.v[i]
-        return total + _penalty_slope(&self.smalls[t].q, model.before, model.step, part)
+        return total + penalty_slope(&self.smalls[t].q, model.before, model.step, part)
+
+    cdef double _risen(self, Py_ssize_t t, const State *state, double part) noexcept nogil:
+        """What the objective is more after a part of the step, with eta there in the trial."""
+        cdef const Problem *problem = &self.batch.problems[t]
+        cdef Model *model = &self.models[t]
+        return (self.batch.datafit.risen(self.batch.n, problem.y, problem.weight, state.eta, model.trial)
+                + penalty_risen(&self.smalls[t].q, model.before, model.step, part))
+
+    cdef double _backtrack(self, Py_ssize_t t, const State *state, double begin) noexcept nogil:
+        """The part of a step after which an objective that is not convex has fallen enough: half of it, or of that."""
+        cdef Model *model = &self.models[t]
+        cdef Py_ssize_t i
+        cdef double part = 1
+        cdef int _
+        for _ in range(TRIALS):
+            part *= 0.5
+            for i in range(self.batch.n):
+                model.trial[i] = state.eta[i] + part * model.v[i]
+            if self._risen(t, state, part) <= DESCENT * part * begin:
+                return part
+        return 0
 
     cdef double _search(self, Py_ssize_t t, const State *state, double begin, double end) noexcept nogil:
         """The part of a step to be taken that leads too far: to where the slope is a share of what it was. begin, end:
@@ -447,39 +473,3 @@ cdef void _try_rows(void *context, Py_ssize_t lo, Py_ssize_t hi, const double *v
             along += share[i] * v[i] if u.weight[i] > 0 else 0   # v may be infinite without weight
         sums[0] += along
     sums[1] += total
-
-
-cdef double _penalty_slope(const Quad *q, const double *before, const double *step, double part) noexcept nogil:
-    """Derivative of the penalty along a step, after a part of it; where a coordinate is at zero, of the side that it
-    comes from, or goes to at the beginning."""
-    cdef Py_ssize_t k
-    cdef double w, sign, total = 0
-    for k in range(q.m):
-        if step[k] != 0:
-            w = before[k] + part * step[k]
-            if w == 0 or (part == 1 and q.w[k] == 0):
-                w, sign = 0, ((step[k] > 0) - (step[k] < 0)) * (-1 if part > 0 else 1)
-            else:
-                sign = (w > 0) - (w < 0)
-            total += (q.l1[k] * sign + q.l2[k] * w) * step[k]
-    return total
-
-
-cdef double _violation(const Quad *q, const int *cols, const double *norm, double *times) noexcept nogil:
-    """The largest violation of a condition, against the norm of the column; times, unless it is NULL: in terms of the
-    largest that passes for none, which a Gram matrix says, at least 1."""
-    cdef Py_ssize_t k
-    cdef double h, excess, worst = 0
-    if times != NULL:
-        times[0] = 1
-    for k in range(q.m):
-        h = q.g[k] - q.l2[k] * q.w[k]
-        if q.st[k] == FREE:
-            excess = fabs(h - q.l1[k] * q.sg[k])
-        else:
-            excess = fabs(h) - q.l1[k]
-        if excess > 0 and norm[cols[k]] > 0 and q.lo[k] < q.w[k] < q.hi[k]:
-            worst = max(worst, excess / norm[cols[k]])
-            if times != NULL:
-                times[0] = max(times[0], excess / quad_tolerance(q, k))
-    return worst

@@ -136,16 +136,18 @@ class Rows:
 
     def search(self, eta, v, begin, penalty_slope):
         """The part of a step to be taken, eta moving along v and the slope of the objective being `begin` at first."""
-        def slope_at(part):
-            return self.derivatives(eta + part * v)[0] @ v + penalty_slope(part)
+        return along(lambda part: self.derivatives(eta + part * v)[0] @ v + penalty_slope(part), begin)
 
-        lo, hi, at_lo, at_hi = 0.0, 1.0, begin, slope_at(1.0)
-        if at_hi <= -ACCEPTED * begin:
-            return 1.0
-        for _ in range(TRIALS):
-            part = lo + (hi - lo) * min(max(at_lo / (at_lo - at_hi), 0.1), 0.9)
-            slope = slope_at(part)
-            if abs(slope) <= -ACCEPTED * begin:
-                return part
-            lo, hi, at_lo, at_hi = (part, hi, slope, at_hi) if slope < 0 else (lo, part, at_lo, slope)
-        return lo
+
+def along(slope_at, begin):
+    """The part of a step to be taken, at most 1, by the slope of a convex objective, which is `begin` at first."""
+    lo, hi, at_lo, at_hi = 0.0, 1.0, begin, slope_at(1.0)
+    if at_hi <= -ACCEPTED * begin:
+        return 1.0
+    for _ in range(TRIALS):
+        part = lo + (hi - lo) * min(max(at_lo / (at_lo - at_hi), 0.1), 0.9)
+        slope = slope_at(part)
+        if abs(slope) <= -ACCEPTED * begin:
+            return part
+        lo, hi, at_lo, at_hi = (part, hi, slope, at_hi) if slope < 0 else (lo, part, at_lo, slope)
+    return lo

@@ -21,15 +21,16 @@ import sklearn.linear_model
 
 import fastreg
 
-MODULES = {"tests": ("test_coordinate_descent", "test_sparse_coordinate_descent", "test_ridge", "test_logistic"),
+MODULES = {"tests": ("test_coordinate_descent", "test_sparse_coordinate_descent", "test_ridge", "test_logistic",
+                     "test_huber"),
            "_glm.tests": ("test_glm",)}
 FOLDERS = {module: f"sklearn.linear_model.{folder}" for folder, modules in MODULES.items() for module in modules}
 SUBJECTS = {"coordinate descent": ("test_coordinate_descent", "test_sparse_coordinate_descent"),
             "ridge": ("test_ridge",), "logistic regression": ("test_logistic",),
-            "generalised linear models": ("test_glm",)}
-NAMES = ("ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV", "LinearRegression", "LogisticRegression",
-         "LogisticRegressionCV", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
-         "TweedieRegressor", "enet_path", "lasso_path", "ridge_regression")
+            "generalised linear models": ("test_glm",), "Huber's regression": ("test_huber",)}
+NAMES = ("ElasticNet", "ElasticNetCV", "GammaRegressor", "HuberRegressor", "Lasso", "LassoCV", "LinearRegression",
+         "LogisticRegression", "LogisticRegressionCV", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
+         "RidgeClassifierCV", "TweedieRegressor", "enet_path", "lasso_path", "ridge_regression")
 LISTED = Path(__file__).with_name("different.toml")
 FOLDER = Path(sklearn.linear_model.__file__).parent
 # What the test modules import that takes names from sklearn.linear_model in its turn: it must get the true ones.
