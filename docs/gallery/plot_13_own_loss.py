@@ -2,8 +2,8 @@ r"""
 A loss of your own: quantiles, and classes that are rare
 ========================================================
 
-Three functions of one row make a loss. The pinball loss, smooth near its kink, gives quantiles in place of the mean; the
-focal loss, which is not convex, looks away from rows that are easy.
+Three functions of one row make a loss. The pinball loss, smooth near its kink, gives quantiles in place of the mean;
+the focal loss, which is not convex, looks away from rows that are easy.
 """
 import math
 
@@ -42,8 +42,8 @@ def pinball(tau, width=0.05):
 
 
 # %%
-# The features are waves and a line, more than are needed; an L1 penalty chooses among them. Every fit has its duality gap,
-# although nobody has given a conjugate.
+# The features are waves and a line, more than are needed; an L1 penalty chooses among them. Every fit has its duality
+# gap, although nobody has given a conjugate.
 X = np.column_stack([x, *(f(k * x) for k in (0.25, 0.5, 1, 1.5, 2) for f in (np.sin, np.cos))])
 figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 ax.plot(x, y, ".", color="0.7", markersize=3)
@@ -59,8 +59,8 @@ plt.show()
 
 
 # %%
-# The focal loss ``-(1 - p)^2 log(p)``, p being the probability of the label, is not convex: there is no duality gap, and the
-# solution is a stationary point, which its certificate says.
+# The focal loss ``-(1 - p)^2 log(p)``, p being the probability of the label, is not convex: there is no duality gap, and
+# the solution is a stationary point, which its certificate says.
 def chance(z):
     return max(1 / (1 + math.exp(-z)), 1e-300)
 

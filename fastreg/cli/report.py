@@ -76,7 +76,8 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     """
     n, p = data.X.shape
     density = f"sparse, {data.X.nnz / (n * p):.3%} filled" if sparse.issparse(data.X) else "dense"
-    kind = MODELS[data.model] + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
+    model = MODELS.get(data.model, f"{data.model} loss, ")
+    kind = model + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
     return [
         f"fastreg {fastreg.__version__}: {data.name}",
         f"{n} samples x {p} features ({density}, {data.X.dtype}); {kind}, {n_alphas} penalty values, "
@@ -94,7 +95,7 @@ def path_lines(path, verdicts, model):
         The path.
     verdicts : list of Verdict
         The referee's gap and R^2 for each penalty value.
-    model : {'quadratic', 'logistic', 'poisson', 'multinomial'}
+    model : str
         The loss: of the squared one R^2 is shown, of others the share of the null deviance that is explained, D^2.
 
     Returns
