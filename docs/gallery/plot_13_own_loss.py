@@ -59,8 +59,8 @@ plt.show()
 
 
 # %%
-# The focal loss ``-(1 - p)^2 log(p)``, p being the probability of the label, is not convex: there is no duality gap, and
-# the solution is a stationary point, which its certificate says.
+# The focal loss ``-(1 - p)^2 log(p)``, p being the probability of the label, is not convex: there is no duality gap,
+# and the solution is a stationary point, which its certificate says.
 def chance(z):
     return max(1 / (1 + math.exp(-z)), 1e-300)
 
