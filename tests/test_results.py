@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from problems import make_data
 from sklearn.metrics import d2_log_loss_score, d2_tweedie_score, r2_score
 
@@ -247,3 +248,40 @@ def test_to_frame_without_pandas(data, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="pip install pandas"):
         path.to_frame()
+
+
+# ---- ridge_path picks its own alphas -------------------------------------------------------------------------------
+@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False},
+                                     {"penalty_factor": np.r_[np.inf, np.linspace(0.5, 3, 24)]}], ids=str)
+@pytest.mark.parametrize("make", [np.asfortranarray, sp.csc_array])
+def test_ridge_path_picks_its_alphas(data, options, make):
+    """From nearly nothing in use to nearly everything, whatever the units."""
+    X, y, weight = data
+    path = ridge_path(make(X), y, sample_weight=weight, **options)
+    centre = options.get("fit_intercept", True)
+    factor = np.broadcast_to(options.get("penalty_factor", 1.0), 25)
+    squares = weight @ (X - centre * np.average(X, axis=0, weights=weight))**2
+    if "standardize" in options:
+        squares = np.full(25, weight.sum())
+    squares = (squares / factor)[np.isfinite(factor)]
+    right = np.geomspace(10 * squares.sum(), 1e-5 * squares.min(), 100)
+    np.testing.assert_allclose(path.alphas, right, rtol=1e-9)
+    assert path.df[0] - centre <= 0.1 and path.df[-1] - centre >= len(squares) - 0.1
+    other = ridge_path(make(1e40 * X), y, 7, sample_weight=1e-3 * weight, **options)
+    unit = 1e-3 if "standardize" in options else 1e77
+    np.testing.assert_allclose(other.alphas, unit * np.geomspace(right[0], right[-1], 7), rtol=1e-9)
+    few = ridge_path(make(X), y, 3, eps=0.01, sample_weight=weight, **options)
+    np.testing.assert_allclose(few.alphas, right[0] * np.array([1, 0.1, 0.01]), rtol=1e-9)
+
+
+def test_alphas_of_ridge_path_that_are_given(data):
+    X, y, _ = data
+    assert ridge_path(X, y, 3.0).alphas.tolist() == [3.0] and len(ridge_path(X, y, np.int64(3))) == 3
+    assert not ridge_path(np.ones((5, 2)), np.arange(5.0), 3).coefs.any()
+    wide = ridge_path(X * np.geomspace(1e-9, 1e9, 25), y)
+    assert wide.alphas[-1] / wide.alphas[0] == pytest.approx(1e-14)
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="alphas must be"):
+            ridge_path(X, y, wrong)
+    with pytest.raises(ValueError, match="eps must be"):
+        ridge_path(X, y, eps=2.0)
