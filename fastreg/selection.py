@@ -1,4 +1,5 @@
 """Choosing by folds, by rows left out or by a criterion: curves, the best of them, and the fit that goes with it."""
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,9 @@ from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solutions import Solutions
 from fastreg.solvers.relax import refits_on_supports
+
+# A curve is level towards its end if it changes over the last decade by less than so much of its range.
+LEVEL = 1e-3
 
 
 @dataclass(eq=False)
@@ -73,6 +77,27 @@ class SelectionCurves:
     def chosen(self):
         """Indices (curve, alpha) that the selection rule gives."""
         return self.best if self.selection_rule == "min" else self.best_1se
+
+    @property
+    def at_edge(self):
+        """Which end of its grid the chosen alpha is, 'largest' or 'smallest', where a better one may lie beyond.
+
+        None elsewhere, where nothing is in use at the largest, and where the curve is level: over the last factor of 10
+        before the smallest alpha, or before a largest one that leaves less than 1.5 degrees of freedom, it changes by
+        less than 1e-3 of its range or, of scores, of the value."""
+        c, a = self.chosen
+        alphas, values, df = self.alphas[c], self.values[c], self.df[c, a]
+        if alphas[a] == alphas[-1] < alphas[0]:
+            edge, near = "smallest", alphas <= max(10 * alphas[-1], np.min(alphas[alphas > alphas[-1]]))
+        elif alphas[a] == alphas[0] > alphas[-1] and df != 0:
+            edge, near = "largest", alphas >= min(alphas[0] / 10, np.max(alphas[alphas < alphas[0]]))
+            if not df < 1.5:
+                return edge
+        else:
+            return None
+        solved = np.isfinite(values)
+        unit = max(np.ptp(values[solved]), 0.0 if self.basis is None else abs(values[a]))
+        return edge if np.ptp(values[near & solved]) > LEVEL * unit else None
 
     @property
     def reason(self):
@@ -176,6 +201,31 @@ class Choice:
     path: Path | None                  # of all rows, at the chosen l1_ratio
     fold_paths: list | None            # by l1_ratio and fold
     unconverged: Solutions | None      # the first that were not
+
+
+def warn_at_edge(curves, *, counted, stacklevel, inverse=None):
+    """A UserWarning, once, where the alpha that one of some SelectionCurves chose is at an edge of its grid.
+
+    Parameters
+    ----------
+    curves : iterable of SelectionCurves
+    counted : bool
+        The grid is ours: nothing penalised is in use at its largest alpha, and its smallest goes with eps.
+    stacklevel : int
+    inverse : callable or None
+        From an alpha to the C that the user knows it as.
+    """
+    for curve in curves:
+        edge, alpha = curve.at_edge, curve.alphas[curve.chosen]
+        if edge is None or (counted and edge == "largest"):
+            continue
+        name, value = ("alpha", alpha) if inverse is None else ("C", inverse(alpha))
+        below = (edge == "smallest") == (inverse is None)
+        end, side, more = ("smallest", "below", "smaller") if below else ("largest", "above", "larger")
+        eps = ", or a smaller eps" if counted else ""
+        warnings.warn(f"The chosen {name}={value:.6g} is the {end} of its grid, and a better one may lie {side} it: "
+                      f"give {more} {name}s{eps}.", UserWarning, stacklevel=stacklevel)
+        return
 
 
 def first_unconverged(*solutions):
