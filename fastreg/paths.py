@@ -1,6 +1,7 @@
 """A path of solutions along a grid of penalties, of the lasso, the elastic net and ridge alike."""
 import operator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from html import escape
 from numbers import Integral
 
@@ -9,9 +10,10 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from fastreg import tables
-from fastreg.checks import check_flag, check_number, check_per_feature
+from fastreg.checks import check_choice, check_flag, check_number, check_per_feature
 from fastreg.coefs import SparseCoefs
-from fastreg.plots import on_axis, one_axes, panels, penalty_axis
+from fastreg.drawing.axes import LEADING, one_axes, panels
+from fastreg.drawing.path import draw_path
 from fastreg.points import PathPoint
 from fastreg.predictions import Predictions
 
@@ -311,39 +313,54 @@ class Path(Predictions):
                        for title, columns in self._tables())
         return f"<p>{escape(tables.headline(self))}</p>{body}<p>{escape(self.certificate)}</p>"
 
-    def plot(self, ax=None):
-        """Draw the coefficients against alpha, the number of non-zeros or the degrees of freedom along the top.
+    def plot(self, ax=None, xvar="alpha", label=LEADING, highlight=None):
+        """Draw the coefficients, those of leading features in colour and named where their curves end.
+
+        Along the top is the number of non-zeros, or of ridge the degrees of freedom.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, array-like of them or None
             Where to draw, one for each target where y had two dimensions, or each of several classes; a new figure when
             None.
+        xvar : {'alpha', 'norm', 'deviance'}, default='alpha'
+            What the horizontal axis is: alpha, decreasing; the sum of absolute coefficients; or the share of the
+            deviance that is explained, which a ridge path has not.
+        label : int or list of str or int, default=10
+            So many features are named, those of the largest coefficient anywhere on the path; or those listed, by name
+            or number. The others are grey.
+        highlight : float or None
+            An alpha to be marked by a line.
 
         Returns
         -------
         matplotlib.axes.Axes, or ndarray of them of shape (n_targets,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument is not as described.
+        ImportError
+            If matplotlib is missing.
         """
-        if self.intercepts.ndim == 1:
+        check_choice(xvar, "xvar", ("alpha", "norm", "deviance"))
+        if xvar == "deviance" and self.deviances is None:
+            raise ValueError("xvar must be 'alpha' or 'norm' for a ridge path, which has no deviances.")
+        label = check_number(label, "label", 0, kind=Integral) if np.ndim(label) == 0 else list(label)
+        if highlight is not None:
+            highlight = check_number(highlight, "highlight", 0, low_open=True)
+        names = list(getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)]))
+        draw = partial(draw_path, path=self, names=names, xvar=xvar, label=label, highlight=highlight,
+                       counted="effective degrees of freedom" if self.dual_gaps is None else "non-zero coefficients")
+        if self._targets is None:
             ax = one_axes(ax)
-            self._draw(ax, self.coefs, self.df)
+            draw(ax, t=None, df=self.df)
             return ax
         axes = panels(len(self.coefs), ax)
         for t, ax in enumerate(axes):
-            self._draw(ax, self.coefs[t], np.diff(self.coefs[t].indptr) if self._several else self.df[t])
-            ax.set_title(f"class {self.classes[t]}" if self._several else f"target {t}")
+            draw(ax, t=t, df=np.diff(self.coefs[t].indptr) if self._several else self.df[t])
+            ax.set_title(f"{'class' if self._several else 'target'} {self._targets[t]}")
         return axes
-
-    def _draw(self, ax, coefs, df):
-        """The coefficients of one target."""
-        if sp.issparse(coefs):
-            coefs = coefs[np.unique(coefs.indices)].toarray()
-        on = on_axis(self.alphas)
-        ax.plot(self.alphas[on], coefs[:, on].T, linewidth=1, marker="." if np.count_nonzero(on) == 1 else None)
-        ax.axhline(0, color="0.5", linewidth=0.5)
-        ax.set_ylabel("coefficient")
-        penalty_axis(ax, self.alphas[on], df[on],
-                     "effective degrees of freedom" if self.dual_gaps is None else "non-zero coefficients")
 
 
 def _each(function, coefs):

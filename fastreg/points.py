@@ -9,7 +9,9 @@ def _figure(name, doc):
 
     def at(self):
         values = getattr(self.path, name)
-        return None if values is None else values[..., 0][()]
+        if values is None:
+            return None
+        return values[..., 0] if values.ndim > 1 else values[0].item()
 
     return property(at, doc=doc)
 

@@ -97,7 +97,7 @@ def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=
     [1.1, 4.9, 10.2]
     >>> path = ridge_path(X, y)
     >>> len(path), round(path[path.gcv.argmin()].df, 1)
-    (100, 9.4)
+    (100, 10.3)
     """
     features = BaseEstimator()
     X, y = check_X_y(X, y, features)

@@ -1,12 +1,15 @@
 """Choosing by folds, by rows left out or by a criterion: curves, the best of them, and the fit that goes with it."""
 import warnings
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg.checks import check_number
+from fastreg.drawing.axes import one_axes
+from fastreg.drawing.curves import draw_curves
 from fastreg.paths import Path
-from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solutions import Solutions
 from fastreg.solvers.relax import refits_on_supports
@@ -104,7 +107,7 @@ class SelectionCurves:
         """In words, why these were chosen."""
         c, a = self.chosen
         text = f"alpha={self.alphas[c, a]:.6g}"
-        text += "".join(f", {name}={value:g}" for name, value in self._of_curve(c))
+        text += "".join(f", {name}={value:g}" for name, value in self.of_curve(c))
         text += "" if self.fold_scores is not None else f", {self.df[c, a]:.4g} degrees of freedom"
         text += (f": {'largest' if self.greater_is_better else 'smallest'} {self.metric} "
                  f"({self.values[self.best]:.6g}{'' if self.basis is None else ', ' + self.basis})")
@@ -113,45 +116,44 @@ class SelectionCurves:
                      "of it")
         return text
 
-    def _of_curve(self, curve):
-        """Names and values of what belongs to a curve."""
-        return [(name, values[curve]) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
+    def of_curve(self, curve):
+        """Names and values of what belongs to a curve.
+
+        Parameters
+        ----------
+        curve : int
+
+        Returns
+        -------
+        list of (str, float)
+            Of 'l1_ratio' and 'gamma' those that there are.
+        """
+        return [(name, float(values[curve])) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
                 if values is not None]
 
-    def plot(self, ax=None):
-        """Draw the curves against alpha, the best with error bars, what could be chosen marked, df along the top.
+    def plot(self, ax=None, label=5):
+        """Draw the curves against alpha: the best with error bars, and what could be chosen marked; df along the top.
+
+        Of several curves the best are named where they end, and the others grey.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None
             Where to draw; a new figure when None.
+        label : int, default=5
+            How many curves are named.
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
         """
-        ax, shown = one_axes(ax), on_axis(self.alphas)
-        seen, handles = shown & np.isfinite(self.values), []
-        for k, on in enumerate(seen):
-            label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or "_"
-            x, y = self.alphas[k][on], self.values[k][on]
-            if k == self.best[0]:
-                bars = None if self.standard_error is None else self.standard_error[k][on]
-                handles.append(ax.errorbar(x, y, bars, fmt="o-", markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5,
-                                           label=label))
-            else:
-                handles += ax.plot(x, y, linewidth=1, alpha=0.6, label=label)
-        marks = [(self.best, "--", "best")]
-        if self.best_1se is not None:
-            marks.append((self.best_1se, ":", "one standard error"))
-        for at, style, label in marks:
-            if shown[at]:
-                handles.append(ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label))
-        text = self.metric if self.standard_error is None else f"{self.metric} ± standard error"
-        ax.set_ylabel(text if self.basis is None else f"{text}\n{self.basis}")
-        legend(ax, handles)
-        on = seen[self.best[0]]
-        penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())
+        ax = one_axes(ax)
+        draw_curves(ax, self, label=check_number(label, "label", 1, kind=Integral), counted=self._counts_are())
         return ax
 
     def _counts_are(self):

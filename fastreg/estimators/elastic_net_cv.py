@@ -21,13 +21,13 @@ from fastreg.checks import (
 from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.datafits import QUADRATIC
+from fastreg.drawing.axes import PerTarget
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, Progress, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.plots import PerTarget
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single
 from fastreg.scores import scores_of

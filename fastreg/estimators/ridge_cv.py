@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MethodMapping
 
 from fastreg.checks import check_choice, check_flag, check_listed_alphas, check_threads, check_weight_values
+from fastreg.drawing.axes import PerTarget
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import (
     NormalResidualMixin,
@@ -21,7 +22,6 @@ from fastreg.estimators.ridge import (
     stored,
 )
 from fastreg.parameters import documented
-from fastreg.plots import PerTarget
 from fastreg.ridge_path import (
     check_factor,
     cross_validate_ridge,
