@@ -217,7 +217,7 @@ def _named(X, y, models):
     if isinstance(models, Mapping):
         return [(str(name), model) for name, model in models.items()]
     if not isinstance(models, Path):
-        models = list(models) if np.ndim(models) else [models]
+        models = [models] if hasattr(models, "predict") or np.isscalar(models) else list(models)
         if any(hasattr(model, "predict") for model in models):
             return [(f"alpha {model.alpha:.3g}" if hasattr(model, "alpha") else f"model {k}", model)
                     for k, model in enumerate(models)]
