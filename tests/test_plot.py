@@ -224,6 +224,13 @@ def test_curves_of_several_ratios(data, style):
         curves.plot(label=0)
 
 
+def test_curves_of_a_metric_that_is_to_be_large(data):
+    curves = ElasticNetCV(l1_ratio=[0.1, 0.5, 0.9, 1.0], alphas=15, scoring="r2").fit(*data).cv_path_
+    order = np.argsort(-curves.values.max(axis=1), kind="stable")[:2]
+    assert [text.get_text() for text in names(curves.plot(label=2))] == [
+        f"l1_ratio {curves.l1_ratios[k]:g}" for k in order]
+
+
 def test_one_curve_needs_no_name(data):
     ax = LassoCV(alphas=9).fit(*data).cv_path_.plot()
     assert not names(ax) and ax.get_ylabel() == "squared error ± standard error\nmean over 5 folds"
