@@ -107,6 +107,6 @@ def frame(coefs, names, alphas, targets=None, nonzero=False):
     kept = np.arange(coefs.shape[0])
     if nonzero:
         kept = np.unique(coefs.nonzero()[0])
-    values = coefs[kept].toarray() if sp.issparse(coefs) else np.array(coefs[kept])
+    values = coefs[kept].toarray() if sp.issparse(coefs) else coefs[kept]
     rows = pd.Index(kept if names is None else np.asarray(names)[kept], name="feature")
     return pd.DataFrame(values, index=rows, columns=pd.Index(alphas, name="alpha"))

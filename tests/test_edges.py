@@ -56,7 +56,7 @@ def test_the_edges_of_lasso_and_elastic_net(data, options):
 def test_nothing_is_said_where_larger_alphas_change_nothing(data):
     X, _ = data
     noise = np.random.default_rng(1).normal(size=80)
-    for model in (LassoCV(), LassoCV(alphas=[10.0, 5.0, 1.0]), LassoCV(criterion="bic")):
+    for model in (LassoCV(), LassoCV(alphas=[10.0, 5.0, 1.0]), LassoCV(alphas=[10.0, 0.01]), LassoCV(criterion="bic")):
         assert warned(lambda model=model: model.fit(X, noise)) is None
         assert not model.coef_.any()
     assert warned(lambda: ElasticNetCV(alphas=20, penalty_factor=np.r_[0.0, np.ones(29)]).fit(X, noise)) is None

@@ -165,6 +165,24 @@ def test_names_stay_at_their_curves_where_there_is_room(path):
     assert all(matplotlib.text.Text.get_window_extent(text).x0 >= ax.bbox.x1 for text in names(ax))
 
 
+def test_names_without_room_beside_the_axes_stand_inside(data):
+    """Where neither a layout nor the figure makes room; a neighbour's labels count."""
+    pd = pytest.importorskip("pandas")
+    long = [f"a feature that is number {j}" for j in range(25)]
+    named = regularization_path(pd.DataFrame(data[0], columns=long), data[1], alphas=9)
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4))
+    for width, inside in ((12, (True, True)), (60, (False, False))):
+        figure.set_size_inches(width, 4)
+        for ax in axes:
+            named.plot(ax, label=3)
+        figure.canvas.draw()
+        for ax, within in zip(axes, inside):
+            boxes = [matplotlib.text.Text.get_window_extent(text) for text in names(ax)]
+            assert all(box.x1 <= ax.bbox.x1 if within else box.x0 >= ax.bbox.x1 for box in boxes)
+            assert all(text.arrow_patch.get_visible() != within for text in names(ax))
+            ax.clear()
+
+
 def test_spread_is_the_nearest():
     names = pytest.importorskip("fastreg.drawing.names")
     rng = np.random.default_rng(0)

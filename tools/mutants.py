@@ -248,7 +248,7 @@ MUTANTS = [
            "tests/test_results.py -k parts"),
     Mutant("tables.py", "relative_gaps", "null / 2, 1", "null, 1", "tests/test_results.py -k summary"),
     Mutant("tables.py", "certificate", "np.nanargmax(bound)", "0", "tests/test_results.py -k summar"),
-    Mutant("tables.py", "frame", "np.array(coefs[kept])", "coefs", "tests/test_results.py -k to_frame"),
+    Mutant("tables.py", "frame", "if nonzero:", "if False:", "tests/test_results.py -k to_frame"),
     Mutant("ridge_path.py", "_grid", "10 * np.sum", "np.sum", "tests/test_results.py -k picks"),
     Mutant("ridge_path.py", "_grid", "problem.unit * top", "top", "tests/test_results.py -k picks"),
     Mutant("ridge_path.py", "_grid", ", WIDEST)", ", 0.0)", "tests/test_results.py -k given"),

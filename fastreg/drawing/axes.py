@@ -73,9 +73,10 @@ def grey(ax, share):
 
 def looks(count):
     """Colour and line style of so many leading curves: no two are alike as far as there are styles, none is grey."""
+    from matplotlib import rcParams
     from matplotlib.colors import to_rgb
 
-    cycle = pyplot().rcParams["axes.prop_cycle"].by_key().get("color", ["C0"])
+    cycle = rcParams["axes.prop_cycle"].by_key().get("color", ["C0"])
     colours = [colour for colour in cycle if np.ptp(to_rgb(colour)) > 0.1] or cycle
     return [{"color": colours[k % len(colours)], "linestyle": STYLES[k // len(colours) % len(STYLES)]}
             for k in range(count)]

@@ -1,10 +1,15 @@
 """Names of curves at their ends, which make room for each other whatever becomes of the figure."""
 import numpy as np
-from matplotlib.text import Annotation
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation, Text
 from sklearn.isotonic import isotonic_regression
 
-# Of names that are written out, in letters; where they begin, of the width of the axes; a line of text by its size.
-LONGEST, START, LINE = 30, 1.025, 1.15
+# Of names that are written out, in letters; a line of text by its size.
+LONGEST, LINE = 30, 1.15
+# Where names begin, and where they end inside the axes, of their width.
+START, END = 1.025, 0.985
+# What the labels of an axis take up, in inches.
+LABELS = 0.5
 
 
 def spread(wanted, gap, low, high):
@@ -37,21 +42,29 @@ class Column:
         name.set_clip_on(False)
         self.names.append(name)
 
-    def place(self):
+    def place(self, renderer):
         """Move the names to where there is room; those that find none, the least important, are not seen."""
-        box = self.ax.bbox
+        box, figure = self.ax.bbox, self.ax.figure
         at = self.ax.transData.transform([name.xy for name in self.names])[:, 1]
-        now = np.r_[box.height, box.y0, self.ax.figure.dpi, at]
+        now = np.r_[box.extents, figure.bbox.width, figure.dpi, at]
         if self.last is not None and np.array_equal(now, self.last):
             return
         self.last = now
-        gap = LINE * self.names[0].get_fontsize() * self.ax.figure.dpi / 72 / box.height
+        gap = LINE * self.names[0].get_fontsize() * figure.dpi / 72 / box.height
         kept = min(len(self.names), 1 + int(1 / gap))
         places = spread(np.clip((at[:kept] - box.y0) / box.height, 0, 1), gap, 0.0, 1.0)
+        inside = figure.get_layout_engine() is None and self._too_wide(renderer)
         for k, name in enumerate(self.names):
             name.set_visible(k < kept)
-            if k < kept:
-                name.xyann = START, places[k]
+            name.stand(END if inside else START, places[min(k, kept - 1)], inside)
+
+    def _too_wide(self, renderer):
+        """Whether names at the right would leave the figure or meet the next axes, where no layout makes room."""
+        box, figure = self.ax.bbox, self.ax.figure
+        beside = [ax.bbox.x0 - LABELS * figure.dpi for ax in figure.axes
+                  if ax.bbox.x0 >= box.x1 and ax.bbox.y0 < box.y1 and box.y0 < ax.bbox.y1]
+        widest = max(Text.get_window_extent(name, renderer).width for name in self.names)
+        return box.x0 + START * box.width + widest > min([figure.bbox.x1, *beside])
 
 
 class Name(Annotation):
@@ -64,9 +77,17 @@ class Name(Annotation):
                          arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0,
                                      "relpos": (0, 0.5)})
 
+    def stand(self, x, y, inside):
+        """Move to a place, in shares of the axes: beside them, or inside, where no line is needed."""
+        self.xyann = x, y
+        self.set_ha("right" if inside else "left")
+        self.arrow_patch.set_visible(not inside)
+        halo = withStroke(linewidth=2.5, foreground=self.column.ax.get_facecolor())
+        self.set_path_effects([halo] if inside else [])
+
     def update_positions(self, renderer):
         """Where matplotlib asks before it draws or measures."""
-        self.column.place()
+        self.column.place(renderer)
         super().update_positions(renderer)
 
 
