@@ -119,6 +119,10 @@ def test_parts_of_a_path(data, kind):
         np.testing.assert_allclose(point.decision_function(X), whole[..., k], atol=1e-12)
         np.testing.assert_array_equal(point.predict(X), path.predict(X, point.alpha))
         assert point.certified_from == path.certified_from[k] and repr(point).startswith("PathPoint(alpha=")
+    if kind == "classes":
+        np.testing.assert_allclose(points[5].predict_proba(X), path.predict_proba(X)[..., 5], atol=1e-12)
+    elif kind == "one":
+        assert points[5].score(X, y) == path.score(X, y, path.alphas[5]) != points[4].score(X, y)
     if path.dual_gaps is not None:
         np.testing.assert_array_equal(path[-1].dual_gap, path.dual_gaps[..., -1])
         np.testing.assert_array_equal(path[-1].deviance_explained, path.deviance_explained[..., -1])
@@ -133,7 +137,7 @@ def test_parts_of_a_path(data, kind):
     between = path.at(alpha)
     np.testing.assert_allclose(between.coef, (coefs[..., 2] + coefs[..., 3]) / 2, atol=1e-12)
     np.testing.assert_allclose(between.decision_function(X), path.decision_function(X, alpha), rtol=1e-12)
-    assert "no certificate" in between.path.certificate
+    assert "no certificate" in between.path.certificate and between.path.certificate in between.path.summary()
     if path.dual_gaps is not None:
         used = np.count_nonzero(between.coef, axis=-1)
         np.testing.assert_array_equal(between.df, used.sum() if kind == "classes" else used)
