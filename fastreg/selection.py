@@ -99,6 +99,8 @@ class SelectionCurves:
         else:
             return None
         solved = np.isfinite(values)
+        if not solved[a]:                # scores of a y of extreme scale leave float64
+            return None
         unit = max(np.ptp(values[solved]), 0.0 if self.basis is None else abs(values[a]))
         return edge if np.ptp(values[near & solved]) > LEVEL * unit else None
 

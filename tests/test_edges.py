@@ -73,6 +73,13 @@ def test_nothing_is_said_of_a_level_end(data):
     assert warned(lambda: level.fit(X, y)) is None
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_scores_that_are_no_numbers_have_no_edge(data):
+    X, y = data
+    model = LassoCV(alphas=np.array([2e160, 1e160]))
+    assert warned(lambda: model.fit(X, 1e161 * y)) is None and np.isinf(model.cv_path_.values).all()
+
+
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
 def test_the_edges_of_ridge(data, make):
     X, y = data

@@ -114,6 +114,8 @@ def test_what_the_horizontal_axis_is(data, path):
         assert x[11] < at[0] == at[1] < x[12] and ax.get_xscale() == "linear"
     at = curve(path.plot(highlight=alpha), f"alpha {alpha:.3g}").get_xdata()
     assert at[0] == alpha
+    to_zero = regularization_path(*data, alphas=[0.3, 0.1, 0.0]).plot(highlight=0.2)
+    assert to_zero.lines[0].get_xdata().tolist() == [0.3, 0.1] and curve(to_zero, "alpha 0.2").get_xdata()[0] == 0.2
     several = regularization_path(data[0], np.c_[data[1], -3 * data[1]], alphas=6)
     for t, ax in enumerate(several.plot(xvar="norm", label=1)):
         np.testing.assert_allclose(ax.lines[0].get_xdata(), np.abs(several.coefs[t].toarray()).sum(axis=0))
@@ -243,9 +245,9 @@ def test_curves_of_several_ratios(data, style):
 
 
 def test_curves_of_a_metric_that_is_to_be_large(data):
-    curves = ElasticNetCV(l1_ratio=[0.1, 0.5, 0.9, 1.0], alphas=15, scoring="r2").fit(*data).cv_path_
-    order = np.argsort(-curves.values.max(axis=1), kind="stable")[:2]
-    assert [text.get_text() for text in names(curves.plot(label=2))] == [
+    curves = ElasticNetCV(l1_ratio=[0.1, 0.3, 0.5, 0.9, 1.0], alphas=15, scoring="r2").fit(*data).cv_path_
+    order = np.argsort(-curves.values.max(axis=1), kind="stable")
+    assert [text.get_text() for text in names(curves.plot(label=9))] == [
         f"l1_ratio {curves.l1_ratios[k]:g}" for k in order]
 
 

@@ -94,6 +94,6 @@ def draw_path(ax, path, t, names, *, xvar, label, highlight, df, counted):
         ax.set_xlabel(title)
         ax.margins(x=0)
     if highlight is not None:
-        mark(ax, highlight if xvar == "alpha" else np.interp(-highlight, -path.alphas, x), f"alpha {highlight:.3g}")
+        mark(ax, np.interp(-highlight, -path.alphas[on], x), f"alpha {highlight:.3g}")
     counts_along_top(ax, x, df[on], counted)
     name_ends(ax, ends)
