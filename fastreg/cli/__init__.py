@@ -87,7 +87,7 @@ def _run(options):
         verdicts = _judged(data, path, options.l1_ratio)
     if warned:
         _tell("warning", warned)
-    _print(path_lines(path, verdicts, data.model))
+    _print(path_lines(path, verdicts))
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
     if options.compare and data.model not in COMPARED:
