@@ -1,7 +1,7 @@
-"""Write the results into README.md: tables, figures and losses, all from results.json.
+"""Write the results into docs/benchmarks.md: tables, figures and losses, all from results.json.
 
-python benchmarks/update_readme.py            # README.md and docs/figures/
-python benchmarks/update_readme.py --check    # exit code 1 if README.md is not what results.json says
+python benchmarks/update_readme.py            # docs/benchmarks.md and docs/figures/
+python benchmarks/update_readme.py --check    # exit code 1 if docs/benchmarks.md is not what results.json says
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The comparison at toy size: what it writes, what it does with wrong, slow and broken solvers, and the README."""
+"""The comparison at toy size: what it writes, what it does with wrong, slow and broken solvers, and the page."""
 
 import importlib.util
 import json
@@ -291,26 +291,27 @@ def test_exponent():
 
 def test_update_readme_is_idempotent_and_checks(compared):
     _, _, folder = compared
-    text = (ROOT / "README.md").read_text()
-    (folder / "README.md").write_text(text)
-    options = ["--results", str(folder / "results.json"), "--readme", str(folder / "README.md")]
+    page = folder / "benchmarks.md"
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    page.write_text(text)
+    options = ["--results", str(folder / "results.json"), "--page", str(page)]
     assert readme.main([*options, "--check"]) == 1
-    assert (folder / "README.md").read_text() == text
+    assert page.read_text() == text
     assert run("update_readme.py", *options).returncode == 0
-    once = (folder / "README.md").read_text()
+    once = page.read_text()
     begin, end = readme.markers("results")
     assert text.split(begin)[0] == once.split(begin)[0]
     assert text.split(end)[1] == once.split(end)[1]
-    pictures = sorted((folder / "docs" / "figures").iterdir())
+    pictures = sorted((folder / "figures").iterdir())
     contents = [path.read_bytes() for path in pictures]
     assert readme.main(options) == 0
-    assert (folder / "README.md").read_text() == once
+    assert page.read_text() == once
     assert [path.read_bytes() for path in pictures] == contents
     assert readme.main([*options, "--check"]) == 0
 
 
 @pytest.mark.skipif(not (BENCHMARKS / "results.json").exists(), reason="no results here")
-def test_readme_is_what_the_results_say():
+def test_page_is_what_the_results_say():
     assert readme.main(["--check"]) == 0
     found = json.loads((BENCHMARKS / "results.json").read_text())
     for name in figures.names(found):

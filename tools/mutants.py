@@ -231,6 +231,7 @@ MUTANTS = [
            "tests/test_ridge_hard.py -k planted"),
     Mutant(RIDGE + "choose.py", "solve", "or method.trusted", "", "tests/test_ridge_exact.py -k dependent_columns"),
     # ---- paths and choices
+    Mutant("glmnet.py", "from_glmnet", "(1 - share) / sd", "1 - share", "tests/test_migration.py -k gaussian"),
     Mutant("selection.py", "best_of", "-alphas[curve, at]", "alphas[curve, at]", "tests/test_selection.py -k ties"),
     Mutant("selection.py", "within_one_error", "near[0]", "near[-1]", "tests/test_ridge_cv.py -k curves_of_leave"),
     Mutant("ridge_path.py", "losses_of_rows", "np.flatnonzero(problem.constant)", "np.arange(problem.n)",

@@ -1,4 +1,4 @@
-"""The parts of README.md between markers, one for each file of results, and the command line of `update_readme.py`.
+"""What docs/benchmarks.md holds between markers, one pair for each file of results; the command of `update_readme.py`.
 
 Results of different machines or days are in files of their own: those of `results_glm.json` go between the markers
 ``<!-- results_glm -->`` and ``<!-- /results_glm -->``, their figures into a folder of that name.
@@ -20,7 +20,7 @@ CAPTIONS = {
 
 
 def main(argv=None):
-    """Update the README, or check it.
+    """Update the page, or check it.
 
     Parameters
     ----------
@@ -32,25 +32,25 @@ def main(argv=None):
     int
         The exit code: 1 if `--check` finds a difference.
     """
-    parser = argparse.ArgumentParser(description="Write the results into the README, and draw the figures.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the README is out of date")
+    parser = argparse.ArgumentParser(description="Write the results into the page, and draw the figures.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the page is out of date")
     parser.add_argument(
         "--results", type=Path, nargs="+", default=sorted((ROOT / "benchmarks").glob("results*.json")), metavar="FILE"
     )
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
-    parser.add_argument("--figures", default="docs/figures", help="folder, relative to that of the README")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--figures", default="figures", help="folder, relative to that of the page")
     options = parser.parse_args(argv)
     wrong = 0
     for path in options.results:
-        found, text = results.read(path), options.readme.read_text()
+        found, text = results.read(path), options.page.read_text()
         folder = options.figures if path.stem == "results" else f"{options.figures}/{path.stem}"
         wanted = updated(text, found, folder, path.stem)
         if options.check and text != wanted:
-            print(f"{options.readme} is not what {path} says: run benchmarks/update_readme.py", file=sys.stderr)
+            print(f"{options.page} is not what {path} says: run benchmarks/update_readme.py", file=sys.stderr)
             wrong = 1
         if not options.check:
-            figures.draw(found, options.readme.parent / folder)
-            options.readme.write_text(wanted)
+            figures.draw(found, options.page.parent / folder)
+            options.page.write_text(wanted)
     return wrong
 
 
@@ -60,16 +60,16 @@ def markers(name):
 
 
 def updated(text, found, folder, name="results"):
-    """The README with the results between its markers.
+    """The page with the results between its markers.
 
     Parameters
     ----------
     text : str
-        The README as it is.
+        The page as it is.
     found : dict
         The results.
     folder : str
-        Where the figures are, seen from the README.
+        Where the figures are, seen from the page.
     name : str
         Of the markers.
 
@@ -88,17 +88,17 @@ def section(found, folder):
     pictures = {name: _picture(name, folder) for name in figures.names(found)}
     parts = [_method(found), pictures.get("speed", "")]
     for task, group in tables.by_task(rows).items():
-        parts += [f"**{tasks.TASKS[task].title}** ({_question(task)})", tables.as_markdown(tables.table(group))]
+        parts += [f"### {tasks.TASKS[task].title}\n\n{_question(task)}", tables.as_markdown(tables.table(group))]
     lost = [f"- {line}" for line in tables.losses(rows)]
     parts += [
-        "**Where fastreg loses** (slower than the best peer, or more memory than it):",
+        "### Where fastreg loses\n\nSlower than the best peer, or more memory than it:",
         "\n".join(lost or ["- no row"]),
     ]
     sweeps = tables.scaling_sweeps(found)
     if sweeps:
         parts += [
-            "**Scaling**: the power of each quantity that time and memory beyond the data grow with, by least squares "
-            "of the logarithms:",
+            "### Scaling\n\nThe power of each quantity that time and memory beyond the data grow with, by least "
+            "squares of the logarithms:",
             tables.as_markdown(tables.scaling_table(sweeps)),
         ]
     parts += [pictures.get(name, "") for name in ("time_to_gap", "memory", "scaling")]
@@ -159,8 +159,4 @@ def _question(task):
 
 
 def _picture(name, folder):
-    dark, light = (f"{folder}/{name}-{style}.svg" for style in ("dark", "light"))
-    return (
-        f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{dark}">\n'
-        f'  <img alt="{CAPTIONS[name]}" src="{light}">\n</picture>\n\n<sub>{CAPTIONS[name]}</sub>'
-    )
+    return f"![{CAPTIONS[name]}]({folder}/{name}-light.svg)\n\n<sub>{CAPTIONS[name]}</sub>"
