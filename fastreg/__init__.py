@@ -3,10 +3,10 @@
 Estimators in scikit-learn's conventions (`Lasso`, `ElasticNet`, `LassoCV`, `ElasticNetCV`, `LinearRegression`,
 `Ridge`, `RidgeCV`, `RidgeClassifier`, `RidgeClassifierCV`, `LogisticRegression`, `LogisticRegressionCV`,
 `HuberRegressor`; `PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `GeneralizedLinearRegressor`, each with
-its CV class),
-paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; `certify`, and the notation
-of R's glmnet (`from_glmnet`, `to_glmnet`).
+its CV class), paths (`regularization_path`, `lasso_path`, `enet_path`, `ridge_path`), dense or sparse X; losses of your
+own (`datafits.custom`); `certify`; the notation of R's glmnet (`from_glmnet`, `to_glmnet`); and pictures (`plot`).
 """
+from fastreg import plot
 from fastreg._versions import show_versions
 from fastreg.estimators import (
     ElasticNet,
@@ -68,6 +68,7 @@ __all__ = [
     "enet_path",
     "from_glmnet",
     "lasso_path",
+    "plot",
     "regularization_path",
     "ridge_path",
     "ridge_regression",

@@ -141,7 +141,7 @@ n_alphas_no_change : int or None
 
 keep_paths : bool, default=False
     Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
-    rounding where X is in float32.
+    rounding where X is in float32. ``path_.at(alpha_1se_)`` is the fit there.
 
 criterion : {'aic', 'bic', 'ebic'} or None
     Choose without folds, from paths on all rows, by the smallest
@@ -182,6 +182,9 @@ dual_gap_ : float
 
 n_iter_ : int
     Rounds of working set and certificate of that fit.
+
+UserWarning
+    Where the chosen penalty is at an end of its grid, beyond which a better one may lie.
 
 Targets, the columns of a 2-D y, choose for themselves: every attribute has a first axis of targets, or is a list of
 what a single target gives where it is no number or array; lists of curves and of paths have a ``plot``, a panel for

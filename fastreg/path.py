@@ -150,7 +150,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     -------
     Path
         alphas, coefs (CSC, n_features x n_alphas; for a 2-D y, or several classes, a list of such), intercepts,
-        dual_gaps, df, n_iters, deviance_explained, validation_deviances and best; predict, coef_at, plot.
+        dual_gaps, df, n_iters, deviance_explained, validation_deviances and best; predict, score, at, coef_at,
+        to_frame, summary, plot; ``path[i]``, slices and masks.
 
     Raises
     ------

@@ -1,55 +1,33 @@
 """A path of solutions along a grid of penalties, of the lasso, the elastic net and ridge alike."""
-from dataclasses import dataclass, field
+import operator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from html import escape
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from fastreg.checks import check_flag, check_per_feature, validate_X
-from fastreg.datafits import by_name
-from fastreg.parameters import documented
-from fastreg.plots import on_axis, one_axes, panels, penalty_axis
-from fastreg.targets import check_offset
+from fastreg import tables
+from fastreg.checks import check_choice, check_flag, check_number, check_per_feature
+from fastreg.coefs import SparseCoefs
+from fastreg.drawing.axes import LEADING, one_axes, panels
+from fastreg.drawing.path import draw_path
+from fastreg.points import PathPoint
+from fastreg.predictions import Predictions
+
+# What a path has of every alpha, along the last axis.
+OF_EACH_ALPHA = ("alphas", "intercepts", "df", "certified_from", "dual_gaps", "n_iters", "deviances",
+                 "validation_deviances", "stationarities", "coef_bounds", "gcv")
 
 
-class _AsArray:
-    """What NumPy and plots ask of sparse coefficients."""
-
-    def __array__(self, dtype=None, copy=None):
-        if copy is False:
-            raise ValueError("sparse coefficients become an array by copying them.")
-        return self.toarray().astype(dtype or self.dtype, copy=False)
-
-    def __len__(self):
-        return self.shape[0]
-
-
-class _Vector(_AsArray, sp.coo_array):
-    """Sparse coefficients at one alpha, or those of one feature."""
-
-
-class _Indexed(_AsArray):
-    def __getitem__(self, key):
-        found = super().__getitem__(key)
-        return _Vector(found) if sp.issparse(found) and found.ndim == 1 else found
-
-
-class _Rows(_Indexed, sp.csr_array):
-    """Sparse coefficients of shape (n_alphas, n_features)."""
-
-
-class SparseCoefs(_Indexed, sp.csc_array):
-    """Sparse coefficients of shape (n_features, n_alphas), which become an array where NumPy is given them."""
-
-    def transpose(self, axes=None, copy=False):
-        """The same of shape (n_alphas, n_features)."""
-        return _Rows(super().transpose(axes, copy))
-
-
-@documented
-@dataclass(eq=False)
-class Path:
+@dataclass(eq=False, repr=False)
+class Path(Predictions):
     """Solutions of a lasso, an elastic net or a ridge regression along a path of penalties.
+
+    ``len(path)`` is the number of alphas; ``path[i]`` the solution at one of them, a `PathPoint`; slices, index arrays
+    and masks (``path[path.alphas > 0.1]``) give a Path of some; ``path.at(alpha)`` a PathPoint at any alpha.
 
     Those of a y of one dimension have the shapes below; where y has two, a first axis of targets comes before them, a
     list of sparse arrays standing for that of sparse coefficients: ``coefs[t]`` is target t's, ``numpy.asarray(coefs)``
@@ -137,6 +115,72 @@ class Path:
         # the training data stays behind
         return {**self.__dict__, "_solve": None}
 
+    def __len__(self):
+        return len(self.alphas)
+
+    def __getitem__(self, key):
+        if isinstance(key, (slice, list, np.ndarray)):
+            return self._taken(np.arange(len(self))[key])
+        at = operator.index(key)
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"there are {len(self)} solutions, got the number {at}.")
+        return PathPoint(self._taken(np.array([at])))
+
+    def _taken(self, index):
+        """The path of some of the alphas."""
+        if len(index) == 0 or np.any(np.diff(index) <= 0):
+            raise ValueError("the key must select one alpha or more, in the order of the path: decreasing.")
+        of_each = {name: None if values is None else values[..., index]
+                   for name, values in ((name, getattr(self, name)) for name in OF_EACH_ALPHA)}
+        return self._with(coefs=_each(lambda coefs: _columns(coefs, index), self.coefs), **of_each)
+
+    def _with(self, **changes):
+        return name_features(replace(self, **changes), self)
+
+    def at(self, alpha, exact=False):
+        """The solution at any alpha.
+
+        Parameters
+        ----------
+        alpha : float
+            Between the path's values coefficients are interpolated linearly; beyond its ends the end is taken.
+        exact : bool, default=False
+            Solve anew at alpha instead, from the training data.
+
+        Returns
+        -------
+        PathPoint
+            alpha, coef, intercept, df, dual_gap, deviance_explained; predict, score. NaN is what is not known of an
+            interpolation.
+
+        Raises
+        ------
+        ValueError
+            If alpha is negative or not finite, or if exact is asked of a path that was pickled or belongs to an
+            estimator.
+        """
+        alpha = check_number(alpha, "alpha", 0)
+        if check_flag(exact, "exact"):
+            return PathPoint(name_features(self._solved(np.array([alpha])), self))
+        found = np.flatnonzero(self.alphas == alpha)
+        if len(found):
+            return self[found[0]]
+        coefs, intercepts = self.coef_at(alpha)
+        unknown = {name: None if getattr(self, name) is None else np.full((*getattr(self, name).shape[:-1], 1), np.nan)
+                   for name in OF_EACH_ALPHA}
+        if self.dual_gaps is not None:
+            counts = np.stack([np.diff(of_one.indptr) for of_one in coefs]) if isinstance(coefs, list) else (
+                np.diff(coefs.indptr))
+            unknown["df"] = counts.sum(axis=0) if self._several else counts
+        return PathPoint(self._with(**unknown | {"coefs": coefs, "intercepts": intercepts, "alphas": np.array([alpha]),
+                                                 "certified_from": np.array([""])}))
+
+    def _solved(self, alphas):
+        """The path of other alphas, decreasing, from the training data."""
+        if self._solve is None:
+            raise ValueError("exact=True needs the training data, which this path has not kept.")
+        return self._solve(alphas)
+
     def coef_at(self, alpha, exact=False):
         """Coefficients and intercepts at any alpha.
 
@@ -163,10 +207,8 @@ class Path:
         if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
             raise ValueError(f"alpha must be finite and not negative, got {alpha!r}.")
         if check_flag(exact, "exact"):
-            if self._solve is None:
-                raise ValueError("exact=True needs the training data, which this path has not kept.")
             order = np.argsort(-wanted, kind="stable")
-            solved = self._solve(wanted[order])
+            solved = self._solved(wanted[order])
             back = np.argsort(order)
             return _each(lambda coefs: _columns(coefs, back), solved.coefs), solved.intercepts[..., back]
         # positions in the decreasing grid, as a weighted mean of the two neighbours
@@ -193,145 +235,135 @@ class Path:
             return np.where(null > 0, 1 - self.deviances / null, np.nan)
 
     @property
-    def _several(self):
-        """Whether targets are the classes of one loss."""
-        return self.datafit == "multinomial"
-
-    @property
     def best(self):
         """The number of the solution of least deviance on the validation set, the sparser one of equals; None where no
         set was given."""
         return None if self.validation_deviances is None else int(np.argmin(self.validation_deviances))
 
-    def decision_function(self, X, alpha=None, exact=False, offset=None):
-        """The linear predictor ``X w + b + offset`` along the path, or at any alpha.
+    @property
+    def certificate(self):
+        """In one line how far the worst solution may be off, and whether that is known from X itself."""
+        return tables.certificate(self)
 
-        Parameters
-        ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-        alpha : float, array-like of shape (k,) or None
-            None predicts at every alpha of the path.
-        exact : bool, default=False
-            Solve anew at alpha instead of interpolating.
-        {glm.offset}
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
-            Where y had two dimensions, of shape (n_samples, n_targets) or (n_samples, n_targets, k).
-
-        Raises
-        ------
-        ValueError
-            If X has not the features that the path was fitted with, in the same order where they have names, or if
-            offsets are missing.
-        """
-        X = validate_X(self, X)
-        if offset is None and self.has_offset:
-            raise ValueError("offset is missing: the path was fitted with offsets. Give those of X, or offset=0.")
-        if self._several and offset is not None:
-            raise ValueError("offset must be None where datafit is 'multinomial'.")
-        offset = check_offset(offset, X.shape[0])
-        coefs, intercepts = (self.coefs, self.intercepts) if alpha is None else self.coef_at(alpha, exact)
+    @property
+    def _targets(self):
+        """What targets are called, None where there is one alone."""
         if self.intercepts.ndim == 1:
-            fit = _product(X, coefs) + intercepts
-        else:
-            fit = np.stack([_product(X, coefs[t]) + intercepts[t] for t in range(len(coefs))], axis=1)
-        if offset is not None:
-            fit += offset.reshape(-1, *np.ones(fit.ndim - 1, dtype=int))
-        return fit[..., 0] if np.ndim(alpha) == 0 and alpha is not None else fit
+            return None
+        return list(self.classes) if self._several else list(range(len(self.coefs)))
 
-    def predict(self, X, alpha=None, exact=False, offset=None):
-        """Predictions along the path, or at any alpha: means of y, or labels where the loss is one of classes.
+    def to_frame(self, nonzero=False):
+        """Coefficients as a table of pandas.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-        alpha : float, array-like of shape (k,) or None
-            None predicts at every alpha of the path.
-        exact : bool, default=False
-            Solve anew at alpha instead of interpolating.
-        {glm.offset}
+        nonzero : bool, default=False
+            Leave out features whose coefficients are zero at every alpha.
 
         Returns
         -------
-        ndarray of shape (n_samples,) for a scalar alpha, else (n_samples, k)
-            Where y had two dimensions, of shape (n_samples, n_targets) or (n_samples, n_targets, k).
+        pandas.DataFrame of shape (n_features, n_alphas)
+            Features as rows, by their names or numbers; alphas as columns. Where y had two dimensions or several
+            classes, rows have a first level of these.
 
         Raises
         ------
-        ValueError
-            If X has not the features that the path was fitted with, in the same order where they have names, or if
-            offsets are missing.
+        ImportError
+            If pandas is missing.
         """
-        eta = self.decision_function(X, alpha, exact, offset)
-        if self.classes is not None:
-            return self.classes[np.argmax(eta, axis=1) if self._several else (eta > 0).astype(int)]
-        return by_name(self.datafit).inverse_link(eta)
+        names = getattr(self, "feature_names_in_", None)
+        return tables.frame(self.coefs, names, self.alphas, self._targets, check_flag(nonzero, "nonzero"))
 
-    def predict_proba(self, X, alpha=None, exact=False, offset=None):
-        """Probabilities of the classes, along the path or at any alpha; of the logistic and the multinomial loss.
+    def summary(self, rows=12):
+        """A table of some alphas, evenly spaced: coefficients in use, share of the deviance explained, relative gap.
+
+        The gap is by half the null deviance, which of least squares is the objective at zero coefficients. Of ridge
+        there are degrees of freedom, generalised cross-validation and the bound of the coefficients' error.
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
-        alpha : float, array-like of shape (k,) or None
-            None predicts at every alpha of the path.
-        exact : bool, default=False
-            Solve anew at alpha instead of interpolating.
-        {glm.offset}
+        rows : int, default=12
+            So many at most.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes) for a scalar alpha, else (n_samples, n_classes, k)
-            In the order of `classes`.
-
-        Raises
-        ------
-        ValueError
-            If the loss is not one of classes, and as `predict`.
+        str
         """
-        if self.classes is None or self.datafit == "squared_hinge":
-            raise ValueError("predict_proba is for likelihoods of classes: the datafit of this path is "
-                             f"{self.datafit!r}.")
-        eta, link = self.decision_function(X, alpha, exact, offset), by_name(self.datafit).inverse_link
-        if self._several:
-            return np.moveaxis(link(np.moveaxis(eta, 1, -1)), -1, 1)
-        return np.stack([link(-eta), link(eta)], axis=1)
+        rows = check_number(rows, "rows", 1, kind=Integral)
+        text = [tables.headline(self)]
+        for title, columns in self._tables():
+            text += ["", *title, *tables.lines(columns, rows)]
+        return "\n".join([*text, "", self.certificate])
 
-    def plot(self, ax=None):
-        """Draw the coefficients against alpha, the number of non-zeros or the degrees of freedom along the top.
+    def _tables(self):
+        """The title (of several) and the columns of the table of each problem."""
+        if np.ndim(self.df) == 1:
+            return [([], tables.columns(self))]
+        return [([f"target {t}"], tables.columns(self._of_target(t))) for t in range(len(self.coefs))]
+
+    def _of_target(self, t):
+        """The path of one target, without its way back to the training data."""
+        of_each = {name: values[t] for name, values in ((name, getattr(self, name)) for name in OF_EACH_ALPHA)
+                   if values is not None and values.ndim == 2}
+        null = None if self.null_deviance is None else float(self.null_deviance[t])
+        return self._with(coefs=self.coefs[t], null_deviance=null, _solve=None, **of_each)
+
+    def __repr__(self):
+        return f"<{tables.headline(self)}; {self.certificate}>"
+
+    def _repr_html_(self):
+        body = "".join("".join(f"<p>{text}</p>" for text in title) + tables.html(columns)
+                       for title, columns in self._tables())
+        return f"<p>{escape(tables.headline(self))}</p>{body}<p>{escape(self.certificate)}</p>"
+
+    def plot(self, ax=None, xvar="alpha", label=LEADING, highlight=None):
+        """Draw the coefficients, those of leading features in colour and named where their curves end.
+
+        Along the top is the number of non-zeros, or of ridge the degrees of freedom.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, array-like of them or None
             Where to draw, one for each target where y had two dimensions, or each of several classes; a new figure when
             None.
+        xvar : {'alpha', 'norm', 'deviance'}, default='alpha'
+            What the horizontal axis is: alpha, decreasing; the sum of absolute coefficients; or the share of the
+            deviance that is explained, which a ridge path has not.
+        label : int or list of str or int, default=10
+            So many features are named, those of the largest coefficient anywhere on the path; or those listed, by name
+            or number. The others are grey.
+        highlight : float or None
+            An alpha to be marked by a line.
 
         Returns
         -------
         matplotlib.axes.Axes, or ndarray of them of shape (n_targets,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument is not as described.
+        ImportError
+            If matplotlib is missing.
         """
-        if self.intercepts.ndim == 1:
+        check_choice(xvar, "xvar", ("alpha", "norm", "deviance"))
+        if xvar == "deviance" and self.deviances is None:
+            raise ValueError("xvar must be 'alpha' or 'norm' for a ridge path, which has no deviances.")
+        label = check_number(label, "label", 0, kind=Integral) if np.ndim(label) == 0 else list(label)
+        if highlight is not None:
+            highlight = check_number(highlight, "highlight", 0, low_open=True)
+        names = list(getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)]))
+        draw = partial(draw_path, path=self, names=names, xvar=xvar, label=label, highlight=highlight,
+                       counted="effective degrees of freedom" if self.dual_gaps is None else "non-zero coefficients")
+        if self._targets is None:
             ax = one_axes(ax)
-            self._draw(ax, self.coefs, self.df)
+            draw(ax, t=None, df=self.df)
             return ax
         axes = panels(len(self.coefs), ax)
         for t, ax in enumerate(axes):
-            self._draw(ax, self.coefs[t], np.diff(self.coefs[t].indptr) if self._several else self.df[t])
-            ax.set_title(f"class {self.classes[t]}" if self._several else f"target {t}")
+            draw(ax, t=t, df=np.diff(self.coefs[t].indptr) if self._several else self.df[t])
+            ax.set_title(f"{'class' if self._several else 'target'} {self._targets[t]}")
         return axes
-
-    def _draw(self, ax, coefs, df):
-        """The coefficients of one target."""
-        if sp.issparse(coefs):
-            coefs = coefs[np.unique(coefs.indices)].toarray()
-        on = on_axis(self.alphas)
-        ax.plot(self.alphas[on], coefs[:, on].T, linewidth=1, marker="." if np.count_nonzero(on) == 1 else None)
-        ax.axhline(0, color="0.5", linewidth=0.5)
-        ax.set_ylabel("coefficient")
-        penalty_axis(ax, self.alphas[on], df[on],
-                     "effective degrees of freedom" if self.dual_gaps is None else "non-zero coefficients")
 
 
 def _each(function, coefs):
@@ -342,14 +374,6 @@ def _each(function, coefs):
 def _columns(values, index):
     """Values at some alphas."""
     return values[:, index] if sp.issparse(values) else values[..., index]
-
-
-def _product(X, coefs):
-    """X times the coefficients of one target, an array."""
-    if not sp.issparse(coefs):
-        return X @ coefs
-    used = np.unique(coefs.indices)
-    return X[:, used] @ coefs[used].toarray()
 
 
 def name_features(path, owner):

@@ -3,14 +3,17 @@ import threading
 import warnings
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from fastreg.checks import (
+    as_scalar,
     check_flag,
     check_listed_alphas,
+    check_number,
     check_per_feature,
     check_threads,
     check_weight_values,
@@ -32,10 +35,13 @@ LOST = ("Some digits of the answer are lost to rounding: these alphas are too sm
         "combinations of others, or for rows that alone decide a coefficient. Leave out the smallest alphas, or such "
         "columns.")
 
+# Smallest alpha over largest, of a grid that is made for columns of very different scale.
+WIDEST = 1e-14
+
 
 @documented
-def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_factor=None, standardize=False,
-               n_threads=None):
+def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=None, penalty_factor=None,
+               standardize=False, n_threads=None):
     """Ridge regression at every alpha, from one decomposition.
 
     For every alpha and every column of y, minimises over w and b::
@@ -49,15 +55,21 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     Parameters
     ----------
     {X, y}
-    alphas : array-like of shape (n_alphas,)
-        Not negative; 0 gives the least-squares solution of minimum norm.
+    alphas : int, float or array-like of shape (n_alphas,), default=100
+        The values, not negative; 0 gives the least-squares solution of minimum norm. Or, as an int, their number: then
+        evenly spaced in their logarithm. With the sums ``v_j = sum_i s_i (x_ij - mean_j)^2 / f_j`` of features that are
+        not constant, the largest is ``10 sum_j v_j``, where slopes have at most 0.1 degrees of freedom.
+    eps : float in (0, 1] or None
+        Smallest alpha over largest, where their number is given. None: the smallest is ``1e-5 min_j v_j``, or 1e-14 of
+        the largest if that is more.
     {fit_intercept, ridge.sample_weight, ridge_cv.penalty_factor, standardize, n_threads}
 
     Returns
     -------
     Path
         alphas (decreasing), coefs of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas), intercepts, df,
-        gcv, coef_bounds, certified_from; predict, coef_at, plot.
+        gcv, coef_bounds, certified_from; predict, score, at, coef_at, to_frame, summary, plot; ``path[i]``, slices and
+        masks.
 
     Raises
     ------
@@ -83,20 +95,29 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     >>> path = ridge_path(X, y, [0.01, 1, 100])
     >>> path.df.round(1).tolist()
     [1.1, 4.9, 10.2]
+    >>> path = ridge_path(X, y)
+    >>> len(path), round(path[path.gcv.argmin()].df, 1)
+    (100, 10.3)
     """
     features = BaseEstimator()
     X, y = check_X_y(X, y, features)
     n, p = X.shape
-    alphas = np.sort(check_listed_alphas(alphas))[::-1]
+    eps = None if eps is None else check_number(eps, "eps", 0, 1, low_open=True)
+    counted = isinstance(as_scalar(alphas), (int, np.integer)) and not isinstance(alphas, bool)
+    alphas = (check_number(alphas, "alphas", 1, kind=Integral) if counted
+              else np.sort(check_listed_alphas(alphas))[::-1])
     factor = check_factor(penalty_factor, p)
     weight = check_weight_values(sample_weight, n)
     Y = np.asarray(y, dtype=np.float64).reshape(n, -1)
     penalty = Penalty(0.0, factor, standardize=check_flag(standardize, "standardize"))
-    problem = RidgeProblem.of(X, Y, alphas, penalty, weight, check_flag(fit_intercept, "fit_intercept"),
-                              check_threads(n_threads))
+    problem_at = partial(RidgeProblem.of, X, Y, penalty=penalty, weight=weight, n_threads=check_threads(n_threads),
+                         fit_intercept=check_flag(fit_intercept, "fit_intercept"))
     if not can_decompose(X):
         raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. Fit Ridge "
                          "at each alpha.")
+    if counted:
+        alphas = _grid(problem_at(np.ones(1)), alphas, eps)
+    problem = problem_at(alphas)
     with problem.blas():
         fits, gcv, source = solve_path(problem)
     if fits.lost:
@@ -107,6 +128,19 @@ def ridge_path(X, y, alphas, *, fit_intercept=True, sample_weight=None, penalty_
     again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
     return name_features(Path(alphas, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv, _solve=again),
                          features)
+
+
+def _grid(problem, count, eps):
+    """So many alphas of a RidgeProblem of any, decreasing: at the largest the trace of the hat matrix is 0.1 at most,
+    at the smallest, as a rule, every column is nearly free."""
+    _, _, inverse = problem.inverse()
+    squares = problem.design.norms**2 * inverse
+    squares = squares[squares > 0]
+    if not len(squares):
+        return np.geomspace(1, 1e-5 if eps is None else eps, count)
+    top = 10 * np.sum(squares)
+    eps = max(1e-5 * np.min(squares) / top, WIDEST) if eps is None else eps
+    return problem.of_weight.up(problem.unit * top) * np.geomspace(1, eps, count)
 
 
 def check_factor(penalty_factor, p):

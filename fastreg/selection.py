@@ -1,14 +1,21 @@
 """Choosing by folds, by rows left out or by a criterion: curves, the best of them, and the fit that goes with it."""
+import warnings
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg.checks import check_number
+from fastreg.drawing.axes import one_axes
+from fastreg.drawing.curves import draw_curves
 from fastreg.paths import Path
-from fastreg.plots import legend, on_axis, one_axes, penalty_axis
 from fastreg.scale import Scale
 from fastreg.solutions import Solutions
 from fastreg.solvers.relax import refits_on_supports
+
+# A curve is level towards its end if it changes over the last decade by less than so much of its range.
+LEVEL = 1e-3
 
 
 @dataclass(eq=False)
@@ -75,11 +82,34 @@ class SelectionCurves:
         return self.best if self.selection_rule == "min" else self.best_1se
 
     @property
+    def at_edge(self):
+        """Which end of its grid the chosen alpha is, 'largest' or 'smallest', where a better one may lie beyond.
+
+        None elsewhere, where nothing is in use at the largest, and where the curve is level: over the last factor of 10
+        before the smallest alpha, or before a largest one that leaves less than 1.5 degrees of freedom, it changes by
+        less than 1e-3 of its range or, of scores, of the value."""
+        c, a = self.chosen
+        alphas, values, df = self.alphas[c], self.values[c], self.df[c, a]
+        if alphas[a] == alphas[-1] < alphas[0]:
+            edge, near = "smallest", alphas <= max(10 * alphas[-1], np.min(alphas[alphas > alphas[-1]]))
+        elif alphas[a] == alphas[0] > alphas[-1] and df != 0:
+            edge, near = "largest", alphas >= min(alphas[0] / 10, np.max(alphas[alphas < alphas[0]]))
+            if not df < 1.5:
+                return edge
+        else:
+            return None
+        solved = np.isfinite(values)
+        if not solved[a]:                # scores of a y of extreme scale leave float64
+            return None
+        unit = max(np.ptp(values[solved]), 0.0 if self.basis is None else abs(values[a]))
+        return edge if np.ptp(values[near & solved]) > LEVEL * unit else None
+
+    @property
     def reason(self):
         """In words, why these were chosen."""
         c, a = self.chosen
         text = f"alpha={self.alphas[c, a]:.6g}"
-        text += "".join(f", {name}={value:g}" for name, value in self._of_curve(c))
+        text += "".join(f", {name}={value:g}" for name, value in self.of_curve(c))
         text += "" if self.fold_scores is not None else f", {self.df[c, a]:.4g} degrees of freedom"
         text += (f": {'largest' if self.greater_is_better else 'smallest'} {self.metric} "
                  f"({self.values[self.best]:.6g}{'' if self.basis is None else ', ' + self.basis})")
@@ -88,45 +118,44 @@ class SelectionCurves:
                      "of it")
         return text
 
-    def _of_curve(self, curve):
-        """Names and values of what belongs to a curve."""
-        return [(name, values[curve]) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
+    def of_curve(self, curve):
+        """Names and values of what belongs to a curve.
+
+        Parameters
+        ----------
+        curve : int
+
+        Returns
+        -------
+        list of (str, float)
+            Of 'l1_ratio' and 'gamma' those that there are.
+        """
+        return [(name, float(values[curve])) for name, values in (("l1_ratio", self.l1_ratios), ("gamma", self.gammas))
                 if values is not None]
 
-    def plot(self, ax=None):
-        """Draw the curves against alpha, the best with error bars, what could be chosen marked, df along the top.
+    def plot(self, ax=None, label=5):
+        """Draw the curves against alpha: the best with error bars, and what could be chosen marked; df along the top.
+
+        Of several curves the best are named where they end, and the others grey.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None
             Where to draw; a new figure when None.
+        label : int, default=5
+            How many curves are named.
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
         """
-        ax, shown = one_axes(ax), on_axis(self.alphas)
-        seen, handles = shown & np.isfinite(self.values), []
-        for k, on in enumerate(seen):
-            label = ", ".join(f"{name} {value:g}" for name, value in self._of_curve(k)) or "_"
-            x, y = self.alphas[k][on], self.values[k][on]
-            if k == self.best[0]:
-                bars = None if self.standard_error is None else self.standard_error[k][on]
-                handles.append(ax.errorbar(x, y, bars, fmt="o-", markersize=3, linewidth=1, elinewidth=0.6, capsize=1.5,
-                                           label=label))
-            else:
-                handles += ax.plot(x, y, linewidth=1, alpha=0.6, label=label)
-        marks = [(self.best, "--", "best")]
-        if self.best_1se is not None:
-            marks.append((self.best_1se, ":", "one standard error"))
-        for at, style, label in marks:
-            if shown[at]:
-                handles.append(ax.axvline(self.alphas[at], color="0.3", linestyle=style, linewidth=1, label=label))
-        text = self.metric if self.standard_error is None else f"{self.metric} ± standard error"
-        ax.set_ylabel(text if self.basis is None else f"{text}\n{self.basis}")
-        legend(ax, handles)
-        on = seen[self.best[0]]
-        penalty_axis(ax, self.alphas[self.best[0]][on], self.df[self.best[0]][on], self._counts_are())
+        ax = one_axes(ax)
+        draw_curves(ax, self, label=check_number(label, "label", 1, kind=Integral), counted=self._counts_are())
         return ax
 
     def _counts_are(self):
@@ -176,6 +205,31 @@ class Choice:
     path: Path | None                  # of all rows, at the chosen l1_ratio
     fold_paths: list | None            # by l1_ratio and fold
     unconverged: Solutions | None      # the first that were not
+
+
+def warn_at_edge(curves, *, counted, stacklevel, inverse=None):
+    """A UserWarning, once, where the alpha that one of some SelectionCurves chose is at an edge of its grid.
+
+    Parameters
+    ----------
+    curves : iterable of SelectionCurves
+    counted : bool
+        The grid is ours: nothing penalised is in use at its largest alpha, and its smallest goes with eps.
+    stacklevel : int
+    inverse : callable or None
+        From an alpha to the C that the user knows it as.
+    """
+    for curve in curves:
+        edge, alpha = curve.at_edge, curve.alphas[curve.chosen]
+        if edge is None or (counted and edge == "largest"):
+            continue
+        name, value = ("alpha", alpha) if inverse is None else ("C", inverse(alpha))
+        below = (edge == "smallest") == (inverse is None)
+        end, side, more = ("smallest", "below", "smaller") if below else ("largest", "above", "larger")
+        eps = ", or a smaller eps" if counted else ""
+        warnings.warn(f"The chosen {name}={value:.6g} is the {end} of its grid, and a better one may lie {side} it: "
+                      f"give {more} {name}s{eps}.", UserWarning, stacklevel=stacklevel)
+        return
 
 
 def first_unconverged(*solutions):

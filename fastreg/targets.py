@@ -44,6 +44,26 @@ def as_target(datafit, y):
     return np.where(codes == 1, 1.0, -1.0), classes
 
 
+def as_given(datafit, classes, y, name="y"):
+    """y of other rows than those fitted, as the datafit reads it; `classes` are the labels of the fit, None of numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where y holds a label that the fit has not seen, or a number that is not finite or not the loss's.
+    """
+    if classes is None:
+        y = as_floats(y, name).astype(np.float64)
+        if not np.isfinite(y).all():
+            raise ValueError(f"{name} must be finite.")
+        datafit.check_y(y)
+        return y
+    if not np.isin(y, classes).all():
+        raise ValueError(f"{name} must hold the labels of the fit, {', '.join(map(repr, classes))}, alone.")
+    y = against_others(np.searchsorted(classes, y), len(classes))
+    return y if datafit.coupled else y[:, 1].copy()
+
+
 def check_offset(offset, n, name="offset"):
     """Offsets of the linear predictor as a float64 array of shape (n,), or None; a number is that of all rows."""
     if offset is None:

@@ -7,10 +7,9 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from fastreg.checks import check_number, check_weight, validate_X
 from fastreg.datafits.base import Datafit
-from fastreg.inputs import as_floats
 from fastreg.selection import out_of_patience
 from fastreg.solvers.suited import suited
-from fastreg.targets import against_others, check_offset
+from fastreg.targets import as_given, check_offset
 
 # Coefficients of so many alphas are made dense at a time.
 ALPHAS_AT_ONCE = 16
@@ -92,16 +91,7 @@ def check_validation(X, y, weight, offset, patience, *, owner, n_features, dataf
     check_consistent_length(X, y)
     if X.shape[1] != n_features:
         raise ValueError(f"X_val must have {n_features} features, as X, got {X.shape[1]}.")
-    if classes is None:
-        y = as_floats(y, "y_val").astype(np.float64)
-        if not np.isfinite(y).all():
-            raise ValueError("y_val must be finite.")
-        datafit.check_y(y)
-    else:
-        if not np.isin(y, classes).all():
-            raise ValueError(f"y_val must hold the labels of y, {', '.join(map(repr, classes))}, alone.")
-        y = against_others(np.searchsorted(classes, y), len(classes))
-        y = y if datafit.coupled else y[:, 1].copy()
+    y = as_given(datafit, classes, y, "y_val")
     if datafit.coupled and offset is not None:
         raise ValueError("offset_val must be None where datafit is 'multinomial'.")
     if has_offset and offset is None:

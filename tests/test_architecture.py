@@ -40,7 +40,12 @@ LAYERS = {
     "inputs": 3,
     "parameters": 3,
     "checks": 3,
-    "plots": 3,
+    "drawing": 3,
+    "plot": 3,
+    "coefs": 3,
+    "predictions": 3,
+    "points": 3,
+    "tables": 3,
     "paths": 3,
     "path": 3,
     "glmnet": 3,
@@ -362,9 +367,13 @@ def test_show_versions(capsys):
 
 
 def public_objects():
-    """Every public function and class, and the methods fastreg itself defines on the classes."""
+    """Every public function and class, those of public modules too, and the methods fastreg itself defines on the
+    classes."""
     for name in fastreg.__all__:
         thing = getattr(fastreg, name)
+        if inspect.ismodule(thing):
+            yield from ((f"{name}.{own}", getattr(thing, own)) for own in thing.__all__)
+            continue
         yield name, thing
         if inspect.isclass(thing):
             for method_name, method in inspect.getmembers(thing, inspect.isfunction):

@@ -174,7 +174,27 @@ def test_models_that_the_target_does_not_suit(tmp_path, capsys, problem):
     write_csv(path, X, y)
     assert "takes a target of two values" in failure(capsys, str(path), "--target", "y", "--model", "logistic")
     assert "must not be negative" in failure(capsys, str(path), "--target", "y", "--model", "poisson")
-    assert "invalid choice" in failure(capsys, str(path), "--target", "y", "--model", "gamma")
+    assert "must be one of 'quadratic'" in failure(capsys, str(path), "--target", "y", "--model", "gama")
+    assert "must be convex" in failure(capsys, str(path), "--target", "y", "--model", "tweedie(3)")
+    assert "power must be" in failure(capsys, str(path), "--target", "y", "--model", "tweedie(0.5)")
+    assert "y must be positive" in failure(capsys, str(path), "--target", "y", "--model", "gamma")
+
+
+@pytest.mark.parametrize("model", ["gamma", "tweedie(1.5)", "huber(0.5)", "squared_hinge"])
+def test_other_losses(tmp_path, capsys, problem, model):
+    """By their names; the figures are the estimators'."""
+    X, _ = problem
+    y = np.exp(X[:, 0]) + 0.1
+    labels = np.where(y > np.median(y), "yes", "no")
+    np.savez(tmp_path / "data.npz", X=X, y=labels if model == "squared_hinge" else y)
+    assert main([str(tmp_path / "data.npz"), "--model", model, "--n-alphas", "4"]) == 0
+    out, err = capsys.readouterr()
+    assert f"{model} loss, lasso" in out and "it has no L1 penalty for this loss" in err
+    path = regularization_path(X, labels if model == "squared_hinge" else y, datafit=model, alphas=4, eps=1e-2,
+                               tol=1e-6)
+    for row, alpha, explained in zip(table(out), path.alphas, path.deviance_explained, strict=True):
+        assert row[0] == pytest.approx(alpha, rel=1e-5) and row[2] == pytest.approx(explained, abs=2e-3)
+        assert row[3] <= 1e-6
 
 
 def test_scikit_learn_reaches_the_gap_of_a_logistic_path(problem):

@@ -134,6 +134,7 @@ def test_predictions_and_choices(rng):
     chosen = GeneralizedLinearRegressorCV(own("huber(1.5)"), alphas=10, tol=1e-8).fit(X, y)
     wanted = GeneralizedLinearRegressorCV("huber(1.5)", alphas=10, tol=1e-8).fit(X, y)
     assert chosen.alpha_ == pytest.approx(wanted.alpha_, rel=1e-12)
+    assert "huber loss" in regularization_path(X, y, datafit=own("huber(1.5)"), alphas=3).summary()
     labels = np.where(X[:, 0] + rng.standard_normal(120) > 0, "yes", "no")
     path = regularization_path(X, labels, datafit=own("logistic"), alphas=5)
     wanted = regularization_path(X, labels, datafit="logistic", alphas=path.alphas)

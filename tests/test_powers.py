@@ -70,6 +70,8 @@ def test_scikit_learn_comes_to_the_same(power):
         assert model.score(X, y) == pytest.approx(other.score(X, y), abs=1e-7)
     path = regularization_path(X, y, datafit=f"tweedie({power})", l1_ratio=0.0, alphas=[alpha], tol=1e-12)
     np.testing.assert_allclose(path.coefs.toarray()[:, 0], model.coef_, atol=1e-6)
+    assert path.certificate.startswith("stationary, within") and "stationarity" in path.summary()
+    assert path[:1].stationarities == path.stationarities
     assert np.isnan(path.dual_gaps).all() and path.stationarities[0] <= 1e-12 * path.null_deviance
 
 

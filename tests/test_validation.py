@@ -93,5 +93,5 @@ def test_what_cannot_be_judged_is_named(changes, message):
 
 def test_labels_that_training_has_not_are_named():
     (X, y, _, _), (Z, u, _, _) = data("logistic")
-    with pytest.raises(ValueError, match="y_val must hold the labels of y"):
+    with pytest.raises(ValueError, match="y_val must hold the labels of the fit"):
         regularization_path(X, y, datafit="logistic", X_val=Z, y_val=np.where(u == "yes", "maybe", u))

@@ -272,7 +272,7 @@ def check(seed):
     words = f"seed {seed}, {make.__name__}({options}) on {describe(given[0])}"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message="R.*score|.*overlap", category=UserWarning)
+        warnings.filterwarnings("ignore", message="R.*score|.*overlap|.*of its grid", category=UserWarning)
         try:
             found, _ = fits(make, options, *given, seen)
         except Exception:

@@ -36,7 +36,8 @@ class Data(NamedTuple):
         float64; text as it is read, also where the model is multinomial, and -1 and 1 where it is logistic.
     notes : tuple of str
         What was guessed in reading it, to be told.
-    model : {'quadratic', 'logistic', 'poisson', 'multinomial'}
+    model : str
+        The name of a loss.
         The loss.
     """
 
@@ -110,14 +111,14 @@ def modelled(data, model=None):
     Parameters
     ----------
     data : Data
-    model : {'quadratic', 'logistic', 'poisson', 'multinomial'} or None
-        None is 'logistic' where the target has two values, 'multinomial' where it is text of more, and a note says so;
-        otherwise 'quadratic'.
+    model : str or None
+        The name of a loss. None is 'logistic' where the target has two values, 'multinomial' where it is text of more,
+        and a note says so; otherwise 'quadratic'.
 
     Returns
     -------
     Data
-        Of the logistic loss, the target is 1 for the second of the two values in their order, and -1.
+        Of a loss of two classes, the target is 1 for the second of the two values in their order, and -1.
     """
     values = np.unique(data.y)
     first, last = values[[0, -1]]
@@ -132,17 +133,17 @@ def modelled(data, model=None):
     if text and not binary:
         raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}: it takes "
                         "--model multinomial")
-    if text and model not in (None, "logistic"):
+    if text and model not in (None, *TWO_CLASSES):
         raise DataError(f"{data.name}: the target is text, {low} and {high}, where --model {model} takes numbers")
     if model is None and binary:
         model = "logistic"
         other = "" if text else " (--model quadratic for least squares)"
         data = data._replace(notes=(*data.notes, f"the target has two values, {low} and {high}: a logistic regression "
                                                  f"of {high}{other}"))
-    if model != "logistic":
+    if model not in TWO_CLASSES:
         return data._replace(model=model or "quadratic")
     if not binary:
-        raise DataError(f"{data.name}: --model logistic takes a target of two values, and this has more, from {low} to "
+        raise DataError(f"{data.name}: --model {model} takes a target of two values, and this has more, from {low} to "
                         f"{high}")
     return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0))
 
@@ -178,6 +179,8 @@ def _occupied(X):
     return sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used))), [told]
 
 
+# Losses of them.
+TWO_CLASSES = ("logistic", "squared_hinge")
 READERS = {
     ".csv": read_csv,
     ".tsv": read_csv,

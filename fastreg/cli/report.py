@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 import fastreg
+from fastreg import tables
 
-ROWS = 12
 MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, ",
           "multinomial": "multinomial regression, "}
 
@@ -76,7 +76,8 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     """
     n, p = data.X.shape
     density = f"sparse, {data.X.nnz / (n * p):.3%} filled" if sparse.issparse(data.X) else "dense"
-    kind = MODELS[data.model] + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
+    model = MODELS.get(data.model, f"{data.model} loss, ")
+    kind = model + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
     return [
         f"fastreg {fastreg.__version__}: {data.name}",
         f"{n} samples x {p} features ({density}, {data.X.dtype}); {kind}, {n_alphas} penalty values, "
@@ -85,7 +86,7 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     ]
 
 
-def path_lines(path, verdicts, model):
+def path_lines(path, verdicts):
     """A dozen rows of the path, evenly spaced.
 
     Parameters
@@ -93,21 +94,16 @@ def path_lines(path, verdicts, model):
     path : Path
         The path.
     verdicts : list of Verdict
-        The referee's gap and R^2 for each penalty value.
-    model : {'quadratic', 'logistic', 'poisson', 'multinomial'}
-        The loss: of the squared one R^2 is shown, of others the share of the null deviance that is explained, D^2.
+        The referee's gap and R^2 for each penalty value, of other losses than the squared one D^2: the share of the
+        null deviance that is explained.
 
     Returns
     -------
     list of str
         The lines.
     """
-    share = "R^2" if model == "quadratic" else "D^2"
-    lines = [f"{'alpha':>12}  {'non-zeros':>9}  {share:>7}  {'relative gap':>12}"]
-    for k in np.unique(np.linspace(0, len(path.alphas) - 1, ROWS).round().astype(int)):
-        gap, r2 = verdicts[k]
-        lines.append(f"{path.alphas[k]:12.6g}  {path.df[k]:9d}  {r2:7.4f}  {gap:12.1e}")
-    return lines
+    gaps, shares = np.array(verdicts).T
+    return tables.lines(tables.columns(path, shares, gaps))
 
 
 def comparison_lines(seconds, worst, tol, peer):

@@ -21,17 +21,17 @@ from fastreg.checks import (
 from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.datafits import QUADRATIC
+from fastreg.drawing.axes import PerTarget
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, Progress, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
 from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.penalties.elastic_net import Penalty
-from fastreg.plots import PerTarget
 from fastreg.problem import Problem, Spec
 from fastreg.rounding import single
 from fastreg.scores import scores_of
-from fastreg.selection import first_unconverged, fit_at
+from fastreg.selection import first_unconverged, fit_at, warn_at_edge
 from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
 
@@ -91,7 +91,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
 
         Warns
         -----
-        {lasso.ConvergenceWarning}
+        {lasso.ConvergenceWarning, lasso_cv.UserWarning}
         """
         spec, selection, settings = self._check_parameters()
         X, y = self._check_data(X, y)
@@ -123,6 +123,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
             warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
         if X.dtype == np.float32:
             self._round(problem, choices)
+        warn_at_edge((choice.curves for choice in choices), counted=np.ndim(self.alphas) == 0, stacklevel=3)
         self._keep(choices, y)
         return self
 

@@ -18,6 +18,7 @@ from fastreg.estimators.logistic import (
 )
 from fastreg.parameters import documented
 from fastreg.problem import Spec
+from fastreg.selection import warn_at_edge
 from fastreg.weights import Weights
 
 
@@ -150,7 +151,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
 
         Warns
         -----
-        {lasso.ConvergenceWarning}
+        {lasso.ConvergenceWarning, lasso_cv.UserWarning}
         """
         check_ignored_by_logistic(self)
         if check_flag(self.use_legacy_attributes, "use_legacy_attributes"):
@@ -171,6 +172,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
             **self._scorer(model, self._loss), by_total=True, keep_folds=True,
             test_weights=Weights(check_weight_values(sample_weight, X.shape[0]), X.shape[0]),
             loss={"datafit": self._loss.key, "classes": self.classes_, "has_offset": offset is not None})
+        warn_at_edge([choice.curves], counted=False, stacklevel=3,
+                     inverse=lambda alpha: 1 / (alpha * problem.weights.total))
         self._set(X, choice, Cs, ratios, np.argsort(order))
         return self
 

@@ -17,6 +17,7 @@ from fastreg.estimators.means import (
 )
 from fastreg.parameters import documented
 from fastreg.problem import Spec
+from fastreg.selection import warn_at_edge
 from fastreg.targets import check_offset
 
 
@@ -71,7 +72,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
 
         Warns
         -----
-        {lasso.ConvergenceWarning}
+        {lasso.ConvergenceWarning, lasso_cv.UserWarning}
         """
         ratios = self._ratios(self.l1_ratio, "l1_ratio")
         eps = check_number(self.eps, "eps", 0, 1, low_open=True)
@@ -85,6 +86,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         choice = self._choose(problem, spec, ratios, y, params, sample_weight, **scoring,
                               loss={"datafit": self._loss.key, "has_offset": offset is not None})
         curves, fit = choice.curves, choice.fit
+        warn_at_edge([curves], counted=spec.counted, stacklevel=3)
         c, a = curves.chosen
         self.alpha_, self.l1_ratio_ = float(curves.alphas[c, a]), float(curves.l1_ratios[c])
         each = len(curves.alphas) // len(ratios)                      # curves of an l1_ratio

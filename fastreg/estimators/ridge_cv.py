@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MethodMapping
 
 from fastreg.checks import check_choice, check_flag, check_listed_alphas, check_threads, check_weight_values
+from fastreg.drawing.axes import PerTarget
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
 from fastreg.estimators.ridge import (
     NormalResidualMixin,
@@ -21,7 +22,6 @@ from fastreg.estimators.ridge import (
     stored,
 )
 from fastreg.parameters import documented
-from fastreg.plots import PerTarget
 from fastreg.ridge_path import (
     check_factor,
     cross_validate_ridge,
@@ -30,6 +30,7 @@ from fastreg.ridge_path import (
     losses_of_rows,
 )
 from fastreg.scale import Scale
+from fastreg.selection import warn_at_edge
 
 
 class _GivenRegressor(RegressorMixin, BaseEstimator):
@@ -93,6 +94,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         else:
             folds = self._folds(X, y, weight, **split_params)
             fit = self._choose_by_folds(X, y, Y, alphas, folds, weight, score_params, settings)
+        warn_at_edge(self.cv_path_ if isinstance(self.cv_path_, list) else [self.cv_path_], counted=False, stacklevel=4)
         if self.refit:
             fit = stored(X, fit)
             self._keep(fit, y)
@@ -324,7 +326,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
         Warns
         -----
-        {ridge_cv.ConvergenceWarning}
+        {ridge_cv.ConvergenceWarning, lasso_cv.UserWarning}
         """
         X, y = self._check_data(X, y)
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
@@ -422,7 +424,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
         Warns
         -----
-        {ridge_cv.ConvergenceWarning}
+        {ridge_cv.ConvergenceWarning, lasso_cv.UserWarning}
         """
         X, Y, weight = self._check_labels(X, y, sample_weight, self.class_weight)
         return self._choose(X, y.toarray() if sp.issparse(y) else np.asarray(y), Y, weight, params)

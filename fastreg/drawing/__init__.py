@@ -1,0 +1,1 @@
+"""How paths, curves and coefficients are drawn, in one look; matplotlib is imported where something is drawn."""
