@@ -19,12 +19,12 @@ n = len(y)
 # others, which stands beside half their mean, is ``n`` times smaller.
 lasso = regularization_path(X, y, l1_ratio=1.0, eps=1e-3)
 both = regularization_path(X, y, l1_ratio=0.5, eps=1e-3)
-ridge = ridge_path(X, y, n * np.geomspace(1e4, 1e-2, 100))
+ridge = ridge_path(X, y, n * np.geomspace(1e3, 1e-2, 100))
 
-figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), sharey=True, layout="constrained")
 for ax, path, title in zip(axes, (ridge, both, lasso), ("ridge", "elastic net, l1_ratio 0.5", "lasso")):
-    path.plot(ax)
-    ax.set_title(title)
+    path.plot(ax, label=list(range(10)))                  # in this order: a column has one colour everywhere
+    ax.set(title=title, ylabel="coefficient" if ax is axes[0] else None)
 plt.show()
 
 # %%
