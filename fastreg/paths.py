@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from fastreg import tables
 from fastreg.checks import check_choice, check_flag, check_number, check_per_feature
 from fastreg.coefs import SparseCoefs
+from fastreg.datafits import by_name
 from fastreg.drawing.axes import LEADING, one_axes, panels
 from fastreg.drawing.path import draw_path
 from fastreg.points import PathPoint
