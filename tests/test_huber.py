@@ -439,6 +439,24 @@ def test_constant_y(store, options):
     assert (zero.coef_ == 0).all() and zero.dual_gap_ == 0
 
 
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_no_column_counts(store, fit_intercept):
+    """The scale, and the intercept, are all there is: of zeros, of what is excluded, under a penalty beyond measure."""
+    X, y, weight = data(21)
+    joint = Joint(X, y, 0.0, weight=weight, fit_intercept=fit_intercept)
+    cases = [(0 * X, {}), (X, {"penalty_factor": np.inf}), (X, {"lower_limits": 0.0, "upper_limits": 0.0}),
+             (X, {"alpha": 1e30}), (X, {"alpha": 1e6, "l1_ratio": 1.0})]
+    found = [HuberRegressor(fit_intercept=fit_intercept, tol=1e-11, **options).fit(store(Z), y, weight)
+             for Z, options in cases]
+    for model, (Z, _) in zip(found, cases, strict=True):
+        np.testing.assert_allclose(model.coef_, 0, atol=1e-20)
+        assert model.scale_ == pytest.approx(found[0].scale_, rel=1e-6)
+        assert certify(Z, y, model, sample_weight=weight).ok
+    z = np.abs(joint.z(np.zeros(5), found[0].intercept_, found[0].scale_))
+    assert weight @ np.minimum(z, 1.35) ** 2 == pytest.approx(weight.sum(), rel=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_epsilon_one_is_least_absolute_deviations(seed):
     X, y, _ = data(seed)

@@ -91,7 +91,10 @@ def _moved(target, terms, w, z, a, slopes, of_ones):
     A = LinearOperator((len(size), len(size)), product, dtype=float)
     v = a
     for _ in range(2):                                   # the second time: what rounding left
-        found, _ = cg(A, off, rtol=EPS, atol=0, maxiter=MOST_PRODUCTS // 2)
+        with np.errstate(divide="ignore", invalid="ignore"):             # no row inside tells of a column
+            found, _ = cg(A, off, rtol=EPS, atol=0, maxiter=MOST_PRODUCTS // 2)
+        if not np.all(np.isfinite(found)):
+            break
         v = v - rows(found)
         left = np.append((data.back(v[:, None])[:, 0] - terms.l2 * w)[smooth], data.weight @ v if data.centred else 0.0)
         off = left / size
