@@ -237,7 +237,7 @@ def descend(model, w, b, sigma, most, judge=True):
 def _better(fit, dual, best, gap):
     """(whichever of two fits has the smaller gap, it)."""
     found = fit.gap(dual)
-    return (fit, found) if found < gap else (best, gap)
+    return (fit, found) if best is None or found < gap else (best, gap)
 
 
 def by_sample(model):
