@@ -164,6 +164,18 @@ def test_other_penalties_have_their_bound(options, alpha, store):
     assert (model.coef_ <= options.get("upper_limits", np.inf)).all()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_l1_penalties_and_columns_of_all_lengths(seed):
+    """The bound falls by the root of what a fit leaves of its conditions: fits at one scale must be sharp enough."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((110, 20)) * 10.0 ** rng.uniform(-3, 3, 20)
+    y = X @ (rng.standard_normal(20) / X.std(axis=0)) + rng.standard_t(30, 110)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = HuberRegressor(epsilon=5.0, alpha=0.1, l1_ratio=1.0).fit(X, y)
+    assert certify(X, y, model).ok
+
+
 def test_standardize_and_exclusion():
     X, y, weight = data(2)
     X = X * [1, 10, 0.1, 5, 1] + 3
