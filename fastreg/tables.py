@@ -8,8 +8,8 @@ MOST_ROWS = 12
 
 
 def relative_gaps(path):
-    """Duality gaps by half the null deviance, which of least squares is the objective at zero coefficients; or what there
-    is of losses that are not convex."""
+    """Duality gaps, or what there is of losses that are not convex, by half the null deviance: of least squares, by the
+    objective at zero coefficients."""
     null = np.asarray(path.null_deviance)[..., None]
     gaps = path.dual_gaps if path.stationarities is None else path.stationarities
     return gaps / np.where(null > 0, null / 2, 1)

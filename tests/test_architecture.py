@@ -39,6 +39,7 @@ LAYERS = {
     "solvers": 2,
     "inputs": 3,
     "parameters": 3,
+    "parameters_glm": 3,
     "checks": 3,
     "drawing": 3,
     "plot": 3,

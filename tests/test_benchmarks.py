@@ -86,7 +86,7 @@ def test_fresh_process_runs(name, module):
     subprocess.run([sys.executable, "-c", f"{start}\n{statement}"], env=environment, check=True, cwd=FOLDER)
 
 
-IDLE = {"show_versions", "from_glmnet", "to_glmnet"}  # nothing that takes time
+IDLE = {"show_versions", "from_glmnet", "to_glmnet", "plot"}  # nothing that takes time
 PUBLIC = {name for name in fastreg.__all__ if name not in IDLE and not dataclasses.is_dataclass(getattr(fastreg, name))}
 
 

@@ -164,6 +164,18 @@ def test_other_penalties_have_their_bound(options, alpha, store):
     assert (model.coef_ <= options.get("upper_limits", np.inf)).all()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_l1_penalties_and_columns_of_all_lengths(seed):
+    """The bound falls by the root of what a fit leaves of its conditions: fits at one scale must be sharp enough."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((110, 20)) * 10.0 ** rng.uniform(-3, 3, 20)
+    y = X @ (rng.standard_normal(20) / X.std(axis=0)) + rng.standard_t(30, 110)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = HuberRegressor(epsilon=5.0, alpha=0.1, l1_ratio=1.0).fit(X, y)
+    assert certify(X, y, model).ok
+
+
 def test_standardize_and_exclusion():
     X, y, weight = data(2)
     X = X * [1, 10, 0.1, 5, 1] + 3
@@ -437,6 +449,24 @@ def test_constant_y(store, options):
     assert model.dual_gap_ == 0 and model.n_iter_ == 0 and not model.outliers_.any()
     zero = HuberRegressor(fit_intercept=False, **options).fit(store(X), np.zeros(80))
     assert (zero.coef_ == 0).all() and zero.dual_gap_ == 0
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_no_column_counts(store, fit_intercept):
+    """The scale, and the intercept, are all there is: of zeros, of what is excluded, under a penalty beyond measure."""
+    X, y, weight = data(21)
+    joint = Joint(X, y, 0.0, weight=weight, fit_intercept=fit_intercept)
+    cases = [(0 * X, {}), (X, {"penalty_factor": np.inf}), (X, {"lower_limits": 0.0, "upper_limits": 0.0}),
+             (X, {"alpha": 1e30}), (X, {"alpha": 1e6, "l1_ratio": 1.0})]
+    found = [HuberRegressor(fit_intercept=fit_intercept, tol=1e-11, **options).fit(store(Z), y, weight)
+             for Z, options in cases]
+    for model, (Z, _) in zip(found, cases, strict=True):
+        np.testing.assert_allclose(model.coef_, 0, atol=1e-20)
+        assert model.scale_ == pytest.approx(found[0].scale_, rel=1e-6)
+        assert certify(Z, y, model, sample_weight=weight).ok
+    z = np.abs(joint.z(np.zeros(5), found[0].intercept_, found[0].scale_))
+    assert weight @ np.minimum(z, 1.35) ** 2 == pytest.approx(weight.sum(), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -164,6 +164,7 @@ def test_right_or_said_not_to_be(seed, route):
         return                               # below, only what is chosen is certified
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", ".*of its grid")
         model = RidgeCV(alphas, store_cv_results=True, **settings).fit(store(X), y, sample_weight=weight)
         by_folds = RidgeCV(alphas, cv=KFold(3), **settings).fit(store(X), y, sample_weight=weight)
     if said:

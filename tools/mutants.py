@@ -444,7 +444,7 @@ MUTANTS = [
     Mutant("referee/classes.py", "_best_intercepts", "(chances, s @", "(chances, 0 * s @", OF_CLASSES + "bad_answers"),
     Mutant("kernels/robust.pyx", "_turn", "sqrt(a.s[i])", "a.s[i]", HUBER + "reading"),
     Mutant("kernels/robust.pyx", "_flush", "-1 if side else 1", "1", HUBER + "reading"),
-    Mutant("kernels/robust.pyx", "_sparse_rows", "work.within[i], pull + q", "work.sv[i], pull + q", HUBER + "reading"),
+    Mutant("kernels/robust.pyx", "_sparse_rows", "if a.inside[i0 + i]:", "if True:", HUBER + "reading"),
     Mutant("kernels/robust.pyx", "_add_products", "total[q * q - 1] += weight", "pass", HUBER + "reading"),
     Mutant(CONCOMITANT, "judged", "if found < gap else (self, gap)", "if True else (self, gap)", HUBER + "anywhere"),
     Mutant(CONCOMITANT, "gap", "model.epsilon / top if top > 0 else 1.0", "1.0", HUBER + "anywhere"),

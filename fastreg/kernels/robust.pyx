@@ -282,8 +282,8 @@ cdef int _sparse_rows(View d, const Pass *a) except -1 nogil:
                 fr_list_add(length, rows.pos + first, rows.val + first, work.sv[i], pull)
                 pull[q - 1] += work.sv[i]
                 if a.inside[i0 + i]:
-                    fr_list_add(length, rows.pos + first, rows.val + first, work.within[i], pull + q)
-                    pull[2 * q - 1] += work.within[i]
+                    fr_list_add(length, rows.pos + first, rows.val + first, work.sv[i], pull + q)
+                    pull[2 * q - 1] += work.sv[i]
                 if work.changed[i]:
                     weight = (1 if a.inside[i0 + i] else -1) * (1 if a.s == NULL else a.s[i0 + i])
                     _add_products(length, rows.pos + first, rows.val + first, weight, q, a.total)

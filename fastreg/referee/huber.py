@@ -15,10 +15,12 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
 from fastreg.referee.data import EPS
-from fastreg.referee.problem import Bounds, stationarity_of, terms_of
+from fastreg.referee.problem import MOST_WEAK, Bounds, stationarity_of, terms_of
 
 # Products with X'X of the rows within epsilon.
-MOST_PRODUCTS = 500
+MOST_PRODUCTS = 1000
+# Errors of a slope, up to which what is left of those that should be zero counts as far as coefficients go.
+LEFT = 1e5
 
 
 class HuberTarget:
@@ -56,7 +58,7 @@ def judge_huber(target, coef, intercept, sigma, alpha, asked, aim):
     penalty = terms.value(w)
     unit = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p)))
     size = np.abs(target.y) + np.abs(b) + float(data.sizes @ np.abs(w)) / np.sqrt(data.total)
-    rounding = 4 * unit * eps * float(data.weight @ size)
+    rounding = 4 * unit * eps * float(data.weight @ size) + data.total * np.finfo(float).tiny
     slopes, of_ones = data.back(a[:, None])[:, 0], float(data.weight @ a)
     stored = coef.dtype if coef.dtype.kind == "f" else np.float64
     unsettled = max(abs(of_ones) / data.total if data.centred else 0, abs(1 - float(data.weight @ a**2) / data.total))
@@ -88,10 +90,14 @@ def _moved(target, terms, w, z, a, slopes, of_ones):
         v = rows(np.ravel(x))
         return np.append(data.back(v[:, None])[smooth, 0], data.weight @ v if data.centred else 0.0) / size
 
-    A = LinearOperator((len(size), len(size)), product, dtype=float)
-    v = a
-    for _ in range(2):                                   # the second time: what rounding left
-        found, _ = cg(A, off, rtol=EPS, atol=0, maxiter=MOST_PRODUCTS // 2)
+    A, v, few = LinearOperator((len(size), len(size)), product, dtype=float), a, len(smooth) <= MOST_WEAK
+    G = np.stack([product(unit) for unit in np.eye(len(size))]) if few else None
+    for _ in range(4):                                   # from the second time on: what rounding left
+        with np.errstate(divide="ignore", invalid="ignore"):             # no row inside tells of a column
+            found = np.linalg.lstsq(G, off, rcond=EPS)[0] if few else cg(
+                A, off, rtol=EPS, atol=0, maxiter=MOST_PRODUCTS // 4)[0]
+        if not np.all(np.isfinite(found)):
+            break
         v = v - rows(found)
         left = np.append((data.back(v[:, None])[:, 0] - terms.l2 * w)[smooth], data.weight @ v if data.centred else 0.0)
         off = left / size
@@ -111,11 +117,12 @@ def _gap(target, terms, w, sigma, z, a, v):
     c = min(1.0, eps / top if top > 0 else 1.0, np.sqrt(data.total / square) if square > 0 else 1.0)
     slopes = data.back(v[:, None])[:, 0]
     error = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p))) * data.sizes * np.sqrt(data.total)
-    slopes = np.where((terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= error), 0, slopes)
+    free = (terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= LEFT * error)
+    left, slopes = float(np.abs(slopes * w)[free].sum()), np.where(free, 0, slopes)
     must = (terms.l1 > 0) & (terms.l2 == 0) & np.isinf(np.where(slopes > 0, terms.upper, terms.lower))
     if np.any(must):
         c = min(c, float(np.min((1 - 4 * EPS) * terms.l1[must] / np.maximum(np.abs(slopes[must]), terms.l1[must]))))
     v, u = c * v, c * slopes
     rows = float(data.weight @ np.maximum((a - v) * (z - 0.5 * (a + v)), 0))
     scale = 0.5 * max(data.total - float(data.weight @ v**2), 0.0)
-    return sigma * (rows + scale) + float(np.sum(terms.young(w, u)))
+    return sigma * (rows + scale) + float(np.sum(terms.young(w, u))) + left

@@ -115,6 +115,8 @@ class Concomitant:
     def unit(self):
         """What tol is a multiple of: the objective of the mean of y alone, at a scale of zero."""
         y = self.rows.y
+        if self.rows.fit_intercept and self.rows.one_sided():          # its mean may be off by rounding
+            return 0.0
         level = np.average(y, weights=self.s) if self.rows.fit_intercept else 0.0
         return self.epsilon * float(self.weighted(np.abs(y - level)).sum())
 

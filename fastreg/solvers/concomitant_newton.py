@@ -25,7 +25,7 @@ SHORT, WIDE = 0.1, 5
 NEAR, IDLE = 0.05, 3
 # Rows of a sample for each column, at least so many, and the share of all rows that they are at most; what they are
 # solved to, and in how many steps.
-SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, NEAR_ENOUGH, SAMPLE_STEPS = 50, 1000, 0.2, 1e-3, 30
+SAMPLE, LEAST_SAMPLE, MOST_SAMPLED, NEAR_ENOUGH, SAMPLE_STEPS = 20, 1000, 0.2, 1e-3, 30
 # One that nobody else draws by: outliers put in at random must not make up the sample.
 SEED = 7358213
 
@@ -196,8 +196,9 @@ class Newton:
 
 
 def suits(model):
-    """Whether Newton's method is for it."""
-    return model.terms.smooth and model.rows.p <= MOST_COLUMNS
+    """Whether Newton's method is for it: there must be something beside the scale."""
+    some = model.rows.fit_intercept or bool(np.any(model.terms.lower < model.terms.upper))
+    return some and model.terms.smooth and model.rows.p <= MOST_COLUMNS
 
 
 def descend(model, w, b, sigma, most, judge=True):
@@ -236,7 +237,7 @@ def descend(model, w, b, sigma, most, judge=True):
 def _better(fit, dual, best, gap):
     """(whichever of two fits has the smaller gap, it)."""
     found = fit.gap(dual)
-    return (fit, found) if found < gap else (best, gap)
+    return (fit, found) if best is None or found < gap else (best, gap)
 
 
 def by_sample(model):

@@ -22,6 +22,9 @@ from fastreg.solvers.suited import solve_suited
 
 # Of the gap aimed at, what a fit at one scale may leave, and its rounds.
 INNER, ROUNDS = 0.1, 1000
+# What is left of a gap where it falls too slowly for such fits; what a sharper one may leave, in terms of the one
+# before, and at least.
+SLOW, SHARPER, LEAST_INNER = 0.5, 1e-3, 1e-16
 # How much farther up a secant may go than the step that it is in the place of.
 FARTHER = 4
 # The logarithm of how much smaller a scale may be than the one before.
@@ -117,11 +120,12 @@ def search(fit, max_iter):
     """(the best fit, its gap, the number of scales) from a point."""
     model, lo, hi, last = fit.model, -np.inf, np.inf, None
     best, gap = fit.judged()
-    sigma, steps = best.best_scale(), 0
+    sigma, steps, inner = best.best_scale(), 0, INNER * model.tol
     while gap > model.aim and steps < max_iter:
         steps += 1
-        here = fit_at(model, best.w, sigma)
+        here = fit_at(model, best.w, sigma, inner)
         judged, found = here.judged()
+        slow = found > SLOW * gap
         if found < gap:
             best, gap = judged, found
         at, to = np.log(sigma), np.log(here.best_scale())
@@ -131,16 +135,21 @@ def search(fit, max_iter):
             secant = at - move * (at - last[0]) / (move - last[1])
             to = secant if lo < secant < min(hi, at + FARTHER * max(move, 0)) else to
         last, to = (at, move), max(to, at - DEEPER, np.log(model.least))
-        if not lo < to < hi:
+        within = lo < to < hi
+        if not within and inner < LEAST_INNER:
             break
+        if slow or not within:       # what a fit leaves of the conditions counts by its root where penalties are L1
+            inner, last = SHARPER * inner, None
+        if not within:
+            lo, hi, to = -np.inf, np.inf, at
         sigma = float(np.exp(to))
     return best, gap, steps
 
 
-def fit_at(model, w, sigma):
-    """The best fit at a scale."""
+def fit_at(model, w, sigma, tol):
+    """The best fit at a scale, to a relative gap of its own."""
     problem = replace(model.problem, datafit=Huber(model.epsilon * sigma))
-    spec = Spec(np.array([model.alpha * sigma]), tol=INNER * model.tol, max_iter=ROUNDS)
+    spec = Spec(np.array([model.alpha * sigma]), tol=tol, max_iter=ROUNDS)
     found = solve_suited(problem, spec, warm=w[None])
     if not found.converged.all() and problem.by_ridge(spec):      # no curvature to go by, where few rows are inside
         found = solve_path(problem, spec, warm=w[None])
