@@ -75,6 +75,8 @@ DERIVED = {
     "bike_unit": ("bike_kaggle", unit),
     "nmes_unit": ("nmes_physician", unit),
 }
+# Another array of a stored data set as y, where it is positive.
+AMOUNTS = {"bemtpl97_amounts": ("bemtpl97_onehot", "amount")}
 LAYOUTS = {
     "columns": (np.asfortranarray, sparse.csc_matrix),
     "rows": (np.ascontiguousarray, sparse.csr_matrix),
@@ -135,6 +137,9 @@ def _read(name):
         return getattr(sklearn.datasets, BUNDLED[name])(return_X_y=True)
     if name in FETCHED:
         return _fetch(name)
+    if name in AMOUNTS:
+        X, y = _read_stored(*AMOUNTS[name])
+        return X[y > 0], y[y > 0]
     if name in DERIVED:
         source, change = DERIVED[name]
         return change(*_read_stored(source))
@@ -148,7 +153,7 @@ def _fetch(name):
         raise FileNotFoundError(f"{name} cannot be downloaded, and there is no copy of it here: {error}") from error
 
 
-def _read_stored(name):
+def _read_stored(name, target="y"):
     folder = os.environ.get("FASTREG_DATA")
     if not folder:
         raise FileNotFoundError(f"{name} is a stored data set, and FASTREG_DATA names no folder")
@@ -156,7 +161,7 @@ def _read_stored(name):
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}")
     with np.load(path) as arrays:
-        y = arrays["y"].astype(np.float64)
+        y = arrays[target].astype(np.float64)
         if "indptr" in arrays:
             parts = arrays["data"].astype(np.float64), arrays["indices"], arrays["indptr"]
             return sparse.csr_matrix(parts, shape=tuple(arrays["shape"])), y

@@ -160,11 +160,14 @@ def test_judge_of_paths(data):
 
 
 @pytest.mark.parametrize("data", tasks.TOY_DATA)
-@pytest.mark.parametrize("task", ["logistic_path", "logistic_fit", "logistic_l2", "poisson_path"])
+@pytest.mark.parametrize("task", ["logistic_path", "logistic_fit", "logistic_l2", "poisson_path", "gamma_path",
+                                  "tweedie_path", "gamma_l2", "tweedie_l2"])
 def test_judge_of_other_losses(task, data):
     problem = tasks.Problem(tasks.Case.make(task, data, {"n_alphas": 3} if "path" in task else {}, toy=True))
     if task == "poisson_path":
         assert problem.y.min() >= 0 and np.all(problem.y == np.round(problem.y))
+    elif problem.loss in tasks.POWERS:
+        assert problem.y.min() > 0
     else:
         assert set(problem.y) == {-1.0, 1.0}
     path = minimisers(problem)
@@ -195,6 +198,7 @@ def minimisers(problem):
     X = problem.X.toarray() if sparse.issparse(problem.X) else problem.X
     n, p = X.shape
     y = (problem.y + 1) / 2 if problem.loss == "logistic" else problem.y
+    power = tasks.POWERS.get(problem.loss, 1.0)
     link = (lambda m: np.log(m / (1 - m))) if problem.loss == "logistic" else np.log
     mean_of = (lambda e: 1 / (1 + np.exp(-e))) if problem.loss == "logistic" else np.exp
     w, b, found = np.zeros(p), float(link(y.mean())), []
@@ -202,8 +206,10 @@ def minimisers(problem):
         l1, l2 = alpha * problem.l1_ratio, alpha * (1 - problem.l1_ratio)
         for _ in range(30):
             mean = mean_of(X @ w + b)
-            d = mean * (1 - mean) if problem.loss == "logistic" else mean
-            z = X @ w + b + (y - mean) / d
+            slope = (mean - y) * (mean ** (1 - power) if problem.loss != "logistic" else 1)
+            d = mean * (1 - mean) if problem.loss == "logistic" else (
+                (2 - power) * mean ** (2 - power) + (power - 1) * y * mean ** (1 - power))
+            z = X @ w + b - slope / d
             r = z - X @ w - b
             for _ in range(3000):
                 step = d @ r / d.sum()

@@ -1,6 +1,6 @@
-"""Solvers of generalised linear models: adapters as those of `solvers`, for logistic and Poisson tasks.
+"""Solvers of generalised linear models: adapters as those of `solvers`, for tasks of labels, counts and amounts.
 
-y is -1 or 1 for the logistic loss, counts for the other; alphas are of the mean loss.
+y is -1 or 1 for the logistic loss; alphas are of the mean loss.
 """
 
 from functools import lru_cache
@@ -9,10 +9,12 @@ import numpy as np
 from scipy import sparse
 
 from .solvers import ABSENT, GAP_LADDER, MAX_ITER, OWN, STEP_LADDER, adapter, glum_refuses
-from .tasks import Answer
+from .tasks import POWERS, Answer
 
 PATHS = ("logistic_path", "poisson_path")
 FITS = ("logistic_fit", "logistic_l2")
+AMOUNT_PATHS = ("gamma_path", "tweedie_path")
+AMOUNT_FITS = ("gamma_l2", "tweedie_l2")
 # Of gradients, or of the gap relative to half the null deviance.
 GRADIENT_LADDER = tuple(10.0**-k for k in range(2, 13))
 NEWTON_COLUMNS = 5000
@@ -21,7 +23,8 @@ ABSENT |= {
     "celer logistic": "it fits no intercept",
     "liblinear logistic": "it penalises the intercept: another problem",
     "skglm logistic_l2": "its smooth solver penalises the intercept",
-    "scikit-learn poisson_path": "no l1 penalty but for the squared and the logistic loss",
+    "scikit-learn poisson_path, gamma_path, tweedie_path": "no l1 penalty but for the squared and the logistic loss",
+    "adelie, skglm gamma, tweedie": "they have no such loss with an intercept",
     "snapml logistic": "it penalises the intercept, or ignores fit_intercept",
     "glmnet logistic, poisson": "its session here speaks of Gaussian problems only",
 }
@@ -37,7 +40,7 @@ def warm_fits(problem, fit):
     return Answer(coefs, np.array(intercepts), problem.alphas)
 
 
-@adapter(OWN, *PATHS, ladder=GRADIENT_LADDER)
+@adapter(OWN, *PATHS, *AMOUNT_PATHS, ladder=GRADIENT_LADDER)
 def fastreg_path(problem, tol):
     import fastreg
 
@@ -52,6 +55,30 @@ def fastreg_fit(problem, tol):
     import fastreg
 
     return logistic(problem, fastreg.LogisticRegression(l1_ratio=problem.l1_ratio, tol=tol), problem.X)
+
+
+@adapter(OWN, *AMOUNT_FITS, ladder=GRADIENT_LADDER)
+def fastreg_amounts(problem, tol):
+    import fastreg
+
+    return amounts(problem, fastreg.TweedieRegressor(power=POWERS[problem.loss], tol=tol))
+
+
+def amounts(problem, model):
+    """The answer of an estimator of amounts."""
+
+    def fit(alpha):
+        model.set_params(alpha=alpha).fit(problem.X, problem.y)
+        return model.coef_, model.intercept_
+
+    return warm_fits(problem, fit)
+
+
+@adapter("scikit-learn", *AMOUNT_FITS, ladder=GRADIENT_LADDER)
+def scikit_learn_amounts(problem, tol):
+    from sklearn.linear_model import TweedieRegressor
+
+    return amounts(problem, TweedieRegressor(power=POWERS[problem.loss], tol=tol, max_iter=MAX_ITER))
 
 
 @lru_cache(maxsize=1)
@@ -97,6 +124,14 @@ def scikit_learn_newton(problem, tol):
 
     model = LogisticRegression(solver="newton-cholesky", tol=tol, max_iter=MAX_ITER)
     return logistic(problem, model, problem.X)
+
+
+@adapter("scikit-learn newton", *AMOUNT_FITS, ladder=GRADIENT_LADDER, refuses=many_columns)
+def scikit_learn_amounts_newton(problem, tol):
+    from sklearn.linear_model import TweedieRegressor
+
+    model = TweedieRegressor(power=POWERS[problem.loss], solver="newton-cholesky", tol=tol, max_iter=MAX_ITER)
+    return amounts(problem, model)
 
 
 def sparse_counts(problem):
@@ -150,13 +185,17 @@ def adelie_path(problem, tol):
     return Answer(sparse.csr_matrix(state.betas).T, state.intercepts, problem.alphas)
 
 
-@adapter("glum", *PATHS, *FITS, ladder=GRADIENT_LADDER, refuses=glum_refuses)
+FAMILIES = {"logistic": "binomial", "poisson": "poisson", "gamma": "gamma", "tweedie(1.5)": "tweedie (1.5)"}
+
+
+@adapter("glum", *PATHS, *FITS, *AMOUNT_PATHS, *AMOUNT_FITS, ladder=GRADIENT_LADDER, refuses=glum_refuses)
 def glum_path(problem, tol):
     import glum
 
-    logistic_loss = problem.loss == "logistic"
-    y = (problem.y + 1) / 2 if logistic_loss else problem.y
-    options = {"family": "binomial" if logistic_loss else "poisson", "l1_ratio": problem.l1_ratio, "max_iter": 10_000}
+    y = (problem.y + 1) / 2 if problem.loss == "logistic" else problem.y
+    options = {"family": FAMILIES[problem.loss], "l1_ratio": problem.l1_ratio, "max_iter": 10_000, "link": "auto"}
+    if problem.loss in ("gamma", "tweedie(1.5)"):
+        options["link"] = "log"
     options["gradient_tol"] = tol * (problem.alphas[0] if problem.l1_ratio else 1)
     if len(problem.alphas) == 1:
         model = glum.GeneralizedLinearRegressor(alpha=problem.alphas[0], **options).fit(problem.X, y)

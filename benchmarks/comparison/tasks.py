@@ -52,6 +52,20 @@ TASKS = {
     "poisson_path": Task(
         "Poisson paths", "columns", GAP, {"loss": "poisson", "l1_ratio": 1.0, **GLM_PATH}, {"n_alphas": 5, "eps": 0.1}
     ),
+    "gamma_path": Task(
+        "Gamma paths", "columns", GAP, {"loss": "gamma", "l1_ratio": 1.0, **GLM_PATH}, {"n_alphas": 5, "eps": 0.1}
+    ),
+    "tweedie_path": Task(
+        "Tweedie paths, power 1.5", "columns", GAP, {"loss": "tweedie(1.5)", "l1_ratio": 1.0, **GLM_PATH},
+        {"n_alphas": 5, "eps": 0.1}
+    ),
+    "gamma_l2": Task(
+        "One gamma fit, l2", "rows", GAP, {"loss": "gamma", "l1_ratio": 0.0, "n_alphas": 1, "C": 1.0}, {}
+    ),
+    "tweedie_l2": Task(
+        "One Tweedie fit, power 1.5, l2", "rows", GAP,
+        {"loss": "tweedie(1.5)", "l1_ratio": 0.0, "n_alphas": 1, "C": 1.0}, {}
+    ),
 }
 # Task, data, and what differs from the task's parameters.  The sizes keep a whole run within half an hour.
 DEFAULT_ROWS = [
@@ -99,6 +113,7 @@ DEFAULT_ROWS = [
         for C in (0.01, 1.0, 100.0)
     ),
     *(("poisson_path", data, {}) for data in ("bike_unit", "nmes_unit")),
+    *((task, "bemtpl97_amounts", {}) for task in ("gamma_path", "tweedie_path", "gamma_l2", "tweedie_l2")),
 ]
 TOY_DATA = ("toy", "toy-text")
 
@@ -151,7 +166,16 @@ def counts(y):
     return np.random.default_rng(0).poisson(np.exp((y - y.mean()) / y.std())).astype(float)
 
 
-TARGETS = {"logistic": labels, "poisson": counts}
+def amounts(y):
+    """y where it is positive; else such that are drawn, the mean growing with y."""
+    if np.all(y > 0):
+        return y
+    return np.random.default_rng(0).gamma(2, np.exp((y - y.mean()) / y.std()) / 2)
+
+
+TARGETS = {"logistic": labels, "poisson": counts, "gamma": amounts, "tweedie(1.5)": amounts}
+# The variance of y is a multiple of this power of its mean, whose logarithm is the linear predictor.
+POWERS = {"poisson": 1.0, "tweedie(1.5)": 1.5, "gamma": 2.0}
 
 
 class Problem:
@@ -182,7 +206,8 @@ class Problem:
         elif self.l1_ratio:
             # A single penalty is the end of the path.
             grid = np.geomspace(1, params["eps"], params["n_alphas"]) if params["n_alphas"] > 1 else [params["eps"]]
-            y = (self.y + 1) / 2 if self.loss == "logistic" else self.y       # less its mean: the null residual
+            y = (self.y + 1) / 2 if self.loss == "logistic" else self.y
+            y = y * y.mean() ** (1 - POWERS.get(self.loss, 1.0))      # less its mean: the null residual
             self.alphas = alpha_max(self.X, y, self.l1_ratio) * np.asarray(grid)
         else:
             several = "n_alphas" in params
