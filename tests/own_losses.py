@@ -27,6 +27,19 @@ def logistic_conjugate(y, u):
     return (t * math.log(t) if t > 0 else 0.0) + ((1 - t) * math.log1p(-t) if t < 1 else 0.0)
 
 
+def steep(y, eta):
+    """The logistic loss as it is found in books: no number beyond 709."""
+    return math.log(1 + math.exp(eta)) - 0.5 * (y + 1) * eta
+
+
+def steep_slope(y, eta):
+    return math.exp(eta) / (1 + math.exp(eta)) - 0.5 * (y + 1)
+
+
+def steep_curvature(y, eta):
+    return math.exp(eta) / (1 + math.exp(eta)) ** 2
+
+
 def poisson(y, eta):
     return math.exp(eta) - y * eta
 

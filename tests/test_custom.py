@@ -123,6 +123,26 @@ def test_an_intercept_far_away():
     assert abs(loss.null_fit(y, weights)[0] - by_name("huber(1.5)").null_fit(y, weights)[0]) < 1e-6
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_loss_that_overflows(seed, l1_ratio):
+    """Steps go back from where it is no number; where offsets have rows there, no gap is claimed that is not."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((80, 5)) * 300 ** rng.random(5)
+    y = np.where(X[:, 0] / np.std(X[:, 0]) + rng.standard_normal(80) > 0, 1.0, -1.0)
+    loss = custom(own_losses.steep, own_losses.steep_slope, own_losses.steep_curvature, domain="labels")
+    far = 600.0 * (rng.random(80) < 0.5)
+    for offset in (None, far - far.mean()):
+        path = regularization_path(X, y, datafit=loss, alphas=[1e-1, 1e-3, 1e-5], l1_ratio=l1_ratio, offset=offset,
+                                   tol=1e-8)
+        for k, alpha in enumerate(path.alphas):
+            judge = Judge("logistic", X, y, alpha, l1_ratio, offset=offset)
+            gap, claimed = judge.gap(np.asarray(path.coefs)[:, k], path.intercepts[k]), path.dual_gaps[k] / (
+                path.null_deviance / 2)
+            assert gap < 1.1e-8 or (offset is not None and not claimed < 1e-3)
+
+
 def test_predictions_and_choices(rng):
     X, y, _ = data("huber(1.5)", n=120)
     model = GeneralizedLinearRegressor(own("huber(1.5)"), alpha=0.05, l1_ratio=1, tol=1e-10).fit(X, y)

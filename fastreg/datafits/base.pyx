@@ -179,7 +179,7 @@ cdef class Datafit:
         cdef Py_ssize_t k, first, i, m
         cdef int _
         cdef bint halved
-        cdef double slope, curve, size, weight, shift, last, reach = 8, total = 0, lo = -INFINITY, hi = INFINITY
+        cdef double slope, curve, size, weight, last, shift = 0, reach = 8, total = 0, lo = -INFINITY, hi = INFINITY
         cdef double g[CHUNK]
         cdef double h[CHUNK]
         for _ in range(STEPS):
@@ -197,11 +197,14 @@ cdef class Datafit:
             if fabs(slope) <= 1e-15 * size:
                 break
             last = total
-            if slope > 0:
+            if slope > 0 or (slope != slope and shift > 0):
                 hi = total
             else:
                 lo = total
-            shift = -slope / curve if curve > 0 else -INFINITY if slope > 0 else INFINITY
+            if slope != slope:                     # beyond where the loss is a number: back
+                shift = -0.5 * shift
+            else:
+                shift = -slope / curve if curve > 0 else -INFINITY if slope > 0 else INFINITY
             if fabs(shift) > reach:                # far from the minimum a curvature says little
                 shift, reach = (reach if shift > 0 else -reach), 2 * reach
             halved = not lo < total + shift < hi

@@ -13,7 +13,7 @@ a) **The curvature is kept**, from step to step and from penalty to penalty, whi
    falls or rises as one for the most part (a secant condition in one variable).
 b) **A floor** keeps it positive where the loss is flat: in the model alone, never in gradient or gap.
 """
-from libc.math cimport fabs, log
+from libc.math cimport INFINITY, fabs, log
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -382,7 +382,7 @@ cdef class Curved(Gathered):
             if not self._risen(t, state, 1) <= DESCENT * begin:
                 return self._backtrack(t, state, begin)
         elif not slope <= -ACCEPTED * begin:
-            return self._search(t, state, begin, slope)
+            return self._search(t, state, begin, slope if slope == slope else INFINITY)
         elif bend > ROUNDED * model.scale * model.total:
             scale = (penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend
             model.scale *= min(max(scale, NEAR), 1 / NEAR)
@@ -412,7 +412,8 @@ cdef class Curved(Gathered):
                 total += model.slope[i] * model.v[i]
             elif problem.weight[i] > 0:
                 total += problem.weight[i] * model.slope[i] * model.v[i]
-        return total + penalty_slope(&self.smalls[t].q, model.before, model.step, part)
+        total += penalty_slope(&self.smalls[t].q, model.before, model.step, part)
+        return total if total == total else INFINITY          # where the loss is no number any more, it is too far
 
     cdef double _risen(self, Py_ssize_t t, const State *state, double part) noexcept nogil:
         """What the objective is more after a part of the step, with eta there in the trial."""

@@ -136,7 +136,11 @@ class Rows:
 
     def search(self, eta, v, begin, penalty_slope):
         """The part of a step to be taken, eta moving along v and the slope of the objective being `begin` at first."""
-        return along(lambda part: self.derivatives(eta + part * v)[0] @ v + penalty_slope(part), begin)
+        def slope_at(part):
+            slope = self.derivatives(eta + part * v)[0] @ v + penalty_slope(part)
+            return np.inf if np.isnan(slope) else slope       # where the loss is no number any more, it is too far
+
+        return along(slope_at, begin)
 
 
 def along(slope_at, begin):
