@@ -266,6 +266,10 @@ class Problem:
         factor = np.broadcast_to(np.asarray(self.penalty.factor, dtype=np.float64), self.p)
         return (factor == 0) if alpha > 0 else np.isfinite(factor)
 
+    def frees_classes(self, alphas):
+        """Whether nothing penalises some column of several classes at one of the alphas."""
+        return bool(self.datafit.coupled and self.free_columns(np.min(alphas)).any())
+
     def shares_passes(self, spec, n_folds):
         """Whether training sets are solved in lockstep.
 

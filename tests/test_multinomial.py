@@ -272,8 +272,8 @@ def test_warm_start():
 
 
 @pytest.mark.parametrize(("options", "fit", "error", "message"), [
-    ({"C": np.inf}, {}, NotImplementedError, "without any penalty"),
-    ({"penalty_factor": np.r_[0, np.ones(11)]}, {}, NotImplementedError, "without any penalty"),
+    ({"penalty_factor": np.r_[0, np.ones(11)], "l1_ratio": 0.5}, {}, NotImplementedError, "beside an L1 penalty"),
+    ({"C": np.inf, "upper_limits": 1.0}, {}, NotImplementedError, "without any penalty .* with limits"),
     ({}, {"offset": np.ones(60)}, ValueError, "offset is for two classes"),
     ({"solver": "liblinear"}, {}, ValueError, "liblinear"),
     ({}, {"sample_weight": np.r_[0, np.ones(59)] * (np.r_[1, 1, 1, 1, np.zeros(56)] != 1)}, None, None),

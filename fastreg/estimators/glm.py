@@ -15,7 +15,7 @@ from fastreg.checks import (
     validate_X,
 )
 from fastreg.estimators.base import as_stored
-from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
+from fastreg.path import refuse_endless, refuse_free, unit_of, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers.suited import solve_suited
@@ -57,7 +57,7 @@ class GeneralizedLinearModel(BaseEstimator):
         refuse_free(problem, alpha)
         found = solve_suited(problem, Spec(np.array([alpha]), **effort),
                            warm=check_start(warm, problem.n_targets, problem.p, "coef_"))
-        refuse_escape(problem, alpha, found.coef(0), found.intercepts[0, 0], stacklevel=3)
+        refuse_endless(problem, found, stacklevel=3)
         warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
         self._certify(problem.datafit, float(found.dual_gaps[0, 0]))
         self.deviance_, self.null_deviance_ = float(found.deviances[0, 0]), float(found.null_deviances[0])

@@ -48,7 +48,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         common = {"l1_ratios": ratios, "refit": self._check_selection(), "loss": loss,
                   "keep_paths": check_flag(self.keep_paths, "keep_paths")}
         spec = replace(spec, **self._check_effort())
-        refuse_free(problem, 1.0 if spec.counted else spec.alphas)
+        refuse_free(problem, 1.0 if spec.counted else spec.alphas, choosing=True)
         if problem.datafit.coupled and (self.criterion is not None or gammas is not None):
             raise NotImplementedError("criterion and relax are for two classes: leave them out, or choose by folds.")
         if self.criterion is None:

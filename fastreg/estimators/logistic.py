@@ -251,8 +251,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     penalty : {'l1', 'l2', 'elasticnet', None}
         Deprecated as in scikit-learn, for `l1_ratio` and C.
     C : float, default=1.0
-        Inverse of the strength of the penalty; np.inf is maximum likelihood, of two classes, and a ValueError where
-        they are separable, be it in part.
+        Inverse of the strength of the penalty; np.inf is maximum likelihood, and a ValueError where classes are
+        separable, be it in part. Of three or more the coefficients of each column then add up to zero.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}
@@ -332,7 +332,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         ------
         {ValueError}
         NotImplementedError
-            If a column has no penalty at all (C=np.inf, a penalty factor of 0) and there are three classes or more.
+            With three classes or more: if a column has no penalty at all (C=np.inf, a penalty factor of 0), and there
+            are limits, another column has an L1 penalty, or all classes but one have more than 2000 coefficients.
 
         Warns
         -----

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from fastreg.referee.data import EPS
+from fastreg.referee.free_classes import gap_by_curvature
 from fastreg.referee.losses import LOSSES, divergence
 from fastreg.referee.problem import Bounds, Terms, bound_at, first_order, second_order, stationarity_of, terms_of
 
@@ -80,6 +81,7 @@ class ClassesFit:
         self.r[self.labels] = np.where(self.on, np.exp(-np.logaddexp(0, self.margin)), 0.0)
         if self.data.centred:
             self.off = min(self._sum(divergence(given, chances - given).sum(axis=1)), self.loss)
+        self.chances = np.where(self.on[:, None], chances, 0.0)
         self.curvature = chances * (1 - chances)
 
     def _sum(self, values):
@@ -163,7 +165,7 @@ class _Errors:
         return self.errors
 
 
-def judge_classes(data, target, W, intercepts, alpha, asked):
+def judge_classes(data, target, W, intercepts, alpha, asked, aim):
     """Bounds for one answer, in units of P (see `problem`), P being summed.
 
     Parameters
@@ -175,6 +177,8 @@ def judge_classes(data, target, W, intercepts, alpha, asked):
     alpha : float
     asked : dict
         As for `terms_of`.
+    aim : float
+        A gap that is small enough: no more work is done to bound it better.
     """
     K, w = len(W), np.asarray(W, dtype=np.float64).ravel()
     one = terms_of(data, alpha, asked, 0)
@@ -197,6 +201,9 @@ def judge_classes(data, target, W, intercepts, alpha, asked):
     errors = _Errors(columns, unit * np.linalg.norm(data.root[:, None] * fit.r, axis=0).repeat(data.p)
                      + noise.repeat(data.p))
     gap = bound_at(columns, terms, w, fit, g, errors)
+    if gap > aim:
+        gap = min(gap, gap_by_curvature(data, one, wide.T, fit, g.reshape(K, -1),
+                                        errors.of_slopes(fit.r).reshape(K, -1)))
     error = np.where(columns.norms > 0, errors.of_slopes(fit.r), 0)
     convexity = np.min(terms.l2[terms.upper > terms.lower], initial=np.inf)
     distance = 0.0 if np.isinf(convexity) else np.inf if convexity == 0 else float(np.sqrt(2 * gap / convexity))

@@ -39,8 +39,8 @@ class Escape:
 
     Attributes
     ----------
-    coef : ndarray of shape (p,)
-    intercept : float
+    coef : ndarray of shape (p,) or (n_classes, p)
+    intercept : float or ndarray of shape (n_classes,)
     known : bool
         False where rounding leaves open whether there is one: this is the last that was tried.
     """
@@ -49,14 +49,14 @@ class Escape:
     intercept: float
     known: bool = True
 
-
     def refusal(self, datafit):
         """What is said of y where this is known."""
-        size = np.hypot(np.linalg.norm(self.coef), self.intercept)
-        shown = np.array2string(self.coef / size, precision=4, threshold=6, max_line_width=200)
+        size = np.hypot(np.linalg.norm(self.coef), np.linalg.norm(self.intercept))
+        shown, level = (np.array2string(np.asarray(part / size), precision=4, threshold=6, max_line_width=200)
+                        for part in (self.coef, self.intercept))
         return (f"y: {datafit.escaping}, so that there is no best fit without a penalty (C=inf, alpha=0, or a "
                 f"penalty_factor of 0): along the direction {shown} of the coefficients and "
-                f"{self.intercept / size:.4g} of the intercept every fit is bettered by a longer one.")
+                f"{level} of the intercept every fit is bettered by a longer one.")
 
 
 def escape(problem, alpha, coef, intercept):

@@ -29,6 +29,18 @@ MOST_COLUMNS = 2000
 BROUGHT, HALVINGS, IDLE = 1e-4, 40, 10
 
 
+def rows_of(problem):
+    """A View of the rows as they are, about the means that they have under the weights of a Problem."""
+    view = view_of(as_design(problem.X, effective_threads(problem.n_threads)), None, problem.fit_intercept)
+    if problem.weights.normalised is None:
+        column_moments(view, np.empty((0, problem.n)))
+        return view
+    weighted = problem.design()
+    column_moments(weighted, np.empty((0, problem.n)))
+    view.means[:], view.norms[:] = weighted.means, weighted.norms
+    return view
+
+
 class Softmax:
     """Solutions along decreasing alphas.
 
@@ -46,30 +58,28 @@ class Softmax:
     def __init__(self, problem, spec, xy=None, lead=None):
         self.problem, self.spec = problem, spec
         self.weights = problem.weights.normalised
-        self.view = view_of(as_design(problem.X, effective_threads(problem.n_threads)), None, problem.fit_intercept)
-        column_moments(self.view, np.empty((0, problem.n)))
+        self.view = rows_of(problem)
         problem.check_finite(self.view.norms)
         self.nulls, self.Y = problem.nulls(), np.ascontiguousarray(problem.Y.T)
         self.unit, self.size = self.nulls.units[0], problem.X.nnz if problem.sparse else problem.X.size
         self.streamed = self.size
         norms = self.view.norms
-        if problem.penalty.standardize and self.weights is not None:
-            weighted = problem.design()
-            column_moments(weighted, np.empty((0, problem.n)))
-            norms = weighted.norms
         factors = np.broadcast_to(problem.terms(norms)[1], problem.p)
         self.counts = np.isfinite(factors) & (norms > 0)
         self.factors = np.where(self.counts, factors, 1.0)
         if lead is not None and np.array_equal(lead.factors, self.factors) and np.array_equal(lead.counts, self.counts):
             self.spectrum = lead.spectrum
         else:
-            self.spectrum = self._decomposed() if problem.p <= min(MOST_COLUMNS, problem.n) else None
+            self.spectrum = self._spectrum()
         self.W = np.zeros((problem.n_targets, problem.p))
         self.b = self.nulls.intercepts.copy()
         self.eta = np.repeat(self.b[:, None], problem.n, axis=1)
 
-    def _decomposed(self):
-        """(eigenvalues, eigenvectors as columns) of F^-1/2 X'X F^-1/2, l2 being alpha F, for the columns that count."""
+    def _spectrum(self):
+        """(eigenvalues, eigenvectors as columns) of F^-1/2 X'X F^-1/2, l2 being alpha F, for the columns that count;
+        None of too many."""
+        if self.problem.p > min(MOST_COLUMNS, self.problem.n):
+            return None
         problem, root = self.problem, np.where(self.counts, 1 / np.sqrt(self.factors), 0)
         weights = np.ones(problem.n) if self.weights is None else self.weights
         shift = None if problem.sparse else self.view.means
@@ -133,17 +143,22 @@ class Softmax:
             chances = MULTINOMIAL.inverse_link(self.eta.T).T
             residual = self._weighted(np.where(self.Y > 0, 1 - chances, -chances))
             down = self._correlations(residual) - np.where(self.counts, l2 * self.W, 0)
-            gap = 0.5 * float(np.sum(down**2 / l2))
-            idle = 0 if gap < 0.5 * best else idle + 1
-            best = min(best, gap)
+            gap, left = self._gap(chances, residual, down, l2, aim)
+            idle = 0 if left < 0.5 * best else idle + 1
+            best = min(best, left)
             if gap <= aim:
                 stopped = 0
                 break
-            if idle > IDLE or (steps < self.spec.max_iter and not self._step(chances, down, alpha, gap)):
+            if idle > IDLE or (steps < self.spec.max_iter and not self._step(chances, down, alpha, left)):
                 stopped = 2                                            # rounding
                 break
         intercepts = self.b - self.W @ self.view.means if self.problem.fit_intercept else np.zeros(len(self.b))
         return self.W.copy(), intercepts - intercepts.mean(), gap, steps, stopped, self._loss(self.eta)
+
+    def _gap(self, chances, residual, down, l2, aim):
+        """(The gap, and what there is to tell whether steps still help)."""
+        gap = 0.5 * float(np.sum(down**2 / l2))
+        return gap, gap
 
     def _weighted(self, rows):
         return rows if self.weights is None else np.where(self.weights > 0, rows, 0) * self.weights

@@ -1,0 +1,104 @@
+"""Whether a loss of several classes has a minimum along the columns that nothing penalises.
+
+There is none exactly where a direction of these columns moves no row's own class below another, and some row's above
+one (Albert and Anderson, Biometrika 71 (1984)). As for one target (see `existence`), rows begin where curvatures are
+good to work with, and Newton's method decides: it comes so near to a minimum that its bound holds, or its steps become
+such a direction.
+"""
+from dataclasses import replace
+
+import numpy as np
+
+from fastreg.datafits.multinomial import MULTINOMIAL
+from fastreg.kernels.krylov import combine, correlate
+from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.existence import HALVINGS, STEPS, TIE, Escape
+from fastreg.solvers.free_softmax import Directions, newton_step
+from fastreg.solvers.softmax import rows_of
+from fastreg.weights import Weights
+
+# How far from even chances the rows begin.
+NEAR = 4.0
+
+
+def escape_of_classes(problem, alpha, coefs, intercepts):
+    """The Escape of the columns that are free at alpha; None where there is a minimum.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of classes, without limits.
+    alpha : float
+    coefs : ndarray of shape (n_classes, p)
+        A fit at alpha.
+    intercepts : ndarray of shape (n_classes,)
+    """
+    free = problem.free_columns(alpha)
+    if not free.any():
+        return None
+    with single_threaded_blas:
+        return _Rows(problem, free).decide(coefs, intercepts)
+
+
+class _Rows:
+    """Rows that have a weight, which is the same of all, and directions of the free columns."""
+
+    def __init__(self, problem, free):
+        self.on = problem.weights.each > 0
+        self.problem = replace(problem, weights=Weights(self.on.astype(float), problem.n))
+        self.weights, self.Y = self.on.astype(float), np.ascontiguousarray(problem.Y.T)
+        self.view = rows_of(self.problem)
+        self.along = Directions(self.problem, self.view, self.weights, free & (self.view.norms > 0),
+                                np.zeros(problem.p))
+
+    def decide(self, coefs, intercepts):
+        """The Escape, or None."""
+        free = self.along.scale > 0
+        move = np.where(free, coefs - coefs.mean(axis=0), 0)
+        level = intercepts - intercepts.mean() + move @ self.view.means
+        if self.endless(self.moved(move, level)):                     # where the fit has gone, it may go on
+            return self.found(move, level)
+        eta = self.moved(coefs, intercepts + coefs @ self.view.means)
+        eta = np.clip(np.where(self.on, eta - eta.mean(axis=0), 0), -NEAR, NEAR)
+        for _ in range(STEPS):
+            if self.problem.fit_intercept:
+                eta = MULTINOMIAL.with_intercepts(self.Y, self.weights, eta)[1]
+            chances = np.where(self.on, MULTINOMIAL.inverse_link(eta.T).T, 0)
+            residual = self.on * ((self.Y > 0) - chances)
+            H = self.along.hessian(chances)
+            slopes = self.along.slopes(correlate(self.view, residual), residual.sum(axis=1))
+            step = newton_step(H, slopes)
+            if np.isfinite(self.along.missing(H, step, slopes)):
+                return None
+            move, level = self.along.spelt(step)
+            v = self.moved(move, level)
+            if self.endless(v):
+                return self.found(move, level)
+            eta = eta + self.part(eta, v) * v
+        return self.found(move, level, known=False)
+
+    def moved(self, move, level):
+        """What coefficients and intercepts of centred columns add to the rows."""
+        eta = combine(self.view, np.ascontiguousarray(move)) + level[:, None]
+        return np.where(self.on, eta, 0)
+
+    def endless(self, v):
+        """Whether the rows may go along v for ever."""
+        own = np.sum(np.where(self.Y > 0, v, 0), axis=0)
+        ahead = own - v
+        most = np.max(ahead)
+        return bool(most > 0 and np.all(ahead >= -TIE * most))
+
+    def found(self, move, level, known=True):
+        """The Escape along a direction."""
+        intercept = level - move @ self.view.means if self.problem.fit_intercept else np.zeros(len(level))
+        return Escape(move, intercept, known)
+
+    def part(self, eta, v):
+        """The part of a step along which the loss falls."""
+        part, before = 1.0, MULTINOMIAL.deviance(self.Y.T, eta.T, self.weights)
+        for _ in range(HALVINGS):
+            if MULTINOMIAL.deviance(self.Y.T, (eta + part * v).T, self.weights) <= before:
+                break
+            part /= 2
+        return part

@@ -1,0 +1,155 @@
+"""Several classes where nothing penalises some or all of the columns: Newton's method by the matrix of all classes.
+
+    minimise  sum_i s_i (log sum_k exp(eta_ik) - eta_iy) + 1/2 sum_kj l2_j w_kj^2,   eta_k = X w_k + b_k
+
+What all classes have in common changes no loss: coefficients and intercepts of each column add up to zero. Along a unit
+direction of the Hessian H no row's predictors move apart by more than ``S = sqrt(2 / (min s_i * least))``, where
+directions are orthonormal in the rows and `least` is not above any eigenvalue of H. The curvature along it changes by a
+factor of ``exp(S t)`` at most (Bach, "Self-concordant analysis for logistic regression", Electron. J. Stat. 4 (2010)),
+so that with ``d^2 = g' H^-1 g`` and ``S d < 1`` there is a minimum, and it is less than ``d^2 / (2 (1 - S d))`` away.
+Where classes are separable by columns without a penalty there is none, and S d remains above 1.
+"""
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh, helmert
+
+from fastreg.solvers.ridge.grams import sums_of_rows
+from fastreg.solvers.softmax import Softmax
+from fastreg.threads import effective_threads
+
+EPS = np.finfo(float).eps
+# Coefficients of all classes but one whose Hessian is formed.
+MOST_COEFS = 2000
+# In units of rounding, eigenvalues of X'X that are none, and slopes that these directions leave.
+NONE, LEFT = 64, 64
+
+
+class Directions:
+    """Coefficients of some columns, and the intercept, along orthonormal directions of the weighted rows.
+
+    Parameters
+    ----------
+    problem : Problem
+    view : View
+        That knows its moments.
+    weights : ndarray of shape (n,)
+    columns : ndarray of bool, shape (p,)
+    l2 : ndarray of shape (p,)
+        Second derivatives of the penalty, which count like rows.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (p + 1, m)
+        What a unit along each direction adds to coefficients and to the intercept of centred columns.
+    """
+
+    def __init__(self, problem, view, weights, columns, l2):
+        self.problem, self.view, self.weights, self.l2 = problem, view, weights, l2
+        p, sums = problem.p, self._sums(weights)
+        G = sums[:p, :p] + np.diag(l2)
+        self.scale = np.zeros(p)
+        self.scale[columns] = 1 / np.sqrt(np.diag(G)[columns])
+        values, vectors = eigh(self.scale[:, None] * G * self.scale)
+        self.spread = 1.0
+        if problem.sparse and problem.fit_intercept:            # digits that centring takes from sums
+            self.spread += float(np.max(weights.sum() * (view.means * self.scale) ** 2, initial=0))
+        keep = values > NONE * p * EPS * self.spread
+        self.vectors = vectors[:, keep]
+        self.least = float(np.min(values[keep], initial=1.0))
+        self.basis = np.zeros((p + 1, int(keep.sum()) + problem.fit_intercept))
+        self.basis[:p, :keep.sum()] = self.scale[:, None] * self.vectors / np.sqrt(values[keep])
+        if problem.fit_intercept:
+            self.basis[p, -1] = 1 / np.sqrt(weights.sum())
+        self.contrasts = helmert(problem.n_targets).T
+
+    def _sums(self, weights):
+        """Sums of products of the columns, centred, and of ones, under weights."""
+        problem, threads = self.problem, effective_threads(self.problem.n_threads)
+        means = self.view.means
+        sums = sums_of_rows(problem.X, np.empty((0, problem.n)), np.ascontiguousarray(weights), threads,
+                            None if problem.sparse else means)
+        if problem.sparse and problem.fit_intercept:
+            level, total = sums[-1, :-1].copy(), sums[-1, -1]
+            sums[:-1, :-1] += total * np.outer(means, means) - np.outer(level, means) - np.outer(means, level)
+            sums[-1, :-1] = sums[:-1, -1] = level - total * means
+        return sums
+
+    def hessian(self, chances):
+        """That of the objective at these probabilities of shape (n_classes, n)."""
+        K, m = len(chances), self.basis.shape[1]
+        whole = np.zeros((K, m, K, m))
+        for a, b in zip(*np.triu_indices(K, 1)):
+            G = self.basis.T @ self._sums(self.weights * chances[a] * chances[b]) @ self.basis
+            for k, other, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+                whole[k, :, other] += sign * G
+        C, size = self.contrasts, (K - 1) * m
+        H = np.einsum("ka,kmln,lb->ambn", C, whole, C, optimize=True).reshape(size, size)
+        return H + np.kron(np.eye(K - 1), (self.basis[:-1].T * self.l2) @ self.basis[:-1])
+
+    def slopes(self, down, levels):
+        """Of slopes of shape (n_classes, p) and those of the intercepts, the ones along the directions."""
+        return (self.contrasts.T @ np.column_stack([down, levels]) @ self.basis).ravel()
+
+    def spelt(self, step):
+        """(Coefficients of shape (n_classes, p), intercepts of centred columns) of a step along the directions."""
+        moves = self.contrasts @ step.reshape(-1, self.basis.shape[1]) @ self.basis.T
+        return np.ascontiguousarray(moves[:, :-1]), moves[:, -1]
+
+    def span(self, down, size):
+        """Whether slopes are along the directions but for rounding, the residuals having this norm."""
+        scaled = down * self.scale
+        left = np.linalg.norm(scaled - (scaled @ self.vectors) @ self.vectors.T)
+        return left <= LEFT * EPS * np.sqrt(self.problem.n * self.spread) * size
+
+    def missing(self, H, step, slopes):
+        """A bound of what slopes leave to the minimum, `step` being Newton's; infinite where none is known."""
+        lost = len(H) * EPS * self.spread / self.least * max(1.0, float(np.max(np.abs(H))))
+        least = float(eigvalsh(H, subset_by_index=[0, 0])[0]) - lost
+        if not least > 0:
+            return np.inf
+        square = max(float(slopes @ step), 0.0)
+        apart = np.sqrt(2 * square / (np.min(self.weights[self.weights > 0]) * least))
+        return square / (2 * (1 - apart)) if apart < 1 else np.inf
+
+
+def newton_step(H, slopes):
+    """H^-1 slopes; of what is lost in rounding nothing."""
+    try:
+        return cho_solve(cho_factor(H, lower=True, check_finite=False), slopes, check_finite=False)
+    except LinAlgError:
+        values, vectors = eigh(H)
+        keep = values > len(H) * EPS * max(values[-1], 0)
+        return vectors[:, keep] @ ((slopes @ vectors[:, keep]) / values[keep])
+
+
+class FreeSoftmax(Softmax):
+    """Solutions along decreasing alphas; parameters as of Softmax."""
+
+    def _spectrum(self):
+        """Steps are exact: nothing preconditions."""
+
+    def start(self, coefs):
+        """Start from coefs of shape (n_classes, p), less what the classes have in common."""
+        super().start(coefs - coefs.mean(axis=0))
+
+    def _at(self, alpha):
+        weights = np.ones(self.problem.n) if self.weights is None else self.weights
+        self.along = Directions(self.problem, self.view, weights, self.counts,
+                                np.where(self.counts, alpha * self.factors, 0))
+        self.streamed += self.size
+        return super()._at(alpha)
+
+    def _gap(self, chances, residual, down, l2, aim):
+        along, weights = self.along, self.along.weights
+        H, slopes = along.hessian(np.where(weights > 0, chances, 0)), along.slopes(down, residual.sum(axis=1))
+        self.streamed += len(chances) * (len(chances) - 1) // 2 * self.size
+        self.step = newton_step(H, slopes)
+        square = float(slopes @ self.step)
+        if 0.5 * square > aim:
+            return np.inf, 0.5 * square
+        size = np.linalg.norm(np.divide(residual, np.sqrt(weights), out=np.zeros_like(residual), where=weights > 0))
+        gap = along.missing(H, self.step, slopes) if along.span(down, size) else np.inf
+        return gap, 0.5 * max(square, 0.0)
+
+    def _move(self, chances, down, alpha, left):
+        move, level = self.along.spelt(self.step)
+        return move, level, self._products(move) + level[:, None]
