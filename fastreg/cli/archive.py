@@ -24,6 +24,8 @@ def read_npz(path, target):
         The data.
     y : ndarray of shape (n_samples,)
         The target.
+    names : range
+        Numbers of the columns.
     notes : list of str
         Empty: nothing was guessed.
     """
@@ -44,7 +46,7 @@ def read_npz(path, target):
         y = y.ravel()
     _check_finite("X", X)
     _check_finite(target or "y", y)
-    return X, y, []
+    return X, y, range(X.shape[1] if X.ndim == 2 else 0), []
 
 
 def _matrix(path, arrays):

@@ -38,7 +38,10 @@ class Data(NamedTuple):
         What was guessed in reading it, to be told.
     model : str
         The name of a loss.
-        The loss.
+    names : sequence of length n_features or None
+        Of the columns: text, or numbers where the file has no names. None numbers them from 0.
+    classes : tuple of str
+        Where the model is of classes, what they are called, in their order.
     """
 
     name: str
@@ -46,6 +49,13 @@ class Data(NamedTuple):
     y: np.ndarray
     notes: tuple = ()
     model: str = "quadratic"
+    names: object = None
+    classes: tuple = ()
+
+    def title(self, j):
+        """What column j is called, as text."""
+        name = j if self.names is None else self.names[j]
+        return name if isinstance(name, str) else f"column {name}"
 
 
 def load_bundled(target=None):
@@ -63,10 +73,12 @@ def load_bundled(target=None):
     """
     if target is not None:
         raise DataError("--target goes with a FILE; the bundled data set has its own target")
-    X, y = load_diabetes(return_X_y=True)
-    products = PolynomialFeatures(degree=3, include_bias=False).fit_transform(StandardScaler().fit_transform(X))
+    bunch = load_diabetes()
+    X, y, powers = bunch.data, bunch.target, PolynomialFeatures(degree=3, include_bias=False)
+    products = powers.fit_transform(StandardScaler().fit_transform(X))
     name = "diabetes progression from all products of up to 3 of 10 measurements (bundled)"
-    return Data(name, np.asfortranarray(StandardScaler().fit_transform(products)), y)
+    names = list(powers.get_feature_names_out(bunch.feature_names))
+    return Data(name, np.asfortranarray(StandardScaler().fit_transform(products)), y, names=names)
 
 
 def load_file(filename, target=None):
@@ -93,8 +105,7 @@ def load_file(filename, target=None):
             warnings.simplefilter("ignore")  # what numpy thinks of an archive's age, say
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise DataError("no regular file, and it is read more than once: save the data first")
-            X, y, notes = reader(path, target)
-            return _checked(filename, X, y, notes)
+            return _checked(filename, *reader(path, target))
     except DataError as error:
         raise DataError(f"{filename}: {error}") from error
     except MemoryError as error:
@@ -129,7 +140,8 @@ def modelled(data, model=None):
             raise DataError(f"{data.name}: the target has {len(values)} values, such as {low} and {high}: classes are "
                             f"at most {MOST_CLASSES}")
         told = f"the target has {len(values)} values, from {low} to {high}: a multinomial regression"
-        return data._replace(model="multinomial", notes=data.notes if model else (*data.notes, told))
+        return data._replace(model="multinomial", notes=data.notes if model else (*data.notes, told),
+                             classes=tuple(str(value) if text else f"{value:g}" for value in values))
     if text and not binary:
         raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}: it takes "
                         "--model multinomial")
@@ -145,10 +157,11 @@ def modelled(data, model=None):
     if not binary:
         raise DataError(f"{data.name}: --model {model} takes a target of two values, and this has more, from {low} to "
                         f"{high}")
-    return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0))
+    classes = tuple(str(value) if text else f"{value:g}" for value in values)
+    return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0), classes=classes)
 
 
-def _checked(filename, X, y, notes):
+def _checked(filename, X, y, names, notes):
     """Shapes and types, and a target that varies."""
     if X.ndim != 2 or y.ndim != 1:
         raise DataError(f"X must have two dimensions and the target one, got {X.shape} and {y.shape}")
@@ -156,7 +169,7 @@ def _checked(filename, X, y, notes):
         raise DataError(f"X has {X.shape[0]} rows and the target has {y.shape[0]}")
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiubU":
         raise DataError(f"X and the target must be numbers, got {X.dtype} and {y.dtype}")
-    X, more = _occupied(X)
+    X, names, more = _occupied(X, names)
     if 0 in X.shape:
         raise DataError(f"no data ({X.shape[0]} rows, {X.shape[1]} features)")
     if X.dtype not in (np.float32, np.float64):
@@ -165,18 +178,19 @@ def _checked(filename, X, y, notes):
     # A constant target would make every relative figure 0/0.
     if np.all(y == y[0]):
         raise DataError("the target is constant, there is nothing to fit")
-    return Data(filename, X, y, (*notes, *more))
+    return Data(filename, X, y, (*notes, *more), names=names)
 
 
-def _occupied(X):
-    """X without its empty columns, and a word about it, if more than `EMPTY_COLUMNS` are empty."""
+def _occupied(X, names):
+    """X and names without the empty columns, and a word about it, if more than `EMPTY_COLUMNS` are empty."""
     # There are no more columns with entries than entries.
     if not sparse.issparse(X) or X.shape[1] - X.nnz <= EMPTY_COLUMNS:
-        return X, []
+        return X, names, []
     entries = X.tocoo()
     used, columns = np.unique(entries.col, return_inverse=True)
     told = f"of {X.shape[1]} columns {len(used)} hold entries: the others are left out"
-    return sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used))), [told]
+    X = sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used)))
+    return X, [names[int(j)] for j in used], [told]
 
 
 # Losses of them.

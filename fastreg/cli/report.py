@@ -7,7 +7,10 @@ from scipy import sparse
 
 import fastreg
 from fastreg import tables
+from fastreg.cli.chosen import spreads
 
+# Coefficients that are printed, and characters of their names.
+SHOWN, LONGEST_NAME = 10, 40
 MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, ",
           "multinomial": "multinomial regression, "}
 
@@ -104,6 +107,85 @@ def path_lines(path, verdicts):
     """
     gaps, shares = np.array(verdicts).T
     return tables.lines(tables.columns(path, shares, gaps))
+
+
+def model_lines(data, model):
+    """What was chosen, by what, and the largest coefficients by name.
+
+    Coefficients are ordered by what one standard deviation of the column does: their own sizes depend on units.
+
+    Parameters
+    ----------
+    data : Data
+        X and the names.
+    model : Model
+        One solution of the path.
+
+    Returns
+    -------
+    list of str
+        The lines.
+    """
+    shown = largest(data, model)
+    kept, others = np.count_nonzero(model.coefs), f" of {data.X.shape[1]}" if len(model.coefs) == 1 else ""
+    lines = [""]
+    if model.curves is None:
+        lines.append(f"the last solution, alpha={model.alpha:.6g} (--cv chooses one)")
+    else:
+        lines.append(f"chosen by cross-validation: {choice(model.curves)}")
+    intercepts = ", ".join(f"{value:.6g}" for value in model.intercepts[:SHOWN])
+    lines.append(f"{kept}{others} coefficients are not zero; intercept {intercepts}" +
+                 ", ..." * (len(model.intercepts) > SHOWN))
+    if shown:
+        width = max(len(name) for name, *_ in shown)
+        lines += ["", f"{'largest':{width}}    coefficient  times std of column"]
+        lines += [f"{name:{width}}  {value:>13.6g}  {effect:>19.6g}" for name, value, effect in shown]
+    return lines
+
+
+def choice(curves):
+    """Why cross-validation chose what it did, with the standard error, in words.
+
+    Parameters
+    ----------
+    curves : SelectionCurves
+
+    Returns
+    -------
+    str
+    """
+    error = curves.standard_error[curves.best]
+    return f"{curves.reason[:-1]}, standard error {error:.2g})" if np.isfinite(error) else curves.reason
+
+
+def largest(data, model):
+    """The largest coefficients, each times the standard deviation of its column.
+
+    Parameters
+    ----------
+    data : Data
+        X and the names.
+    model : Model
+        One solution of the path.
+
+    Returns
+    -------
+    list of (str, float, float)
+        Name (of several classes with the class before it), coefficient, and what one standard deviation does: about
+        ten that are not zero, the largest first.
+    """
+    columns = np.flatnonzero(model.coefs.any(axis=0))
+    effects = model.coefs[:, columns] * spreads(data.X, columns)
+    several = len(model.coefs) > 1
+    order = np.argsort(-np.abs(effects), axis=None, kind="stable")[:SHOWN]
+    rows = []
+    for k, c in zip(*np.unravel_index(order, effects.shape)):
+        if model.coefs[k, columns[c]]:
+            name = data.title(columns[c])
+            name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+            name = repr(name)[1:-1]  # a name may hold line breaks
+            rows.append((f"{data.classes[k]}: {name}" if several else name, model.coefs[k, columns[c]], effects[k, c]))
+    return rows
 
 
 def comparison_lines(seconds, worst, tol, peer):

@@ -29,6 +29,8 @@ def read_svmlight(path, target):
         The values.
     y : ndarray of shape (n_samples,)
         The targets.
+    names : range
+        Indices of the columns, as the file numbers them.
     notes : list of str
         Empty: nothing was guessed.
     """
@@ -50,10 +52,12 @@ def read_svmlight(path, target):
         for part in (y, columns, values, ends)
     )
     _check(y, columns, values, ends, lines)
-    if columns.min(initial=1) > 0:
+    first = int(columns.min(initial=1) > 0)
+    if first:
         columns -= 1
-    shape = len(y), int(columns.max(initial=-1)) + 1
-    return sparse.csr_matrix((values, columns, ends), shape=shape), y, []
+    width = int(columns.max(initial=-1)) + 1
+    X = sparse.csr_matrix((values, columns, ends), shape=(len(y), width))
+    return X, y, range(first, first + width), []
 
 
 def _words(text, first):

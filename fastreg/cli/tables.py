@@ -40,6 +40,8 @@ def read_csv(path, target):
         The other columns.
     y : ndarray of shape (n_samples,)
         The target: numbers, or text where that of the first row is no number.
+    names : list of str
+        Of the columns of X.
     notes : list of str
         What was guessed.
     """
@@ -59,9 +61,9 @@ def read_csv(path, target):
         _read_rows(chain([(line, cells)], rows), names, column, labels, values, y)
     X = np.frombuffer(values).reshape(len(y), len(names) - 1) if values else np.empty((len(y), 0))
     del names[column]
-    X, more = _without_index(X, names)
+    X, names, more = _without_index(X, names)
     y = np.frombuffer(y)
-    return X, y if labels is None else np.array(list(labels))[y.astype(np.intp)], notes + more
+    return X, y if labels is None else np.array(list(labels))[y.astype(np.intp)], names, notes + more
 
 
 def _opened(path):
@@ -173,7 +175,7 @@ def _is_number(text):
 
 
 def _without_index(X, names):
-    """X without the columns that have no name and count rows, and what to tell about those without a name."""
+    """X and names without the columns that have no name and count rows, and what to tell about those without a name."""
     nameless = [j for j, name in enumerate(names) if NO_NAME.fullmatch(name)]
     counting = [j for j in nameless if _counts(X[:, j])]
     notes = []
@@ -181,7 +183,8 @@ def _without_index(X, names):
         title = f"a column named {names[j]!r}" if names[j] else "a column without a name"
         done = "counts rows and is left out" if j in counting else "is kept as a feature: it does not count rows"
         notes.append(f"{title} {done}")
-    return (np.delete(X, counting, axis=1) if counting else X), notes
+    kept = [name or f"column {j}" for j, name in enumerate(names) if j not in counting]
+    return (np.delete(X, counting, axis=1) if counting else X), kept, notes
 
 
 def _counts(column):
