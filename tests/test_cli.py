@@ -287,7 +287,7 @@ def test_other_mistakes(tmp_path, capsys, problem):
     "argv",
     [
         ["--l1-ratio", "2"],
-        ["--l1-ratio", "0"],
+        ["--l1-ratio", "-0.1"],
         ["--eps", "0"],
         ["--tol", "x"],
         ["--tol", "nan"],

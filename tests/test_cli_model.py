@@ -1,12 +1,15 @@
 """What `python -m fastreg` tells of one model: its coefficients by name, and the choice by cross-validation."""
+import csv as tables
+import json
 import re
 
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import Lasso, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
+import fastreg
 from fastreg import LogisticRegression, PoissonRegressor
 from fastreg.cli import main
 from fastreg.cli.chosen import spreads
@@ -134,3 +137,82 @@ def test_spreads_of_any_storage(form, size):
     expected = np.std(X[:, columns] / size, axis=0) * size
     np.testing.assert_allclose(spreads(sparse.csr_matrix(X).asformat(form), columns), expected, rtol=1e-12)
     np.testing.assert_allclose(spreads(X, columns), expected, rtol=1e-12)
+
+
+def test_a_model_as_json_predicts(csv, tmp_path, problem):
+    X, y = problem
+    out = tmp_path / "model.json"
+    assert main([*csv(), "--cv", "3", "--n-alphas", "20", "--tol", "1e-12", "--output", str(out)]) == 0
+    found = json.loads(out.read_text())
+    model = Lasso(alpha=found["alpha"], tol=1e-12).fit(X, y)
+    coef = np.zeros(4)
+    for term in found["coefficients"]:
+        coef[NAMES.index(term["name"])] = term["value"]
+    np.testing.assert_allclose(X @ coef + found["intercept"], model.predict(X), rtol=1e-6)
+    assert found["loss"] == "quadratic" and found["l1_ratio"] == 1 and found["fastreg"] == fastreg.__version__
+    assert found["asked"]["cv"] == 3 and found["asked"]["target"] == "price" and found["asked"]["tol"] == 1e-12
+    assert 0 <= found["certificate"]["relative_gap"] <= 1e-12
+    assert found["certificate"]["explained"] == pytest.approx(model.score(X, y), rel=1e-9)
+    chosen = found["cross_validation"]
+    assert chosen["alphas"][int(np.argmin(chosen["values"]))] == pytest.approx(found["alpha"], rel=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_model_of_classes_as_csv_and_json(csv, tmp_path, problem, classes):
+    """Both hold the same numbers, to the last bit."""
+    labels = np.array(["ape", "bee", "cat"])[np.digitize(problem[1], [-1.5, 1.5][: classes - 1])]
+    for name in ("coefs.csv", "model.json"):
+        assert main([*csv(labels), "--n-alphas", "4", "--output", str(tmp_path / name)]) == 0
+    with open(tmp_path / "coefs.csv", newline="") as file:
+        rows = list(tables.DictReader(file))
+    found = json.loads((tmp_path / "model.json").read_text())
+    assert found["classes"] == ["ape", "bee", "cat"][:classes] and found["cross_validation"] is None
+    outputs = found["outputs"] if classes == 3 else [found | {"class": None}]
+    expected = [(output["class"], name, value) for output in outputs for name, value in
+                [("(intercept)", output["intercept"]),
+                 *((term["name"], term["value"]) for term in output["coefficients"])]]
+    assert [(row.get("class"), row["term"], float(row["coefficient"])) for row in rows] == expected
+    assert len(rows) > classes
+    for row in rows:
+        assert float(row["alpha"]) == found["alpha"] and row["fastreg"] == fastreg.__version__
+        assert row["loss"] == ("multinomial" if classes == 3 else "logistic")
+
+
+def test_output_that_cannot_be_written_is_told_before_the_work(csv, tmp_path, capsys, monkeypatch):
+    assert main([*csv(), "--n-alphas", "3", "--output", str(tmp_path / "folder.json" / "x.json")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    monkeypatch.setattr("fastreg.cli.load_file", None)
+    assert main([*csv(), "--output", "model.pickle"]) == 2
+    assert "must end in .json or .csv" in capsys.readouterr().err
+    monkeypatch.undo()
+    (tmp_path / "folder.json").mkdir()
+    assert main([*csv(), "--n-alphas", "3", "--output", str(tmp_path / "folder.json")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_ridge_path(csv, tmp_path, capsys, problem):
+    """From hardly any slope to nearly none of the penalty; each solution scikit-learn's, with n alpha for its alpha."""
+    X, y = problem
+    out = tmp_path / "model.json"
+    assert main([*csv()[:3], "--l1-ratio", "0", "--cv", "4", "--tol", "1e-12", "--output", str(out)]) == 0
+    told = capsys.readouterr()
+    assert "; ridge, 100 penalty values" in told.out and "scikit-learn is left out" in told.err
+    explained = [float(row.split()[2]) for row in told.out.splitlines() if re.match(r" +\S+ +4 +\d", row)]
+    free = Ridge(1e-9).fit(X, y).score(X, y)
+    assert explained[0] < 0.25 * free and explained[-1] == pytest.approx(free, abs=1e-4)
+    found = json.loads(out.read_text())
+    model = Ridge(60 * found["alpha"]).fit(X, y)
+    assert [term["value"] for term in found["coefficients"]] == pytest.approx(model.coef_.tolist(), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "gamma", "tweedie(1.5)", "huber(1.0)"])
+def test_ridge_paths_of_other_losses_start_with_hardly_any_slope(tmp_path, capsys, problem, loss):
+    X, y = problem
+    y = np.where(y > 0, "b", "a") if loss == "logistic" else np.rint(np.exp(y / 3) * 10) + 1
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    asked = [str(tmp_path / "data.npz"), "--model", loss, "--l1-ratio", "0", "--no-compare", "--n-alphas", "8"]
+    assert main(asked) == 0
+    rows = re.findall(r"^ +\S+ +4 +(-?[\d.]+) +(\S+)$", capsys.readouterr().out, re.MULTILINE)
+    explained, gaps = np.array(rows, float).T
+    assert len(rows) == 8 and explained[0] < 0.4 and explained[0] < explained[-1] / 2 and np.all(gaps >= 0)
+    assert gaps.max() <= 1e-6

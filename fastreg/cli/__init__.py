@@ -10,16 +10,19 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import fastreg
-from fastreg.cli.chosen import chosen_by_folds, solution
+from fastreg.cli.chosen import chosen_by_folds, ridge_alphas, solution
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
 from fastreg.cli.data import load_bundled, load_file, modelled
 from fastreg.cli.errors import DataError
 from fastreg.cli.options import parser
+from fastreg.cli.output import check_output, write_model
 from fastreg.cli.report import Progress, comparison_lines, header_lines, model_lines, path_lines
 from fastreg.referee import Referee
 
 __all__ = ["main"]
 
+# Smallest penalty value over the largest, with an L1 penalty.
+LASSO_EPS = 1e-2
 # What scikit-learn is timed on, or said to lack; why it is left out of the others.
 COMPARED = ("quadratic", "logistic", "poisson")
 LEFT_OUT = {
@@ -67,6 +70,8 @@ def main(argv=None):
 def _run(options):
     if options.plot:
         _check_plot(options.plot)
+    if options.output:
+        check_output(options.output, "--output", (".json", ".csv"))
     data = load_file(options.file, options.target) if options.file else load_bundled(options.target)
     data = modelled(data, options.model)
     for note in data.notes:
@@ -85,7 +90,9 @@ def _run(options):
     _print(model_lines(data, model))
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
-    if options.compare and data.model not in COMPARED:
+    if options.compare and options.l1_ratio == 0:
+        _tell("note", "scikit-learn is left out: its path of coordinate descent is not made for ridge penalties")
+    elif options.compare and data.model not in COMPARED:
         _tell("note", LEFT_OUT.get(data.model, "scikit-learn is left out: it has no L1 penalty for this loss"))
     elif options.compare:
         # Where float32 data or the rounding of extreme data keep fastreg above the target, its own gap is the mark.
@@ -94,6 +101,9 @@ def _run(options):
     _print(comparison_lines(seconds, worst, options.tol, peer))
     if options.plot:
         _plot(path, options.plot)
+    if options.output:
+        write_model(options.output, data, model, options)
+        _print([f"model written to {options.output}"])
 
 
 def _tell(kind, message=""):
@@ -132,14 +142,16 @@ def _judged(data, path, l1_ratio):
 def _fit(data, options):
     """The path, its best time, and in one line what the engine warned of."""
     progress = Progress(sys.stderr)
+    grid = {"alphas": options.n_alphas, "eps": options.eps or LASSO_EPS}
+    if options.l1_ratio == 0:
+        grid = {"alphas": ridge_alphas(data, options.n_alphas, options.eps)}
 
     def fit():
         return fastreg.regularization_path(
             data.X,
             data.y,
             l1_ratio=options.l1_ratio,
-            alphas=options.n_alphas,
-            eps=options.eps,
+            **grid,
             # The relative gap printed here is gap / objective(0) = 2 gap / ||y||^2; `tol` is relative to ||y||^2. Of
             # other losses both are relative to half the null deviance.
             tol=options.tol / 2 if data.model == "quadratic" else options.tol,

@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 import fastreg
 from fastreg.cli.errors import DataError
 
+WIDEST = 1e-12
 OF_CLASSES = ("logistic", "multinomial")
 
 
@@ -67,6 +68,38 @@ def chosen_by_folds(data, path, options):
     else:
         model = fastreg.GeneralizedLinearRegressorCV(data.model, **grid, **common)
     return model.fit(data.X, data.y).cv_path_
+
+
+def ridge_alphas(data, count, eps):
+    """Penalties of a ridge path: without an L1 penalty none is the smallest that leaves no coefficient.
+
+    Parameters
+    ----------
+    data : Data
+    count : int
+    eps : float or None
+        Smallest over largest. None: the smallest is a thousandth of the least variance, times that curvature, or 1e-12
+        of the largest if that is more.
+
+    Returns
+    -------
+    ndarray of shape (count,)
+        Decreasing. At the largest, the sum of the columns' variances times ten and times the curvature of the loss at
+        the mean, slopes have at most a tenth of a degree of freedom.
+    """
+    variances = spreads(data.X, np.arange(data.X.shape[1])) ** 2
+    if data.model in OF_CLASSES:
+        curvature = 0.25
+    elif data.model == "poisson" or data.model.startswith("tweedie"):
+        power = 1.0 if data.model == "poisson" else float(data.model[len("tweedie("):-1])
+        curvature = np.mean(data.y) ** (2 - power)
+    else:
+        curvature = 1.0
+    top = 10 * np.sum(variances)
+    if not top > 0:
+        return np.geomspace(1, eps or 1e-6, count)
+    least = 1e-3 * np.min(variances[variances > 0])
+    return curvature * top * np.geomspace(1, eps or max(least / top, WIDEST), count)
 
 
 def solution(data, path, verdicts, curves):

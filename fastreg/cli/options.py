@@ -48,15 +48,17 @@ def parser():
         "values, multinomial if it is text of more, else quadratic)",
     )
     share = _number(0, 1)
-    asked.add_argument("--l1-ratio", type=share, default=1.0, metavar="R", help="1 is the lasso (default)")
+    asked.add_argument(
+        "--l1-ratio", type=_number(0, 1, closed=True), default=1.0, metavar="R",
+        help="1 is the lasso (default), 0 ridge regression",
+    )
     alphas, threads = _count(MOST_ALPHAS), _count(MOST_THREADS)
     asked.add_argument("--n-alphas", type=alphas, default=100, metavar="N", help="penalty values (default 100)")
     asked.add_argument(
         "--eps",
         type=share,
-        default=1e-2,
         metavar="E",
-        help="smallest over largest penalty value (default 0.01)",
+        help="smallest over largest penalty value (default 0.01, of ridge by the columns' variances)",
     )
     asked.add_argument(
         "--tol",
@@ -75,6 +77,7 @@ def parser():
         help="choose the penalty value by K-fold cross-validation (default of K 5), rows shuffled; without it the "
         "last one's coefficients are shown",
     )
+    asked.add_argument("--output", metavar="FILE", help="write the model: .json, or .csv of the coefficients")
     asked.add_argument("--plot", metavar="OUT.png", help="draw the coefficient path")
     asked.add_argument("--no-compare", dest="compare", action="store_false", help="leave scikit-learn out")
     asked.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")
@@ -92,13 +95,13 @@ def _loss(text):
     return found.name
 
 
-def _number(low, high):
-    """A parser of numbers in (low, high]."""
+def _number(low, high, closed=False):
+    """A parser of numbers in (low, high], or in [low, high]."""
 
     def parse(text):
         value = _converted(float, text, "a number")
-        if not low < value <= high:
-            raise argparse.ArgumentTypeError(f"must lie in ({low}, {high}], got {shown(text)}")
+        if not (low < value <= high or (closed and value == low)):
+            raise argparse.ArgumentTypeError(f"must lie in {'[' if closed else '('}{low}, {high}], got {shown(text)}")
         return value
 
     return parse

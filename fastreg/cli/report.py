@@ -80,7 +80,7 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     n, p = data.X.shape
     density = f"sparse, {data.X.nnz / (n * p):.3%} filled" if sparse.issparse(data.X) else "dense"
     model = MODELS.get(data.model, f"{data.model} loss, ")
-    kind = model + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
+    kind = model + {1: "lasso", 0: "ridge"}.get(l1_ratio, f"elastic net, l1_ratio {l1_ratio:g}")
     return [
         f"fastreg {fastreg.__version__}: {data.name}",
         f"{n} samples x {p} features ({density}, {data.X.dtype}); {kind}, {n_alphas} penalty values, "
