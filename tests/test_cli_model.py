@@ -181,7 +181,7 @@ def test_a_model_of_classes_as_csv_and_json(csv, tmp_path, problem, classes):
 def test_output_that_cannot_be_written_is_told_before_the_work(csv, tmp_path, capsys, monkeypatch):
     assert main([*csv(), "--n-alphas", "3", "--output", str(tmp_path / "folder.json" / "x.json")]) == 2
     assert "no such folder" in capsys.readouterr().err
-    monkeypatch.setattr("fastreg.cli.load_file", None)
+    monkeypatch.setattr("fastreg.cli.load", None)
     assert main([*csv(), "--output", "model.pickle"]) == 2
     assert "must end in .json or .csv" in capsys.readouterr().err
     monkeypatch.undo()

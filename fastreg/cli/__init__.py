@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 import fastreg
 from fastreg.cli.chosen import chosen_by_folds, ridge_alphas, solution
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
-from fastreg.cli.data import load_bundled, load_file, modelled
+from fastreg.cli.data import load, modelled
 from fastreg.cli.errors import DataError
 from fastreg.cli.options import parser
 from fastreg.cli.output import check_output, write_model
@@ -72,7 +72,7 @@ def _run(options):
         _check_plot(options.plot)
     if options.output:
         check_output(options.output, "--output", (".json", ".csv"))
-    data = load_file(options.file, options.target) if options.file else load_bundled(options.target)
+    data = load(options)
     data = modelled(data, options.model)
     for note in data.notes:
         _tell("note", note)

@@ -1,9 +1,10 @@
-"""Read the bundled data set, or a CSV, svmlight or .npz file, and see what its target asks for.
+"""Read the bundled data set, or a table, svmlight or .npz file, and see what its target asks for.
 
 Whatever is wrong with a file is said in one line.
 """
 
 import warnings
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,9 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from fastreg.cli.archive import read_npz
+from fastreg.cli.arrow import read_arrow
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import COMPRESSED, ending
 from fastreg.cli.svmlight import read_svmlight
 from fastreg.cli.tables import read_csv
 
@@ -58,6 +61,25 @@ class Data(NamedTuple):
         return name if isinstance(name, str) else f"column {name}"
 
 
+def load(options):
+    """The data that are asked for.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        file, target and categorical.
+
+    Returns
+    -------
+    Data
+    """
+    if options.file:
+        return load_file(options.file, options.target, options.categorical)
+    if options.categorical:
+        raise DataError("--categorical goes with a FILE that is a table")
+    return load_bundled(options.target)
+
+
 def load_bundled(target=None):
     """The diabetes study with every product of up to three of its ten measurements, standardised.
 
@@ -81,7 +103,7 @@ def load_bundled(target=None):
     return Data(name, np.asfortranarray(StandardScaler().fit_transform(products)), y, names=names)
 
 
-def load_file(filename, target=None):
+def load_file(filename, target=None, categorical=False):
     """Read a file by its ending.
 
     Parameters
@@ -89,7 +111,9 @@ def load_file(filename, target=None):
     filename : str
         The file.
     target : str, default=None
-        Column name or index of a CSV; name of the array in a .npz, by default ``y``.
+        Column name or index of a table; name of the array in a .npz, by default ``y``.
+    categorical : bool, default=False
+        Whether columns of text of a table are taken as categories.
 
     Returns
     -------
@@ -97,21 +121,28 @@ def load_file(filename, target=None):
         X and y, checked for shape.
     """
     path = Path(filename)
-    reader = READERS.get(path.suffix.lower())
+    suffix = ending(path)
+    reader = READERS.get(suffix)
     if reader is None:
-        raise DataError(f"{filename}: unknown ending {path.suffix!r}; known are {', '.join(READERS)}")
+        raise DataError(f"{filename}: unknown ending {suffix!r}; known are {', '.join(READERS)}, and these with "
+                        f"{' or '.join(COMPRESSED)}")
+    if categorical and suffix not in TABLES:
+        raise DataError(f"{filename}: --categorical goes with a table ({', '.join(TABLES)})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what numpy thinks of an archive's age, say
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise DataError("no regular file, and it is read more than once: save the data first")
-            return _checked(filename, *reader(path, target))
+            more = [categorical] if suffix in TABLES else []
+            return _checked(filename, *reader(path, target, *more))
     except DataError as error:
         raise DataError(f"{filename}: {error}") from error
     except MemoryError as error:
         raise DataError(f"{filename}: not enough memory ({error or 'to read it'})") from error
     except OSError as error:
         raise DataError(f"{filename}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{filename}: damaged ({error})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{filename}: not a text file in UTF-8") from error
 
@@ -195,9 +226,15 @@ def _occupied(X, names):
 
 # Losses of them.
 TWO_CLASSES = ("logistic", "squared_hinge")
-READERS = {
+TABLES = {
     ".csv": read_csv,
     ".tsv": read_csv,
+    ".parquet": read_arrow,
+    ".pq": read_arrow,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+}
+READERS = TABLES | {
     ".svm": read_svmlight,
     ".svmlight": read_svmlight,
     ".libsvm": read_svmlight,

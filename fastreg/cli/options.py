@@ -35,10 +35,15 @@ def parser():
         "file",
         nargs="?",
         metavar="FILE",
-        help=".csv or .tsv, svmlight (.svm, .svmlight, .libsvm, .txt), or .npz with X (or a scipy sparse "
-        "matrix) and y; without FILE, a bundled data set",
+        help=".csv, .tsv, .parquet, .pq, .arrow or .feather (by pyarrow), svmlight (.svm, .svmlight, .libsvm, .txt), "
+        "or .npz with X (or a scipy sparse matrix) and y; .gz and .bz2 of these; without FILE, a bundled data set",
     )
-    asked.add_argument("--target", metavar="COLUMN", help="target column of a CSV (name or index), or array of a .npz")
+    asked.add_argument(
+        "--target", metavar="COLUMN", help="target column of a table (name or index), or array of a .npz"
+    )
+    asked.add_argument(
+        "--categorical", action="store_true", help="columns of text of a table become columns of 0 and 1, one a value"
+    )
     asked.add_argument(
         "--model",
         type=_loss,

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import opened
 
 LARGEST_INDEX = 2**63 - 1
 
@@ -37,7 +38,7 @@ def read_svmlight(path, target):
     if target is not None:
         raise DataError("svmlight files carry their target; leave --target out")
     y, columns, values, ends, lines = array("d"), array("q"), array("d"), array("q", [0]), array("q")
-    with path.open("rb") as file:
+    with opened(path, "rb") as file:
         for line, text in enumerate(file, 1):
             words = _words(text, first=line == 1)
             if not words:
