@@ -15,7 +15,8 @@ from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
 from fastreg.cli.data import load, modelled
 from fastreg.cli.errors import DataError
 from fastreg.cli.options import parser
-from fastreg.cli.output import check_output, write_model
+from fastreg.cli.output import check_output, write_model, write_text
+from fastreg.cli.page import report
 from fastreg.cli.report import Progress, comparison_lines, header_lines, model_lines, path_lines
 from fastreg.referee import Referee
 
@@ -72,6 +73,8 @@ def _run(options):
         _check_plot(options.plot)
     if options.output:
         check_output(options.output, "--output", (".json", ".csv"))
+    if options.report:
+        check_output(options.report, "--report", (".html", ".htm"))
     data = load(options)
     data = modelled(data, options.model)
     for note in data.notes:
@@ -104,6 +107,9 @@ def _run(options):
     if options.output:
         write_model(options.output, data, model, options)
         _print([f"model written to {options.output}"])
+    if options.report:
+        write_text(options.report, report(data, path, verdicts, model, options))
+        _print([f"report written to {options.report}"])
 
 
 def _tell(kind, message=""):

@@ -83,6 +83,7 @@ def parser():
         "last one's coefficients are shown",
     )
     asked.add_argument("--output", metavar="FILE", help="write the model: .json, or .csv of the coefficients")
+    asked.add_argument("--report", metavar="OUT.html", help="write a page on data, path, choice and model")
     asked.add_argument("--plot", metavar="OUT.png", help="draw the coefficient path")
     asked.add_argument("--no-compare", dest="compare", action="store_false", help="leave scikit-learn out")
     asked.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")

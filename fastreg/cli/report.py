@@ -137,9 +137,10 @@ def model_lines(data, model):
     lines.append(f"{kept}{others} coefficients are not zero; intercept {intercepts}" +
                  ", ..." * (len(model.intercepts) > SHOWN))
     if shown:
-        width = max(len(name) for name, *_ in shown)
+        names = [named(data, model, k, j) for k, j, *_ in shown]
+        width = max(7, *map(len, names))
         lines += ["", f"{'largest':{width}}    coefficient  times std of column"]
-        lines += [f"{name:{width}}  {value:>13.6g}  {effect:>19.6g}" for name, value, effect in shown]
+        lines += [f"{name:{width}}  {value:>13.6g}  {effect:>19.6g}" for name, (*_, value, effect) in zip(names, shown)]
     return lines
 
 
@@ -170,22 +171,36 @@ def largest(data, model):
 
     Returns
     -------
-    list of (str, float, float)
-        Name (of several classes with the class before it), coefficient, and what one standard deviation does: about
-        ten that are not zero, the largest first.
+    list of (int, int, float, float)
+        Output, column, coefficient, and what one standard deviation does: about ten that are not zero, the largest
+        first.
     """
     columns = np.flatnonzero(model.coefs.any(axis=0))
     effects = model.coefs[:, columns] * spreads(data.X, columns)
-    several = len(model.coefs) > 1
     order = np.argsort(-np.abs(effects), axis=None, kind="stable")[:SHOWN]
-    rows = []
-    for k, c in zip(*np.unravel_index(order, effects.shape)):
-        if model.coefs[k, columns[c]]:
-            name = data.title(columns[c])
-            name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
-            name = repr(name)[1:-1]  # a name may hold line breaks
-            rows.append((f"{data.classes[k]}: {name}" if several else name, model.coefs[k, columns[c]], effects[k, c]))
-    return rows
+    return [(int(k), int(columns[c]), float(model.coefs[k, columns[c]]), float(effects[k, c]))
+            for k, c in zip(*np.unravel_index(order, effects.shape)) if model.coefs[k, columns[c]]]
+
+
+def named(data, model, k, j):
+    """What a coefficient is called: the column, and before it the class where there are several.
+
+    Parameters
+    ----------
+    data : Data
+    model : Model
+    k, j : int
+        Output and column.
+
+    Returns
+    -------
+    str
+        On one line.
+    """
+    name = data.title(j)
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    name = " ".join(name.split())
+    return f"{data.classes[k]}: {name}" if len(model.coefs) > 1 else name
 
 
 def comparison_lines(seconds, worst, tol, peer):
