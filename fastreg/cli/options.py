@@ -82,12 +82,17 @@ def parser():
         help="choose the penalty value by K-fold cross-validation (default of K 5), rows shuffled; without it the "
         "last one's coefficients are shown",
     )
+    _add_outputs(asked)
+    asked.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")
+    return asked
+
+
+def _add_outputs(asked):
+    """What is written, and what is compared."""
     asked.add_argument("--output", metavar="FILE", help="write the model: .json, or .csv of the coefficients")
     asked.add_argument("--report", metavar="OUT.html", help="write a page on data, path, choice and model")
     asked.add_argument("--plot", metavar="OUT.png", help="draw the coefficient path")
     asked.add_argument("--no-compare", dest="compare", action="store_false", help="leave scikit-learn out")
-    asked.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")
-    return asked
 
 
 def _loss(text):

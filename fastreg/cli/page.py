@@ -18,7 +18,7 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:42rem;margin:0 auto;
 padding:1rem}
 h1{font-size:1.4rem;line-height:1.25;overflow-wrap:anywhere}h2{font-size:1.1rem;margin-top:2rem}
-svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}
+svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}
 .grid{stroke:var(--line);stroke-width:.7}.other{stroke:var(--soft);stroke-opacity:.35}
 .chosen{stroke:var(--ink);stroke-dasharray:4 3}.error{stroke:var(--soft);stroke-opacity:.5}
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .4rem;border-bottom:1px solid var(--line);
