@@ -287,7 +287,7 @@ def test_other_mistakes(tmp_path, capsys, problem):
     "argv",
     [
         ["--l1-ratio", "2"],
-        ["--l1-ratio", "0"],
+        ["--l1-ratio", "-0.1"],
         ["--eps", "0"],
         ["--tol", "x"],
         ["--tol", "nan"],
@@ -333,7 +333,7 @@ def test_a_pipe_is_no_file(tmp_path, capsys):
     assert "no regular file" in failure(capsys, str(tmp_path / "pipe.csv"), "--target", "y")
 
 
-@pytest.mark.parametrize("place", ["load_file", "_fit", "_judged"])
+@pytest.mark.parametrize("place", ["load", "_fit", "_judged"])
 def test_an_interrupt_is_one_line(place, tmp_path, capsys, monkeypatch, problem):
     def interrupted(*args):
         raise KeyboardInterrupt

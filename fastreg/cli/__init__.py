@@ -1,6 +1,5 @@
-"""The command line: fit a path on bundled data or on a file, print it, and time scikit-learn on the same work."""
+"""The command line: fit a path on data, choose of it and show the choice, and time scikit-learn on the same work."""
 
-import argparse
 import errno
 import os
 import sys
@@ -11,18 +10,20 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import fastreg
+from fastreg.cli.chosen import chosen_by_folds, ridge_alphas, solution
 from fastreg.cli.compare import best_time, run_scikit_learn, time_limit
-from fastreg.cli.data import load_bundled, load_file, modelled
-from fastreg.cli.errors import DataError, shown
-from fastreg.cli.report import Progress, comparison_lines, header_lines, path_lines
-from fastreg.datafits import by_name
+from fastreg.cli.data import load, modelled
+from fastreg.cli.errors import DataError
+from fastreg.cli.options import parser
+from fastreg.cli.output import check_output, write_model, write_text
+from fastreg.cli.page import report
+from fastreg.cli.report import Progress, comparison_lines, header_lines, model_lines, path_lines
 from fastreg.referee import Referee
 
 __all__ = ["main"]
 
-# More bring nothing, and their answers would fill the memory.
-MOST_ALPHAS = 100_000
-MOST_THREADS = 1024
+# Smallest penalty value over the largest, with an L1 penalty.
+LASSO_EPS = 1e-2
 # What scikit-learn is timed on, or said to lack; why it is left out of the others.
 COMPARED = ("quadratic", "logistic", "poisson")
 LEFT_OUT = {
@@ -30,13 +31,6 @@ LEFT_OUT = {
 }
 # Of a figure, in a row, one for each class.
 PANELS = 4
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with one clear line for an error, in place of the usage and a line."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 
 def main(argv=None):
@@ -53,7 +47,7 @@ def main(argv=None):
         The exit code: 0, 1 where the output cannot be written (without a word where its reader has gone), 2 for a wrong
         file, column or option and for data that cannot be fitted, 130 when interrupted.
     """
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         _run(options)
     except DataError as error:
@@ -77,7 +71,11 @@ def main(argv=None):
 def _run(options):
     if options.plot:
         _check_plot(options.plot)
-    data = load_file(options.file, options.target) if options.file else load_bundled(options.target)
+    if options.output:
+        check_output(options.output, "--output", (".json", ".csv"))
+    if options.report:
+        check_output(options.report, "--report", (".html", ".htm"))
+    data = load(options)
     data = modelled(data, options.model)
     for note in data.notes:
         _tell("note", note)
@@ -85,12 +83,19 @@ def _run(options):
     with threadpool_limits(options.threads) if options.threads else nullcontext():
         path, seconds, warned = _fit(data, options)
         verdicts = _judged(data, path, options.l1_ratio)
-    if warned:
-        _tell("warning", warned)
+        curves, more = None, ""
+        if options.cv:
+            curves, more = _caught(data, chosen_by_folds, data, path, options)
+    for told in filter(None, (warned, more)):
+        _tell("warning", told)
     _print(path_lines(path, verdicts))
+    model = solution(data, path, verdicts, curves)
+    _print(model_lines(data, model))
     worst = max(verdict.gap for verdict in verdicts)
     peer = None
-    if options.compare and data.model not in COMPARED:
+    if options.compare and options.l1_ratio == 0:
+        _tell("note", "scikit-learn is left out: its path of coordinate descent is not made for ridge penalties")
+    elif options.compare and data.model not in COMPARED:
         _tell("note", LEFT_OUT.get(data.model, "scikit-learn is left out: it has no L1 penalty for this loss"))
     elif options.compare:
         # Where float32 data or the rounding of extreme data keep fastreg above the target, its own gap is the mark.
@@ -99,6 +104,12 @@ def _run(options):
     _print(comparison_lines(seconds, worst, options.tol, peer))
     if options.plot:
         _plot(path, options.plot)
+    if options.output:
+        write_model(options.output, data, model, options)
+        _print([f"model written to {options.output}"])
+    if options.report:
+        write_text(options.report, report(data, path, verdicts, model, options))
+        _print([f"report written to {options.report}"])
 
 
 def _tell(kind, message=""):
@@ -130,20 +141,23 @@ def _judged(data, path, l1_ratio):
         verdicts = Referee(data.X, data.y, l1_ratio, data.model).judge_path(path.coefs, path.intercepts, path.alphas)
     if not (np.isfinite(path.alphas).all() and np.isfinite([(verdict.gap, verdict.r2) for verdict in verdicts]).all()):
         raise DataError(f"{data.name}: the figures of this fit overflow: bring X and the target to other units")
-    return verdicts
+    # Of a gap of rounding alone the sign says nothing.
+    return [verdict._replace(gap=max(verdict.gap, 0.0)) for verdict in verdicts]
 
 
 def _fit(data, options):
-    """The path, its best time, and in one line what the engine warned of; what it refuses is an error of the data."""
+    """The path, its best time, and in one line what the engine warned of."""
     progress = Progress(sys.stderr)
+    grid = {"alphas": options.n_alphas, "eps": options.eps or LASSO_EPS}
+    if options.l1_ratio == 0:
+        grid = {"alphas": ridge_alphas(data, options.n_alphas, options.eps)}
 
     def fit():
         return fastreg.regularization_path(
             data.X,
             data.y,
             l1_ratio=options.l1_ratio,
-            alphas=options.n_alphas,
-            eps=options.eps,
+            **grid,
             # The relative gap printed here is gap / objective(0) = 2 gap / ||y||^2; `tol` is relative to ||y||^2. Of
             # other losses both are relative to half the null deviance.
             tol=options.tol / 2 if data.model == "quadratic" else options.tol,
@@ -152,16 +166,23 @@ def _fit(data, options):
             callback=progress,
         )
 
+    try:
+        (path, seconds), warned = _caught(data, best_time, fit)
+    finally:
+        progress.close()
+    return path, seconds, warned
+
+
+def _caught(data, work, *args):
+    """What some work gives, and in one line what it warned of; what it refuses is an error of the data."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            path, seconds = best_time(fit)
+            found = work(*args)
         except (ValueError, TypeError) as error:
             raise DataError(f"{data.name}: {error}") from error
-        finally:
-            progress.close()
     more = f" (and {len(caught) - 1} more warnings)" if len(caught) > 1 else ""
-    return path, seconds, f"{caught[0].message}{more}" if caught else ""
+    return found, f"{caught[0].message}{more}" if caught else ""
 
 
 def _check_plot(filename):
@@ -197,92 +218,3 @@ def _plot(path, filename):
     except OSError as error:
         raise DataError(f"cannot write {filename}: {error.strerror or error}") from error
     _print([f"coefficient path drawn in {filename}"])
-
-
-def _parser():
-    parser = _Parser(
-        prog="python -m fastreg",
-        description="Fit a lasso or elastic-net path of a least-squares, logistic or other regression, print it with "
-        "its duality gaps, and time scikit-learn on the same work at the same gap.",
-    )
-    parser.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE",
-        help=".csv or .tsv, svmlight (.svm, .svmlight, .libsvm, .txt), or .npz with X (or a scipy sparse "
-        "matrix) and y; without FILE, a bundled data set",
-    )
-    parser.add_argument("--target", metavar="COLUMN", help="target column of a CSV (name or index), or array of a .npz")
-    parser.add_argument(
-        "--model",
-        type=_loss,
-        metavar="LOSS",
-        help="quadratic (least squares), logistic or squared_hinge of two classes, multinomial of more, poisson of "
-        "counts, gamma or 'tweedie(p)' of amounts (1 < p < 2), or 'huber(d)' (default: logistic if the target has two "
-        "values, multinomial if it is text of more, else quadratic)",
-    )
-    share = _number(0, 1)
-    parser.add_argument("--l1-ratio", type=share, default=1.0, metavar="R", help="1 is the lasso (default)")
-    alphas, threads = _count(MOST_ALPHAS), _count(MOST_THREADS)
-    parser.add_argument("--n-alphas", type=alphas, default=100, metavar="N", help="penalty values (default 100)")
-    parser.add_argument(
-        "--eps",
-        type=share,
-        default=1e-2,
-        metavar="E",
-        help="smallest over largest penalty value (default 0.01)",
-    )
-    parser.add_argument(
-        "--tol",
-        type=share,
-        default=1e-6,
-        metavar="T",
-        help="duality gap to reach, relative to the objective at zero coefficients (default 1e-6)",
-    )
-    parser.add_argument("--threads", type=threads, metavar="N", help="threads, for both solvers (default: all cores)")
-    parser.add_argument("--plot", metavar="OUT.png", help="draw the coefficient path")
-    parser.add_argument("--no-compare", dest="compare", action="store_false", help="leave scikit-learn out")
-    parser.add_argument("--version", action="version", version=f"fastreg {fastreg.__version__}")
-    return parser
-
-
-def _loss(text):
-    """The name of a loss that is convex."""
-    try:
-        found = by_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("datafit ")) from None
-    if not found.convex:
-        raise argparse.ArgumentTypeError(f"must be convex, which {text} is not: see fastreg.regularization_path")
-    return found.name
-
-
-def _number(low, high):
-    """A parser of numbers in (low, high]."""
-
-    def parse(text):
-        value = _converted(float, text, "a number")
-        if not low < value <= high:
-            raise argparse.ArgumentTypeError(f"must lie in ({low}, {high}], got {shown(text)}")
-        return value
-
-    return parse
-
-
-def _count(most):
-    """A parser of whole numbers from 1 to `most`."""
-
-    def parse(text):
-        value = _converted(int, text, "a whole number")
-        if not 1 <= value <= most:
-            raise argparse.ArgumentTypeError(f"must lie between 1 and {most}, got {shown(text)}")
-        return value
-
-    return parse
-
-
-def _converted(kind, text, what):
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {what}, got {shown(text)}") from None

@@ -1,11 +1,13 @@
 """Archives of arrays as numpy.savez writes them, and the matrices of scipy.sparse.save_npz."""
 
+import io
 import zipfile
 
 import numpy as np
 from scipy import sparse
 
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import opened
 
 
 def read_npz(path, target):
@@ -24,18 +26,22 @@ def read_npz(path, target):
         The data.
     y : ndarray of shape (n_samples,)
         The target.
+    names : range
+        Numbers of the columns.
     notes : list of str
         Empty: nothing was guessed.
     """
-    with path.open("rb") as file:
+    with opened(path, "rb") as file:
         start = file.read(len(np.lib.format.MAGIC_PREFIX))
+        # numpy goes back and forth in an archive, which a compressed file is slow at.
+        content = path if path.suffix.lower() == ".npz" else io.BytesIO(start + file.read())
     if start == np.lib.format.MAGIC_PREFIX:
         raise DataError("a single array, where X and y are needed")
-    if not (start.startswith(b"PK") and zipfile.is_zipfile(path)):
+    if not (start.startswith(b"PK") and zipfile.is_zipfile(content)):
         raise DataError("not a .npz archive")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            X, y = _matrix(path, arrays), _array(arrays, target or "y")
+        with np.load(content, allow_pickle=False) as arrays:
+            X, y = _matrix(content, arrays), _array(arrays, target or "y")
     except (DataError, MemoryError, OSError):
         raise
     except Exception as error:  # of a dozen kinds, of zipfile, zlib, numpy and scipy, for a damaged archive
@@ -44,14 +50,14 @@ def read_npz(path, target):
         y = y.ravel()
     _check_finite("X", X)
     _check_finite(target or "y", y)
-    return X, y, []
+    return X, y, range(X.shape[1] if X.ndim == 2 else 0), []
 
 
-def _matrix(path, arrays):
+def _matrix(content, arrays):
     """The dense array X, or the matrix `scipy.sparse.save_npz` wrote."""
     if "format" not in arrays or "data" not in arrays:
         return _array(arrays, "X")
-    X = sparse.load_npz(path)
+    X = sparse.load_npz(content)
     if hasattr(X, "check_format"):
         X.check_format(full_check=True)  # the solvers follow the indices without looking
     return X

@@ -1,9 +1,10 @@
-"""Read the bundled data set, or a CSV, svmlight or .npz file, and see what its target asks for.
+"""Read the bundled data set, or a table, svmlight or .npz file, and see what its target asks for.
 
 Whatever is wrong with a file is said in one line.
 """
 
 import warnings
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,9 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from fastreg.cli.archive import read_npz
+from fastreg.cli.arrow import read_arrow
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import COMPRESSED, ending
 from fastreg.cli.svmlight import read_svmlight
 from fastreg.cli.tables import read_csv
 
@@ -38,7 +41,10 @@ class Data(NamedTuple):
         What was guessed in reading it, to be told.
     model : str
         The name of a loss.
-        The loss.
+    names : sequence of length n_features or None
+        Of the columns: text, or numbers where the file has no names. None numbers them from 0.
+    classes : tuple of str
+        Where the model is of classes, what they are called, in their order.
     """
 
     name: str
@@ -46,6 +52,32 @@ class Data(NamedTuple):
     y: np.ndarray
     notes: tuple = ()
     model: str = "quadratic"
+    names: object = None
+    classes: tuple = ()
+
+    def title(self, j):
+        """What column j is called, as text."""
+        name = j if self.names is None else self.names[j]
+        return name if isinstance(name, str) else f"column {name}"
+
+
+def load(options):
+    """The data that are asked for.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        file, target and categorical.
+
+    Returns
+    -------
+    Data
+    """
+    if options.file:
+        return load_file(options.file, options.target, options.categorical)
+    if options.categorical:
+        raise DataError("--categorical goes with a FILE that is a table")
+    return load_bundled(options.target)
 
 
 def load_bundled(target=None):
@@ -63,13 +95,15 @@ def load_bundled(target=None):
     """
     if target is not None:
         raise DataError("--target goes with a FILE; the bundled data set has its own target")
-    X, y = load_diabetes(return_X_y=True)
-    products = PolynomialFeatures(degree=3, include_bias=False).fit_transform(StandardScaler().fit_transform(X))
+    bunch = load_diabetes()
+    X, y, powers = bunch.data, bunch.target, PolynomialFeatures(degree=3, include_bias=False)
+    products = powers.fit_transform(StandardScaler().fit_transform(X))
     name = "diabetes progression from all products of up to 3 of 10 measurements (bundled)"
-    return Data(name, np.asfortranarray(StandardScaler().fit_transform(products)), y)
+    names = list(powers.get_feature_names_out(bunch.feature_names))
+    return Data(name, np.asfortranarray(StandardScaler().fit_transform(products)), y, names=names)
 
 
-def load_file(filename, target=None):
+def load_file(filename, target=None, categorical=False):
     """Read a file by its ending.
 
     Parameters
@@ -77,7 +111,9 @@ def load_file(filename, target=None):
     filename : str
         The file.
     target : str, default=None
-        Column name or index of a CSV; name of the array in a .npz, by default ``y``.
+        Column name or index of a table; name of the array in a .npz, by default ``y``.
+    categorical : bool, default=False
+        Whether columns of text of a table are taken as categories.
 
     Returns
     -------
@@ -85,22 +121,28 @@ def load_file(filename, target=None):
         X and y, checked for shape.
     """
     path = Path(filename)
-    reader = READERS.get(path.suffix.lower())
+    suffix = ending(path)
+    reader = READERS.get(suffix)
     if reader is None:
-        raise DataError(f"{filename}: unknown ending {path.suffix!r}; known are {', '.join(READERS)}")
+        raise DataError(f"{filename}: unknown ending {suffix!r}; known are {', '.join(READERS)}, and these with "
+                        f"{' or '.join(COMPRESSED)}")
+    if categorical and suffix not in TABLES:
+        raise DataError(f"{filename}: --categorical goes with a table ({', '.join(TABLES)})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what numpy thinks of an archive's age, say
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise DataError("no regular file, and it is read more than once: save the data first")
-            X, y, notes = reader(path, target)
-            return _checked(filename, X, y, notes)
+            more = [categorical] if suffix in TABLES else []
+            return _checked(filename, *reader(path, target, *more))
     except DataError as error:
         raise DataError(f"{filename}: {error}") from error
     except MemoryError as error:
         raise DataError(f"{filename}: not enough memory ({error or 'to read it'})") from error
     except OSError as error:
         raise DataError(f"{filename}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{filename}: damaged ({error})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{filename}: not a text file in UTF-8") from error
 
@@ -129,7 +171,8 @@ def modelled(data, model=None):
             raise DataError(f"{data.name}: the target has {len(values)} values, such as {low} and {high}: classes are "
                             f"at most {MOST_CLASSES}")
         told = f"the target has {len(values)} values, from {low} to {high}: a multinomial regression"
-        return data._replace(model="multinomial", notes=data.notes if model else (*data.notes, told))
+        return data._replace(model="multinomial", notes=data.notes if model else (*data.notes, told),
+                             classes=tuple(str(value) if text else f"{value:g}" for value in values))
     if text and not binary:
         raise DataError(f"{data.name}: the target is text of more than two values, such as {low} and {high}: it takes "
                         "--model multinomial")
@@ -145,10 +188,11 @@ def modelled(data, model=None):
     if not binary:
         raise DataError(f"{data.name}: --model {model} takes a target of two values, and this has more, from {low} to "
                         f"{high}")
-    return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0))
+    classes = tuple(str(value) if text else f"{value:g}" for value in values)
+    return data._replace(model=model, y=np.where(data.y == last, 1.0, -1.0), classes=classes)
 
 
-def _checked(filename, X, y, notes):
+def _checked(filename, X, y, names, notes):
     """Shapes and types, and a target that varies."""
     if X.ndim != 2 or y.ndim != 1:
         raise DataError(f"X must have two dimensions and the target one, got {X.shape} and {y.shape}")
@@ -156,7 +200,7 @@ def _checked(filename, X, y, notes):
         raise DataError(f"X has {X.shape[0]} rows and the target has {y.shape[0]}")
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiubU":
         raise DataError(f"X and the target must be numbers, got {X.dtype} and {y.dtype}")
-    X, more = _occupied(X)
+    X, names, more = _occupied(X, names)
     if 0 in X.shape:
         raise DataError(f"no data ({X.shape[0]} rows, {X.shape[1]} features)")
     if X.dtype not in (np.float32, np.float64):
@@ -165,25 +209,32 @@ def _checked(filename, X, y, notes):
     # A constant target would make every relative figure 0/0.
     if np.all(y == y[0]):
         raise DataError("the target is constant, there is nothing to fit")
-    return Data(filename, X, y, (*notes, *more))
+    return Data(filename, X, y, (*notes, *more), names=names)
 
 
-def _occupied(X):
-    """X without its empty columns, and a word about it, if more than `EMPTY_COLUMNS` are empty."""
+def _occupied(X, names):
+    """X and names without the empty columns, and a word about it, if more than `EMPTY_COLUMNS` are empty."""
     # There are no more columns with entries than entries.
     if not sparse.issparse(X) or X.shape[1] - X.nnz <= EMPTY_COLUMNS:
-        return X, []
+        return X, names, []
     entries = X.tocoo()
     used, columns = np.unique(entries.col, return_inverse=True)
     told = f"of {X.shape[1]} columns {len(used)} hold entries: the others are left out"
-    return sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used))), [told]
+    X = sparse.csr_matrix((entries.data, (entries.row, columns)), shape=(X.shape[0], len(used)))
+    return X, [names[int(j)] for j in used], [told]
 
 
 # Losses of them.
 TWO_CLASSES = ("logistic", "squared_hinge")
-READERS = {
+TABLES = {
     ".csv": read_csv,
     ".tsv": read_csv,
+    ".parquet": read_arrow,
+    ".pq": read_arrow,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+}
+READERS = TABLES | {
     ".svm": read_svmlight,
     ".svmlight": read_svmlight,
     ".libsvm": read_svmlight,

@@ -7,7 +7,10 @@ from scipy import sparse
 
 import fastreg
 from fastreg import tables
+from fastreg.cli.chosen import spreads
 
+# Coefficients that are printed, and characters of their names.
+SHOWN, LONGEST_NAME = 10, 40
 MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, ",
           "multinomial": "multinomial regression, "}
 
@@ -77,7 +80,7 @@ def header_lines(data, n_alphas, l1_ratio, tol):
     n, p = data.X.shape
     density = f"sparse, {data.X.nnz / (n * p):.3%} filled" if sparse.issparse(data.X) else "dense"
     model = MODELS.get(data.model, f"{data.model} loss, ")
-    kind = model + ("lasso" if l1_ratio == 1 else f"elastic net, l1_ratio {l1_ratio:g}")
+    kind = model + {1: "lasso", 0: "ridge"}.get(l1_ratio, f"elastic net, l1_ratio {l1_ratio:g}")
     return [
         f"fastreg {fastreg.__version__}: {data.name}",
         f"{n} samples x {p} features ({density}, {data.X.dtype}); {kind}, {n_alphas} penalty values, "
@@ -104,6 +107,100 @@ def path_lines(path, verdicts):
     """
     gaps, shares = np.array(verdicts).T
     return tables.lines(tables.columns(path, shares, gaps))
+
+
+def model_lines(data, model):
+    """What was chosen, by what, and the largest coefficients by name.
+
+    Coefficients are ordered by what one standard deviation of the column does: their own sizes depend on units.
+
+    Parameters
+    ----------
+    data : Data
+        X and the names.
+    model : Model
+        One solution of the path.
+
+    Returns
+    -------
+    list of str
+        The lines.
+    """
+    shown = largest(data, model)
+    kept, others = np.count_nonzero(model.coefs), f" of {data.X.shape[1]}" if len(model.coefs) == 1 else ""
+    lines = [""]
+    if model.curves is None:
+        lines.append(f"the last solution, alpha={model.alpha:.6g} (--cv chooses one)")
+    else:
+        lines.append(f"chosen by cross-validation: {choice(model.curves)}")
+    intercepts = ", ".join(f"{value:.6g}" for value in model.intercepts[:SHOWN])
+    lines.append(f"{kept}{others} coefficients are not zero; intercept {intercepts}" +
+                 ", ..." * (len(model.intercepts) > SHOWN))
+    if shown:
+        names = [named(data, model, k, j) for k, j, *_ in shown]
+        width = max(7, *map(len, names))
+        lines += ["", f"{'largest':{width}}    coefficient  times std of column"]
+        lines += [f"{name:{width}}  {value:>13.6g}  {effect:>19.6g}" for name, (*_, value, effect) in zip(names, shown)]
+    return lines
+
+
+def choice(curves):
+    """Why cross-validation chose what it did, with the standard error, in words.
+
+    Parameters
+    ----------
+    curves : SelectionCurves
+
+    Returns
+    -------
+    str
+    """
+    error = curves.standard_error[curves.best]
+    return f"{curves.reason[:-1]}, standard error {error:.2g})" if np.isfinite(error) else curves.reason
+
+
+def largest(data, model):
+    """The largest coefficients, each times the standard deviation of its column.
+
+    Parameters
+    ----------
+    data : Data
+        X and the names.
+    model : Model
+        One solution of the path.
+
+    Returns
+    -------
+    list of (int, int, float, float)
+        Output, column, coefficient, and what one standard deviation does: about ten that are not zero, the largest
+        first.
+    """
+    columns = np.flatnonzero(model.coefs.any(axis=0))
+    effects = model.coefs[:, columns] * spreads(data.X, columns)
+    order = np.argsort(-np.abs(effects), axis=None, kind="stable")[:SHOWN]
+    return [(int(k), int(columns[c]), float(model.coefs[k, columns[c]]), float(effects[k, c]))
+            for k, c in zip(*np.unravel_index(order, effects.shape)) if model.coefs[k, columns[c]]]
+
+
+def named(data, model, k, j):
+    """What a coefficient is called: the column, and before it the class where there are several.
+
+    Parameters
+    ----------
+    data : Data
+    model : Model
+    k, j : int
+        Output and column.
+
+    Returns
+    -------
+    str
+        On one line.
+    """
+    name = data.title(j)
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    name = " ".join(name.split())
+    return f"{data.classes[k]}: {name}" if len(model.coefs) > 1 else name
 
 
 def comparison_lines(seconds, worst, tol, peer):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import opened
 
 LARGEST_INDEX = 2**63 - 1
 
@@ -29,13 +30,15 @@ def read_svmlight(path, target):
         The values.
     y : ndarray of shape (n_samples,)
         The targets.
+    names : range
+        Indices of the columns, as the file numbers them.
     notes : list of str
         Empty: nothing was guessed.
     """
     if target is not None:
         raise DataError("svmlight files carry their target; leave --target out")
     y, columns, values, ends, lines = array("d"), array("q"), array("d"), array("q", [0]), array("q")
-    with path.open("rb") as file:
+    with opened(path, "rb") as file:
         for line, text in enumerate(file, 1):
             words = _words(text, first=line == 1)
             if not words:
@@ -50,10 +53,12 @@ def read_svmlight(path, target):
         for part in (y, columns, values, ends)
     )
     _check(y, columns, values, ends, lines)
-    if columns.min(initial=1) > 0:
+    first = int(columns.min(initial=1) > 0)
+    if first:
         columns -= 1
-    shape = len(y), int(columns.max(initial=-1)) + 1
-    return sparse.csr_matrix((values, columns, ends), shape=shape), y, []
+    width = int(columns.max(initial=-1)) + 1
+    X = sparse.csr_matrix((values, columns, ends), shape=(len(y), width))
+    return X, y, range(first, first + width), []
 
 
 def _words(text, first):

@@ -12,7 +12,9 @@ from itertools import chain, islice
 
 import numpy as np
 
+from fastreg.cli.columns import MISSING, matrix, missing_values
 from fastreg.cli.errors import DataError, shown
+from fastreg.cli.files import opened
 
 DELIMITERS = ",;\t|"
 SHOWN_NAMES, SHOWN_LENGTH = 12, 40
@@ -20,7 +22,11 @@ SHOWN_NAMES, SHOWN_LENGTH = 12, 40
 NO_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 
 
-def read_csv(path, target):
+class _Missing(DataError):
+    """A cell without a value."""
+
+
+def read_csv(path, target, categorical=False):
     """Read a table of numbers; the target may be labels.
 
     A first line of numbers is data and the columns have their numbers for names, unless it counts 0, 1, 2, ... as
@@ -33,13 +39,17 @@ def read_csv(path, target):
         The file, in UTF-8.
     target : str or None
         Name or number of the target's column.
+    categorical : bool, default=False
+        Whether other columns of text are taken as categories, or refused.
 
     Returns
     -------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray (with categories it may be a CSC matrix) of shape (n_samples, n_features)
         The other columns.
     y : ndarray of shape (n_samples,)
         The target: numbers, or text where that of the first row is no number.
+    names : list of str
+        Of the columns of X.
     notes : list of str
         What was guessed.
     """
@@ -50,22 +60,28 @@ def read_csv(path, target):
         if not cells:
             raise DataError("no data (the file has no lines)")
         names, has_header, notes = _header(cells, target)
-        column = _column(names, target, has_header)
+        column = column_of(names, target, has_header)
         values, y = array("d"), array("d")
         line, cells = next(rows, (0, [])) if has_header else (line, cells)
         if not line:
             raise DataError("no data (a header and no rows)")
+        if categorical:
+            return _with_categories(chain([(line, cells)], rows), names, column, notes)
         labels = {} if cells[column:] and cells[column].strip() and not _is_number(cells[column]) else None
-        _read_rows(chain([(line, cells)], rows), names, column, labels, values, y)
+        try:
+            _read_rows(chain([(line, cells)], rows), names, column, labels, values, y)
+        except _Missing as error:
+            counted = _count_missing(path, delimiter, names, has_header)
+            raise DataError(f"{error}; {counted}") from error
     X = np.frombuffer(values).reshape(len(y), len(names) - 1) if values else np.empty((len(y), 0))
     del names[column]
-    X, more = _without_index(X, names)
+    X, names, more = _without_index(X, names)
     y = np.frombuffer(y)
-    return X, y if labels is None else np.array(list(labels))[y.astype(np.intp)], notes + more
+    return X, y if labels is None else np.array(list(labels))[y.astype(np.intp)], names, notes + more
 
 
 def _opened(path):
-    return path.open(newline="", encoding="utf-8-sig")
+    return opened(path, "rt", newline="", encoding="utf-8-sig")
 
 
 def _rows(file, delimiter):
@@ -115,8 +131,20 @@ def _position(text, width):
     return int(text) % width if re.fullmatch(r"-?\d{1,9}", text) and -width <= int(text) < width else None
 
 
-def _column(names, target, has_header):
-    """Position of the target column, given by name or, if no name matches, by number."""
+def column_of(names, target, has_header):
+    """Position of the target column, given by name or, if no name matches, by number.
+
+    Parameters
+    ----------
+    names : list of str
+    target : str or None
+    has_header : bool
+        Whether the file gave the names.
+
+    Returns
+    -------
+    int
+    """
     columns = ", ".join(name[:SHOWN_LENGTH] for name in names[:SHOWN_NAMES]) + ", ..." * (len(names) > SHOWN_NAMES)
     if not has_header:
         columns += " (the first line holds only numbers)"
@@ -137,7 +165,7 @@ def _read_rows(rows, names, column, labels, values, y):
     """Append the rows to the features and to the target, of which `labels`, if there are any, gives numbers."""
     width = len(names)
     for line, cells in rows:
-        if labels is not None and len(cells) == width and cells[column].strip():
+        if labels is not None and len(cells) == width and cells[column].strip() not in MISSING:
             cells[column] = str(labels.setdefault(cells[column].strip(), len(labels)))
         try:
             numbers = list(map(float, cells))
@@ -150,6 +178,48 @@ def _read_rows(rows, names, column, labels, values, y):
         values.extend(numbers)
 
 
+def _count_missing(path, delimiter, names, has_header):
+    """What is said of all missing values of a file."""
+    columns, n = [0] * len(names), 0
+    with _opened(path) as file, suppress(DataError):
+        for _, cells in islice(_rows(file, delimiter), int(has_header), None):
+            n += 1
+            columns = [count + (cell.strip() in MISSING) for count, cell in zip(columns, cells)]
+    return missing_values(dict(zip(_titles(names), columns)), n)
+
+
+def _titles(names):
+    """Names, and numbers of columns that have none; one that comes again gets its number."""
+    seen = set()
+    return [f"column {j}" if not name or name in seen or seen.add(name) else name for j, name in enumerate(names)]
+
+
+def _with_categories(rows, names, column, notes):
+    """X, y, names and notes of a table in which columns may be text."""
+    cells_of = [[] for _ in names]
+    for line, cells in rows:
+        if len(cells) != len(names):
+            _check_row(line, cells, names)
+        for cell, of_column in zip(cells, cells_of):
+            of_column.append(cell.strip())
+    n, titles = len(cells_of[0]), _titles(names)
+    counts = {title: sum(map(MISSING.__contains__, cells)) for title, cells in zip(titles, cells_of)}
+    if any(counts.values()):
+        raise DataError(missing_values(counts, n))
+    columns = []
+    for title, cells in zip(titles, cells_of):
+        numeric = all(map(_is_number, cells))
+        columns.append(np.array(cells, dtype=np.float64 if numeric else str))
+        if numeric and not np.isfinite(columns[-1]).all():
+            raise DataError(f"column {shown(title)} is not finite in row {np.argmin(np.isfinite(columns[-1]))}")
+    y = columns.pop(column)
+    del names[column], titles[column]
+    counting, told = _nameless(names, columns)
+    kept = [j for j in range(len(names)) if j not in counting]
+    X, titles, more = matrix([columns[j] for j in kept], [titles[j] for j in kept])
+    return X if titles else np.empty((n, 0)), y, titles, notes + told + more
+
+
 def _check_row(line, cells, names):
     """Raise for the first fault of a row, if there is one."""
     hint = " (a quote without its partner?)" if any("\n" in cell or "\r" in cell for cell in cells) else ""
@@ -157,11 +227,14 @@ def _check_row(line, cells, names):
         raise DataError(f"line {line} has {len(cells)} values, the first line {len(names)}{hint}")
     for j, (name, cell) in enumerate(zip(names, cells)):
         title = f"column {shown(name)}" if name else f"column {j}, which has no name,"
+        kind = _Missing if cell.strip() in MISSING else DataError
         if not _is_number(cell):
             what = shown(cell) if cell.strip() else "an empty cell"
-            raise DataError(f"{title} is not numeric: {what} in line {line}{hint}")
+            word = kind is DataError and not hint and cell.strip().isalpha()
+            more = " (--categorical takes text as categories)" if word else hint
+            raise kind(f"{title} is not numeric: {what} in line {line}{more}")
         if not math.isfinite(float(cell)):
-            raise DataError(f"{title} is not finite: {shown(cell)} in line {line}")
+            raise kind(f"{title} is not finite: {shown(cell)} in line {line}")
 
 
 def _is_number(text):
@@ -173,15 +246,22 @@ def _is_number(text):
 
 
 def _without_index(X, names):
-    """X without the columns that have no name and count rows, and what to tell about those without a name."""
+    """X and names without the columns that have no name and count rows, and what to tell about those without a name."""
+    counting, notes = _nameless(names, X.T)
+    kept = [title for j, title in enumerate(_titles(names)) if j not in counting]
+    return (np.delete(X, counting, axis=1) if counting else X), kept, notes
+
+
+def _nameless(names, columns):
+    """Which columns have no name and count rows, and what to tell about those without a name."""
     nameless = [j for j, name in enumerate(names) if NO_NAME.fullmatch(name)]
-    counting = [j for j in nameless if _counts(X[:, j])]
+    counting = [j for j in nameless if columns[j].dtype.kind == "f" and _counts(columns[j])]
     notes = []
     for j in nameless:
         title = f"a column named {names[j]!r}" if names[j] else "a column without a name"
         done = "counts rows and is left out" if j in counting else "is kept as a feature: it does not count rows"
         notes.append(f"{title} {done}")
-    return (np.delete(X, counting, axis=1) if counting else X), notes
+    return counting, notes
 
 
 def _counts(column):
