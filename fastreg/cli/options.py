@@ -28,8 +28,8 @@ def parser():
     """
     asked = _Parser(
         prog="python -m fastreg",
-        description="Fit a lasso or elastic-net path of a least-squares, logistic or other regression, print it with "
-        "its duality gaps, and time scikit-learn on the same work at the same gap.",
+        description="Fit a lasso, elastic-net or ridge path of a least-squares, logistic or other regression, print it "
+        "with its duality gaps, and time scikit-learn on the same work at the same gap.",
     )
     asked.add_argument(
         "file",
