@@ -247,7 +247,7 @@ def test_nearly_separable_classes(far):
     y = np.repeat([0, 1, 2], 3)
     model = LogisticRegression(C=np.inf, tol=1e-12).fit(x[:, None], y)
     assert np.abs(model.coef_).max() > -np.log(far)
-    slope = (np.eye(3)[y] - chances((x[:, None].astype(LD) @ model.coef_.T + model.intercept_)))
+    slope = (np.eye(3)[y] - chances(x[:, None].astype(LD) @ model.coef_.T + model.intercept_))
     assert np.abs(slope.sum(axis=0)).max() < 1e-7
     assert np.abs((x - 1) @ slope).max() < 1e-7
     assert certify(x[:, None], y, model).ok

@@ -151,7 +151,8 @@ class Softmax:
             if gap <= aim:
                 stopped = 0
                 break
-            if idle > IDLE or left <= NOTHING * self.unit or (steps < self.spec.max_iter and not self._step(chances, down, alpha, left)):
+            if idle > IDLE or left <= NOTHING * self.unit or (
+                    steps < self.spec.max_iter and not self._step(chances, down, alpha, left)):
                 stopped = 2                                            # rounding
                 break
         intercepts = self.b - self.W @ self.view.means if self.problem.fit_intercept else np.zeros(len(self.b))
