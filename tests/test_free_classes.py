@@ -240,6 +240,19 @@ def test_one_class_is_set_apart(tol):
     assert certify(X, y, LogisticRegression(C=np.inf, tol=tol).fit(X, y)).ok
 
 
+@pytest.mark.parametrize("far", [1e-2, 1e-4, 1e-6])
+def test_nearly_separable_classes(far):
+    """One row of each class is on the wrong side by a little: there is a best fit, though a far one."""
+    x = np.array([-3.0, -2.0, -1 + far, -1.0, 0.0, 1 + far, 1.0, 2.0, 3.0])
+    y = np.repeat([0, 1, 2], 3)
+    model = LogisticRegression(C=np.inf, tol=1e-12).fit(x[:, None], y)
+    assert np.abs(model.coef_).max() > -np.log(far)
+    slope = (np.eye(3)[y] - chances(x[:, None].astype(LD) @ model.coef_.T + model.intercept_))
+    assert np.abs(slope.sum(axis=0)).max() < 1e-7
+    assert np.abs((x - 1) @ slope).max() < 1e-7
+    assert certify(x[:, None], y, model).ok
+
+
 def test_what_is_left_of_few_steps_is_told():
     """No refusal without a direction, no certificate without a bound."""
     X, y, _ = data()

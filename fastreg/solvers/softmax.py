@@ -27,6 +27,8 @@ MOST_LEFT, FORCING = 0.3, 0.5
 MOST_COLUMNS = 2000
 # Of the decrease that the slope promises, what a step is to bring; halvings; steps without half the gap.
 BROUGHT, HALVINGS, IDLE = 1e-4, 40, 10
+# Of the loss to be explained, what no step is worth: where there is no minimum, steps would lower it for ever.
+NOTHING = 1e-24
 
 
 def rows_of(problem):
@@ -149,7 +151,8 @@ class Softmax:
             if gap <= aim:
                 stopped = 0
                 break
-            if idle > IDLE or (steps < self.spec.max_iter and not self._step(chances, down, alpha, left)):
+            if idle > IDLE or left <= NOTHING * self.unit or (
+                    steps < self.spec.max_iter and not self._step(chances, down, alpha, left)):
                 stopped = 2                                            # rounding
                 break
         intercepts = self.b - self.W @ self.view.means if self.problem.fit_intercept else np.zeros(len(self.b))
