@@ -59,7 +59,7 @@ cdef class Multinomial(Logistic):
     def with_intercepts(self, Y, weights, eta):
         """(shifts of eta, one for each class and of sum zero, eta with them) where the residuals of all classes sum to
         zero: Newton's method, a step being halved that raises the loss. Y, eta: shape (n_classes, n)."""
-        total, here = np.zeros(len(Y)), eta
+        total, here, reach = np.zeros(len(Y)), eta, FAR
         s = np.ones(Y.shape[1]) if weights is None else weights
         for _ in range(STEPS):
             chances = self.inverse_link(here.T).T
@@ -69,13 +69,16 @@ cdef class Multinomial(Logistic):
                 break
             weighted = np.where(s > 0, chances, 0) * s
             matrix = np.diag(weighted.sum(axis=1)) - weighted @ chances.T
-            step = np.linalg.pinv(matrix, hermitian=True) @ slope
+            values, vectors = np.linalg.eigh(matrix)
+            along = vectors.T @ slope              # where there is hardly any curvature it is the slope that says where
+            bend = np.maximum(values, np.abs(along) / reach)
+            step = vectors @ np.divide(along, bend, out=np.zeros(len(Y)), where=bend > 0)
             step -= step.mean()
-            step *= min(1, FAR / np.max(np.abs(step)))
             loss = 0.5 * self.deviance(Y.T, here.T, weights)
             while 0.5 * self.deviance(Y.T, (here + step[:, None]).T, weights) > loss * (1 + 1e-14) and np.any(step):
                 step = np.where(np.abs(step) > 1e-16, 0.5 * step, 0)
             total, here = total + step, here + step[:, None]
+            reach = 2 * reach if np.max(np.abs(step)) > 0.5 * reach else FAR
             if np.max(np.abs(step)) <= NEAR:
                 break
         return total, here
