@@ -199,7 +199,7 @@ def _choose(problem, spec, how):
     found, values, degrees = [], [], []
     for k, ratio in enumerate(how.l1_ratios):
         one = problem.with_l1_ratio(ratio)
-        solver = suited(one, spec)(one, spec.after(k * spec.n_alphas))
+        solver = suited(one.route(spec))(one, spec.after(k * spec.n_alphas))
         solutions = solver.advance(spec.grid(solver.largest_alpha() if spec.counted else None))
         if problem.datafit.quadratic:
             with solver.blas():
@@ -216,7 +216,7 @@ def _choose(problem, spec, how):
     k, a = curves.best
     chosen = problem.with_l1_ratio(how.l1_ratios[k])
     if how.refit and not found[k].from_x[a]:
-        solver = solver if k == len(found) - 1 else suited(chosen, spec)(chosen, spec)
+        solver = solver if k == len(found) - 1 else suited(chosen.route(spec))(chosen, spec)
         found[k] = solver.certify(found[k], a)
     found = [solutions.scaled_up(problem.scale) for solutions in found]
     asked = chosen.penalty, problem.fit_intercept, spec.tol

@@ -266,6 +266,14 @@ class Problem:
         factor = np.broadcast_to(np.asarray(self.penalty.factor, dtype=np.float64), self.p)
         return (factor == 0) if alpha > 0 else np.isfinite(factor)
 
+    def route(self, spec):
+        """What kind of solver suits, by its name in `solvers.suited`."""
+        if self.frees_classes(1.0 if spec.counted else spec.alphas):
+            return "free classes"
+        if not self.by_ridge(spec):
+            return "engine"
+        return "classes" if self.datafit.coupled else "rows"
+
     def frees_classes(self, alphas):
         """Whether nothing penalises some column of several classes at one of the alphas."""
         return bool(self.datafit.coupled and self.free_columns(np.min(alphas)).any())

@@ -63,7 +63,7 @@ class Validation:
         spec : Spec
         """
         problem = problem.to_unit()
-        solver = suited(problem, spec)(problem, spec)
+        solver = suited(problem.route(spec))(problem, spec)
         alphas = spec.grid(solver.largest_alpha() if spec.counted else None)
         step = len(alphas) if self.patience is None else max(self.patience, LEAST_PIECE)
         pieces, found, used = [], np.empty(0), np.empty(0)

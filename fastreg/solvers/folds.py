@@ -236,7 +236,7 @@ class FoldPaths:
         self.solvers = [None] * len(self.folds)
         self.before, self.finished = 0, [0] * len(self.folds)
         problem = self.problem.with_penalty(penalty)
-        self.lead = suited(problem, self.spec)(problem, self.spec) if problem.by_ridge(self.spec) else None
+        self.lead = suited(problem.route(self.spec))(problem, self.spec) if problem.by_ridge(self.spec) else None
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order.
@@ -290,7 +290,7 @@ class FoldPaths:
             problem = problem.fold(self.folds[f].counts, moments, self.n_threads)
         problem = problem.with_penalty(penalty)
         shared = {"lead": self.lead} if self.lead and problem.by_ridge(spec) else {}
-        return suited(problem, spec)(problem, spec, **shared)
+        return suited(problem.route(spec))(problem, spec, **shared)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""

@@ -4,16 +4,14 @@ from fastreg.solvers.path import PathSolver, solve_path
 from fastreg.solvers.reweighted import Reweighted
 from fastreg.solvers.softmax import Softmax
 
+SOLVERS = {"engine": PathSolver, "rows": Reweighted, "classes": Softmax, "free classes": FreeSoftmax}
 
-def suited(problem, spec):
-    """The class of the solver that suits a Problem at the alphas of a Spec."""
-    if problem.frees_classes(1.0 if spec.counted else spec.alphas):
-        return FreeSoftmax
-    if not problem.by_ridge(spec):
-        return PathSolver
-    return Softmax if problem.datafit.coupled else Reweighted
+
+def suited(route):
+    """The class of the solver that suits, by what `Problem.route` says."""
+    return SOLVERS[route]
 
 
 def solve_suited(problem, spec, warm=None):
     """Solutions for decreasing alphas: see `solve_path`."""
-    return solve_path(problem, spec, warm=warm, make=suited(problem, spec))
+    return solve_path(problem, spec, warm=warm, make=suited(problem.route(spec)))
