@@ -278,7 +278,7 @@ MUTANTS = [
     # ---- losses and their solvers
     Mutant("datafits/poisson.pyx", "excess", "(1 - c) * (y[i] - mu) / mu", "(1 - c) * (y[i] - mu) / y[i]",
            "tests/test_curved.py -k poisson"),
-    Mutant("datafits/base.pyx", "refit_intercept", "if slope > 0:", "if slope < 0:", "tests/test_datafits.py"),
+    Mutant("datafits/base.pyx", "refit_intercept", "if slope > 0 or", "if slope < 0 or", "tests/test_datafits.py"),
     Mutant(CURVED, "_take_step", "state.b -= part * level", "pass", "tests/test_curved.py"),
     Mutant(CURVED, "_go", "state.b -= level", "pass", "tests/test_curved.py"),
     Mutant("kernels/sweep.pyx", "_dense_slab", "u.v[i] = -u.level", "u.v[i] = 0", "tests/test_block.py -k reading"),
