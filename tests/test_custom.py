@@ -212,6 +212,7 @@ def test_a_loss_that_is_not_convex(seed, l1_ratio):
       "curvature": lambda y, eta: -math.cos(eta)}, "curvature must not be negative"),
     ({"conjugate": lambda y, u: 0.5 * u * u}, "conjugate must be value's"),
     ({"conjugate": lambda y, u: u * y + 0.4 * u * u}, "conjugate must be value's"),
+    ({"conjugate": lambda y, u: u * y + 0.5 * u * u - (1.0 if 0.006 < abs(u) < 0.0069 else 0.0)}, "not be negative"),
     ({"domain": (1, 0)}, "domain must be"), ({"domain": "any"}, "domain must be"),
     ({"convex": False, "conjugate": lambda y, u: u}, "conjugate must be None"),
 ])
