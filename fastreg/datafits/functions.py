@@ -99,7 +99,7 @@ def custom(value, gradient, curvature, conjugate=None, domain=None, convex=True)
     conjugate : callable or None
         ``conjugate(y, u)``, the largest value of ``u * eta - value(y, eta)`` over eta, infinite where there is none. It
         makes certificates a little faster; None has it found by a search, bounded from above.
-    domain : {{None, 'labels', 'positive', 'nonnegative'}} or (low, high)
+    domain : {None, 'labels', 'positive', 'nonnegative'} or (low, high)
         What y may be: any number; two classes, of any labels, which the functions see as -1.0 and 1.0; numbers above
         zero, or not below it; or numbers between two, themselves included.
     convex : bool, default=True

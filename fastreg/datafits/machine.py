@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-FORMAT = "1"                             # of what is kept: another one finds nothing
+FORMAT = "1"                             # of what is kept, `vectormath` in it: a change of either is another one
 VECTOR = ("exp", "expm1", "log", "log1p")
 LOADED: dict = {}                            # key: (engine, addresses)
 
