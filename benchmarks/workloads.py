@@ -74,9 +74,11 @@ DERIVED = {
     "spambase_unit": ("spambase", unit),
     "bike_unit": ("bike_kaggle", unit),
     "nmes_unit": ("nmes_physician", unit),
+    "fashion_10000": ("fashion_mnist_train", lambda X, y: (X[:10_000] / 255, y[:10_000])),
 }
-# Another array of a stored data set as y, where it is positive.
+# Another array of a stored data set as y: amounts where they are positive, or classes.
 AMOUNTS = {"bemtpl97_amounts": ("bemtpl97_onehot", "amount")}
+CLASSES = {"news20_classes": ("news20_train_bigram", "y20")}
 LAYOUTS = {
     "columns": (np.asfortranarray, sparse.csc_matrix),
     "rows": (np.ascontiguousarray, sparse.csr_matrix),
@@ -140,6 +142,8 @@ def _read(name):
     if name in AMOUNTS:
         X, y = _read_stored(*AMOUNTS[name])
         return X[y > 0], y[y > 0]
+    if name in CLASSES:
+        return _read_stored(*CLASSES[name])
     if name in DERIVED:
         source, change = DERIVED[name]
         return change(*_read_stored(source))

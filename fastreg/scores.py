@@ -4,8 +4,10 @@ A scorer is called with a model for every fit, and checks all of its arguments a
 longer than the fits. Those here give the same numbers from linear predictors.
 """
 from functools import partial
+from inspect import signature
 
 import numpy as np
+from sklearn import config_context
 
 EPS = np.finfo(np.float64).eps
 
@@ -23,7 +25,8 @@ def scores_of(scoring, datafit):
     callable or None
         (y, eta, weight) -> ndarray of shape (n_fits,) or None, to maximise: y and weight (None: ones) of the rows, as
         the datafit reads y; eta their linear predictors, a column for each fit or, where targets are coupled, one for
-        each class of each. None where scikit-learn has something to say of y: a class is absent, or y is constant.
+        each class of each. None where scikit-learn has something to say of y: a score needs a class that is absent, or
+        y is constant.
     """
     if not isinstance(scoring, str):
         return None
@@ -34,14 +37,48 @@ def scores_of(scoring, datafit):
     return partial(_of_means, _OF_MEANS[scoring], datafit) if scoring in _OF_MEANS else None
 
 
+def of_all_classes(scorer, classes):
+    """A scorer of a classifier, told of all classes where its metric asks for labels: test sets may lack some.
+
+    Parameters
+    ----------
+    scorer : callable
+        (model, X, y, **params) -> float, as scikit-learn makes it.
+    classes : ndarray or None
+        None: it is no classifier.
+
+    Returns
+    -------
+    callable
+    """
+    asked = signature(getattr(scorer, "_score_func", _mean)).parameters
+    if classes is None or "labels" not in asked:
+        return scorer
+    told = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in asked:
+        told["pos_label"] = classes[-1]
+    told = {name: value for name, value in told.items() if name not in getattr(scorer, "_kwargs", {})}
+
+    def score(model, X, y, **params):
+        with config_context(enable_metadata_routing=True):      # else scorers take nothing but weights
+            return scorer(model, X, y, **{**told, **params})
+
+    return score
+
+
 def _mean(values, weight):
     return np.average(values, axis=0, weights=weight)
 
 
 # ---- two classes: whether a row is of the second, the log-odds, weights ----------------------------------------------
 def _of_two(score, y, eta, weight):
-    second = y > 0
-    return score(second, eta, weight) if second.any() and not second.all() else None
+    return score(y > 0, eta, weight)
+
+
+def _both(second, weight):
+    """Whether there are rows of both classes."""
+    counted = second if weight is None else second[weight > 0]
+    return counted.any() and not counted.all()
 
 
 def _probability(eta):
@@ -63,7 +100,7 @@ def _accuracy(second, eta, weight):
 
 def _balanced_accuracy(second, eta, weight):
     right = (eta > 0) == second[:, None]
-    if weight is not None and not 0 < weight @ second < weight.sum():
+    if not _both(second, weight):
         return None
     return np.mean([_mean(right[rows], None if weight is None else weight[rows]) for rows in (second, ~second)], axis=0)
 
@@ -71,7 +108,7 @@ def _balanced_accuracy(second, eta, weight):
 def _area(second, eta, weight):
     """Of pairs of a row of each class, how many are in order; half of those that are tied."""
     weight = np.ones(len(second)) if weight is None else weight
-    if not 0 < weight @ second < weight.sum():
+    if not _both(second, weight):
         return None
     out = np.empty(eta.shape[1])
     for k, column in enumerate(eta.T):
@@ -90,8 +127,6 @@ def _by_class(y, eta):
 
 
 def _log_loss_of_classes(y, eta, weight):
-    if not np.all((y > 0).any(axis=0)):
-        return None
     of_row, eta = _by_class(y, eta)
     loss = np.logaddexp.reduce(eta, axis=2) - np.take_along_axis(eta, of_row[:, None, None], axis=2)[..., 0]
     return -_mean(np.clip(loss, -np.log1p(-EPS), -np.log(EPS)), weight)

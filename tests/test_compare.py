@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import logsumexp
 from sklearn.linear_model import Ridge
 
 import fastreg
@@ -66,8 +67,9 @@ def package(name):
     return importlib.import_module(f"benchmarks.{name}")
 
 
-command, tasks, results, tables, figures, readme, measure = (
-    package(f"comparison.{name}") for name in ("command", "tasks", "results", "tables", "figures", "readme", "measure")
+command, tasks, solvers, results, tables, figures, readme, measure = (
+    package(f"comparison.{name}")
+    for name in ("command", "tasks", "solvers", "results", "tables", "figures", "readme", "measure")
 )
 workloads = package("workloads")
 
@@ -191,6 +193,36 @@ def test_judge_of_other_losses(task, data):
 
         missing = (objective(coefs[:, 0]) - objective(path.coefs[:, 0])) / null
         assert missing * (1 - 1e-6) <= judge.error(path._replace(coefs=coefs)) <= 1.01 * missing
+
+
+@pytest.mark.parametrize("data", tasks.TOY_DATA)
+@pytest.mark.parametrize("task", ["classes_path", "classes_l2"])
+def test_judge_of_classes(task, data):
+    problem = tasks.Problem(tasks.Case.make(task, data, {}, toy=True))
+    labels = problem.y[:, None] == np.unique(problem.y)
+    X, K, p = problem.X, labels.shape[1], problem.X.shape[1]
+    assert K == 5
+    right = solvers.ADAPTERS[solvers.OWN, task].run(problem, 1e-11)
+    if sparse.issparse(right.coefs):
+        right = right._replace(coefs=right.coefs.toarray())
+    judge = tasks.judge(problem)
+    assert judge.error(right) <= 1e-8
+    wrong = right.coefs.copy()
+    wrong[np.abs(wrong[:, -1]).argmax(), -1] *= 1.05
+
+    def objective(coefs):
+        W, alpha = coefs[:, -1].reshape(K, p), problem.alphas[-1]
+        eta = X @ W.T + np.asarray(right.intercepts)[:, -1]
+        loss = np.mean(logsumexp(eta, axis=1) - eta[labels])
+        return loss + alpha * (problem.l1_ratio * np.abs(W).sum() + (1 - problem.l1_ratio) / 2 * np.sum(W**2))
+
+    shares = labels.mean(axis=0)
+    missing = (objective(wrong) - objective(right.coefs)) / -np.sum(shares * np.log(shares))
+    assert missing > 1e-6
+    assert missing * (1 - 1e-6) <= judge.error(right._replace(coefs=wrong)) < np.inf
+    assert judge.error(right._replace(intercepts=right.intercepts[::-1])) > 1e-6
+    assert judge.error(right._replace(coefs=wrong[:-1])) == np.inf
+    assert judge.error(right._replace(alphas=1.01 * np.asarray(right.alphas))) == np.inf
 
 
 def minimisers(problem):

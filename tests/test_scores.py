@@ -1,7 +1,10 @@
 """Scores of all fits at once are those of scikit-learn's scorers, which are asked where they have something to say."""
+import warnings
+
 import numpy as np
 import pytest
-from sklearn.metrics import get_scorer
+from sklearn import linear_model
+from sklearn.metrics import f1_score, get_scorer, log_loss
 
 from fastreg import LassoCV, LogisticRegressionCV, PoissonRegressorCV
 from fastreg.datafits import by_name
@@ -98,13 +101,38 @@ def test_cross_validation_of_numbers_by_name_and_by_scorer(scoring, rng):
 def test_scikit_learn_is_asked_where_a_class_is_absent_or_y_is_constant(rng):
     eta = rng.standard_normal((6, 2))
     assert scores_of("roc_auc", by_name("logistic"))(np.ones(6), eta, None) is None
-    for name in ("neg_log_loss", "accuracy", "neg_brier_score", "balanced_accuracy"):
-        assert scores_of(name, by_name("logistic"))(-np.ones(6), eta, None) is None
+    assert scores_of("balanced_accuracy", by_name("logistic"))(-np.ones(6), eta, None) is None
     assert scores_of("r2", by_name("quadratic"))(np.ones(6), eta, None) is None
-    assert scores_of("neg_log_loss", by_name("multinomial"))(np.tile([1.0, -1.0], (6, 1)), eta, None) is None
     weight = np.array([1.0, 1, 1, 0, 0, 0])
     y = np.array([1.0, 1, 1, -1, -1, -1])
     assert scores_of("roc_auc", by_name("logistic"))(y, eta, weight) is None
     assert scores_of("balanced_accuracy", by_name("logistic"))(y, eta, weight) is None
     assert scores_of("f1", by_name("logistic")) is None
     assert scores_of(get_scorer("r2"), by_name("quadratic")) is None
+
+
+@pytest.mark.parametrize("K, scoring", [
+    *((K, scoring) for K in (2, 4) for scoring in ("neg_log_loss", "neg_brier_score", "d2_log_loss_score", "accuracy")),
+    (4, "f1_macro")])
+def test_test_sets_that_lack_a_class(K, scoring, rng):
+    """scikit-learn tells its scorers of all classes."""
+    X, y = rng.standard_normal((40, 3)), np.repeat([f"class {k}" for k in range(K)], 40 // K)
+    X[:, 0] += np.repeat(np.arange(K), 40 // K)
+    test = np.arange(7) + 40 - 7
+    folds = [(np.arange(33), test), (np.setdiff1d(np.arange(40), [3, 4, 5]), np.array([3, 4, 5]))]
+    model = LogisticRegressionCV(Cs=[0.1, 10.0], cv=folds, scoring=scoring, tol=1e-9).fit(X, y)
+    peer = linear_model.LogisticRegressionCV(Cs=[0.1, 10.0], cv=folds, scoring=scoring, tol=1e-9, max_iter=1000,
+                                             l1_ratios=(0.0,), use_legacy_attributes=False).fit(X, y)
+    np.testing.assert_allclose(model.scores_, peer.scores_, rtol=1e-5)
+    if scoring == "neg_log_loss":
+        right = -log_loss(y[test], model.predict_proba(X[test]), labels=model.classes_)
+        assert model.score(X[test], y[test]) == pytest.approx(right, rel=1e-12)
+
+
+def test_what_a_scorer_was_told_before_counts(rng):
+    X, y = rng.standard_normal((40, 3)), np.repeat(["a", "b"], 20)
+    X[20:, 0] += 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0], cv=4, scoring="f1_macro").fit(X, y)
+    assert model.score(X, y) == f1_score(y, model.predict(X), average="macro")

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from .solvers import ABSENT, GAP_LADDER, MAX_ITER, OWN, STEP_LADDER, adapter, glum_refuses
+from . import glmnet
+from .solvers import ABSENT, GAP_LADDER, MAX_ITER, OWN, STEP_LADDER, accepts_all, adapter, glum_refuses
 from .tasks import POWERS, Answer
 
 PATHS = ("logistic_path", "poisson_path")
@@ -26,7 +27,8 @@ ABSENT |= {
     "scikit-learn poisson_path, gamma_path, tweedie_path": "no l1 penalty but for the squared and the logistic loss",
     "adelie, skglm gamma, tweedie": "they have no such loss with an intercept",
     "snapml logistic": "it penalises the intercept, or ignores fit_intercept",
-    "glmnet logistic, poisson": "its session here speaks of Gaussian problems only",
+    "glmnet gamma, tweedie": "their deviances are written in R there",
+    "adelie, glum, skglm, snapml classes": "they have no softmax whose every coefficient is penalised alone",
 }
 
 
@@ -140,6 +142,99 @@ def sparse_counts(problem):
     return "its gradient of sparse Poisson problems is wrong" if wrong else ""
 
 
+def flat(coefs, intercepts, alphas):
+    """The answer of one (K, p) array of coefficients and K intercepts for each penalty."""
+    return Answer(np.column_stack([np.ravel(W) for W in coefs]), np.column_stack(intercepts), alphas)
+
+
+@adapter(OWN, "classes_path", ladder=GRADIENT_LADDER)
+def fastreg_classes_path(problem, tol):
+    import fastreg
+
+    path = fastreg.regularization_path(
+        problem.X, problem.y, datafit=problem.loss, l1_ratio=problem.l1_ratio, alphas=problem.alphas, tol=tol
+    )
+    return Answer(sparse.vstack([sparse.csc_array(part) for part in path.coefs]), path.intercepts, path.alphas)
+
+
+def classes_fits(problem, model, X):
+    """The answer of an estimator whose C is that of a sum of losses, of several classes."""
+    coefs, intercepts = [], []
+    for alpha in problem.alphas:
+        model.C = 1 / (len(problem.y) * alpha)
+        model.fit(X, problem.y)
+        coefs.append(model.coef_.copy())
+        intercepts.append(model.intercept_.copy())
+    return flat(coefs, intercepts, problem.alphas)
+
+
+@adapter(OWN, "classes_l2", ladder=GRADIENT_LADDER)
+def fastreg_classes(problem, tol):
+    import fastreg
+
+    return classes_fits(problem, fastreg.LogisticRegression(tol=tol), problem.X)
+
+
+@adapter("scikit-learn", "classes_path", ladder=GRADIENT_LADDER, prepare=rows)
+def scikit_learn_classes_saga(problem, tol):
+    from sklearn.linear_model import LogisticRegression
+
+    options = {"l1_ratio": problem.l1_ratio, "tol": tol, "max_iter": MAX_ITER, "random_state": 0, "warm_start": True}
+    return classes_fits(problem, LogisticRegression(solver="saga", **options), rows(problem))
+
+
+def classes_by(solver):
+    """An adapter of scikit-learn's LogisticRegression with one of its solvers."""
+
+    def run(problem, tol):
+        from sklearn.linear_model import LogisticRegression
+
+        return classes_fits(problem, LogisticRegression(solver=solver, tol=tol, max_iter=MAX_ITER), problem.X)
+
+    return run
+
+
+def classes_cv(problem, LogisticRegressionCV, **options):
+    """The answer of a class that chooses C by folds."""
+    Cs = 1 / (len(problem.y) * problem.alphas)
+    model = LogisticRegressionCV(Cs=Cs, cv=problem.folds, **options).fit(problem.X, problem.y)
+    return flat([model.coef_], [model.intercept_], [1 / (len(problem.y) * np.ravel(model.C_)[0])])
+
+
+def classes_cv_by(solver):
+    """An adapter of scikit-learn's LogisticRegressionCV with one of its solvers."""
+
+    def run(problem, tol):
+        from sklearn.linear_model import LogisticRegressionCV
+
+        options = {"solver": solver, "l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": "neg_log_loss"}
+        return classes_cv(problem, LogisticRegressionCV, tol=tol, max_iter=MAX_ITER, **options)
+
+    return run
+
+
+@adapter(OWN, "classes_cv", ladder=GRADIENT_LADDER)
+def fastreg_classes_cv(problem, tol):
+    import fastreg
+
+    return classes_cv(problem, fastreg.LogisticRegressionCV, tol=tol, scoring="neg_log_loss")
+
+
+def many_coefficients(problem):
+    """Why a Newton method on the coefficients of all classes cannot take the problem."""
+    count = problem.X.shape[1] * len(np.unique(problem.y))
+    return "forms a dense matrix of all coefficients" if count > 2 * NEWTON_COLUMNS else ""
+
+
+for name, solver, refusal in (
+    ("scikit-learn", "lbfgs", accepts_all),
+    ("scikit-learn newton-cg", "newton-cg", accepts_all),
+    ("scikit-learn newton", "newton-cholesky", many_coefficients),
+):
+    adapter(name, "classes_l2", ladder=GRADIENT_LADDER, refuses=refusal)(classes_by(solver))
+    adapter(name, "classes_cv", ladder=GRADIENT_LADDER, refuses=refusal)(classes_cv_by(solver))
+
+
 @adapter("skglm", *PATHS, "logistic_fit", ladder=GAP_LADDER, refuses=sparse_counts)
 def skglm_path(problem, tol):
     import skglm
@@ -202,3 +297,6 @@ def glum_path(problem, tol):
         return Answer(model.coef_[:, None], np.atleast_1d(model.intercept_), problem.alphas)
     model = glum.GeneralizedLinearRegressor(alpha_search=True, alphas=problem.alphas, **options).fit(problem.X, y)
     return Answer(np.asarray(model.coef_path_).T, model.intercept_path_, problem.alphas)
+
+
+adapter("glmnet", *PATHS, "logistic_fit", "classes_path", ladder=STEP_LADDER, prepare=glmnet.session)(glmnet.solve)

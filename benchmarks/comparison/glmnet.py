@@ -39,9 +39,12 @@ while (length(line <- readLines(input, 1))) {{
   cat("done\\n")
 }}
 """
-PATH = {"fit": "glmnet(X, y, alpha={share}", "coefs": "as.vector(as.matrix(coef(fit)))", "chosen": "0"}
+PATH = {"fit": "glmnet(X, y, alpha={share}{family}", "coefs": "as.vector(as.matrix(coef(fit)))", "chosen": "0"}
+# One class after the other.
+CLASSES = {**PATH, "coefs": "unlist(lapply(coef(fit), function(part) as.vector(as.matrix(part))))"}
+FAMILIES = {"logistic": "binomial", "poisson": "poisson", "multinomial": "multinomial"}
 FOLDS = {
-    "fit": "cv.glmnet(X, y, alpha={share}, foldid=folds",
+    "fit": "cv.glmnet(X, y, alpha={share}{family}, foldid=folds",
     "coefs": 'as.vector(coef(fit, s="lambda.min"))',
     "chosen": "fit$lambda.min",
 }
@@ -84,8 +87,8 @@ def session(problem):
 class Session:
     """R with the data of a problem read, waiting for tolerances; it ends with its input.
 
-    glmnet divides y by its standard deviation s and lambda with it, so that its l2 penalty means another one unless
-    s = 1: y is handed over divided by s, and the l1 penalty with it.
+    glmnet divides a Gaussian y by its standard deviation s and lambda with it, so that its l2 penalty means another one
+    unless s = 1: y is handed over divided by s, and the l1 penalty with it.
 
     Parameters
     ----------
@@ -94,13 +97,16 @@ class Session:
     """
 
     def __init__(self, problem):
-        self.problem, self.scale = problem, problem.y.std()
+        family = FAMILIES.get(problem.loss)
+        self.problem, self.scale = problem, 1.0 if family else problem.y.std()
+        self.classes = len(np.unique(problem.y)) if problem.loss == "multinomial" else 0
         l1, l2 = problem.l1_ratio / self.scale, 1 - problem.l1_ratio
         self.factor = l1 + l2
         self.scratch = tempfile.TemporaryDirectory()
         self.folder = Path(self.scratch.name)
-        kind = PATH if problem.folds is None else FOLDS
-        parts = {**kind, "fit": kind["fit"].format(share=l1 / self.factor)}
+        kind = CLASSES if self.classes else PATH if problem.folds is None else FOLDS
+        family = f', family="{family}"' if family else ""
+        parts = {**kind, "fit": kind["fit"].format(share=l1 / self.factor, family=family)}
         sizes = {"n": len(problem.y), "n_alphas": len(problem.alphas)}
         script = SCRIPT.format(folder=self.folder, read=self._write(), **sizes, **parts)
         (self.folder / "fit.R").write_text(script)
@@ -116,9 +122,15 @@ class Session:
         self.process.stdin.flush()
         self._wait("done")
         seconds, memory, chosen = np.fromfile(self.folder / "measured")
-        columns = self.scale * np.fromfile(self.folder / "coefs").reshape(-1, self.problem.X.shape[1] + 1).T
+        memory = None if np.isnan(memory) else memory
         alphas = self.problem.alphas if self.problem.folds is None else [chosen / self.factor]
-        return Answer(columns[1:], columns[0], alphas, seconds, None if np.isnan(memory) else memory)
+        found, rows = self.scale * np.fromfile(self.folder / "coefs"), self.problem.X.shape[1] + 1
+        if self.classes:
+            parts = found.reshape(self.classes, len(alphas), rows)
+            coefs = np.moveaxis(parts[:, :, 1:], 1, 2).reshape(-1, len(alphas))
+            return Answer(coefs, parts[:, :, 0], alphas, seconds, memory)
+        columns = found.reshape(-1, rows).T
+        return Answer(columns[1:], columns[0], alphas, seconds, memory)
 
     def _wait(self, word):
         if self.process.stdout.readline() != f"{word}\n":
@@ -132,7 +144,8 @@ class Session:
         number = np.zeros(n, dtype=np.int32)
         for k, (_, test) in enumerate(problem.folds or []):
             number[test] = k + 1
-        arrays = {"y": problem.y / self.scale, "alphas": problem.alphas * self.factor, "folds": number}
+        y = problem.y > 0 if problem.loss == "logistic" else problem.y / self.scale
+        arrays = {"y": np.asarray(y, dtype=float), "alphas": problem.alphas * self.factor, "folds": number}
         if sparse.issparse(X):
             arrays |= {"i": X.indices.astype(np.int32), "p": X.indptr.astype(np.int32), "x": X.data}
         else:

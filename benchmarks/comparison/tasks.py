@@ -66,6 +66,18 @@ TASKS = {
         "One Tweedie fit, power 1.5, l2", "rows", GAP,
         {"loss": "tweedie(1.5)", "l1_ratio": 0.0, "n_alphas": 1, "C": 1.0}, {}
     ),
+    "classes_path": Task(
+        "Paths of several classes", "columns", GAP, {"loss": "multinomial", "l1_ratio": 1.0, **GLM_PATH},
+        {"n_alphas": 5, "eps": 0.1}
+    ),
+    "classes_l2": Task(
+        "One fit of several classes, l2", "rows", GAP,
+        {"loss": "multinomial", "l1_ratio": 0.0, "n_alphas": 1, "C": 1.0}, {}
+    ),
+    "classes_cv": Task(
+        "Several classes by cross-validation, l2", "rows", GAP,
+        {"loss": "multinomial", "l1_ratio": 0.0, "Cs": 10, "folds": 5}, {"Cs": 3, "folds": 3}
+    ),
 }
 # Task, data, and what differs from the task's parameters.  The sizes keep a whole run within half an hour.
 DEFAULT_ROWS = [
@@ -114,6 +126,9 @@ DEFAULT_ROWS = [
     ),
     *(("poisson_path", data, {}) for data in ("bike_unit", "nmes_unit")),
     *((task, "bemtpl97_amounts", {}) for task in ("gamma_path", "tweedie_path", "gamma_l2", "tweedie_l2")),
+    *(("classes_path", data, {}) for data in ("srbct_khan", "fashion_10000", "news20_classes")),
+    *(("classes_l2", data, {}) for data in ("fashion_mnist_255", "news20_classes")),
+    *(("classes_cv", data, {}) for data in ("srbct_khan", "digits")),
 ]
 TOY_DATA = ("toy", "toy-text")
 
@@ -138,9 +153,9 @@ class Answer(NamedTuple):
     Attributes
     ----------
     coefs : ndarray or sparse matrix of shape (n_features, n_columns)
-        A column for each penalty, or for each target.
+        A column for each penalty, or for each target.  Of several classes those of one below those of the other.
     intercepts : ndarray of shape (n_columns,)
-        Their intercepts.
+        Their intercepts; of several classes of shape (n_classes, n_columns).
     alphas : sequence of length n_columns
         Their penalties; the chosen one in cross-validation.
     seconds, memory : float or None
@@ -173,7 +188,14 @@ def amounts(y):
     return np.random.default_rng(0).gamma(2, np.exp((y - y.mean()) / y.std()) / 2)
 
 
-TARGETS = {"logistic": labels, "poisson": counts, "gamma": amounts, "tweedie(1.5)": amounts}
+def classes(y):
+    """The number of each value of y; of one with many values, that of its fifth."""
+    if len(np.unique(y)) > 100 or np.any(y != np.round(y)):
+        y = np.searchsorted(np.quantile(y, [0.2, 0.4, 0.6, 0.8]), y)
+    return np.unique(y, return_inverse=True)[1].astype(float)
+
+
+TARGETS = {"logistic": labels, "poisson": counts, "gamma": amounts, "tweedie(1.5)": amounts, "multinomial": classes}
 # The variance of y is a multiple of this power of its mean, whose logarithm is the linear predictor.
 POWERS = {"poisson": 1.0, "tweedie(1.5)": 1.5, "gamma": 2.0}
 
@@ -203,12 +225,13 @@ class Problem:
             self.y = TARGETS[self.loss](self.y)
         if "C" in params:
             self.alphas = np.array([1 / (params["C"] * len(self.y))])
+        elif "Cs" in params:
+            self.alphas = 1 / (np.logspace(-4, 4, params["Cs"]) * len(self.y))
         elif self.l1_ratio:
             # A single penalty is the end of the path.
             grid = np.geomspace(1, params["eps"], params["n_alphas"]) if params["n_alphas"] > 1 else [params["eps"]]
-            y = (self.y + 1) / 2 if self.loss == "logistic" else self.y
-            y = y * y.mean() ** (1 - POWERS.get(self.loss, 1.0))      # less its mean: the null residual
-            self.alphas = alpha_max(self.X, y, self.l1_ratio) * np.asarray(grid)
+            largest = max(alpha_max(self.X, y, self.l1_ratio) for y in self._indicators())
+            self.alphas = largest * np.asarray(grid)
         else:
             several = "n_alphas" in params
             self.alphas = np.logspace(-3, 3, params["n_alphas"]) if several else np.array([params["alpha"]])
@@ -216,6 +239,13 @@ class Problem:
         if "folds" in params:
             folds = KFold(params["folds"], shuffle=True, random_state=0)
             self.folds = list(folds.split(np.zeros((len(self.y), 1))))
+
+    def _indicators(self):
+        """What the null residual is, but for its mean: of each class, or of y alone."""
+        if self.loss == "multinomial":
+            return [(self.y == k).astype(float) for k in np.unique(self.y)]
+        y = (self.y + 1) / 2 if self.loss == "logistic" else self.y
+        return [y * y.mean() ** (1 - POWERS.get(self.loss, 1.0))]
 
     def asked(self, alphas):
         """Whether an answer is for what was asked: every penalty in turn, or one of them where it is chosen."""
@@ -262,9 +292,13 @@ class PathJudge(Referee):
         """
         coefs = answer.coefs.tocsc() if sparse.issparse(answer.coefs) else np.asarray(answer.coefs)
         intercepts, alphas = np.asarray(answer.intercepts), np.asarray(answer.alphas)
-        shapes = coefs.shape == (self.X.shape[1], len(alphas)) and intercepts.shape == alphas.shape
-        if not (shapes and self.asked(alphas)):
+        p, K = self.X.shape[1], self.target.labels.shape[1] if self.several else 1
+        levels = (K, len(alphas)) if self.several else alphas.shape
+        if not (coefs.shape == (K * p, len(alphas)) and intercepts.shape == levels and self.asked(alphas)):
             return np.inf
+        if self.several:
+            coefs = coefs.tocsr() if sparse.issparse(coefs) else coefs
+            coefs = [coefs[k * p : (k + 1) * p] for k in range(K)]
         worst = max(verdict.gap for verdict in self.judge_path(coefs, intercepts, alphas))
         return float(worst) if np.isfinite(worst) else np.inf
 

@@ -17,7 +17,7 @@ from fastreg.estimators.base import CrossValidatedMixin, Progress, score_by
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
 from fastreg.paths import name_features
-from fastreg.scores import scores_of
+from fastreg.scores import of_all_classes, scores_of
 
 
 class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
@@ -98,7 +98,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
             return {"metric": "deviance"}
         from sklearn.metrics import get_scorer
 
-        scorer = get_scorer(self.scoring)
+        scorer = of_all_classes(get_scorer(self.scoring), getattr(model, "classes_", None))
         model.n_features_in_, model.has_offset_ = self.n_features_in_, False
 
         def score(coef, intercept, X, y, weight, offset):

@@ -18,6 +18,7 @@ from fastreg.estimators.logistic import (
 )
 from fastreg.parameters import documented
 from fastreg.problem import Spec
+from fastreg.scores import of_all_classes
 from fastreg.selection import warn_at_edge
 from fastreg.weights import Weights
 
@@ -204,7 +205,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
 
             shifted = copy(self)
             shifted._shift = offset
-            return get_scorer(self.scoring)(shifted, X, y, **of)
+            return of_all_classes(get_scorer(self.scoring), self.classes_)(shifted, X, y, **of)
         return -log_loss(y, self.predict_proba(X, offset), labels=self.classes_, **of)
 
     def _check_Cs(self):

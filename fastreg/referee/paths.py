@@ -114,6 +114,6 @@ class Referee:
         verdicts, null = [], self.target.null or 1.0
         for k, alpha in enumerate(alphas):
             W = np.stack([c[:, [k]].toarray()[:, 0] if sp.issparse(c) else c[:, k] for c in coefs])
-            found = judge_classes(self.data, self.target, W, intercepts[:, k], alpha, self.params, 0.0)
+            found = judge_classes(self.data, self.target, W, intercepts[:, k], alpha, self.params, self.aim * null)
             verdicts.append(Verdict(found.gap / null, 1 - found.loss / null))
         return verdicts
