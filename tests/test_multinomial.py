@@ -18,7 +18,7 @@ from fastreg.problem import Problem, Spec
 from fastreg.referee.classes import ClassesFit, ClassesTarget
 from fastreg.referee.data import Data
 from fastreg.solvers.path import solve_path
-from fastreg.solvers.softmax import Softmax
+from fastreg.solvers.quasi_newton import QuasiNewton
 from fastreg.targets import against_others
 
 TOL = 1e-9
@@ -158,7 +158,7 @@ def test_threads_change_no_bit(store, l1_ratio):
 
     def found(n_threads):
         problem = Problem.of(store(X), Y, Penalty(l1_ratio), datafit=MULTINOMIAL, n_threads=n_threads)
-        make = {"make": Softmax} if l1_ratio == 0 else {}
+        make = {"make": QuasiNewton} if l1_ratio == 0 else {}
         return solve_path(problem, Spec(alphas, tol=1e-6), **make)
 
     one, three = found(1), found(3)

@@ -21,6 +21,10 @@ EPS = np.finfo(float).eps
 MOST_COEFS = 2000
 # In units of rounding, eigenvalues of X'X that are none, and slopes that these directions leave.
 NONE, LEFT = 64, 64
+# Of the decrease that the slope promises, what a step is to bring; halvings; steps without half the gap.
+BROUGHT, HALVINGS, IDLE = 1e-4, 40, 10
+# Of the loss to be explained, what no step is worth: where there is no minimum, steps would lower it for ever.
+NOTHING = 1e-24
 
 
 class Directions:
@@ -124,21 +128,34 @@ def newton_step(H, slopes):
 class FreeSoftmax(Softmax):
     """Solutions along decreasing alphas; parameters as of Softmax."""
 
-    def _spectrum(self):
-        """Steps are exact: nothing preconditions."""
-
     def start(self, coefs):
         """Start from coefs of shape (n_classes, p), less what the classes have in common."""
         super().start(coefs - coefs.mean(axis=0))
 
     def _at(self, alpha):
+        """(W, intercepts, gap, steps, why it ended, loss) at alpha."""
         weights = np.ones(self.problem.n) if self.weights is None else self.weights
-        self.along = Directions(self.problem, self.view, weights, self.counts,
-                                np.where(self.counts, alpha * self.factors, 0))
+        l2, aim = np.where(self.counts, alpha * self.factors, 0), self.spec.tol * self.unit
+        self.along, stopped, best, idle = Directions(self.problem, self.view, weights, self.counts, l2), 1, np.inf, 0
         self.streamed += self.size
-        return super()._at(alpha)
+        for steps in range(self.spec.max_iter + 1):
+            self._settle()
+            chances, residual = self._residual()
+            down = self._correlations(residual) - l2 * self.W
+            gap, left = self._gap(chances, residual, down, aim)
+            idle = 0 if left < 0.5 * best else idle + 1
+            best = min(best, left)
+            if gap <= aim:
+                stopped = 0
+                break
+            if idle > IDLE or left <= NOTHING * self.unit or (
+                    steps < self.spec.max_iter and not self._step(down, l2)):
+                stopped = 2                                            # rounding
+                break
+        return self._found(gap, steps, stopped)
 
-    def _gap(self, chances, residual, down, l2, aim):
+    def _gap(self, chances, residual, down, aim):
+        """(The gap, and what there is to tell whether steps still help)."""
         along, weights = self.along, self.along.weights
         H, slopes = along.hessian(np.where(weights > 0, chances, 0)), along.slopes(down, residual.sum(axis=1))
         self.streamed += len(chances) * (len(chances) - 1) // 2 * self.size
@@ -150,6 +167,17 @@ class FreeSoftmax(Softmax):
         gap = along.missing(H, self.step, slopes) if along.span(down, size) else np.inf
         return gap, 0.5 * max(square, 0.0)
 
-    def _move(self, chances, down, alpha, left):
+    def _step(self, down, l2):
+        """Towards the minimum of the quadratic model; False where rounding leaves no way down."""
         move, level = self.along.spelt(self.step)
-        return move, level, self._products(move) + level[:, None]
+        v = self._products(move) + level[:, None]
+        slope = float(np.sum(down * move))
+        before, bend, cross = self._loss(self.eta), float(np.sum(l2 * move**2)), float(np.sum(l2 * move * self.W))
+        part = 1.0
+        for _ in range(HALVINGS if slope > 0 else 0):
+            change = self._loss(self.eta + part * v) - before + part * cross + 0.5 * part**2 * bend
+            if change <= -BROUGHT * part * slope or abs(part * slope) <= 1e-13 * before:
+                self.W, self.b, self.eta = self.W + part * move, self.b + part * level, self.eta + part * v
+                return True
+            part /= 2
+        return False

@@ -1,10 +1,10 @@
 """Paths by the solver that suits a problem: the engine, or Newton's method for L2 penalties alone, or for none."""
 from fastreg.solvers.free_softmax import FreeSoftmax
 from fastreg.solvers.path import PathSolver, solve_path
+from fastreg.solvers.quasi_newton import QuasiNewton
 from fastreg.solvers.reweighted import Reweighted
-from fastreg.solvers.softmax import Softmax
 
-SOLVERS = {"engine": PathSolver, "rows": Reweighted, "classes": Softmax, "free classes": FreeSoftmax}
+SOLVERS = {"engine": PathSolver, "rows": Reweighted, "classes": QuasiNewton, "free classes": FreeSoftmax}
 
 
 def suited(route):
