@@ -17,9 +17,11 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.referee.classes import ClassesFit, ClassesTarget
 from fastreg.referee.data import Data
+from fastreg.solvers import quasi_newton
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.quasi_newton import QuasiNewton
 from fastreg.targets import against_others
+from fastreg.weights import Weights
 
 TOL = 1e-9
 
@@ -197,16 +199,19 @@ def test_many_classes():
     assert judged(X, y, path) < 1.01e-6
 
 
-# ---- an L2 penalty alone, without matrices ---------------------------------------------------------------------------
+# ---- an L2 penalty alone ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("shape", "weighted", "fit_intercept", "standardize"), covering(
-    [(60, 12), (20, 50)], [False, True], [False, True], [False, True]))
-def test_newton_by_products(storage, shape, weighted, fit_intercept, standardize, monkeypatch):
+@pytest.mark.parametrize(("shape", "most", "weighted", "fit_intercept", "standardize"), covering(
+    [(60, 12), (20, 50)], [0, quasi_newton.MOST], [False, True], [False, True], [False, True]))
+def test_quasi_newton(storage, shape, most, weighted, fit_intercept, standardize, monkeypatch):
+    """About columns, as they are or along eigenvectors, and about rows likewise."""
     monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(quasi_newton, "MOST", most)
     X, y, rng = data(n=shape[0], p=shape[1])
     X[:, 3] = 1.0
     weights = np.r_[np.ones(4), rng.integers(0, 3, shape[0] - 4)] if weighted else None
-    X[0 if weights is None else weights > 0] *= 1.0
+    if weighted:
+        X[weights == 0] *= 1e60                    # whatever rows without a weight hold
     stored = STORAGES[storage](X)
     factor = np.where(np.arange(shape[1]) == 5, np.inf, 1 + np.arange(shape[1]) % 3)
     options = {"datafit": "multinomial", "l1_ratio": 0.0, "alphas": [1.0, 0.1, 1e-3], "fit_intercept": fit_intercept,
@@ -214,8 +219,8 @@ def test_newton_by_products(storage, shape, weighted, fit_intercept, standardize
     path = regularization_path(stored, y, **options)
     assert set(path.certified_from) == {"X"}
     s = np.ones(shape[0]) if weights is None else weights
-    mean = np.average(X, axis=0, weights=s) if fit_intercept else 0
-    spread = np.average((X - mean)**2, axis=0, weights=s) if standardize else 1
+    mean = np.average(X[s > 0], axis=0, weights=s[s > 0]) if fit_intercept else 0
+    spread = np.average((X[s > 0] - mean)**2, axis=0, weights=s[s > 0]) if standardize else 1
     held = np.where(spread > 1e-25, factor * spread, np.inf)
     assert judged(stored, y, path, 0.0, weights=weights, fit_intercept=fit_intercept, factor=held) < 1.01 * TOL
     monkeypatch.setattr(costs, "FEW_COLUMNS", 10**9)
@@ -223,9 +228,67 @@ def test_newton_by_products(storage, shape, weighted, fit_intercept, standardize
     np.testing.assert_allclose(path.deviances, by_engine.deviances, rtol=1e-4)
 
 
-def test_newton_goes_on_from_given_coefficients(monkeypatch):
+def test_history_knows_the_changes_it_was_told():
+    """The secant equation of the last step, and the inverse itself once all directions have been gone."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((6, 6))
+    A = A @ A.T + np.eye(6)
+    history = quasi_newton.History(lambda u, v: float(u @ v), 6)
+    for step in np.linalg.eigh(A)[1].T:
+        history.add(step, A @ step)
+        np.testing.assert_allclose(history.solve(A @ step, lambda g: 0.1 * g), step, atol=1e-12)
+    g = rng.standard_normal(6)
+    np.testing.assert_allclose(history.solve(g, lambda g: 0.1 * g), np.linalg.solve(A, g), rtol=1e-10)
+    history.add(g, 0 * g)                           # no curvature: passed over
+    history.add(g, A @ g)
+    assert len(history.pairs) == 6
+
+
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+@pytest.mark.parametrize("level", [1e3, 1e9])
+def test_quasi_newton_of_high_levels(level, shape, store, monkeypatch):
+    """Products that centre afterwards serve as long as they keep the digits."""
     monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
-    X, y, _ = data()
+    X, y, _ = data(n=shape[0], p=shape[1], density=1)
+    high = X.copy()
+    high[:, ::3] += level
+    path, right = (regularization_path(store(Z), y, datafit="multinomial", l1_ratio=0.0, alphas=[0.1, 1e-2], tol=1e-10)
+                   for Z in (high, high - high.mean(axis=0)))
+    np.testing.assert_allclose(np.asarray(path.coefs), np.asarray(right.coefs), atol=1e-4)
+    assert judged(high, y, path, 0.0) < 1.01e-10
+    problem = Problem.of(store(high), against_others(y, 4), Penalty(0.0), datafit=MULTINOMIAL)
+    assert QuasiNewton(problem, Spec(np.ones(1))).by_library == (level == 1e3)
+
+
+@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("shape", [(80, 12), (40, 60)])
+def test_folds_borrow_what_is_made_of_x(shape, most, monkeypatch):
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(quasi_newton, "MOST", most)
+    X, y, _ = data(n=shape[0], p=shape[1], K=3)
+    lender = QuasiNewton(Problem.of(X, against_others(y, 3), Penalty(0.0), datafit=MULTINOMIAL), Spec(np.ones(1)))
+    weights = np.where(np.arange(shape[0]) % 4 == 3, 0.0, 1.0)
+    problem = Problem.of(X, against_others(y, 3), Penalty(0.0), weights=Weights(weights, shape[0]), datafit=MULTINOMIAL)
+    spec, alphas = Spec(np.array([0.1, 1e-3]), tol=1e-13), np.array([0.1, 1e-3])
+    led, alone = QuasiNewton(problem, spec, lead=lender), QuasiNewton(problem, spec)
+    if most:
+        assert led.space.vectors is lender.space.vectors
+        back = QuasiNewton(lender.problem, spec, lead=alone)
+        if shape[0] < shape[1]:                     # rows that it has not seen
+            assert back.space.vectors is not alone.space.vectors
+    np.testing.assert_allclose(led.advance(alphas).data, alone.advance(alphas).data, atol=1e-4)
+
+
+@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+def test_quasi_newton_goes_on_from_given_coefficients(shape, most, monkeypatch):
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(quasi_newton, "MOST", most)
+    X, y, _ = data(n=shape[0], p=shape[1])
+    other = LogisticRegression(C=0.4, tol=1e-10, warm_start=True).fit(X, y).set_params(C=0.5).fit(X, y)
+    alone = LogisticRegression(C=0.5, tol=1e-10).fit(X, y)
+    np.testing.assert_allclose(other.coef_, alone.coef_, atol=1e-4)
     model = LogisticRegression(C=0.5, tol=1e-10, warm_start=True).fit(X, y)
     assert model.n_iter_ > 0
     before = model.coef_

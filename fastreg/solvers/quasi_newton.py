@@ -105,10 +105,13 @@ class Kernel:
 
     def __init__(self, of):
         self.of, problem = of, of.problem
-        asked = RidgeProblem.of(problem.X, np.zeros((problem.n, 1)), np.ones(1), Penalty(0.0, 1.0), None,
-                                problem.fit_intercept, problem.n_threads)
+        self.on = of.weighted_rows
+        asked = RidgeProblem.of(problem.X, np.zeros((problem.n, 1)), np.ones(1), Penalty(0.0, 1.0),
+                                None if self.on.all() else self.on.astype(float), problem.fit_intercept,
+                                problem.n_threads)
         column_moments(asked.design, np.empty((0, problem.n)))
-        values, vectors = eigh(kernel(asked, np.where(of.counts, 1 / of.factors, 0)))
+        K = kernel(asked, np.where(of.counts, 1 / of.factors, 0)) * (self.on.mean())     # weights had a mean of one
+        values, vectors = eigh(K)
         of.streamed += of.size
         keep = values > problem.n * EPS * max(values[-1], 0)
         self.singular, self.vectors = np.sqrt(values[keep]), vectors[:, keep]
@@ -118,7 +121,8 @@ class Kernel:
     def lent(self, of):
         """The same for the same X under other weights; None where it does not serve."""
         here = of.counts
-        if np.any(here & ~self.of.counts) or not np.array_equal(self.of.factors[here], of.factors[here]):
+        beyond = np.any(here & ~self.of.counts) or np.any(of.weighted_rows & ~self.on)
+        if beyond or not np.array_equal(self.of.factors[here], of.factors[here]):
             return None
         lent = object.__new__(Kernel)
         lent.__dict__.update(self.__dict__, of=of)
@@ -238,6 +242,11 @@ class QuasiNewton(Softmax):
         cheap = 10 * problem.n**3 <= SAVED * 4 * problem.n_targets * self.size
         return Kernel if problem.n <= MOST and cheap else Rows
 
+    @property
+    def weighted_rows(self):
+        """Which rows have a weight."""
+        return np.ones(self.problem.n, dtype=bool) if self.weights is None else self.weights > 0
+
     def start(self, coefs):
         """Start from coefs of shape (n_classes, p)."""
         super().start(coefs)
@@ -296,14 +305,7 @@ class QuasiNewton(Softmax):
     def _at(self, alpha):
         """(W, intercepts, gap, rounds, why it ended, loss) at alpha."""
         l2, aim = alpha * self.factors, self.spec.tol * self.unit
-        if self.begun is None:
-            self._settle()
-            self.begun = self.space.begin(self.W, alpha)
-            if self.W.any():
-                self._spell()
-        one = self.begun.size * self.begun.itemsize
-        self.history = History(self.space.dot, int(np.clip(8 * self.size / (2 * one), FEWEST, REMEMBERED)))
-        going = True
+        self.history, going = None, True
         for rounds in range(self.spec.max_iter + 1):
             self._settle()
             down = self.back(self._residual()[1])
@@ -311,9 +313,18 @@ class QuasiNewton(Softmax):
             gap = 0.5 * float(np.einsum("kj,kj,j->", down, down, 1 / l2))
             if gap <= aim or not going or rounds == self.spec.max_iter:
                 break
+            if self.begun is None:
+                self._begin(alpha)
             going = self._round(alpha, aim)
             self._spell()
         return self._found(gap, rounds, 0 if gap <= aim else 1 if going else 2)
+
+    def _begin(self, alpha):
+        """Coordinates of the coefficients, which are those of the coordinates then."""
+        self.begun = self.space.begin(self.W, alpha)
+        if self.W.any():
+            self._spell()
+            self._settle()
 
     def _spell(self):
         """Coefficients and predictors at the coordinates."""
@@ -323,6 +334,8 @@ class QuasiNewton(Softmax):
     def _round(self, alpha, aim):
         """Steps under one preconditioner; whether more may help."""
         space, dot = self.space, self.space.dot
+        if self.history is None:
+            self.history = History(dot, int(np.clip(self.size / (2 * self.begun.size), FEWEST, REMEMBERED)))
         (chances, residual), best, idle, before = self._residual(), np.inf, 0, None
         bent = np.mean(self._weighted(chances * (1 - chances)), axis=1)
         preconditioner = space.preconditioner(bent, alpha)
