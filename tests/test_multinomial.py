@@ -261,6 +261,38 @@ def test_quasi_newton_of_high_levels(level, shape, store, monkeypatch):
     assert QuasiNewton(problem, Spec(np.ones(1))).by_library == (level == 1e3)
 
 
+@pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+def test_coordinates_are_of_one_kind(shape, most, store, monkeypatch):
+    """Predictors, coefficients, the penalty and the slopes of all coordinates, from X."""
+    monkeypatch.setattr(quasi_newton, "MOST", most)
+    X, y, rng = data(n=shape[0], p=shape[1], K=3)
+    weights = np.r_[np.ones(3), rng.integers(0, 3, shape[0] - 3)].astype(float)
+    X[weights == 0] *= 1e3
+    problem = Problem.of(store(X), against_others(y, 3), Penalty(0.0, 1.0 + np.arange(shape[1]) % 3),
+                         weights=Weights(weights, shape[0]), datafit=MULTINOMIAL)
+    solver = QuasiNewton(problem, Spec(np.ones(1)))
+    space, on, F = solver.space, weights > 0, solver.factors
+    s = weights * shape[0] / weights.sum()
+    Z = X - np.average(X, axis=0, weights=weights)
+
+    def drawn():
+        residual = s * rng.standard_normal((3, shape[0]))
+        return residual - s * (residual.sum(axis=1) / s.sum())[:, None]
+
+    solver.eta += rng.standard_normal(solver.eta.shape)
+    start = rng.standard_normal((3, shape[1]))
+    u, residual = space.gradient(space.begin(start, 0.5), drawn(), 0.3), drawn()
+    v = space.gradient(u, residual, 0.0)
+    off = (space.images(u) - space.coefs(u) @ Z.T)[:, on]                   # nothing, or levels that intercepts take
+    np.testing.assert_allclose(off, off[:, :1].repeat(on.sum(), axis=1), atol=1e-9)
+    assert space.dot(u, v) == pytest.approx(np.sum(F * space.coefs(u) * space.coefs(v)), rel=1e-9)
+    np.testing.assert_allclose(F * space.coefs(v), -residual @ np.where(on[:, None], Z, 0), atol=1e-9)
+    if shape[0] > shape[1]:
+        np.testing.assert_allclose(space.coefs(space.begin(start, 0.5)), start, rtol=1e-9)
+
+
 @pytest.mark.parametrize("most", [0, quasi_newton.MOST])
 @pytest.mark.parametrize("shape", [(80, 12), (40, 60)])
 def test_folds_borrow_what_is_made_of_x(shape, most, monkeypatch):
@@ -278,6 +310,14 @@ def test_folds_borrow_what_is_made_of_x(shape, most, monkeypatch):
         if shape[0] < shape[1]:                     # rows that it has not seen
             assert back.space.vectors is not alone.space.vectors
     np.testing.assert_allclose(led.advance(alphas).data, alone.advance(alphas).data, atol=1e-4)
+
+
+def test_columns_serve_where_products_of_rows_have_not_the_digits(monkeypatch):
+    monkeypatch.setattr(quasi_newton, "MOST", 0)
+    X, y, rng = data(n=40, p=90, K=3, density=1)
+    X = X * 10.0 ** rng.uniform(-3, 3, 90) + 1e3 * rng.standard_normal(90)
+    path = regularization_path(X, y, datafit="multinomial", l1_ratio=0.0, alphas=[1e-2, 1e-6], tol=1e-7)
+    assert judged(X, y, path, 0.0) < 1.01e-7
 
 
 @pytest.mark.parametrize("most", [0, quasi_newton.MOST])

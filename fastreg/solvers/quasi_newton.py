@@ -317,6 +317,8 @@ class QuasiNewton(Softmax):
                 self._begin(alpha)
             going = self._round(alpha, aim)
             self._spell()
+            if not (going or isinstance(self.space, Columns)):      # which have the digits that products of rows lose
+                self.space, self.begun, self.history, going = Columns(self), None, None, True
         return self._found(gap, rounds, 0 if gap <= aim else 1 if going else 2)
 
     def _begin(self, alpha):
@@ -341,20 +343,26 @@ class QuasiNewton(Softmax):
         preconditioner = space.preconditioner(bent, alpha)
         hidden = HIDDEN * self._loss(self.eta)
         for _ in range(STEPS):
-            g = space.gradient(self.begun, residual, alpha)
+            of_levels = self._levels(chances)
+            nearer, settled = self._settled(chances, residual, of_levels)
+            g = space.gradient(self.begun, nearer, alpha)
             gap = 0.5 * dot(g, g) / alpha
             if gap <= HANDED * aim:
                 return True
             if before is not None:
                 self.history.add(self.begun - before[0], g - before[1])
             d = -self.history.solve(g, preconditioner)
-            v, level = self._followed(chances, residual, space.images(d))
+            v, level = self._followed(chances, space.images(d), of_levels)
+            v, level = v + settled[:, None], level + settled
             slope, bend = alpha * dot(self.begun, d) - float(np.vdot(residual, v)), alpha * dot(d, d)
             idle = idle + 1 if gap > 0.9 * best and -slope < hidden else 0
             best = min(best, gap)
             part, there = self._length(v, slope, alpha * dot(self.begun, d), bend)
-            if part == 0 or idle > IDLE:
+            if idle > IDLE or (part == 0 and not self.history.pairs):
                 return False
+            if part == 0:                           # what it remembers is rounding
+                self.history.pairs, before = [], None
+                continue
             before, (chances, residual) = (self.begun, g), there
             self.begun, self.eta, self.b = self.begun + part * d, self.eta + part * v, self.b + part * level
         return True
@@ -381,12 +389,22 @@ class QuasiNewton(Softmax):
                 part = 2 * low if np.isinf(high) else 0.5 * (low + high)
         return 0.0, None
 
-    def _followed(self, chances, residual, change):
-        """(A change of the predictors with the intercepts that follow it and come nearer to their best, these)."""
+    def _levels(self, chances):
+        """What gives the intercepts that go with sums of residuals: the pseudo-inverse of their equations."""
+        weighted = self._weighted(chances)
+        return np.linalg.pinv(np.diag(weighted.sum(axis=1)) - weighted @ chances.T, hermitian=True)
+
+    def _settled(self, chances, residual, of_levels):
+        """(Residuals with intercepts nearer to their best, their change): else no step need lead down."""
+        if not self.problem.fit_intercept:
+            return residual, np.zeros(len(residual))
+        level = of_levels @ residual.sum(axis=1)
+        return residual - self._weighted(chances) * (level[:, None] - level @ chances), level
+
+    def _followed(self, chances, change, of_levels):
+        """(A change of the predictors with the intercepts that follow it, these)."""
         if not self.problem.fit_intercept:
             return change, np.zeros(len(change))
-        weighted = self._weighted(chances)
-        of_levels = np.linalg.pinv(np.diag(weighted.sum(axis=1)) - weighted @ chances.T, hermitian=True)
-        turned = np.sum(weighted * (change - np.sum(chances * change, axis=0)), axis=1)
-        level = of_levels @ (residual.sum(axis=1) - turned)
+        turned = np.sum(self._weighted(chances) * (change - np.sum(chances * change, axis=0)), axis=1)
+        level = -of_levels @ turned
         return change + level[:, None], level
