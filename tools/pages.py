@@ -5,10 +5,10 @@
     python tools/pages.py report.html --browser --pictures out   # one page, with screenshots to look at
 
 Without a browser: a link inside the site leads to a page and an anchor that are there, and nothing is loaded from
-another server. `--browser` opens each page in the Chromium or Chrome that is installed (or --chromium PATH) and fails on
-anything said on the console, formulas that are not drawn, pictures that do not load, and whatever sticks out of a
-screen of its width without a scroll bar of its own. `--only WORD` takes the pages whose path holds WORD. The exit code
-is 1 where something is wrong.
+another server. `--browser` opens each page in the Chromium or Chrome that is installed (or --chromium PATH), and finds
+fault with anything said on the console, formulas that are not drawn, pictures that do not load, and whatever sticks out
+of the screen without a scroll bar of its own. `--only WORD` takes the pages whose path holds WORD. The exit code is 1
+where something is wrong.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from chromium import Browser
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
-# Formulas that were not drawn, pictures that are not there, and what sticks out at the right without a box that scrolls.
+# Formulas that were not drawn, pictures that are not there, and what sticks out at the right where no box scrolls.
 LOOK = """(async () => {
   if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
   document.querySelectorAll("img").forEach(image => image.loading = "eager");
@@ -69,8 +69,8 @@ class Page(HTMLParser):
 
 
 def pages_of(site):
-    """HTML files of a folder, or the one file."""
-    return [site] if site.is_file() else sorted(site.rglob("*.html"))
+    """HTML files of a folder, but for the templates that themes leave in `_static`; or the one file."""
+    return [site] if site.is_file() else sorted(set(site.rglob("*.html")) - set(site.rglob("_static/**/*.html")))
 
 
 def link_faults(site):
