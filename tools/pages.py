@@ -99,16 +99,20 @@ def _fault(path, link, parsed, loaded):
     return None
 
 
-def seen_faults(browser, path, screens, pictures=None):
-    """What is wrong with a page in a browser, a line each; `pictures` is the folder of screenshots."""
-    for (screen, size), dark in screens:
-        browser.show(*size, dark)
-        browser.open(path.resolve().as_uri())
-        look = f"{screen}, {'dark' if dark else 'white'}"
-        yield from (f"{look}: {fault}" for fault in browser.run(LOOK))
-        yield from (f"{look}: {fault}" for fault in map(_said, browser.events) if fault)
-        if pictures:
-            (pictures / f"{path.stem}-{look.replace(', ', '-')}.png").write_bytes(browser.picture(whole=True))
+def seen_faults(browser, path, pictures=None):
+    """What is wrong with a page in a browser, a line each.
+
+    It is opened once, and looked at on every screen; `pictures` begins the names of screenshots.
+    """
+    browser.show(*SCREENS["desktop"], dark=False)
+    browser.open(path.resolve().as_uri())
+    for screen, size in SCREENS.items():
+        for look, dark in (("white", False), ("dark", True)):
+            browser.show(*size, dark)
+            yield from (f"{screen}, {look}: {fault}" for fault in browser.run(LOOK))
+            if pictures:
+                Path(f"{pictures}-{screen}-{look}.png").write_bytes(browser.picture(whole=True))
+    yield from filter(None, map(_said, browser.events))
 
 
 def _said(event):
@@ -127,14 +131,14 @@ def _said(event):
 
 
 def browser_faults(site, only, chromium, pictures):
-    """The same of all pages on all screens."""
-    screens = [(screen, dark) for screen in SCREENS.items() for dark in (False, True)]
+    """The same of all pages whose path holds `only`; `pictures` is the folder of screenshots, or None."""
     root = site if site.is_dir() else site.parent
     with Browser(chromium) as browser:
         for path in pages_of(site):
-            name = str(path.relative_to(root))
-            if only in name:
-                yield from (f"{name}: {fault}" for fault in seen_faults(browser, path, screens, pictures))
+            name = path.relative_to(root)
+            if only in str(name):
+                begin = pictures and pictures / "-".join(name.with_suffix("").parts)
+                yield from (f"{name}: {fault}" for fault in seen_faults(browser, path, begin))
 
 
 def main(arguments=None):
