@@ -59,6 +59,16 @@ class SelectionCurves:
         Indices of the largest alpha within one standard error of the best value on the same curve.
     selection_rule : {'min', '1se'}
         Whether `best` or `best_1se` is chosen.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import LassoCV
+    >>> curves = LassoCV(cv=5).fit(*load_diabetes(return_X_y=True)).cv_path_
+    >>> curves.values.shape, curves.fold_scores.shape, curves.metric
+    ((1, 100), (1, 100, 5), 'squared error')
+    >>> curves.alphas[curves.best_1se].round(3).item()
+    0.187
     """
 
     alphas: np.ndarray
