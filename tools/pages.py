@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 from chromium import Browser
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
-# Formulas that were not drawn, pictures that are not there, and what sticks out at the right where no box scrolls.
+# Formulas that were not drawn, pictures that are not there, and what sticks out at the right in no box that scrolls: one
+# that holds the title is the page.
 LOOK = """(async () => {
   if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
   document.querySelectorAll("img").forEach(image => image.loading = "eager");
@@ -29,7 +30,7 @@ LOOK = """(async () => {
   const name = node => node.tagName.toLowerCase() + [...node.classList].map(one => "." + one).join("");
   const boxed = node => {
     for (let box = node.parentElement; box && box !== document.body; box = box.parentElement)
-      if (getComputedStyle(box).overflowX !== "visible") return true;
+      if (["auto", "scroll"].includes(getComputedStyle(box).overflowX) && !box.querySelector("h1")) return true;
     return false;
   };
   for (const node of document.querySelectorAll("span.math, div.math"))
@@ -39,11 +40,13 @@ LOOK = """(async () => {
     if (!image.naturalWidth) faults.push("picture not there: " + image.getAttribute("src"));
   if (document.documentElement.scrollWidth > wide)
     faults.push(`page is ${document.documentElement.scrollWidth} wide on a screen of ${wide}`);
+  let out = null;
   for (const node of document.querySelectorAll("body *")) {
     const edge = node.getBoundingClientRect();
-    if (edge.width && edge.right > wide + 1 && edge.left < wide && edge.bottom > 0 && !node.closest("svg svg, dialog")
-        && getComputedStyle(node).visibility === "visible" && !boxed(node))
-      faults.push(`${name(node)} ends at ${Math.round(edge.right)} of ${wide}`);
+    if (out && out.contains(node) || !edge.width || edge.right <= wide + 1 || edge.left >= wide || edge.bottom <= 0
+        || node.closest("svg svg, dialog") || getComputedStyle(node).visibility !== "visible" || boxed(node)) continue;
+    faults.push(`${name(node)} ends at ${Math.round(edge.right)} of ${wide}`);
+    out = node;
   }
   return faults.slice(0, 8);
 })()"""

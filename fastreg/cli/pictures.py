@@ -34,16 +34,16 @@ class Axes:
         self.y_range = low - room, high + room
         self.parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(title)}</title>']
         marks = {value: f"{value:.6g}" for value in ticks(*self.y_range)}
-        self.left = 26 + DIGIT * max(map(len, marks.values()), default=0)
+        left = self.left = 26 + round(DIGIT * max(map(len, marks.values()), default=0))
         for value, text in marks.items():
             y = self.y(value)
-            self.parts.append(f'<line class="grid" x1="{self.left:.1f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                              f'<text x="{self.left - 5:.1f}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+            self.parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                              f'<text x="{left - 5}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
         for value in log_ticks(*self.x_range[::-1]):
             x = self.x(value)
             self.parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
                               f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{value:g}</text>')
-        self.parts.append(f'<text x="{(self.left + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">alpha</text>'
+        self.parts.append(f'<text x="{(left + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">alpha</text>'
                           f'<text transform="translate(11 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" '
                           f'text-anchor="middle">{escape(label)}</text>')
 
