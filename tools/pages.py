@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 from chromium import Browser
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
-# Formulas that were not drawn, pictures that are not there, and what sticks out at the right in no box that scrolls: one
-# that holds the title is the page.
+# Formulas that were not drawn, pictures that are not there, and what sticks out at the right in no box that scrolls; a
+# box that holds the title is the page.
 LOOK = """(async () => {
   if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
   document.querySelectorAll("img").forEach(image => image.loading = "eager");
