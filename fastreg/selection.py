@@ -18,7 +18,7 @@ from fastreg.solvers.relax import refits_on_supports
 LEVEL = 1e-3
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SelectionCurves:
     """What alpha was chosen by, along the whole grid: scores of folds or of rows left out, or an information criterion.
 
@@ -127,6 +127,10 @@ class SelectionCurves:
             text += (f" is at alpha={self.alphas[self.best]:.6g}; this is the largest alpha within one standard error "
                      "of it")
         return text
+
+    def __repr__(self):
+        n_curves, n_alphas = self.alphas.shape
+        return f"<SelectionCurves of {f'{n_curves} x ' * (n_curves > 1)}{n_alphas} alphas; {self.reason}>"
 
     def of_curve(self, curve):
         """Names and values of what belongs to a curve.
