@@ -41,14 +41,14 @@ def held():
     """Megabytes of memory that are this process's own; NaN where the system does not say."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), np.nan)
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("RssAnon")), np.nan)
 
 
 X = np.load(file, mmap_mode="r")
 most, before = [held()], held()
 path = regularization_path(X, y, alphas=60, callback=lambda k, n_alphas: most.append(held()))
 more = max(*most, held()) - before
-print(f"file: {file.stat().st_size / 2**20:.0f} MB; more memory held during the path: {more:.0f} MB")
+print(f"file: {file.stat().st_size / 1e6:.0f} MB; more memory held during the path: {more:.0f} MB")
 print(path.certificate)
 
 # %%
