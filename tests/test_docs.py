@@ -1,6 +1,7 @@
 """The pages in docs/, without Sphinx: public names are there, links lead somewhere, examples give what they say."""
 import doctest
 import re
+import warnings
 from inspect import ismodule
 from operator import attrgetter
 from pathlib import Path
@@ -64,7 +65,8 @@ def test_everything_public_has_an_example_that_gives_what_it_says(name):
     elif name.startswith("datafits."):
         pytest.importorskip("numba")
     (example,) = doctest.DocTestFinder(recurse=False).find(attrgetter(name)(fastreg), name, globs={})
-    outcome = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        outcome = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
     assert outcome.attempted > outcome.failed == 0
 
 
