@@ -27,6 +27,7 @@ DIRECTIVES = {
 # The first heeds `#pragma omp simd`, and no other pragma: no OpenMP runtime is linked. The second lets comparisons of
 # numbers become SIMD; no result depends on it, only which flags of the processor are raised on the way.
 SIMD_FLAGS = "-fopenmp-simd", "-fno-trapping-math"
+SOURCES = {".pyx", ".pxd", ".pxi", ".h"}
 
 
 def understands(compiler, flag):
@@ -46,6 +47,13 @@ class BuildExt(build_ext):
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+
+    def run(self):
+        # Here and no earlier: pip runs this file three times, and builds once.
+        sources = {module.name: module.sources for module in translated(self.extensions)}
+        for extension in self.extensions:
+            extension.sources = sources[extension.name]
+        super().run()
 
     def build_extensions(self):
         msvc = self.compiler.compiler_type == "msvc"
@@ -74,7 +82,20 @@ def extensions():
     ]
 
 
+def translated(modules):
+    """Extensions in C. Files whose text stays what it was keep their times, and are not compiled again.
+
+    Cython writes anew what is older than its own files, and pip installs those for every build.
+    """
+    generated = Path("build", "cython-debug" if DEBUG else "cython")
+    newest = max(path.stat().st_mtime_ns for path in Path("fastreg").rglob("*") if path.suffix in SOURCES)
+    before = {path: (path.read_bytes(), path.stat()) for path in generated.rglob("*.c")}
+    modules = cythonize(modules, build_dir=str(generated), nthreads=os.cpu_count(), compiler_directives=DIRECTIVES)
+    for path, (text, stat) in before.items():
+        if stat.st_mtime_ns > newest and path.read_bytes() == text:
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return modules
+
+
 if __name__ == "__main__":
-    generated = "build/cython-debug" if DEBUG else "build/cython"
-    modules = cythonize(extensions(), build_dir=generated, nthreads=os.cpu_count(), compiler_directives=DIRECTIVES)
-    setup(ext_modules=modules, cmdclass={"build_ext": BuildExt})
+    setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt})

@@ -2,7 +2,11 @@
 import re
 import shutil
 from importlib.metadata import files
+from inspect import ismodule
 from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
 
 import fastreg
 
@@ -23,7 +27,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "gallery", "examples/*.ipynb", "examples/*.py"]
 nitpicky = False
 
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline"]
 myst_heading_anchors = 3
 
 # What a class says of itself is in its docstring; scikit-learn's own methods are said there.
@@ -44,6 +48,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib",),
+    "image_srcset": ["2x"],
     "matplotlib_animations": False,
     "abort_on_example_error": True,
 }
@@ -60,8 +65,10 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
 }
+# Pages without others below them have no navigation of their section.
+html_sidebars = {page: [] for page in ("index", "getting_started", "choose", "command_line")}
 
 # Formulas are drawn in the browser by a MathJax that travels with the pages: no page asks another server.
 MATHJAX = "tex-svg-full.js"
@@ -88,7 +95,21 @@ def polish(app, what, name, obj, options, lines):
     lines[:] = (above + heading + re.sub(r"\.\n(?=[A-Z][a-z]+(?:,| and) )", ".\n\n", below)).split("\n")
 
 
+def link_names(app, doctree):
+    """Public names in code, with arguments or without, lead to their pages of the reference."""
+    names = {name: f"fastreg.{name}" for name in fastreg.__all__ if not ismodule(getattr(fastreg, name))}
+    for code in list(doctree.findall(nodes.literal)):
+        target = names.get(code.astext().removeprefix("fastreg.").partition("(")[0])
+        held = isinstance(code.parent, (nodes.reference, nodes.title, addnodes.pending_xref))
+        if target and not held and app.env.docname != f"generated/{target}":
+            link = addnodes.pending_xref("", refdomain="py", reftype="obj", reftarget=target, refexplicit=True,
+                                         refwarn=False, refdoc=app.env.docname)
+            code.replace_self(link)
+            link += code
+
+
 def setup(app):
+    app.connect("doctree-read", link_names)
     app.connect("autodoc-process-docstring", polish, priority=600)       # after numpydoc
     app.connect("builder-inited", copy_mathjax)
     app.connect("include-read", links_of_included)

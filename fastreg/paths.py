@@ -82,6 +82,17 @@ class Path(Predictions):
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X had names for all its features: `predict` wants the same ones in the same order.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import regularization_path
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> path = regularization_path(X, y)
+    >>> path[path.alphas > 1].df.max().item(), path.at(0.5).df
+    (2, 4)
+    >>> path.predict(X[:2], alpha=0.5).round().tolist()
+    [195.0, 92.0]
     """
 
     alphas: np.ndarray

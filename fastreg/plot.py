@@ -52,7 +52,7 @@ def coefficients(model, label=LEADING, ax=None):
     >>> from sklearn.datasets import load_diabetes
     >>> import fastreg
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
-    >>> ax = fastreg.plot.coefficients(fastreg.LassoCV().fit(X, y))  # doctest: +SKIP
+    >>> ax = fastreg.plot.coefficients(fastreg.LassoCV().fit(X, y))
     """
     label = check_number(label, "label", 1, kind=Integral)
     coef, names, titles = _coefficients_of(model)
@@ -142,7 +142,7 @@ def validation(X, y, *, cv=5, alphas=50, l1_ratio=1.0, eps=1e-3, datafit="quadra
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> import fastreg
-    >>> ax = fastreg.plot.validation(*load_diabetes(return_X_y=True))  # doctest: +SKIP
+    >>> ax = fastreg.plot.validation(*load_diabetes(return_X_y=True))
     """
     from sklearn.model_selection import check_cv
 
@@ -196,7 +196,7 @@ def lines(x, y, models, *, ax=None):
     >>> from sklearn.datasets import load_diabetes
     >>> import fastreg
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> ax = fastreg.plot.lines(X[:, 2], y, [2.0, 1.0, 0.1])  # doctest: +SKIP
+    >>> ax = fastreg.plot.lines(X[:, 2], y, [2.0, 1.0, 0.1])
     """
     name, x = getattr(x, "name", None), as_floats(x, "x")
     if x.ndim > 2 or (x.ndim == 2 and x.shape[1] != 1):

@@ -18,7 +18,7 @@ from fastreg.solvers.relax import refits_on_supports
 LEVEL = 1e-3
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SelectionCurves:
     """What alpha was chosen by, along the whole grid: scores of folds or of rows left out, or an information criterion.
 
@@ -59,6 +59,16 @@ class SelectionCurves:
         Indices of the largest alpha within one standard error of the best value on the same curve.
     selection_rule : {'min', '1se'}
         Whether `best` or `best_1se` is chosen.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import LassoCV
+    >>> curves = LassoCV(cv=5).fit(*load_diabetes(return_X_y=True)).cv_path_
+    >>> curves.values.shape, curves.fold_scores.shape, curves.metric
+    ((1, 100), (1, 100, 5), 'squared error')
+    >>> curves.alphas[curves.best_1se].round(3).item()
+    0.187
     """
 
     alphas: np.ndarray
@@ -117,6 +127,10 @@ class SelectionCurves:
             text += (f" is at alpha={self.alphas[self.best]:.6g}; this is the largest alpha within one standard error "
                      "of it")
         return text
+
+    def __repr__(self):
+        n_curves, n_alphas = self.alphas.shape
+        return f"<SelectionCurves of {f'{n_curves} x ' * (n_curves > 1)}{n_alphas} alphas; {self.reason}>"
 
     def of_curve(self, curve):
         """Names and values of what belongs to a curve.

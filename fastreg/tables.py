@@ -54,7 +54,7 @@ def lines(columns, most=MOST_ROWS):
 def html(columns, most=MOST_ROWS):
     """The same as an HTML table."""
     headers, rows = cells(columns, most)
-    right = ' style="text-align: right"'
+    right = ' style="text-align: right; padding: 0.1em 0.6em"'
     head = "".join(f"<th{right}>{escape(header.strip())}</th>" for header in headers)
     body = "".join(f"<tr>{''.join(f'<td{right}>{text.strip()}</td>' for text in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

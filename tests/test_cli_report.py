@@ -74,6 +74,25 @@ def test_the_curve_of_folds_is_lowest_where_the_choice_is_marked(tmp_path, probl
     assert "By cross-validation: alpha=" in text
 
 
+def test_a_choice_at_the_end_of_the_path_says_so(tmp_path, capsys, problem):
+    """In words of the command line, on the page and on the terminal, once."""
+    X, y = problem
+    text, _ = report(tmp_path, X, y, "--cv", "4", "--eps", "0.5")
+    printed = capsys.readouterr()
+    told = "this is the smallest of the path, and a better one may lie beyond it: give a smaller --eps"
+    assert told in text and told in printed.out and printed.err == ""
+    assert told not in report(tmp_path, X, y - X @ [3.0, 0, -2, 0.5], "--cv", "4")[0]
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e4, 1e12])
+def test_numbers_stand_beside_the_name_of_their_axis(tmp_path, problem, unit):
+    X, y = problem
+    for picture in report(tmp_path, X, y * unit, "--cv", "3")[1].iter("svg"):
+        numbers = [text for text in picture.iter("text") if text.get("text-anchor") == "end"]
+        assert len(numbers) > 1
+        assert min(float(text.get("x")) - 7 * len(text.text) for text in numbers) > 17   # of 12 from 5 on
+
+
 @pytest.mark.parametrize("more", [(), ("--l1-ratio", "0"), ("--n-alphas", "1"), ("--n-alphas", "2", "--cv")])
 @pytest.mark.parametrize("kind", ["numbers", "two", "three", "tiny", "huge"])
 def test_reports_of_all_kinds(tmp_path, problem, kind, more):

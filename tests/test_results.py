@@ -2,6 +2,7 @@
 import builtins
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import scipy.sparse as sp
 from problems import make_data
 from sklearn.metrics import d2_log_loss_score, d2_tweedie_score, r2_score
 
-from fastreg import Lasso, Path, PoissonRegressor, regularization_path, ridge_path
+from fastreg import ElasticNetCV, Lasso, LassoCV, Path, PoissonRegressor, RidgeCV, regularization_path, ridge_path
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +189,17 @@ def test_summary(data):
     assert path.summary().count("R^2") == 1 and path._repr_html_().count("<tr>") == 13
     with pytest.raises(ValueError, match="rows"):
         path.summary(0)
+
+
+def test_what_was_chosen_is_told_in_a_line(data):
+    """Not by thousands of numbers."""
+    X, y, _ = data
+    for model, size in ((LassoCV(alphas=7), "7"), (ElasticNetCV(alphas=7, l1_ratio=[0.5, 1.0]), "2 x 7"),
+                        (LassoCV(alphas=7, criterion="bic"), "7"), (RidgeCV([3.0, 2.0, 1.0]), "3")):
+        with warnings.catch_warnings(action="ignore"):     # of edges
+            model.fit(X, y)
+        curves = model.ic_path_ if getattr(model, "criterion", None) else model.cv_path_
+        assert repr(curves) == f"<SelectionCurves of {size} alphas; {curves.reason}>"
 
 
 def test_summaries_of_others(data):

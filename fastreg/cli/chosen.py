@@ -1,5 +1,6 @@
 """The model whose coefficients are shown: the best by cross-validation, or the last of the path."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,9 @@ def chosen_by_folds(data, path, options):
         model = fastreg.ElasticNetCV(**grid, **common)
     else:
         model = fastreg.GeneralizedLinearRegressorCV(data.model, **grid, **common)
-    return model.fit(data.X, data.y).cv_path_
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The chosen")  # it speaks of arguments; the report says the same of options
+        return model.fit(data.X, data.y).cv_path_
 
 
 def ridge_alphas(data, count, eps):

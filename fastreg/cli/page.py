@@ -1,6 +1,7 @@
 """The report: one page that needs nothing else, not even a network, and is readable on a phone."""
 
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -23,7 +24,7 @@ svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}
 .chosen{stroke:var(--ink);stroke-dasharray:4 3}.error{stroke:var(--soft);stroke-opacity:.5}
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .4rem;border-bottom:1px solid var(--line);
 text-align:left;vertical-align:top;overflow-wrap:anywhere}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;
-overflow-wrap:normal}
+overflow-wrap:normal}th{overflow-wrap:normal}td.n{white-space:nowrap}th:first-child{width:40%}
 i{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.5em}
 pre{overflow-x:auto;font-size:.8rem}.soft{color:var(--soft)}
 """
@@ -48,9 +49,9 @@ def report(data, path, verdicts, model, options):
     str
         HTML, in which names of files and columns are escaped.
     """
-    shown = largest(data, model)
+    shown, title = largest(data, model), escape(Path(data.name).name)
     parts = [
-        f"<h1>{escape(data.name)}</h1>",
+        f"<h1>{title}</h1>",
         _data(data, path, options),
         "<h2>Path</h2>",
         _path(data, path, model, shown),
@@ -65,7 +66,7 @@ def report(data, path, verdicts, model, options):
         f'<p class="soft">fastreg {fastreg.__version__}</p>',
     ]
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width,initial-scale=1"><title>{escape(data.name)}</title><style>{STYLE}</style>'
+            f'content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
             f"</head>\n<body>\n{''.join(parts)}\n</body></html>\n")
 
 

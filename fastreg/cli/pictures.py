@@ -7,7 +7,8 @@ import numpy as np
 
 # Drawn for the width of a phone; the page lets them grow.
 WIDTH, HEIGHT = 400, 280
-LEFT, RIGHT, TOP, BOTTOM = 54, 8, 10, 40
+RIGHT, TOP, BOTTOM = 8, 10, 40
+DIGIT = 7.2  # the width of one, in the style's size of text
 # Okabe and Ito's colours, told apart by everybody, and two more; of the named curves, in their order.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f3fbf", "#b2b200", "#e31a1c")
 
@@ -32,22 +33,24 @@ class Axes:
         room = 0.04 * (high - low) or abs(high) or 1.0
         self.y_range = low - room, high + room
         self.parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(title)}</title>']
-        for value in ticks(*self.y_range):
+        marks = {value: f"{value:.6g}" for value in ticks(*self.y_range)}
+        left = self.left = 26 + round(DIGIT * max(map(len, marks.values()), default=0))
+        for value, text in marks.items():
             y = self.y(value)
-            self.parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                              f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+            self.parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                              f'<text x="{left - 5}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
         for value in log_ticks(*self.x_range[::-1]):
             x = self.x(value)
             self.parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
                               f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{value:g}</text>')
-        self.parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">alpha</text>'
+        self.parts.append(f'<text x="{(left + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">alpha</text>'
                           f'<text transform="translate(11 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" '
                           f'text-anchor="middle">{escape(label)}</text>')
 
     def x(self, alpha):
         """Where an alpha is."""
         left, right = self.x_range
-        return LEFT + (math.log10(alpha) - left) / (right - left) * (WIDTH - LEFT - RIGHT)
+        return self.left + (math.log10(alpha) - left) / (right - left) * (WIDTH - self.left - RIGHT)
 
     def y(self, value):
         """Where a value is."""

@@ -145,7 +145,7 @@ def model_lines(data, model):
 
 
 def choice(curves):
-    """Why cross-validation chose what it did, with the standard error, in words.
+    """Why cross-validation chose what it did, with the standard error, and whether the path should go on, in words.
 
     Parameters
     ----------
@@ -155,8 +155,12 @@ def choice(curves):
     -------
     str
     """
-    error = curves.standard_error[curves.best]
-    return f"{curves.reason[:-1]}, standard error {error:.2g})" if np.isfinite(error) else curves.reason
+    error, edge = curves.standard_error[curves.best], curves.at_edge
+    text = f"{curves.reason[:-1]}, standard error {error:.2g})" if np.isfinite(error) else curves.reason
+    if edge is None:
+        return text
+    more = ": give a smaller --eps" if edge == "smallest" else ""
+    return f"{text}; this is the {edge} of the path, and a better one may lie beyond it{more}"
 
 
 def largest(data, model):

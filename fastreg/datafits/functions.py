@@ -135,20 +135,22 @@ def custom(value, gradient, curvature, conjugate=None, domain=None, convex=True)
 
     Examples
     --------
-    The pinball loss of the median, smooth within 0.1::
+    The pinball loss of the median, smooth within 0.1:
 
-        def value(y, eta):
-            r = abs(y - eta)
-            return 0.5 * r - 0.025 if r > 0.1 else 2.5 * r * r
-
-        def gradient(y, eta):
-            return min(max(5 * (eta - y), -0.5), 0.5)
-
-        def curvature(y, eta):
-            return 5.0 if abs(eta - y) < 0.1 else 0.0
-
-        median = fastreg.datafits.custom(value, gradient, curvature)
-        path = fastreg.regularization_path(X, y, datafit=median)
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import datafits, regularization_path
+    >>> def value(y, eta):
+    ...     r = abs(y - eta)
+    ...     return 0.5 * r - 0.025 if r > 0.1 else 2.5 * r * r
+    >>> def gradient(y, eta):
+    ...     return min(max(5 * (eta - y), -0.5), 0.5)
+    >>> def curvature(y, eta):
+    ...     return 5.0 if abs(eta - y) < 0.1 else 0.0
+    >>> median = datafits.custom(value, gradient, curvature)
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> path = regularization_path(X, y, datafit=median, alphas=5)
+    >>> (y < path.predict(X, alpha=path.alphas[-1])).mean().round(1).item()
+    0.5
     """
     functions = {"value": value, "gradient": gradient, "curvature": curvature, "conjugate": conjugate}
     for name, function in functions.items():
@@ -192,6 +194,23 @@ def from_skglm(datafit, domain=None):
     References
     ----------
     Bertrand et al., "Beyond L1: Faster and Better Sparse Models with skglm", NeurIPS 35 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import GeneralizedLinearRegressor, datafits
+    >>> class LogCosh:
+    ...     def value(self, y, w, Xw):
+    ...         return np.log(np.cosh(y - Xw)).mean()
+    ...     def raw_grad(self, y, Xw):
+    ...         return np.tanh(Xw - y) / len(y)
+    ...     def raw_hessian(self, y, Xw):
+    ...         return (1 - np.tanh(Xw - y) ** 2) / len(y)
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> loss = datafits.from_skglm(LogCosh())
+    >>> GeneralizedLinearRegressor(loss, alpha=0.001).fit(X, y / y.std()).coef_[:3].round(1)
+    array([ 0.2, -1.7,  4.8])
     """
     missing = [name for name in ("value", "raw_grad", "raw_hessian") if not hasattr(type(datafit), name)]
     if missing:
