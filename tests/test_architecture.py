@@ -60,6 +60,7 @@ LAYERS = {
     "estimators": 4,
     "_versions": 4,
     "referee": 3,
+    "onnx": 5,
     "cli": 5,
     "__main__": 6,
     "adapter": 7,  # the tests' door to the kernels: nothing imports it
