@@ -116,6 +116,11 @@ class Path(Predictions):
         # the training data stays behind
         return {**self.__dict__, "_solve": None}
 
+    def __setstate__(self, state):
+        # skops stores sparse arrays as SciPy's own classes
+        coefs = _each(lambda coefs: SparseCoefs(coefs) if sp.issparse(coefs) else coefs, state["coefs"])
+        self.__dict__.update(state, coefs=coefs)
+
     def __len__(self):
         return len(self.alphas)
 
