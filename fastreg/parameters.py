@@ -143,7 +143,7 @@ n_alphas_no_change : int or None
 
 keep_paths : bool, default=False
     Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
-    rounding where X is in float32. ``path_.at(alpha_1se_)`` is the fit there.
+    rounding where X is in float32. ``path_.at(alpha_1se_)`` is the penalised fit there.
 
 criterion : {'aic', 'bic', 'ebic'} or None
     Choose without folds, from paths on all rows, by the smallest
@@ -346,11 +346,18 @@ df_ : float or ndarray of shape (n_targets,)
 
 cv_path_ : SelectionCurves
     Scores by alpha, what was chosen and why, and a plot; standard errors as well with `cv`, and in leave-one-out
-    where ``selection_rule='1se'`` or `store_cv_results` ask for the errors of rows. With an alpha for each target a
-    list of such, whose plot has a panel for each.
+    where ``selection_rule='1se'``, `keep_paths` or `store_cv_results` ask for the errors of rows. With an alpha for
+    each target a list of such, whose plot has a panel for each.
 
 alpha_1se_ : float or ndarray of shape (n_targets,)
     The largest alpha within one standard error of the best mean score, where there are standard errors.
+
+keep_paths : bool, default=False
+    Keep `path_`, in float64: ``path_.at(alpha_1se_)`` is the fit at the alpha that is largest within one standard error
+    of the best, whatever `selection_rule` says, and `cv_path_` has that error in leave-one-out too.
+
+path_ : Path
+    Of all rows at `alphas`, decreasing, with `keep_paths`; of labels, its targets are -1 and 1.
 
 ValueError, TypeError
     Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
