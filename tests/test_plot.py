@@ -211,6 +211,17 @@ def test_greys_stand_between_the_background_and_its_ink(path, style):
         assert all(0.2 < abs(matplotlib.colors.to_rgb(colour)[0] - back) < abs(ink - back) for colour in lines)
 
 
+def test_a_part_of_a_figure(path):
+    figure = plt.figure(figsize=(9, 4), layout="constrained")
+    wide, narrow = (part.subplots() for part in figure.subfigures(1, 2, width_ratios=[3, 1]))
+    counts = []
+    for ax in (wide, narrow):
+        (top,) = path.plot(ax).child_axes
+        counts.append(len(top.get_xticks()))
+    figure.canvas.draw()
+    assert counts[0] > counts[1] >= 2, "as many as there is room for in their part"
+
+
 def test_nothing_to_draw(data):
     X, _ = data
     path = regularization_path(X, np.zeros(len(X)), alphas=[2.0, 1.0])
@@ -222,13 +233,13 @@ def test_nothing_to_draw(data):
 @STYLES
 def test_curves_of_several_ratios(data, style):
     with plt.style.context(style):
-        model = ElasticNetCV(l1_ratio=[0.2, 0.5, 0.9, 1.0], relax=True, alphas=15).fit(*data)
+        model = ElasticNetCV(l1_ratio=[1 / 7, 0.5, 0.9, 1.0], relax=True, alphas=15).fit(*data)
         curves = model.cv_path_
         ax = drawn(curves.plot())
         least = np.argsort(curves.values.min(axis=1), kind="stable")
         expected = [curves.best[0], *(k for k in least if k != curves.best[0])][:5]
         assert [text.get_text() for text in names(ax)] == [
-            f"l1_ratio {curves.l1_ratios[k]:g}, gamma {curves.gammas[k]:g}" for k in expected]
+            f"l1_ratio {curves.l1_ratios[k]:.3g}, gamma {curves.gammas[k]:g}" for k in expected]
         for k, text in zip(expected, names(ax)):
             line = curve(ax, text.get_text())
             np.testing.assert_array_equal(line.get_xdata(), curves.alphas[k])
