@@ -383,7 +383,8 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     {labels.coef_, labels.intercept_, labels.classes_}
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
-    {ridge_cv.coef_bound_, ridge_cv.df_, ridge_cv.cv_path_, ridge_cv.alpha_1se_, n_features_in_, feature_names_in_}
+    {ridge_cv.coef_bound_, ridge_cv.df_, ridge_cv.cv_path_, ridge_cv.alpha_1se_, ridge_cv.path_, n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
