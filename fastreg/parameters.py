@@ -393,9 +393,21 @@ sample_weight : array-like of shape (n_samples,) or None
     What the rows weigh in the standard deviation of y.
 """
 
+PLOTS = """
+ax : matplotlib.axes.Axes, array-like of them or None
+    Where to draw, one for each target or class; a new figure when None.
+
+xvar : {'alpha', 'norm', 'deviance'}, default='alpha'
+    What the horizontal axis is: alpha, decreasing; the sum of absolute coefficients; or the share of the deviance that
+    is explained, which a ridge path has not.
+
+ax_ : matplotlib.axes.Axes, or ndarray of them with one for each target or class
+    Once drawn.
+"""
+
 FAMILIES = {"": SHARED, "lasso.": LASSO, "lasso_cv.": LASSO_CV, "paths.": PATHS, "found.": PATHS_FOUND,
             "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC,
-            "glmnet.": GLMNET}
+            "glmnet.": GLMNET, "plots.": PLOTS}
 ENTRIES = {
     family + re.findall(r"\w+", entry)[0]: entry
     for family, text in FAMILIES.items()
@@ -411,7 +423,7 @@ def assembled(doc):
 
 def documented(thing):
     """A function or class, its docstring and those of its methods assembled."""
-    methods = vars(thing).values() if isinstance(thing, type) else ()
+    methods = [getattr(part, "__func__", part) for part in vars(thing).values()] if isinstance(thing, type) else ()
     for part in (thing, *(method for method in methods if isinstance(method, FunctionType))):
         if part.__doc__:                                    # python -OO has none
             part.__doc__ = assembled(part.__doc__)

@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from problems import correlated, make_data
-from sklearn.model_selection import KFold
+from sklearn.metrics import RocCurveDisplay
+from sklearn.model_selection import KFold, ValidationCurveDisplay
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import fastreg
-from fastreg import ElasticNetCV, Lasso, LassoCV, LogisticRegression, Ridge, regularization_path, ridge_path
+from fastreg import (
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    LogisticRegression,
+    Ridge,
+    RidgeCV,
+    regularization_path,
+    ridge_path,
+)
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -273,6 +283,65 @@ def test_a_single_alpha(data):
     for model in (LassoCV(alphas=[0.3]), ElasticNetCV(alphas=[0.3], l1_ratio=[0.5, 1.0])):
         ax = drawn(model.fit(*data).cv_path_.plot())
         assert ax.lines[0].get_xdata().tolist() == [0.3] and ax.get_xlim() == (0.6, 0.15)
+
+
+# ---- displays ------------------------------------------------------------------------------------------------------
+def test_displays_draw_what_estimators_keep(data):
+    X, y = data
+    model = LassoCV(alphas=9, cv=3, keep_paths=True).fit(X, y)
+    for owner in (model, make_pipeline(StandardScaler(), LassoCV(alphas=9, cv=3, keep_paths=True)).fit(X, y)):
+        inner = owner if owner is model else owner[-1]
+        shown = fastreg.plot.PathDisplay.from_estimator(owner, label=2)
+        assert shown.path is inner.path_ and shown.figure_ is shown.ax_.figure and len(names(shown.ax_)) == 2
+        assert curve(shown.ax_, f"alpha {inner.alpha_:.3g}").get_xdata()[0] == inner.alpha_
+        shown = fastreg.plot.SelectionDisplay.from_estimator(owner)
+        np.testing.assert_array_equal(shown.ax_.lines[-3].get_ydata(), inner.cv_path_.values[0])
+        assert len(bars(fastreg.plot.CoefficientsDisplay.from_estimator(owner, label=3).ax_)) == 3
+    by_criterion = LassoCV(alphas=9, criterion="bic", keep_paths=True).fit(X, y)
+    assert fastreg.plot.SelectionDisplay.from_estimator(by_criterion).ax_.get_ylabel() == "BIC"
+    by_norm = fastreg.plot.PathDisplay.from_estimator(by_criterion, xvar="norm").ax_
+    assert by_norm.get_xlabel() == "sum of |coefficients|"
+
+
+def test_displays_are_drawn_where_one_says(data):
+    X, y = data
+    model = ElasticNetCV(l1_ratio=[0.2, 0.5, 1.0], alphas=9, cv=3, keep_paths=True).fit(X, y)
+    figure, axes = plt.subplots(1, 3)
+    shown = [fastreg.plot.PathDisplay(model.path_).plot(axes[0], label=1),
+             fastreg.plot.SelectionDisplay(model.cv_path_).plot(axes[1], label=2),
+             fastreg.plot.CoefficientsDisplay(model).plot(axes[2], label=4)]
+    assert [one.ax_ for one in shown] == list(axes) and all(one.figure_ is figure for one in shown)
+    assert [len(names(ax)) for ax in axes[:2]] == [1, 2] and len(bars(axes[2])) == 4
+    assert not [line for line in axes[0].lines if line.get_label().startswith("alpha")], "nothing was to be marked"
+
+
+def test_displays_of_several_targets(data):
+    X, y = data
+    model = LassoCV(alphas=9, cv=3, keep_paths=True).fit(X, np.c_[y, X[:, 0]])
+    for shown in (fastreg.plot.PathDisplay.from_estimator(model), fastreg.plot.SelectionDisplay.from_estimator(model),
+                  fastreg.plot.CoefficientsDisplay.from_estimator(model)):
+        assert shown.ax_.shape == (2,) and shown.ax_[1].get_title() == "target 1"
+    for alpha, ax in zip(model.alpha_, fastreg.plot.PathDisplay.from_estimator(model).ax_):
+        assert curve(ax, f"alpha {alpha:.3g}").get_xdata()[0] == alpha
+    ridge = RidgeCV([1.0, 10.0], alpha_per_target=True, keep_paths=True).fit(X, np.c_[y, X[:, 0]])
+    assert fastreg.plot.PathDisplay.from_estimator(ridge).ax_.shape == (2,)
+
+
+def test_displays_of_nothing(data):
+    for display in (fastreg.plot.PathDisplay, fastreg.plot.SelectionDisplay, fastreg.plot.CoefficientsDisplay):
+        with pytest.raises(TypeError, match="must be fitted and have"):
+            display.from_estimator(LassoCV())
+    with pytest.raises(TypeError, match="keep_paths=True"):
+        fastreg.plot.PathDisplay.from_estimator(LassoCV(alphas=9).fit(*data))
+
+
+def test_displays_of_scikit_learn_take_ours(data):
+    X, y = data
+    alphas = np.geomspace(1, 0.01, 5)
+    shown = ValidationCurveDisplay.from_estimator(Lasso(), X, y, param_name="alpha", param_range=alphas, cv=3)
+    assert shown.test_scores.shape == (5, 3)
+    shown = RocCurveDisplay.from_estimator(LogisticRegression().fit(X, y > 0), X, y > 0)
+    assert shown.roc_auc > 0.8
 
 
 # ---- coefficients --------------------------------------------------------------------------------------------------
