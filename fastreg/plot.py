@@ -4,6 +4,7 @@ Paths and the curves of cross-validation draw themselves: ``path.plot()`` and ``
 scikit-learn has them, draw what a fitted estimator holds of these. matplotlib is imported where something is drawn.
 """
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from numbers import Integral
 
@@ -389,7 +390,7 @@ class PathDisplay(_Display):
         TypeError
             If the estimator has no path.
         """
-        path, curves = _kept(estimator, "path_"), _kept(estimator, "cv_path_", "ic_path_")
+        path, curves = _with_names(_kept(estimator, "path_"), estimator), _kept(estimator, "cv_path_", "ic_path_")
         each = [float(one.alphas[one.chosen]) for one in (curves if isinstance(curves, list) else [curves])]
         marked = each if isinstance(path, list) else each[0] if len(each) == 1 else None
         return cls(path, marked).plot(ax, xvar=xvar, label=label)
@@ -417,6 +418,17 @@ class PathDisplay(_Display):
             path.plot(ax, xvar, label, at)
             ax.set_title(f"target {t}")
         return self._drawn(axes)
+
+
+def _with_names(path, owner):
+    """A path, or a list of such, that knows the names of a Pipeline's features."""
+    if not hasattr(owner, "steps"):
+        return path
+    if isinstance(path, list):
+        return [_with_names(one, owner) for one in path]
+    named = copy(path)
+    named.feature_names_in_ = np.array(_names(owner, path.n_features_in_), dtype=object)
+    return named
 
 
 def _kept(estimator, *names):
