@@ -66,7 +66,7 @@ LAYERS = {
     "adapter": 7,  # the tests' door to the kernels: nothing imports it
 }
 SCIKIT_LEARN_FROM = 3  # the lowest layer that may import scikit-learn
-HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars")
+HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars", "onnx", "skl2onnx")
 
 CYTHON_FROM = re.compile(r"^\s*from\s+([\w.]+)\s+c?import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 CYTHON_IMPORT = re.compile(r"^\s*c?import\s+([^\n#]+)", re.MULTILINE)

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import StackingRegressor
+from sklearn.ensemble import BaggingClassifier, StackingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -233,6 +235,19 @@ def test_a_pipeline_that_classifies(X):
     np.testing.assert_array_equal(label, model.predict(X))
     close(chances, model.predict_proba(X), np.float64)
     np.testing.assert_array_equal(run(model, X)[0], label)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: CalibratedClassifierCV(LogisticRegression(), cv=3), lambda: CalibratedClassifierCV(RidgeClassifier(), cv=3),
+    lambda: OneVsRestClassifier(LogisticRegression()), lambda: BaggingClassifier(LogisticRegression(), 3),
+], ids=["calibrated", "calibrated scores", "one against the rest", "bagged"])  # fmt: skip
+def test_inside_larger_classifiers(make, X):
+    """Which ask for raw scores, or for probabilities of their parts."""
+    y = targets(LogisticRegression, X)
+    model = make().fit(X, y)
+    label, chances = run(model, X, zipmap=False)
+    np.testing.assert_array_equal(label, model.predict(X))
+    np.testing.assert_allclose(chances, model.predict_proba(X), rtol=1e-12)
 
 
 def test_without_skl2onnx_it_says_what_to_install(tmp_path):
