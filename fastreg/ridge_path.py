@@ -112,7 +112,7 @@ def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=
     penalty = Penalty(0.0, factor, standardize=check_flag(standardize, "standardize"))
     problem_at = partial(RidgeProblem.of, X, Y, penalty=penalty, weight=weight, n_threads=check_threads(n_threads),
                          fit_intercept=check_flag(fit_intercept, "fit_intercept"))
-    _refuse_large(X, "fit Ridge at each alpha.")
+    refuse_large(X, "fit Ridge at each alpha.")
     if counted:
         alphas = _grid(problem_at(np.ones(1)), alphas, eps)
     asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
@@ -139,7 +139,7 @@ def path_of_rows(X, Y, alphas, *, single, weight, fit_intercept, factor, standar
     Parameters
     ----------
     X, Y
-        Checked; Y of shape (n, n_targets).
+        Checked; Y of shape (n, n_targets), X as `refuse_large` allows.
     alphas : ndarray of shape (n_alphas,)
     single : bool
         Whether the path has no axis of targets.
@@ -150,7 +150,6 @@ def path_of_rows(X, Y, alphas, *, single, weight, fit_intercept, factor, standar
     -------
     Path
     """
-    _refuse_large(X, "leave keep_paths out.")
     problem = RidgeProblem.of(X, Y, alphas, Penalty(0.0, factor, standardize=standardize), weight, fit_intercept,
                               n_threads)
     asked = {"fit_intercept": fit_intercept, "penalty_factor": factor, "standardize": standardize}
@@ -160,7 +159,8 @@ def path_of_rows(X, Y, alphas, *, single, weight, fit_intercept, factor, standar
     return path
 
 
-def _refuse_large(X, remedy):
+def refuse_large(X, remedy):
+    """ValueError where X has no decomposition for a path; `remedy` ends it."""
     if not can_decompose(X):
         raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: both are too many for a "
                          f"decomposition: {remedy}")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone, is_classifier
 
 from fastreg import (
@@ -54,3 +55,12 @@ def test_paths_of_ridge_have_the_axes_of_coef(rng):
         np.testing.assert_allclose(each.path_.at(alpha).coef[t], each.coef_[t], atol=1e-12)
     frame = pd.DataFrame(X, columns=list("abcd"))
     assert list(RidgeCV(keep_paths=True).fit(frame, X[:, 0]).path_.feature_names_in_) == list("abcd")
+
+
+def test_paths_of_ridge_that_cannot_be_had(rng):
+    """Sparse X of which there is no decomposition is refused before the folds are solved."""
+    X = sp.random(5001, 5001, 1e-4, random_state=0, format="csr")
+    with pytest.raises(ValueError, match="leave keep_paths out"):
+        RidgeCV(cv=2, keep_paths=True).fit(X, rng.standard_normal(5001))
+    with pytest.raises((ValueError, TypeError), match="keep_paths"):
+        RidgeCV(keep_paths="yes").fit(rng.standard_normal((9, 2)), np.arange(9.0))

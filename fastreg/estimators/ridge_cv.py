@@ -30,6 +30,7 @@ from fastreg.ridge_path import (
     leave_one_out,
     losses_of_rows,
     path_of_rows,
+    refuse_large,
 )
 from fastreg.scale import Scale
 from fastreg.selection import warn_at_edge
@@ -88,6 +89,8 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
     def _choose(self, X, y, Y, weight, params):
         """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
         settings = self._check_parameters()
+        if self.keep_paths:
+            refuse_large(X, "leave keep_paths out.")
         alphas = check_listed_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
         split_params, score_params = self._split_and_score_params(weight, params)
