@@ -360,8 +360,8 @@ path_ : Path
     Of all rows at `alphas`, decreasing, with `keep_paths`; of labels, its targets are -1 and 1.
 
 ValueError, TypeError
-    Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
-    and 5000 columns; the message says which.
+    Where an argument is not as described, or where leave-one-out or `path_` is asked of sparse X with more than 5000
+    rows and 5000 columns; the message says which.
 
 ConvergenceWarning
     Where digits of the answer are lost to rounding, as `coef_bound_` or a check of leave-one-out shows.
