@@ -143,7 +143,7 @@ n_alphas_no_change : int or None
 
 keep_paths : bool, default=False
     Keep `path_` and `fold_paths_`, in float64; the penalised fit in `coef_` is then a point of `path_`, but for its
-    rounding where X is in float32. ``path_.at(alpha_1se_)`` is the fit there.
+    rounding where X is in float32. ``path_.at(alpha_1se_)`` is the penalised fit there.
 
 criterion : {'aic', 'bic', 'ebic'} or None
     Choose without folds, from paths on all rows, by the smallest
@@ -346,15 +346,22 @@ df_ : float or ndarray of shape (n_targets,)
 
 cv_path_ : SelectionCurves
     Scores by alpha, what was chosen and why, and a plot; standard errors as well with `cv`, and in leave-one-out
-    where ``selection_rule='1se'`` or `store_cv_results` ask for the errors of rows. With an alpha for each target a
-    list of such, whose plot has a panel for each.
+    where ``selection_rule='1se'``, `keep_paths` or `store_cv_results` ask for the errors of rows. With an alpha for
+    each target a list of such, whose plot has a panel for each.
 
 alpha_1se_ : float or ndarray of shape (n_targets,)
     The largest alpha within one standard error of the best mean score, where there are standard errors.
 
+keep_paths : bool, default=False
+    Keep `path_`, in float64: ``path_.at(alpha_1se_)`` is the fit at the alpha that is largest within one standard error
+    of the best, whatever `selection_rule` says, and `cv_path_` has that error in leave-one-out too.
+
+path_ : Path
+    Of all rows at `alphas`, decreasing, with `keep_paths`; of labels, its targets are -1 and 1.
+
 ValueError, TypeError
-    Where an argument is not as described, or where leave-one-out is asked of sparse X with more than 5000 rows
-    and 5000 columns; the message says which.
+    Where an argument is not as described, or where leave-one-out or `path_` is asked of sparse X with more than 5000
+    rows and 5000 columns; the message says which.
 
 ConvergenceWarning
     Where digits of the answer are lost to rounding, as `coef_bound_` or a check of leave-one-out shows.
@@ -386,9 +393,21 @@ sample_weight : array-like of shape (n_samples,) or None
     What the rows weigh in the standard deviation of y.
 """
 
+PLOTS = """
+ax : matplotlib.axes.Axes, array-like of them or None
+    Where to draw, one for each target or class; a new figure when None.
+
+xvar : {'alpha', 'norm', 'deviance'}, default='alpha'
+    What the horizontal axis is: alpha, decreasing; the sum of absolute coefficients; or the share of the deviance that
+    is explained, which a ridge path has not.
+
+ax_ : matplotlib.axes.Axes, or ndarray of them with one for each target or class
+    Once drawn.
+"""
+
 FAMILIES = {"": SHARED, "lasso.": LASSO, "lasso_cv.": LASSO_CV, "paths.": PATHS, "found.": PATHS_FOUND,
             "ridge.": RIDGE, "ridge_cv.": RIDGE_CV, "labels.": LABELS, "glm.": GLM, "logistic.": LOGISTIC,
-            "glmnet.": GLMNET}
+            "glmnet.": GLMNET, "plots.": PLOTS}
 ENTRIES = {
     family + re.findall(r"\w+", entry)[0]: entry
     for family, text in FAMILIES.items()
@@ -404,7 +423,7 @@ def assembled(doc):
 
 def documented(thing):
     """A function or class, its docstring and those of its methods assembled."""
-    methods = vars(thing).values() if isinstance(thing, type) else ()
+    methods = [getattr(part, "__func__", part) for part in vars(thing).values()] if isinstance(thing, type) else ()
     for part in (thing, *(method for method in methods if isinstance(method, FunctionType))):
         if part.__doc__:                                    # python -OO has none
             part.__doc__ = assembled(part.__doc__)

@@ -22,7 +22,7 @@ scoring : str, callable or None
     where y holds classes.
 
 keep_paths : bool, default=False
-    Keep `path_` and `fold_paths_`, in float64.
+    Keep `path_` and `fold_paths_`, in float64: ``path_.at(alpha_1se_)`` is the penalised fit there.
 
 n_alphas_no_change : int or None
     End a path when the mean score over folds has not improved for so many penalties, the strongest coming first. The

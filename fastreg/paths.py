@@ -15,6 +15,7 @@ from fastreg.coefs import SparseCoefs
 from fastreg.datafits import by_name
 from fastreg.drawing.axes import LEADING, one_axes, panels
 from fastreg.drawing.path import draw_path
+from fastreg.parameters import documented
 from fastreg.points import PathPoint
 from fastreg.predictions import Predictions
 
@@ -23,6 +24,7 @@ OF_EACH_ALPHA = ("alphas", "intercepts", "df", "certified_from", "dual_gaps", "n
                  "validation_deviances", "stationarities", "coef_bounds", "gcv")
 
 
+@documented
 @dataclass(eq=False, repr=False)
 class Path(Predictions):
     """Solutions of a lasso, an elastic net or a ridge regression along a path of penalties.
@@ -126,6 +128,11 @@ class Path(Predictions):
     def __getstate__(self):
         # the training data stays behind
         return {**self.__dict__, "_solve": None}
+
+    def __setstate__(self, state):
+        # skops stores sparse arrays as SciPy's own classes
+        coefs = _each(lambda coefs: SparseCoefs(coefs) if sp.issparse(coefs) else coefs, state["coefs"])
+        self.__dict__.update(state, coefs=coefs)
 
     def __len__(self):
         return len(self.alphas)
@@ -338,9 +345,7 @@ class Path(Predictions):
         ax : matplotlib.axes.Axes, array-like of them or None
             Where to draw, one for each target where y had two dimensions, or each of several classes; a new figure when
             None.
-        xvar : {'alpha', 'norm', 'deviance'}, default='alpha'
-            What the horizontal axis is: alpha, decreasing; the sum of absolute coefficients; or the share of the
-            deviance that is explained, which a ridge path has not.
+        {plots.xvar}
         label : int or list of str or int, default=10
             So many features are named, those of the largest coefficient anywhere on the path; or those listed, by name
             or number. The others are grey.

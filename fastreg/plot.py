@@ -1,9 +1,10 @@
 """Pictures of models and of what penalties do to them: `coefficients`, `validation` and `lines`.
 
-Paths and the curves of cross-validation draw themselves: ``path.plot()`` and ``model.cv_path_.plot()``. matplotlib is
-imported where something is drawn.
+Paths and the curves of cross-validation draw themselves: ``path.plot()`` and ``model.cv_path_.plot()``. Displays, as
+scikit-learn has them, draw what a fitted estimator holds of these. matplotlib is imported where something is drawn.
 """
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from numbers import Integral
 
@@ -17,13 +18,15 @@ from fastreg.drawing.axes import LEADING, one_axes, panels
 from fastreg.drawing.bars import draw_bars
 from fastreg.drawing.losses import draw_lines, draw_losses
 from fastreg.inputs import as_floats
+from fastreg.parameters import documented
 from fastreg.path import regularization_path
 from fastreg.paths import Path
 from fastreg.points import PathPoint
 
-__all__ = ["coefficients", "lines", "validation"]
+__all__ = ["CoefficientsDisplay", "PathDisplay", "SelectionDisplay", "coefficients", "lines", "validation"]
 
 
+@documented
 def coefficients(model, label=LEADING, ax=None):
     """Draw the largest coefficients of a fitted model as bars, by the names of their features.
 
@@ -33,8 +36,7 @@ def coefficients(model, label=LEADING, ax=None):
         Fitted, with `coef_`; a Pipeline whose last step has it; or a solution of a path, ``path.at(alpha)``.
     label : int, default=10
         So many bars at most, the largest; those of zero are left out.
-    ax : matplotlib.axes.Axes, array-like of them or None
-        Where to draw, one for each target or class; a new figure when None.
+    {plots.ax}
 
     Returns
     -------
@@ -224,3 +226,216 @@ def _named(X, y, models):
         models = regularization_path(X, y, alphas=as_floats(models, "models"))
     kept = np.unique(np.linspace(0, len(models) - 1, 8).round().astype(int))
     return [(f"alpha {point.alpha:.3g}", point) for point in models[kept]]
+
+
+# ---- displays --------------------------------------------------------------------------------------------------------
+class _Display:
+    """What has been drawn: `ax_` and `figure_`, as scikit-learn's displays have them."""
+
+    def _drawn(self, ax):
+        """Keep the axes, an array of them where there are panels."""
+        self.ax_, self.figure_ = ax, np.ravel(np.asarray(ax, dtype=object))[0].figure
+        return self
+
+
+@documented
+class CoefficientsDisplay(_Display):
+    """The largest coefficients of a model as bars.
+
+    Parameters
+    ----------
+    model : estimator, Pipeline or PathPoint
+        Fitted, with `coef_`; a Pipeline whose last step has it; or a solution of a path.
+
+    Attributes
+    ----------
+    {plots.ax_}
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    @classmethod
+    def from_estimator(cls, estimator, *, label=LEADING, ax=None):
+        """Draw the coefficients of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+        label : int, default=10
+            So many bars at most, the largest.
+        {plots.ax}
+
+        Returns
+        -------
+        CoefficientsDisplay
+        """
+        return cls(estimator).plot(ax, label=label)
+
+    def plot(self, ax=None, *, label=LEADING):
+        """Draw.
+
+        Parameters
+        ----------
+        {plots.ax}
+        label : int, default=10
+            So many bars at most, the largest.
+
+        Returns
+        -------
+        CoefficientsDisplay
+            Itself.
+        """
+        return self._drawn(coefficients(self.model, label, ax))
+
+
+@documented
+class SelectionDisplay(_Display):
+    """The scores, or values of a criterion, by which a penalty was chosen, against alpha.
+
+    Parameters
+    ----------
+    curves : SelectionCurves or list of such
+        What CV classes keep in `cv_path_` and `ic_path_`; a list where each target has its own.
+
+    Attributes
+    ----------
+    {plots.ax_}
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, curves):
+        self.curves = curves
+
+    @classmethod
+    def from_estimator(cls, estimator, *, label=5, ax=None):
+        """Draw what a fitted CV class chose by.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+            With `cv_path_` or `ic_path_`, itself or its last step.
+        label : int, default=5
+            So many curves of l1_ratio and gamma are named.
+        {plots.ax}
+
+        Returns
+        -------
+        SelectionDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has chosen nothing.
+        """
+        return cls(_kept(estimator, "cv_path_", "ic_path_")).plot(ax, label=label)
+
+    def plot(self, ax=None, *, label=5):
+        """Draw.
+
+        Parameters
+        ----------
+        {plots.ax}
+        label : int, default=5
+            So many curves of l1_ratio and gamma are named.
+
+        Returns
+        -------
+        SelectionDisplay
+            Itself.
+        """
+        return self._drawn(self.curves.plot(ax, label=label))
+
+
+@documented
+class PathDisplay(_Display):
+    """Coefficients along a path of penalties.
+
+    Parameters
+    ----------
+    path : Path or list of Path
+        A list where each target has its own.
+    highlight : float, list of float or None
+        An alpha to be marked, one for each path of a list.
+
+    Attributes
+    ----------
+    {plots.ax_}
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, path, highlight=None):
+        self.path, self.highlight = path, highlight
+
+    @classmethod
+    def from_estimator(cls, estimator, *, xvar="alpha", label=LEADING, ax=None):
+        """Draw the path that a fitted CV class has kept, the chosen alpha marked.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+            With `path_` (``keep_paths=True``), itself or its last step.
+        {plots.xvar}
+        label : int or list of str or int, default=10
+            So many features are named, those of the largest coefficient, or those listed, by name or number.
+        {plots.ax}
+
+        Returns
+        -------
+        PathDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no path.
+        """
+        path, curves = _with_names(_kept(estimator, "path_"), estimator), _kept(estimator, "cv_path_", "ic_path_")
+        each = [float(one.alphas[one.chosen]) for one in (curves if isinstance(curves, list) else [curves])]
+        marked = each if isinstance(path, list) else each[0] if len(each) == 1 else None
+        return cls(path, marked).plot(ax, xvar=xvar, label=label)
+
+    def plot(self, ax=None, *, xvar="alpha", label=LEADING):
+        """Draw.
+
+        Parameters
+        ----------
+        {plots.ax}
+        {plots.xvar}
+        label : int or list of str or int, default=10
+            So many features are named, or those listed.
+
+        Returns
+        -------
+        PathDisplay
+            Itself.
+        """
+        if not isinstance(self.path, list):
+            return self._drawn(self.path.plot(ax, xvar, label, self.highlight))
+        axes = panels(len(self.path), ax)
+        marked = [None] * len(axes) if self.highlight is None else self.highlight
+        for t, (path, at, ax) in enumerate(zip(self.path, marked, axes)):
+            path.plot(ax, xvar, label, at)
+            ax.set_title(f"target {t}")
+        return self._drawn(axes)
+
+
+def _with_names(path, owner):
+    """A path, or a list of such, that knows the names of a Pipeline's features."""
+    if not hasattr(owner, "steps"):
+        return path
+    if isinstance(path, list):
+        return [_with_names(one, owner) for one in path]
+    named = copy(path)
+    named.feature_names_in_ = np.array(_names(owner, path.n_features_in_), dtype=object)
+    return named
+
+
+def _kept(estimator, *names):
+    """What a fitted estimator, or the last step of a Pipeline, has by the first of some names."""
+    model = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    for name in names:
+        if hasattr(model, name):
+            return getattr(model, name)
+    raise TypeError(f"estimator must be fitted and have {' or '.join(names)}, got {model!r}: CV classes have "
+                    f"{'it with keep_paths=True' if 'path_' in names else 'one'}.")

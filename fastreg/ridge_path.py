@@ -112,22 +112,58 @@ def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=
     penalty = Penalty(0.0, factor, standardize=check_flag(standardize, "standardize"))
     problem_at = partial(RidgeProblem.of, X, Y, penalty=penalty, weight=weight, n_threads=check_threads(n_threads),
                          fit_intercept=check_flag(fit_intercept, "fit_intercept"))
-    if not can_decompose(X):
-        raise ValueError(f"X is sparse with {n} rows and {p} columns: both are too many for a decomposition. Fit Ridge "
-                         "at each alpha.")
+    refuse_large(X, "fit Ridge at each alpha.")
     if counted:
         alphas = _grid(problem_at(np.ones(1)), alphas, eps)
-    problem = problem_at(alphas)
+    asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
+    path, lost = _solved(problem_at(alphas), asked, y.ndim == 1)
+    if lost:
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
+    again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
+    return name_features(replace(path, _solve=again), features)
+
+
+def _solved(problem, asked, single):
+    """(Path of a RidgeProblem, whether digits are lost); `single`: without an axis of targets."""
     with problem.blas():
         fits, gcv, source = solve_path(problem)
-    if fits.lost:
-        warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
-    found = [fits.coef.transpose(1, 2, 0), fits.intercept.T, np.tile(fits.df, (Y.shape[1], 1)), fits.bound.T, gcv.T]
-    coefs, intercepts, df, bounds, gcv = found if y.ndim == 2 else (of_target[0] for of_target in found)
-    asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
-    again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
-    return name_features(Path(alphas, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv, _solve=again),
-                         features)
+    found = [fits.coef.transpose(1, 2, 0), fits.intercept.T, np.tile(fits.df, (fits.coef.shape[1], 1)), fits.bound.T,
+             gcv.T]
+    coefs, intercepts, df, bounds, gcv = (of_target[0] for of_target in found) if single else found
+    return Path(problem.given, coefs, intercepts, df, source, asked, coef_bounds=bounds, gcv=gcv), fits.lost
+
+
+def path_of_rows(X, Y, alphas, *, single, weight, fit_intercept, factor, standardize, n_threads):
+    """Path of all rows at decreasing alphas, for RidgeCV.
+
+    Parameters
+    ----------
+    X, Y
+        Checked; Y of shape (n, n_targets), X as `refuse_large` allows.
+    alphas : ndarray of shape (n_alphas,)
+    single : bool
+        Whether the path has no axis of targets.
+    weight, fit_intercept, factor, standardize, n_threads
+        Of `leave_one_out`.
+
+    Returns
+    -------
+    Path
+    """
+    problem = RidgeProblem.of(X, Y, alphas, Penalty(0.0, factor, standardize=standardize), weight, fit_intercept,
+                              n_threads)
+    asked = {"fit_intercept": fit_intercept, "penalty_factor": factor, "standardize": standardize}
+    path, lost = _solved(problem, asked, single)
+    if lost:
+        warnings.warn(LOST, ConvergenceWarning, stacklevel=4)
+    return path
+
+
+def refuse_large(X, remedy):
+    """ValueError where X has no decomposition for a path; `remedy` ends it."""
+    if not can_decompose(X):
+        raise ValueError(f"X is sparse with {X.shape[0]} rows and {X.shape[1]} columns: both are too many for a "
+                         f"decomposition: {remedy}")
 
 
 def _grid(problem, count, eps):

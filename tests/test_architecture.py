@@ -59,12 +59,13 @@ LAYERS = {
     "estimators": 4,
     "_versions": 4,
     "referee": 3,
+    "onnx": 5,
     "cli": 5,
     "__main__": 6,
     "adapter": 7,  # the tests' door to the kernels: nothing imports it
 }
 SCIKIT_LEARN_FROM = 3  # the lowest layer that may import scikit-learn
-HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars")
+HEAVY = ("matplotlib", "numba", "dask", "pandas", "polars", "onnx", "skl2onnx")
 
 CYTHON_FROM = re.compile(r"^\s*from\s+([\w.]+)\s+c?import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 CYTHON_IMPORT = re.compile(r"^\s*c?import\s+([^\n#]+)", re.MULTILINE)

@@ -1,5 +1,6 @@
 """What the pages on moving here say: each framework's objective, minimised by SciPy, has our model's coefficients."""
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,78 @@ def test_what_the_page_on_frameworks_says(code, data):
     w, b = minimise(X, y, loss, l1, l2)
     assert np.any(w)
     assert_same(said(code).fit(X, y), w, b)
+
+
+def keras_gradient(kind, l1, l2):
+    """(X, y, w, b) -> gradient in w and b of what a Dense layer of Keras is trained to lessen."""
+    jax = pytest.importorskip("jax", reason="needs Keras and JAX: pip install keras jax")
+    jax.config.update("jax_enable_x64", True)
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras", reason="needs Keras and JAX: pip install keras jax")
+    if keras.backend.backend() != "jax":
+        pytest.skip(f"needs KERAS_BACKEND=jax, it is {keras.backend.backend()}")
+    losses = keras.losses
+    loss = {"number": losses.MeanSquaredError(), "huber": losses.Huber(delta=GIVEN["d"]), "count": losses.Poisson(),
+            "label": losses.BinaryCrossentropy(from_logits=True)}[kind]
+    layer = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L1L2(l1, l2), dtype="float64",
+                               activation="exponential" if kind == "count" else None)
+    layer.build((None, P))
+
+    def gradient(X, y, w, b):
+        def objective(weights):
+            out, _, penalties = layer.stateless_call(weights, [], X, return_losses=True)
+            return loss(np.asarray(y, dtype=np.float64)[:, None], out) + sum(penalties)
+
+        of_w, of_b = jax.grad(objective)([w[:, None], np.array([b])])
+        return np.asarray(of_w)[:, 0], float(of_b[0])
+    return gradient
+
+
+def torch_gradient(kind, l1, l2):
+    """The same of a Linear layer of PyTorch, whose penalty is written out."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
+    loss = {"number": torch.nn.MSELoss(), "huber": torch.nn.HuberLoss(delta=GIVEN["d"]),
+            "count": torch.nn.PoissonNLLLoss(), "label": torch.nn.BCEWithLogitsLoss()}[kind]
+    layer = torch.nn.Linear(P, 1, dtype=torch.float64)
+
+    def gradient(X, y, w, b):
+        X, y, w = (torch.tensor(values.tolist(), dtype=torch.float64) for values in (X, y, w[None]))
+        layer.weight.data, layer.bias.data[0] = w, b
+        layer.zero_grad()
+        (loss(layer(X)[:, 0], y) + l1 * layer.weight.abs().sum() + l2 * (layer.weight**2).sum()).backward()
+        return np.array(layer.weight.grad[0].tolist()), layer.bias.grad.item()
+    return gradient
+
+
+@pytest.mark.parametrize("framework", [keras_gradient, torch_gradient], ids=["keras", "torch"])
+@pytest.mark.parametrize("code", FRAMEWORKS)
+def test_frameworks_themselves_find_nothing_to_do(code, framework, data):
+    """At our coefficients, and not beside them, the gradient of their objective is zero; where |w| has its corner, that
+    of the rest is no larger than what |w| may take."""
+    kind, _, l1, l2 = FRAMEWORKS[code]
+    kind_of_loss = "huber" if "huber" in code else kind
+    gradient, smooth = framework(kind_of_loss, l1, l2), framework(kind_of_loss, 0.0, l2)
+    X, y = data[0], data[1][kind]
+    model = said(code).fit(X, y)
+    w, b = np.ravel(model.coef_), float(np.ravel(model.intercept_)[0])
+    of_w, of_b = gradient(X, y, w, b)
+    assert np.max(np.abs(of_w[w != 0])) <= ACCURACY and abs(of_b) <= ACCURACY
+    assert np.all(np.abs(smooth(X, y, w, b)[0][w == 0]) <= l1)
+    assert np.max(np.abs(gradient(X, y, 1.001 * w, b)[0][w != 0])) > 10 * ACCURACY
+
+
+def test_weight_decay_of_torch(data):
+    """Trained to the end by whole batches, the bias in a group without decay."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
+    X, y = (torch.tensor(values.tolist(), dtype=torch.float64) for values in (data[0], data[1]["number"]))
+    layer = torch.nn.Linear(P, 1, dtype=torch.float64)
+    steps = torch.optim.SGD([{"params": [layer.weight], "weight_decay": GIVEN["wd"]}, {"params": [layer.bias]}], lr=0.1)
+    for _ in range(3000):
+        steps.zero_grad()
+        torch.nn.functional.mse_loss(layer(X)[:, 0], y).backward()
+        steps.step()
+    model = said("Ridge(n * wd / 2)").fit(data[0], data[1]["number"])
+    assert_same(model, layer.weight[0].tolist(), layer.bias.item())
 
 
 def test_softmax_layer(data):

@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from problems import correlated, make_data
-from sklearn.model_selection import KFold
+from sklearn.metrics import RocCurveDisplay
+from sklearn.model_selection import KFold, ValidationCurveDisplay
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import fastreg
-from fastreg import ElasticNetCV, Lasso, LassoCV, LogisticRegression, Ridge, regularization_path, ridge_path
+from fastreg import (
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    LogisticRegression,
+    Ridge,
+    RidgeCV,
+    regularization_path,
+    ridge_path,
+)
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -211,6 +221,17 @@ def test_greys_stand_between_the_background_and_its_ink(path, style):
         assert all(0.2 < abs(matplotlib.colors.to_rgb(colour)[0] - back) < abs(ink - back) for colour in lines)
 
 
+def test_a_part_of_a_figure(path):
+    figure = plt.figure(figsize=(9, 4), layout="constrained")
+    wide, narrow = (part.subplots() for part in figure.subfigures(1, 2, width_ratios=[3, 1]))
+    counts = []
+    for ax in (wide, narrow):
+        (top,) = path.plot(ax).child_axes
+        counts.append(len(top.get_xticks()))
+    figure.canvas.draw()
+    assert counts[0] > counts[1] >= 2, "as many as there is room for in their part"
+
+
 def test_nothing_to_draw(data):
     X, _ = data
     path = regularization_path(X, np.zeros(len(X)), alphas=[2.0, 1.0])
@@ -222,13 +243,13 @@ def test_nothing_to_draw(data):
 @STYLES
 def test_curves_of_several_ratios(data, style):
     with plt.style.context(style):
-        model = ElasticNetCV(l1_ratio=[0.2, 0.5, 0.9, 1.0], relax=True, alphas=15).fit(*data)
+        model = ElasticNetCV(l1_ratio=[1 / 7, 0.5, 0.9, 1.0], relax=True, alphas=15).fit(*data)
         curves = model.cv_path_
         ax = drawn(curves.plot())
         least = np.argsort(curves.values.min(axis=1), kind="stable")
         expected = [curves.best[0], *(k for k in least if k != curves.best[0])][:5]
         assert [text.get_text() for text in names(ax)] == [
-            f"l1_ratio {curves.l1_ratios[k]:g}, gamma {curves.gammas[k]:g}" for k in expected]
+            f"l1_ratio {curves.l1_ratios[k]:.3g}, gamma {curves.gammas[k]:g}" for k in expected]
         for k, text in zip(expected, names(ax)):
             line = curve(ax, text.get_text())
             np.testing.assert_array_equal(line.get_xdata(), curves.alphas[k])
@@ -262,6 +283,68 @@ def test_a_single_alpha(data):
     for model in (LassoCV(alphas=[0.3]), ElasticNetCV(alphas=[0.3], l1_ratio=[0.5, 1.0])):
         ax = drawn(model.fit(*data).cv_path_.plot())
         assert ax.lines[0].get_xdata().tolist() == [0.3] and ax.get_xlim() == (0.6, 0.15)
+
+
+# ---- displays ------------------------------------------------------------------------------------------------------
+def test_displays_draw_what_estimators_keep(data):
+    pd = pytest.importorskip("pandas")
+    X, y = pd.DataFrame(data[0], columns=[f"gene {j}" for j in range(25)]), data[1]
+    model = LassoCV(alphas=9, cv=3, keep_paths=True).fit(X, y)
+    for owner in (model, make_pipeline(StandardScaler(), LassoCV(alphas=9, cv=3, keep_paths=True)).fit(X, y)):
+        inner = owner if owner is model else owner[-1]
+        shown = fastreg.plot.PathDisplay.from_estimator(owner, label=2)
+        order = np.argsort(-np.abs(inner.path_.coefs.toarray()).max(axis=1))
+        assert [text.get_text() for text in names(shown.ax_)] == [f"gene {j}" for j in order[:2]]
+        assert shown.figure_ is shown.ax_.figure
+        assert curve(shown.ax_, f"alpha {inner.alpha_:.3g}").get_xdata()[0] == inner.alpha_
+        shown = fastreg.plot.SelectionDisplay.from_estimator(owner)
+        np.testing.assert_array_equal(shown.ax_.lines[-3].get_ydata(), inner.cv_path_.values[0])
+        assert len(bars(fastreg.plot.CoefficientsDisplay.from_estimator(owner, label=3).ax_)) == 3
+    by_criterion = LassoCV(alphas=9, criterion="bic", keep_paths=True).fit(X, y)
+    assert fastreg.plot.SelectionDisplay.from_estimator(by_criterion).ax_.get_ylabel() == "BIC"
+    by_norm = fastreg.plot.PathDisplay.from_estimator(by_criterion, xvar="norm").ax_
+    assert by_norm.get_xlabel() == "sum of |coefficients|"
+
+
+def test_displays_are_drawn_where_one_says(data):
+    X, y = data
+    model = ElasticNetCV(l1_ratio=[0.2, 0.5, 1.0], alphas=9, cv=3, keep_paths=True).fit(X, y)
+    figure, axes = plt.subplots(1, 3)
+    shown = [fastreg.plot.PathDisplay(model.path_).plot(axes[0], label=1),
+             fastreg.plot.SelectionDisplay(model.cv_path_).plot(axes[1], label=2),
+             fastreg.plot.CoefficientsDisplay(model).plot(axes[2], label=4)]
+    assert [one.ax_ for one in shown] == list(axes) and all(one.figure_ is figure for one in shown)
+    assert [len(names(ax)) for ax in axes[:2]] == [1, 2] and len(bars(axes[2])) == 4
+    assert not [line for line in axes[0].lines if line.get_label().startswith("alpha")], "nothing was to be marked"
+
+
+def test_displays_of_several_targets(data):
+    X, y = data
+    model = LassoCV(alphas=9, cv=3, keep_paths=True).fit(X, np.c_[y, X[:, 0]])
+    for shown in (fastreg.plot.PathDisplay.from_estimator(model), fastreg.plot.SelectionDisplay.from_estimator(model),
+                  fastreg.plot.CoefficientsDisplay.from_estimator(model)):
+        assert shown.ax_.shape == (2,) and shown.ax_[1].get_title() == "target 1"
+    for alpha, ax in zip(model.alpha_, fastreg.plot.PathDisplay.from_estimator(model).ax_):
+        assert curve(ax, f"alpha {alpha:.3g}").get_xdata()[0] == alpha
+    ridge = RidgeCV([1.0, 10.0], alpha_per_target=True, keep_paths=True).fit(X, np.c_[y, X[:, 0]])
+    assert fastreg.plot.PathDisplay.from_estimator(ridge).ax_.shape == (2,)
+
+
+def test_displays_of_nothing(data):
+    for display in (fastreg.plot.PathDisplay, fastreg.plot.SelectionDisplay, fastreg.plot.CoefficientsDisplay):
+        with pytest.raises(TypeError, match="must be fitted and have"):
+            display.from_estimator(LassoCV())
+    with pytest.raises(TypeError, match="keep_paths=True"):
+        fastreg.plot.PathDisplay.from_estimator(LassoCV(alphas=9).fit(*data))
+
+
+def test_displays_of_scikit_learn_take_ours(data):
+    X, y = data
+    alphas = np.geomspace(1, 0.01, 5)
+    shown = ValidationCurveDisplay.from_estimator(Lasso(), X, y, param_name="alpha", param_range=alphas, cv=3)
+    assert shown.test_scores.shape == (5, 3)
+    shown = RocCurveDisplay.from_estimator(LogisticRegression().fit(X, y > 0), X, y > 0)
+    assert shown.roc_auc > 0.8
 
 
 # ---- coefficients --------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def _plain_decades(ax, decades):
 
 def _width(ax):
     """In inches, before the layout is made."""
-    return ax.get_position().width * ax.figure.get_figwidth()
+    return ax.bbox.width / ax.figure.dpi
 
 
 def counts_along_top(ax, x, counts, label):

@@ -27,7 +27,7 @@ def draw_curves(ax, curves, *, label, counted):
     ends = []
     for k, look in zip(named, looks(len(named))):
         x, y = curves.alphas[k][seen[k]], curves.values[k][seen[k]]
-        text = ", ".join(f"{name} {value:g}" for name, value in curves.of_curve(k))
+        text = ", ".join(f"{name} {value:.3g}" for name, value in curves.of_curve(k))
         if k == best and curves.standard_error is not None:
             ax.errorbar(x, y, curves.standard_error[k][seen[k]], linewidth=0, elinewidth=0.8, ecolor=look["color"],
                         alpha=0.5, capsize=1.5, zorder=2.4)

@@ -102,9 +102,9 @@ class Progress:
 
 # What a fit with other parameters may not set.
 OPTIONAL_ATTRIBUTES = (
-    "cv_path_", "alpha_1se_", "mse_path_", "scores_", "gamma_", "ic_path_", "criterion_", "cv_results_", "coef_",
-    "intercept_", "dual_gap_", "n_iter_", "df_", "coef_bound_", "path_", "coef_path_", "fold_paths_", "deviance_",
-    "null_deviance_", "stationarity_")
+    "cv_path_", "alpha_1se_", "C_1se_", "mse_path_", "scores_", "gamma_", "ic_path_", "criterion_", "cv_results_",
+    "coef_", "intercept_", "dual_gap_", "n_iter_", "df_", "coef_bound_", "path_", "coef_path_", "fold_paths_",
+    "deviance_", "null_deviance_", "stationarity_")
 
 
 class CrossValidatedMixin:

@@ -66,6 +66,9 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
     C_, l1_ratio_ : float
         The chosen values.
+    C_1se_, alpha_1se_ : float
+        The smallest C within one standard error of the best mean score, at the best l1_ratio (and gamma), and the alpha
+        ``1 / (C_1se_ sum_i s_i)`` by which `path_` knows it; without `criterion`.
     {lasso_cv.gamma_}
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
         On the test sets; without `scoring`, minus the mean logistic loss. With `relax` the axis before n_cs is
@@ -222,6 +225,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         self.Cs_, self.l1_ratios_ = Cs, np.array(ratios)
         self._folds_, self._back_ = choice.fold_paths, back
         if self.criterion is None:
+            c, a = curves.best_1se
+            self.C_1se_, self.alpha_1se_ = float(Cs[back == a][0]), float(curves.alphas[c, a])
             scores = curves.fold_scores.transpose(2, 0, 1)[:, :, back]
             scores = scores if curves.greater_is_better else -0.5 * scores
             relaxed = (len(scores), len(ratios), -1, len(Cs))

@@ -22,12 +22,15 @@ from fastreg.estimators.ridge import (
     stored,
 )
 from fastreg.parameters import documented
+from fastreg.paths import name_features
 from fastreg.ridge_path import (
     check_factor,
     cross_validate_ridge,
     curve_of_rows,
     leave_one_out,
     losses_of_rows,
+    path_of_rows,
+    refuse_large,
 )
 from fastreg.scale import Scale
 from fastreg.selection import warn_at_edge
@@ -70,7 +73,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
     """Choosing alpha for numeric targets, whatever they stand for."""
 
     def __init__(self, *, alphas, fit_intercept, scoring, cv, store_cv_results, selection_rule, refit, penalty_factor,
-                 standardize, n_threads):
+                 standardize, n_threads, keep_paths):
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.scoring = scoring
@@ -81,10 +84,13 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         self.penalty_factor = penalty_factor
         self.standardize = standardize
         self.n_threads = n_threads
+        self.keep_paths = keep_paths
 
     def _choose(self, X, y, Y, weight, params):
         """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
         settings = self._check_parameters()
+        if self.keep_paths:
+            refuse_large(X, "leave keep_paths out.")
         alphas = check_listed_alphas(self.alphas, positive=self.cv is None)
         settings["factor"] = check_factor(self.penalty_factor, X.shape[1])
         split_params, score_params = self._split_and_score_params(weight, params)
@@ -100,6 +106,9 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
             self._keep(fit, y)
             self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
             self.coef_bound_ = float(fit.bound[0]) if len(fit.bound) == 1 else fit.bound
+        if self.keep_paths:
+            self.path_ = name_features(path_of_rows(X, Y, np.sort(alphas)[::-1], single=Y.shape[1] == 1, weight=weight,
+                                                    **settings), self)
         return self
 
     def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings):
@@ -125,7 +134,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
                                                                   units)))
             return np.array(at if each else at * Y.shape[1]), curves
 
-        keep = scorer is not None or self.store_cv_results or self.selection_rule == "1se"
+        keep = scorer is not None or self.store_cv_results or self.keep_paths or self.selection_rule == "1se"
         at, curves, left_out, fit = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd",
                                                   choose=choose, keep=keep, **settings)
         sign = 1 if scorer is not None else -1
@@ -217,6 +226,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
     def _check_parameters(self):
         check_choice(self.gcv_mode, "gcv_mode", (None, "auto", "svd", "eigen"))
         self._check_selection()
+        check_flag(self.keep_paths, "keep_paths")
         for name in ("store_cv_results", "alpha_per_target"):
             if check_flag(getattr(self, name), name) and self.cv is not None:
                 raise ValueError(f"cv!=None and {name}=True are incompatible: {name} is for leave-one-out.")
@@ -260,6 +270,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     alpha_per_target : bool, default=False
         Choose an alpha for each column of y; with leave-one-out alone.
     {ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor, ridge_cv.standardize, n_threads}
+    {ridge_cv.keep_paths}
 
     Attributes
     ----------
@@ -271,7 +282,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     cv_results_ : ndarray of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out predictions, in the order of
         `alphas`.
-    {ridge_cv.cv_path_, ridge_cv.alpha_1se_, n_features_in_, feature_names_in_}
+    {ridge_cv.cv_path_, ridge_cv.alpha_1se_, ridge_cv.path_, n_features_in_, feature_names_in_}
 
     See Also
     --------
@@ -301,11 +312,11 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, gcv_mode=None,
                  store_cv_results=False, alpha_per_target=False, selection_rule="min", refit=True,
-                 penalty_factor=None, standardize=False, n_threads=None):
+                 penalty_factor=None, standardize=False, n_threads=None, keep_paths=False):
         super().__init__(
             alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
             selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
-            n_threads=n_threads)
+            n_threads=n_threads, keep_paths=keep_paths)
         self.gcv_mode = gcv_mode
         self.alpha_per_target = alpha_per_target
 
@@ -364,7 +375,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. A number: so many folds, stratified by class.
     {labels.class_weight, ridge_cv.store_cv_results, ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor}
-    {ridge_cv.standardize, n_threads}
+    {ridge_cv.standardize, n_threads, ridge_cv.keep_paths}
 
     Attributes
     ----------
@@ -375,7 +386,8 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     {labels.coef_, labels.intercept_, labels.classes_}
     cv_results_ : ndarray of shape (n_samples, n_targets, n_alphas)
         With `store_cv_results`: ``s_i e_i^2`` without `scoring`, else leave-one-out scores of the classes.
-    {ridge_cv.coef_bound_, ridge_cv.df_, ridge_cv.cv_path_, ridge_cv.alpha_1se_, n_features_in_, feature_names_in_}
+    {ridge_cv.coef_bound_, ridge_cv.df_, ridge_cv.cv_path_, ridge_cv.alpha_1se_, ridge_cv.path_, n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -400,11 +412,11 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, class_weight=None,
                  store_cv_results=False, selection_rule="min", refit=True, penalty_factor=None, standardize=False,
-                 n_threads=None):
+                 n_threads=None, keep_paths=False):
         super().__init__(
             alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
             selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
-            n_threads=n_threads)
+            n_threads=n_threads, keep_paths=keep_paths)
         self.class_weight = class_weight
 
     def fit(self, X, y, sample_weight=None, **params):
