@@ -138,12 +138,12 @@ class Spec:
             return self
         return replace(self, report=lambda done: report((k * each + min(done, each)) / count))
 
-    def tell(self, done):
-        """Report, of what is not compiled: to be called between pieces of work."""
+    def tell(self, finished, rounds=0):
+        """What solvers in Python call between pieces of work: so many alphas are finished, and rounds of the next."""
         if self.check is not None:
             self.check()
         if self.report is not None:
-            self.report(done)
+            self.report(finished + min(1.0, rounds / self.max_iter))
 
 
 @dataclass(frozen=True, eq=False)

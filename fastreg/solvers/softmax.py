@@ -58,7 +58,7 @@ class Softmax:
     starts = False                   # others do not start from what it finds
 
     def __init__(self, problem, spec, xy=None, lead=None):
-        self.problem, self.spec = problem, spec
+        self.problem, self.spec, self.finished = problem, spec, 0
         self.weights = problem.weights.normalised
         self.view = rows_of(problem)
         problem.check_finite(self.view.norms)
@@ -107,8 +107,12 @@ class Softmax:
 
     def advance(self, alphas, from_x=True):
         """Solutions for alphas, in their order, going on from the last; all are certified from X."""
+        found = []
         with single_threaded_blas:
-            found = [self._at(alpha) for alpha in alphas]
+            for alpha in alphas:
+                found.append(self._at(alpha))
+                self.finished += 1
+                self.spec.tell(self.finished)
         coefs, intercepts, gaps, rounds, stopped, losses = zip(*found)
         used = [np.flatnonzero(w) for W in coefs for w in W]
         n, K = self.problem.n, self.problem.n_targets
@@ -139,6 +143,7 @@ class Softmax:
         """(W, intercepts, gap, steps, why it ended, loss) at alpha."""
         l2, aim, stopped, best, idle = alpha * self.factors, self.spec.tol * self.unit, 1, np.inf, 0
         for steps in range(self.spec.max_iter + 1):
+            self.spec.tell(self.finished, steps)
             if self.problem.fit_intercept:
                 shift, self.eta = MULTINOMIAL.with_intercepts(self.Y, self.weights, self.eta)
                 self.b = self.b + shift
@@ -195,6 +200,7 @@ class Softmax:
         d, rz = z.copy(), float(np.sum(down * z))
         aim = left**2 * rz
         for _ in range(10 * down.size + 100):
+            self.spec.tell(self.finished)
             change, shift = self._followed(chances, weight, self._products(d), of_levels)
             bent = weight * (change - np.sum(chances * change, axis=0))
             Hd = self._correlations(bent) + np.where(self.counts, l2 * d, 0)
