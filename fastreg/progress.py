@@ -10,6 +10,10 @@ EVERY = 0.05
 ROUNDING = 1e-9
 
 
+def ignored(done):
+    """A report that nobody hears."""
+
+
 class Progress:
     """A count that never falls, told to listeners one call at a time, from whichever thread.
 
