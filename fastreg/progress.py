@@ -31,7 +31,7 @@ class Progress:
 
     def __init__(self, total, listeners, units=1.0):
         self.total, self.listeners, self.units = total, listeners, units
-        self.done, self._next, self._lock = 0, 0.0, threading.RLock()
+        self.done, self._next, self._failed, self._lock = 0, 0.0, False, threading.RLock()
 
     def __call__(self, done):
         with self._lock:
@@ -40,7 +40,7 @@ class Progress:
             now = time.monotonic()
             heard = 100 * done // self.total == 100 * self.done // self.total and now < self._next
             self.done = done
-            if not heard:
+            if not heard and not self._failed:
                 self._next = now + EVERY
                 self._tell()
 
@@ -50,8 +50,12 @@ class Progress:
         self._tell()
 
     def _tell(self):
-        for listener in self.listeners:
-            listener(self.done, self.total)
+        try:
+            for listener in self.listeners:
+                listener(self.done, self.total)
+        except BaseException:
+            self._failed = True            # what other threads report until they hear of it is not told
+            raise
 
 
 @contextmanager
