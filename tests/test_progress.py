@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from fastreg.solvers.gathered import Apart
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -18,6 +19,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.progress import Bar, Progress, reporting
 from fastreg.solvers.folds import Cancelled, FoldPaths, as_folds
+from fastreg.solvers.lockstep import Lockstep
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 12))
@@ -87,7 +89,7 @@ CALLS = {
     "HuberRegressor": (fit(fastreg.HuberRegressor, X, Y), 100),
     "HuberRegressor, L1": (fit(fastreg.HuberRegressor, X, Y, l1_ratio=1.0, alpha=1.0), 100),
 }
-# These jump: to the next l1_ratio or the end where a path ends early, over the rounds that are spared, over whole folds.
+# These jump: to the next l1_ratio or the end where a path ends early, over the rounds that are spared, over folds.
 JUMPS = {"a path that ends early", "folds that end early"} | {name for name, (call, most) in CALLS.items()
                                                               if most <= 100 and "CV" not in name}
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -182,6 +184,26 @@ def test_folds_report_whatever_way_they_are_solved(mode, storage, n_jobs):
     done = [k for k, _ in seen]
     assert {of for _, of in seen} == {600} and done == sorted(done) and done.count(600) == 1
     assert np.diff([0, *done]).max() <= 6 + (5 if n_jobs == 2 else 0)          # threads report for one another
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_group_that_comes_apart_goes_on_from_where_it_is(after, monkeypatch):
+    """Its folds are solved one by one from then on, here after so many pieces of fifty penalties."""
+    monkeypatch.setattr(costs, "GRAM_RATE", 1e-9)
+    monkeypatch.setattr(costs, "LEAST_SHARED", 0)
+    calls, advance = [], Lockstep.advance
+
+    def some(self, alphas):
+        calls.append(len(alphas))
+        if len(calls) > after:
+            raise Apart
+        return advance(self, alphas)
+
+    monkeypatch.setattr(Lockstep, "advance", some)
+    seen = []
+    fastreg.LassoCV(cv=3, alphas=100, n_jobs=1, n_alphas_no_change=50,
+                    callback=lambda done, total: seen.append(done)).fit(X, Y)
+    assert len(calls) == min(after, 2) + (after < 2) and seen[-1] == 300 and np.diff([0, *seen]).max() <= 3
 
 
 @pytest.mark.parametrize("y, X, loss", [(LABELS * 2.0 - 1, np.tile(X, (5, 1)), "logistic"),
