@@ -437,7 +437,7 @@ MUTANTS = [
            "tests/test_progress.py -k come_with"),
     Mutant("estimators/reporting.py", "Tasks", "1 if done == total else ", "", "tests/test_progress.py -k of_rounds"),
     Mutant("estimators/reporting.py", "_reporting", "self._tear_down()", "pass", "tests/test_progress.py -k torn_down"),
-    Mutant("estimators/reporting.py", "_reporting", "tasks.end()", "pass", "tests/test_progress.py -k share_of_the_work"),
+    Mutant("estimators/reporting.py", "_reporting", "tasks.end()", "pass", "tests/test_progress.py -k share_of"),
     Mutant("validation.py", "deviances", "eta + self.offset[:, None]", "eta", "tests/test_validation.py -k definition"),
     Mutant("validation.py", "deviances", "self.weight.sum()", "len(self.y)", "tests/test_validation.py -k definition"),
     Mutant("selection.py", "fit_all_rows", "fit.deviance = _deviance(problem, fit)", "pass",
