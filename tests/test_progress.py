@@ -257,10 +257,10 @@ def test_a_count_of_many_is_told_by_percents_and_now_and_then(clock):
 
 def test_fractions_count_in_units(clock):
     heard = []
-    count = Progress(30, [lambda done, total: heard.append(done)], units=30)
-    for k in range(30):
-        count((k + 1) / 30)
-    assert heard == list(range(1, 30))
+    count = Progress(100, [lambda done, total: heard.append(done)], units=100)
+    for k in range(100):
+        count((k + 1) / 100)                           # 100 * 0.29 is less than 29
+    assert heard == list(range(1, 100))
 
 
 def test_parts_of_a_call_are_put_together():

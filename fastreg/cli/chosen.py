@@ -7,6 +7,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 import fastreg
 from fastreg.cli.errors import DataError
+from fastreg.progress import Bar
 
 WIDEST = 1e-12
 OF_CLASSES = ("logistic", "multinomial")
@@ -59,7 +60,8 @@ def chosen_by_folds(data, path, options):
         raise DataError(f"{data.name}: --cv {options.cv} makes more folds than there are rows ({n})")
     classes = data.model in OF_CLASSES
     folds = (StratifiedKFold if classes else KFold)(options.cv, shuffle=True, random_state=0)
-    common = {"cv": folds, "refit": False, "tol": options.tol, "n_threads": options.threads}
+    bar = Bar("cross-validation", delay=1.0, brief=True)
+    common = {"cv": folds, "refit": False, "tol": options.tol, "n_threads": options.threads, "callback": bar}
     grid = {"l1_ratio": options.l1_ratio, "alphas": path.alphas}
     if classes:
         model = fastreg.LogisticRegressionCV(Cs=1 / (n * path.alphas), l1_ratios=(options.l1_ratio,), **common)
@@ -67,7 +69,10 @@ def chosen_by_folds(data, path, options):
         model = fastreg.ElasticNetCV(**grid, **common)
     else:
         model = fastreg.GeneralizedLinearRegressorCV(data.model, **grid, **common)
-    return model.fit(data.X, data.y).cv_path_
+    try:
+        return model.fit(data.X, data.y).cv_path_
+    finally:
+        bar.close()
 
 
 def ridge_alphas(data, count, eps):
