@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from fastreg.solvers.gathered import Apart
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 
 import fastreg
 from fastreg import costs, datafits, progress
@@ -18,7 +18,7 @@ from fastreg.estimators.reporting import ReportingMixin
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.progress import Bar, Progress, reporting
-from fastreg.solvers.folds import Cancelled, FoldPaths, as_folds
+from fastreg.solvers.folds import Cancelled, FoldPaths, LockstepPaths, as_folds
 from fastreg.solvers.lockstep import Lockstep
 
 RNG = np.random.default_rng(0)
@@ -80,6 +80,8 @@ CALLS = {
     "RidgeClassifierCV": (fit(fastreg.RidgeClassifierCV, X, CLASSES), 3),
     "RidgeClassifierCV by folds": (fit(fastreg.RidgeClassifierCV, X, LABELS, cv=3), 9),
     "LogisticRegression": (fit(fastreg.LogisticRegression, WIDE, LABELS, tol=1e-12), 100),
+    "LogisticRegression of many rows": (fit(fastreg.LogisticRegression, np.tile(X, (99, 1)), np.tile(LABELS, 99),
+                                            tol=1e-12), 100),
     "LogisticRegression, L1": (fit(fastreg.LogisticRegression, X, LABELS, l1_ratio=1.0, tol=1e-12, max_iter=70), 70),
     "classes": (fit(fastreg.LogisticRegression, WIDE, CLASSES, tol=1e-9), 100),
     "PoissonRegressor": (fit(fastreg.PoissonRegressor, WIDE, COUNTS, tol=1e-12), 100),
@@ -92,11 +94,12 @@ CALLS = {
 # These jump: to the next l1_ratio or the end where a path ends early, over the rounds that are spared, over folds.
 JUMPS = {"a path that ends early", "folds that end early"} | {name for name, (call, most) in CALLS.items()
                                                               if most <= 100 and "CV" not in name}
+EVERY_CALL = pytest.mark.parametrize("name", CALLS, ids=lambda name: name.replace(" ", "_"))
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"),
               pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 
-@pytest.mark.parametrize("name", CALLS)
+@EVERY_CALL
 def test_every_long_call_counts_up_by_percents_and_ends_once(name):
     call, total = CALLS[name]
     seen, within = [], threading.Lock()
@@ -127,7 +130,7 @@ def test_every_estimator_that_reports_is_among_them():
     assert cv <= reports
 
 
-@pytest.mark.parametrize("name", CALLS)
+@EVERY_CALL
 def test_what_a_callback_raises_ends_the_call(name):
     call, _ = CALLS[name]
     times = []
@@ -141,7 +144,7 @@ def test_what_a_callback_raises_ends_the_call(name):
     assert len(times) == 1
 
 
-@pytest.mark.parametrize("name", CALLS)
+@EVERY_CALL
 def test_a_bar_ends_its_line_at_the_total(name, capsys):
     call, total = CALLS[name]
     call(verbose=1)
@@ -186,11 +189,9 @@ def test_folds_report_whatever_way_they_are_solved(mode, storage, n_jobs):
     assert np.diff([0, *done]).max() <= 6 + (5 if n_jobs == 2 else 0)          # threads report for one another
 
 
-@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_group_that_comes_apart_goes_on_from_where_it_is(after, monkeypatch):
     """Its folds are solved one by one from then on, here after so many pieces of fifty penalties."""
-    monkeypatch.setattr(costs, "GRAM_RATE", 1e-9)
-    monkeypatch.setattr(costs, "LEAST_SHARED", 0)
     calls, advance = [], Lockstep.advance
 
     def some(self, alphas):
@@ -200,10 +201,15 @@ def test_a_group_that_comes_apart_goes_on_from_where_it_is(after, monkeypatch):
         return advance(self, alphas)
 
     monkeypatch.setattr(Lockstep, "advance", some)
-    seen = []
-    fastreg.LassoCV(cv=3, alphas=100, n_jobs=1, n_alphas_no_change=50,
-                    callback=lambda done, total: seen.append(done)).fit(X, Y)
-    assert len(calls) == min(after, 2) + (after < 2) and seen[-1] == 300 and np.diff([0, *seen]).max() <= 3
+    folds = as_folds(KFold(3).split(X), 90)
+    paths, told = LockstepPaths(Problem.of(X, Y[:, None], Penalty(), n_threads=1), Spec(100), folds), []
+    paths.start(Penalty(), told.append)
+    alphas = np.geomspace(1, 1e-3, 100)
+    paths.advance(alphas[:50], last=False)
+    assert max(told) == 150
+    paths.advance(alphas[50:])
+    assert told == sorted(told) and told[-1] == 300 and np.diff(told).max() <= 3
+    assert len(calls) == min(after, 2) + (after < 2)
 
 
 @pytest.mark.parametrize("y, X, loss", [(LABELS * 2.0 - 1, np.tile(X, (5, 1)), "logistic"),

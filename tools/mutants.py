@@ -422,7 +422,7 @@ MUTANTS = [
     Mutant("solvers/reweighted.py", "advance", "self.finished += 1", "pass", "tests/test_progress.py -k under_L2"),
     Mutant("solvers/softmax.py", "advance", "self.finished += 1", "pass", "tests/test_progress.py -k under_L2"),
     Mutant("solvers/newton.py", "_minimise", "steps if rows is self.rows else 0", "0",
-           "tests/test_progress.py -k ends_once"),
+           "tests/test_progress.py -k many_rows"),
     Mutant("solvers/concomitant_search.py", "search", "model.count_step()", "pass",
            "tests/test_progress.py -k HuberRegressor"),
     Mutant("solvers/concomitant_newton.py", "descend", "model.count_step()", "pass",
