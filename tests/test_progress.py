@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import sys
 import threading
 
@@ -20,6 +21,7 @@ from fastreg.problem import Problem, Spec
 from fastreg.progress import Bar, Progress, reporting
 from fastreg.solvers.folds import Cancelled, FoldPaths, LockstepPaths, as_folds
 from fastreg.solvers.lockstep import Lockstep
+from fastreg.solvers.path import solve_path
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 12))
@@ -28,6 +30,7 @@ COUNTS = RNG.poisson(np.exp(0.3 * X[:, 0])).astype(float)
 LABELS = (RNG.random(90) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
 CLASSES = np.argmax(X[:, :3] + RNG.gumbel(size=(90, 3)), axis=1)
 WIDE = np.hstack([X, RNG.standard_normal((90, 138))])
+LONG = np.tile(X, (99, 1))                  # more rows than the engine takes where Newton's method is for all of them
 MANY = np.geomspace(1, 1e-2, 200)
 LOSS = datafits.custom(lambda y, eta: 0.5 * (y - eta) ** 2, lambda y, eta: eta - y, lambda y, eta: 1.0)
 
@@ -49,7 +52,7 @@ CALLS = {
     "targets of two scales": (path(X, np.column_stack([Y, 1e160 * Y])), 100),
     "Poisson path": (path(X, COUNTS, datafit="poisson"), 100),
     "path of classes": (path(X, CLASSES, datafit="multinomial", alphas=20), 20),
-    "classes under L2": (path(WIDE, CLASSES, datafit="multinomial", l1_ratio=0, alphas=MANY[:9]), 9),
+    "classes under L2": (path(LONG, np.tile(CLASSES, 99), datafit="multinomial", l1_ratio=0, alphas=MANY[:9]), 9),
     "free classes": (path(X, CLASSES, datafit="multinomial", penalty_factor=np.arange(12), l1_ratio=0,
                           alphas=MANY[:9]), 9),
     "losses under L2": (path(WIDE, LABELS, datafit="logistic", l1_ratio=0, alphas=MANY), 200),
@@ -68,6 +71,8 @@ CALLS = {
     "a criterion": (fit(fastreg.ElasticNetCV, X, np.column_stack([Y, -Y]), l1_ratio=[0.5, 1], criterion="bic"), 400),
     "LogisticRegressionCV": (fit(fastreg.LogisticRegressionCV, X, LABELS, l1_ratios=(0.0, 1.0), cv=3), 60),
     "of L2 penalties": (fit(fastreg.LogisticRegressionCV, WIDE, LABELS, l1_ratios=(0.0,), Cs=40, cv=3), 120),
+    "of L2 penalties and many rows": (fit(fastreg.LogisticRegressionCV, LONG, np.tile(LABELS, 99),
+                                          l1_ratios=(0.0,), Cs=4, cv=3), 12),
     "of several classes": (fit(fastreg.LogisticRegressionCV, WIDE, CLASSES, l1_ratios=(0.0,), cv=3), 30),
     "by BIC": (fit(fastreg.LogisticRegressionCV, X, LABELS, l1_ratios=(1.0,), criterion="bic", Cs=100), 100),
     "PoissonRegressorCV": (fit(fastreg.PoissonRegressorCV, X, COUNTS, cv=3), 300),
@@ -80,10 +85,9 @@ CALLS = {
     "RidgeClassifierCV": (fit(fastreg.RidgeClassifierCV, X, CLASSES), 3),
     "RidgeClassifierCV by folds": (fit(fastreg.RidgeClassifierCV, X, LABELS, cv=3), 9),
     "LogisticRegression": (fit(fastreg.LogisticRegression, WIDE, LABELS, tol=1e-12), 100),
-    "LogisticRegression of many rows": (fit(fastreg.LogisticRegression, np.tile(X, (99, 1)), np.tile(LABELS, 99),
-                                            tol=1e-12), 100),
+    "LogisticRegression of many rows": (fit(fastreg.LogisticRegression, LONG, np.tile(LABELS, 99), tol=1e-12), 100),
     "LogisticRegression, L1": (fit(fastreg.LogisticRegression, X, LABELS, l1_ratio=1.0, tol=1e-12, max_iter=70), 70),
-    "classes": (fit(fastreg.LogisticRegression, WIDE, CLASSES, tol=1e-9), 100),
+    "LogisticRegression of classes": (fit(fastreg.LogisticRegression, LONG, np.tile(CLASSES, 99), tol=1e-9), 100),
     "PoissonRegressor": (fit(fastreg.PoissonRegressor, WIDE, COUNTS, tol=1e-12), 100),
     "GammaRegressor": (fit(fastreg.GammaRegressor, X, COUNTS + 1), 100),
     "TweedieRegressor": (fit(fastreg.TweedieRegressor, X, COUNTS, power=1.5), 100),
@@ -91,9 +95,9 @@ CALLS = {
     "HuberRegressor": (fit(fastreg.HuberRegressor, X, Y), 100),
     "HuberRegressor, L1": (fit(fastreg.HuberRegressor, X, Y, l1_ratio=1.0, alpha=1.0), 100),
 }
-# These jump: to the next l1_ratio or the end where a path ends early, over the rounds that are spared, over folds.
-JUMPS = {"a path that ends early", "folds that end early"} | {name for name, (call, most) in CALLS.items()
-                                                              if most <= 100 and "CV" not in name}
+# These jump: to the next l1_ratio or the end where a path ends early; over the rounds that are spared.
+EARLY = {"a path that ends early", "folds that end early"}
+ROUNDS = {name for name in CALLS if re.match(r"\w+Regress(or|ion)\b", name)}
 EVERY_CALL = pytest.mark.parametrize("name", CALLS, ids=lambda name: name.replace(" ", "_"))
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"),
               pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
@@ -114,10 +118,10 @@ def test_every_long_call_counts_up_by_percents_and_ends_once(name):
     assert {of for _, of in seen} == {total} and all(isinstance(k, int) for k in done)
     assert done == sorted(done) and done[0] >= 0 and done.count(total) == 1 and done[-1] == total
     steps = np.diff([0, *done])
-    if name in ("regularization_path", "lasso_path", "losses under L2") or name not in JUMPS:
+    if name in ROUNDS:
+        assert len(done) > 2 and steps[:-1].max() == 1
+    elif name not in EARLY:
         assert steps.max() <= np.ceil(total / 100)
-    elif total == 100 and "early" not in name:
-        assert len(done) > 2 and steps[:-1].max() == 1, "rounds are told one by one"
 
 
 def test_every_estimator_that_reports_is_among_them():
@@ -278,6 +282,12 @@ def test_parts_of_a_call_are_put_together():
     spec.tell(2, 250)
     assert told == [3.5, 4.0, 8.5, 2.25]
     assert Spec(4).within(1, 2).report is None and spec.within(0, 1) is spec
+
+
+def test_targets_of_two_scales_are_one_call():
+    told = []
+    solve_path(Problem.of(X, np.column_stack([Y, 1e160 * Y]), Penalty()), Spec(100, report=told.append))
+    assert told == sorted(told) and told[-1] == 100 and np.diff(told).max() <= 0.5
 
 
 def test_a_call_that_fails_has_no_end(capsys):
