@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastreg.design import readable, valid
 from fastreg.inputs import as_floats, locating, refuse
+from fastreg.progress import Bar
 from fastreg.scale import Scale
 
 FORMATS = ("csc", "csr")
@@ -63,6 +64,13 @@ def check_choice(value, name, choices):
 def check_threads(n_threads):
     """None, or an integer of at least 1."""
     return None if n_threads is None else check_number(n_threads, "n_threads", 1, kind=Integral)
+
+
+def check_listeners(name, verbose, callback, unit="penalty values"):
+    """Who is told of progress: a bar where `verbose` asks for one, and the callback, each of which may be None."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}.")
+    return [Bar(name, unit) if check_verbose(verbose) else None, callback]
 
 
 def check_verbose(verbose):

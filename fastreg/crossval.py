@@ -87,6 +87,12 @@ class ByFolds(Selection):
         return np.ones((1, 1)) if self.gammas is None else np.stack([self.gammas, 1 - self.gammas], axis=1)
 
 
+def penalty_values(spec, how, n_folds):
+    """How many there are for each target: of the paths of every l1_ratio and fold and, where it is kept, of the path of
+    all rows."""
+    return spec.n_alphas * (n_folds * len(how.l1_ratios) + (how.refit and how.keep_paths))
+
+
 def cross_validate_path(problem, spec, folds, how):
     """Solve the path of every fold and l1_ratio, score it on the test sets, choose, and solve on all data.
 
@@ -95,7 +101,7 @@ def cross_validate_path(problem, spec, folds, how):
     problem : Problem
         In the units of the user; each target is a problem of its own.
     spec : Spec
-        Its report is called now and then with the number of penalty values, of all paths, that are done with.
+        Its report hears of the `penalty_values` of every target.
     folds : list of fastreg.solvers.folds.Fold
     how : ByFolds
 
@@ -108,11 +114,11 @@ def cross_validate_path(problem, spec, folds, how):
     n_values = spec.n_alphas * len(how.l1_ratios)
     known = know_folds(problem, folds) if problem.prefers_gram(n_values) else None
     choices = []
-    for t in range(1 if problem.datafit.coupled else problem.n_targets):
+    for t in range(problem.n_problems):
         of_target = None if known is None else known.target(t)
         one = problem if problem.datafit.coupled else problem.target(t, None if known is None else of_target.moments())
         tests = TestSets(one, folds, how.test_weights or one.weights, of_target)
-        choices.append(_choose(tests, spec.after(t * n_values * len(folds)), how, n_jobs))
+        choices.append(_choose(tests, spec.after(t * penalty_values(spec, how, len(folds))), how, n_jobs))
     return choices
 
 
@@ -143,7 +149,8 @@ def _choose(tests, spec, how, n_jobs):
         c, a = curves.chosen
         k = c // len(how.shares)
         if how.keep_paths:
-            solved = *paths.path(k, grids[k][:found[k].n_solved]), a
+            report = spec.after(len(grids) * len(tests.folds) * spec.n_alphas).report
+            solved = *paths.path(k, grids[k][:found[k].n_solved], report), a
         else:
             solved = *paths.refit(k, grids[k][a]), 0
         fit, last, refit = fit_all_rows(*solved, None if how.gammas is None else curves.gammas[c])

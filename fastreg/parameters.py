@@ -45,6 +45,14 @@ standardize : bool, default=False
 n_threads : int or None
     None: as many as the process may use, one inside somebody's workers. Results do not depend on it.
 
+verbose : bool or int, default=0
+    Whether a bar on standard error shows how far the call is.
+
+callback : callable or None
+    Called as ``callback(done, total)`` whenever a percent of the work is finished (a unit, where there are fewer than
+    a hundred), every 0.05 seconds or so in between, and once at the end with ``done == total``. What it raises ends
+    the call. Never called twice at a time, but from the threads that solve folds where there are several.
+
 n_features_in_ : int
 
 feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -117,9 +125,6 @@ precompute : bool or 'auto', default='auto'
 
 cv : int, splitter, iterable of splits or None
     As in scikit-learn (None: 5 folds). Training and test sets may overlap, differ in size and repeat rows.
-
-verbose : bool or int, default=0
-    Show progress on standard error.
 
 n_jobs : int or None
     Folds solved at the same time, by threads; None: as many as there are threads. Results do not depend on it.
@@ -232,7 +237,7 @@ coef_init : array-like of shape (n_features,) or (n_targets, n_features), or Non
     Where to start.
 
 verbose : bool or int, default=False
-    Print the alpha count as the path goes on.
+    Whether a bar on standard error shows how far the path is.
 
 return_n_iter : bool, default=False
     Return `n_iters` as well.

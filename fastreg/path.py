@@ -12,12 +12,12 @@ from fastreg.checks import (
     check_alphas,
     check_flag,
     check_ignored,
+    check_listeners,
     check_number,
     check_penalty_options,
     check_precompute,
     check_start,
     check_threads,
-    check_verbose,
     check_weight,
     check_X_y,
 )
@@ -27,6 +27,7 @@ from fastreg.parameters import documented
 from fastreg.paths import name_features, path_of
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
+from fastreg.progress import reporting
 from fastreg.rounding import single, toward_zero
 from fastreg.selection import first_unconverged
 from fastreg.solvers.existence import escape
@@ -130,7 +131,7 @@ def unit_of(datafit):
 def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_intercept=True, sample_weight=None, tol=1e-4,
                         max_iter=1000, positive=False, penalty_factor=None, lower_limits=None, upper_limits=None,
                         standardize=False, n_threads=None, callback=None, datafit="quadratic", offset=None, X_val=None,
-                        y_val=None, sample_weight_val=None, offset_val=None, patience=None):
+                        y_val=None, sample_weight_val=None, offset_val=None, patience=None, verbose=0):
     """Lasso or elastic-net solutions along a path of penalties, each with its duality gap, for one of several losses.
 
     For every alpha, minimises over w and b::
@@ -165,8 +166,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
         that is not the squared one, tol times half the null deviance), or when no optimality condition is violated
         beyond rounding.
     {lasso.max_iter, positive, penalty_factor, lower_limits, standardize, n_threads}
-    callback : callable or None
-        Called as ``callback(k, n_alphas)`` from time to time, k values being done.
+    {callback}
     datafit : str or Datafit, default='quadratic'
         The loss L: 'quadratic', 'logistic', 'poisson', 'gamma', 'tweedie(p)', 'inverse_gaussian', 'huber(d)',
         'squared_hinge' or 'multinomial'; p and d are numbers, as in ``'tweedie(1.5)'`` and ``'huber(1.35)'``, d in the
@@ -183,6 +183,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     offset_val : array-like of shape (n_validation,), float or None
     patience : int or None
         End the path when the deviance on the validation set has not improved for so many alphas. None goes to its end.
+    {verbose}
 
     Returns
     -------
@@ -236,8 +237,7 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     options = check_penalty_options(p, positive=positive, penalty_factor=penalty_factor, lower_limits=lower_limits,
                                     upper_limits=upper_limits)
     alphas = check_alphas(alphas, eps, l1_ratio)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be callable, got {callback!r}.")
+    listeners = check_listeners("regularization_path", verbose, callback)
     judge = check_validation(X_val, y_val, sample_weight_val, offset_val, patience, owner=features, n_features=p,
                              datafit=datafit, classes=classes, has_offset=offset is not None)
     if judge is not None and y.ndim == 2 and not datafit.coupled:
@@ -262,7 +262,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
                        datafit=datafit.key, classes=classes, has_offset=offset is not None,
                        validation_deviances=judged)
 
-    path = solve(alphas, None if callback is None else lambda k: callback(k, spec.n_alphas), judge)
+    with reporting(spec.n_alphas, listeners) as report:
+        path = solve(alphas, report, judge)
     path._solve = solve
     return name_features(path, features)
 
@@ -293,14 +294,14 @@ def count_of_alphas(alphas, n_alphas):
 
 def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter,
                      positive, check_input, tol, max_iter, sample_weight, selection, random_state, n_threads,
-                     **unknown):
+                     callback, **unknown):
     """What `enet_path` and `lasso_path`, the public function called `name`, share."""
     if unknown:
         raise ValueError(f"Unexpected parameters in params: {name}() has no argument {', '.join(unknown)}.")
     l1_ratio = check_number(l1_ratio, "l1_ratio", 0, 1)
     check_ignored(copy_X=copy_X, random_state=random_state, selection=selection)
     check_flag(check_input, "check_input")
-    verbose, return_n_iter = check_verbose(verbose), check_flag(return_n_iter, "return_n_iter")
+    listeners, return_n_iter = check_listeners(name, verbose, callback), check_flag(return_n_iter, "return_n_iter")
     X, y = check_X_y(X, y)
     n, p = X.shape
     Y = y if y.ndim == 2 else y[:, None]
@@ -310,10 +311,11 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
     max_iter = check_number(max_iter, "max_iter", 1, kind=Integral)
     problem = Problem.of(X, Y, Penalty(l1_ratio, **options), fit_intercept=False,
                          weights=Weights(check_weight(sample_weight, n), n), n_threads=check_threads(n_threads))
-    spec = Spec(alphas, eps, check_number(tol, "tol", 0), max_iter, check_precompute(precompute, p),
-                report=(lambda k: print(f"fastreg: {k} of {spec.n_alphas} alphas")) if verbose else None)
-    solutions = solve_path(problem, spec, warm=check_start(coef_init, Y.shape[1], p), rounded=X.dtype == np.float32,
-                           xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]))
+    spec = Spec(alphas, eps, check_number(tol, "tol", 0), max_iter, check_precompute(precompute, p))
+    with reporting(spec.n_alphas, listeners) as report:
+        solutions = solve_path(problem, replace(spec, report=report), warm=check_start(coef_init, Y.shape[1], p),
+                               rounded=X.dtype == np.float32,
+                               xy=None if Xy is None else check_per_product(Xy, p, Y.shape[1]))
     warn_unless_converged(solutions, tol, max_iter, stacklevel=3)
     coefs = solutions.dense().T
     if X.dtype == np.float32 and single(coefs):
@@ -329,7 +331,7 @@ def _solve_enet_path(name, X, y, *, l1_ratio, eps, alphas, precompute, Xy, copy_
 def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None,
               copy_X=True, coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True,
               tol=1e-4, max_iter=1000, sample_weight=None, selection="cyclic", random_state=None, n_threads=None,
-              **params):
+              callback=None, **params):
     """Elastic-net path without intercept, with scikit-learn's arguments and return values.
 
     For every alpha, minimises over w::
@@ -344,7 +346,7 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100
     {paths.eps}
     {paths.n_alphas, paths.alphas, paths.precompute, paths.Xy, copy_X, paths.coef_init, paths.verbose}
     {paths.return_n_iter, positive, check_input, paths.tol, lasso.max_iter, lasso.sample_weight, lasso.selection}
-    {random_state, n_threads, paths.params}
+    {random_state, n_threads, callback, paths.params}
 
     Returns
     -------
@@ -375,13 +377,14 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas=100
                             precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
                             return_n_iter=return_n_iter, positive=positive, check_input=check_input, tol=tol,
                             max_iter=max_iter, sample_weight=sample_weight, selection=selection,
-                            random_state=random_state, n_threads=n_threads, **params)
+                            random_state=random_state, n_threads=n_threads, callback=callback, **params)
 
 
 @documented
 def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute="auto", Xy=None, copy_X=True,
                coef_init=None, verbose=False, return_n_iter=False, positive=False, check_input=True, tol=1e-4,
-               max_iter=1000, sample_weight=None, selection="cyclic", random_state=None, n_threads=None, **params):
+               max_iter=1000, sample_weight=None, selection="cyclic", random_state=None, n_threads=None,
+               callback=None, **params):
     """Lasso path without intercept, with scikit-learn's arguments and return values.
 
     For every alpha, minimises over w: ``1 / (2 n) ||y - X w||^2 + alpha * ||w||_1``.
@@ -391,7 +394,7 @@ def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute=
     {paths.X, paths.y, paths.eps}
     {paths.n_alphas, paths.alphas, paths.precompute, paths.Xy, copy_X, paths.coef_init, paths.verbose}
     {paths.return_n_iter, positive, check_input, paths.tol, lasso.max_iter, lasso.sample_weight, lasso.selection}
-    {random_state, n_threads, paths.params}
+    {random_state, n_threads, callback, paths.params}
 
     Returns
     -------
@@ -424,4 +427,4 @@ def lasso_path(X, y, *, eps=1e-3, n_alphas="deprecated", alphas=100, precompute=
                             precompute=precompute, Xy=Xy, copy_X=copy_X, coef_init=coef_init, verbose=verbose,
                             return_n_iter=return_n_iter, positive=positive, check_input=check_input, tol=tol,
                             max_iter=max_iter, sample_weight=sample_weight, selection=selection,
-                            random_state=random_state, n_threads=n_threads, **params)
+                            random_state=random_state, n_threads=n_threads, callback=callback, **params)

@@ -81,7 +81,9 @@ class Spec:
         Whether to compute the whole Gram matrix (of dense X), None meaning as is faster; or that matrix, of the centred
         and weighted X.
     report : callable or None
-        Called with the number of finished alphas now and then.
+        Called with the number of finished alphas, of the one under way a share: after each, and now and then.
+    check : callable or None
+        Called now and then: what it raises ends the work.
     """
 
     alphas: int | np.ndarray
@@ -90,6 +92,7 @@ class Spec:
     max_iter: int = 1000
     gram: bool | np.ndarray | None = None
     report: Callable | None = None
+    check: Callable | None = None
 
     @property
     def n_alphas(self):
@@ -123,14 +126,24 @@ class Spec:
         grid[0] = largest
         return grid
 
-    def at(self, alphas):
-        """The same for these values, without report."""
-        return replace(self, alphas=alphas, report=None)
-
     def after(self, done):
         """The same, with a report that counts on from `done`."""
         report = self.report
         return self if report is None else replace(self, report=lambda more: report(done + more))
+
+    def within(self, k, count):
+        """The same for part k of `count` that are solved one after the other, and that each find all alphas."""
+        report, each = self.report, self.n_alphas
+        if report is None or count == 1:
+            return self
+        return replace(self, report=lambda done: report((k * each + min(done, each)) / count))
+
+    def tell(self, finished, rounds=0):
+        """What solvers in Python call between pieces of work: so many alphas are finished, and rounds of the next."""
+        if self.check is not None:
+            self.check()
+        if self.report is not None:
+            self.report(finished + min(1.0, rounds / self.max_iter))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +205,11 @@ class Problem:
     def n_targets(self):
         """Number of targets."""
         return self.Y.shape[1]
+
+    @property
+    def n_problems(self):
+        """How many problems the targets are: one, where they are the classes of one loss."""
+        return 1 if self.datafit.coupled else self.n_targets
 
     @property
     def sparse(self):

@@ -13,6 +13,7 @@ from fastreg.checks import (
     as_scalar,
     check_flag,
     check_listed_alphas,
+    check_listeners,
     check_number,
     check_per_feature,
     check_threads,
@@ -22,9 +23,10 @@ from fastreg.checks import (
 from fastreg.parameters import documented
 from fastreg.paths import Path, name_features
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.progress import ignored, reporting
 from fastreg.scale import Scale
 from fastreg.selection import SelectionCurves, select, within_one_error
-from fastreg.solvers.folds import in_threads, jobs_and_threads
+from fastreg.solvers.folds import Cancelled, in_threads, jobs_and_threads
 from fastreg.solvers.ridge.decompose import can_decompose
 from fastreg.solvers.ridge.folds import MOST_STEPS, fold_fits
 from fastreg.solvers.ridge.leave_one_out import leave_one_out as choose_by_rows
@@ -35,13 +37,15 @@ LOST = ("Some digits of the answer are lost to rounding: these alphas are too sm
         "combinations of others, or for rows that alone decide a coefficient. Leave out the smallest alphas, or such "
         "columns.")
 
+# What is reported of a path, and of leave-one-out: decomposition, solutions or errors, and what they are held against.
+RIDGE_STEPS = 3
 # Smallest alpha over largest, of a grid that is made for columns of very different scale.
 WIDEST = 1e-14
 
 
 @documented
 def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=None, penalty_factor=None,
-               standardize=False, n_threads=None):
+               standardize=False, n_threads=None, verbose=0, callback=None):
     """Ridge regression at every alpha, from one decomposition.
 
     For every alpha and every column of y, minimises over w and b::
@@ -62,7 +66,8 @@ def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=
     eps : float in (0, 1] or None
         Smallest alpha over largest, where their number is given. None: the smallest is ``1e-5 min_j v_j``, or 1e-14 of
         the largest if that is more.
-    {fit_intercept, ridge.sample_weight, ridge_cv.penalty_factor, standardize, n_threads}
+    {fit_intercept, ridge.sample_weight, ridge_cv.penalty_factor, standardize, n_threads, verbose, callback}
+        There are three units: the decomposition, the solutions, and their bounds.
 
     Returns
     -------
@@ -113,20 +118,22 @@ def ridge_path(X, y, alphas=100, *, eps=None, fit_intercept=True, sample_weight=
     problem_at = partial(RidgeProblem.of, X, Y, penalty=penalty, weight=weight, n_threads=check_threads(n_threads),
                          fit_intercept=check_flag(fit_intercept, "fit_intercept"))
     refuse_large(X, "fit Ridge at each alpha.")
+    listeners = check_listeners("ridge_path", verbose, callback, "steps")
     if counted:
         alphas = _grid(problem_at(np.ones(1)), alphas, eps)
     asked = {"fit_intercept": fit_intercept, "penalty_factor": penalty_factor, "standardize": standardize}
-    path, lost = _solved(problem_at(alphas), asked, y.ndim == 1)
+    with reporting(RIDGE_STEPS, listeners) as report:
+        path, lost = _solved(problem_at(alphas), asked, y.ndim == 1, report)
     if lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=2)
     again = partial(ridge_path, X, y, sample_weight=sample_weight, n_threads=n_threads, **asked)
     return name_features(replace(path, _solve=again), features)
 
 
-def _solved(problem, asked, single):
+def _solved(problem, asked, single, report=None):
     """(Path of a RidgeProblem, whether digits are lost); `single`: without an axis of targets."""
     with problem.blas():
-        fits, gcv, source = solve_path(problem)
+        fits, gcv, source = solve_path(problem, report)
     found = [fits.coef.transpose(1, 2, 0), fits.intercept.T, np.tile(fits.df, (fits.coef.shape[1], 1)), fits.bound.T,
              gcv.T]
     coefs, intercepts, df, bounds, gcv = (of_target[0] for of_target in found) if single else found
@@ -187,7 +194,8 @@ def check_factor(penalty_factor, p):
     return factor
 
 
-def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, accurate, n_threads, choose, keep):
+def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, accurate, n_threads, choose, keep,
+                  report=None):
     """Exact leave-one-out for every alpha, and the fit of all rows at the chosen ones.
 
     Parameters
@@ -209,6 +217,8 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
         LeftOut -> index of the alpha of each target, and what is to be handed back.
     keep : bool
         Whether the error of each row is wanted.
+    report : callable or None
+        Called with how many of RIDGE_STEPS are done.
 
     Returns
     -------
@@ -225,7 +235,7 @@ def leave_one_out(X, Y, alphas, *, weight, fit_intercept, factor, standardize, a
     problem = RidgeProblem.of(X, Y, alphas, Penalty(0.0, factor, standardize=standardize), weight, fit_intercept,
                               n_threads)
     with problem.blas():
-        at, chosen, left_out, found = choose_by_rows(problem, choose, keep, accurate)
+        at, chosen, left_out, found = choose_by_rows(problem, choose, keep, accurate, report)
     if found.lost:
         warnings.warn(LOST, ConvergenceWarning, stacklevel=5)
     return at, chosen, left_out, problem.restored(found)
@@ -298,7 +308,7 @@ def curve_of_rows(alphas, values, df, *, basis, metric, greater_is_better, unit,
 
 
 def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, factor, standardize, n_threads,
-                         selection_rule="min", scorer=None, metric="R2", refit=True):
+                         selection_rule="min", scorer=None, metric="R2", refit=True, report=None):
     """Solve and score every fold at every alpha, choose, and solve on all rows.
 
     Parameters
@@ -315,6 +325,8 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
     scorer : callable or None
         (coef (n_targets, p), intercept (n_targets,), test rows) -> float; None is R2, averaged over targets.
     refit : bool
+    report : callable or None
+        Called with the number of folds that are done, with a scorer of one that is under way a share.
 
     Returns
     -------
@@ -328,7 +340,7 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
     with problem.blas():
         fits = fold_fits(problem, folds, n_jobs)
         score = partial(_r2, fits) if scorer is None else partial(_by_scorer, fits, scorer)
-        scores = np.stack(in_threads(n_jobs, score, len(folds), threading.Event()), axis=1)
+        scores = np.stack(_of_folds(score, len(folds), n_jobs, report or ignored), axis=1)
         mean, error, best, best_1se = select(alphas[None], scores[None], True)
         same = np.flatnonzero(mean[0] == mean[best])
         curves = SelectionCurves(
@@ -346,7 +358,25 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
     return curves, fit
 
 
-def _r2(fits, f):
+def _of_folds(score, count, n_jobs, report):
+    """[score(0, tell), ...], n_jobs at a time; `tell` is to hear now and then which share of a fold is done."""
+    finished, stop = np.zeros(count), threading.Event()
+
+    def work(f):
+        def tell(share):
+            if stop.is_set():
+                raise Cancelled
+            finished[f] = share
+            report(finished.sum())
+
+        found = score(f, tell)
+        tell(1.0)
+        return found
+
+    return in_threads(n_jobs, work, count, stop)
+
+
+def _r2(fits, f, _):
     """R2 on test set f at every alpha, as scikit-learn's: averaged over targets, finite where y is constant."""
     problem, test = fits.problem, fits.folds[f].test
     if len(test) < 2:
@@ -358,12 +388,13 @@ def _r2(fits, f):
     return np.where(constant, errors == 0, 1 - errors / np.where(constant, 1, spread)).mean(axis=1)
 
 
-def _by_scorer(fits, scorer, f):
+def _by_scorer(fits, scorer, f, tell):
     """A scorer's values on test set f at every alpha; some alphas at a time where coefficients are many."""
     problem, test, out = fits.problem, fits.folds[f].test, []
     step, units = max(1, 10**7 // (problem.p * problem.Y.shape[1])), problem.units
     for a in range(0, len(problem.given), step):
         coefs, intercepts = fits.fit(f, problem.given[a:a + step])
-        out += [scorer(coef, intercept, test)
-                for coef, intercept in zip(units.coefs_up(coefs), units.up(intercepts))]
+        for coef, intercept in zip(units.coefs_up(coefs), units.up(intercepts)):
+            out.append(scorer(coef, intercept, test))
+            tell(len(out) / len(problem.given))
     return out

@@ -31,6 +31,7 @@ LAYERS = {
     "solutions": 1,
     "finite": 1,
     "rounding": 1,
+    "progress": 1,
     "problem": 1,
     "design": 1,
     "datafits": 1,

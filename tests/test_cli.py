@@ -19,7 +19,8 @@ from fastreg import LogisticRegression, PoissonRegressor, regularization_path
 from fastreg.cli import main
 from fastreg.cli.compare import PeerResult, run_scikit_learn, time_limit
 from fastreg.cli.data import Data, load_bundled, modelled
-from fastreg.cli.report import Progress, comparison_lines
+from fastreg.cli.report import comparison_lines
+from fastreg.progress import Bar
 from fastreg.referee import Referee
 
 SHORT = ["--no-compare", "--n-alphas", "3"]
@@ -362,7 +363,7 @@ def test_a_terminal_that_has_gone_ends_no_fit():
         def flush(self):
             raise OSError(5, "Input/output error")
 
-    bar = Progress(Gone(), delay=0)
+    bar = Bar(stream=Gone(), brief=True)
     bar(1, 2)
     bar(2, 2)
     bar.close()
@@ -439,8 +440,8 @@ class Terminal(io.StringIO):
 
 def test_progress_bar():
     for stream, delay, drawn in ((Terminal(), 0.0, True), (Terminal(), 60.0, False), (io.StringIO(), 0.0, False)):
-        bar = Progress(stream, delay)
+        bar = Bar(stream=stream, delay=delay, brief=True)
         bar(5, 10)
-        assert ("5/10" in stream.getvalue()) == drawn
+        assert ("5 of 10" in stream.getvalue()) == drawn
         bar.close()
         assert stream.getvalue().endswith("\x1b[K") == drawn

@@ -17,7 +17,8 @@ from fastreg.cli.errors import DataError
 from fastreg.cli.options import parser
 from fastreg.cli.output import check_output, write_model, write_text
 from fastreg.cli.page import report
-from fastreg.cli.report import Progress, comparison_lines, header_lines, model_lines, path_lines
+from fastreg.cli.report import comparison_lines, header_lines, model_lines, path_lines
+from fastreg.progress import Bar
 from fastreg.referee import Referee
 
 __all__ = ["main"]
@@ -147,7 +148,7 @@ def _judged(data, path, l1_ratio):
 
 def _fit(data, options):
     """The path, its best time, and in one line what the engine warned of."""
-    progress = Progress(sys.stderr)
+    progress = Bar(delay=1.0, brief=True)
     grid = {"alphas": options.n_alphas, "eps": options.eps or LASSO_EPS}
     if options.l1_ratio == 0:
         grid = {"alphas": ridge_alphas(data, options.n_alphas, options.eps)}

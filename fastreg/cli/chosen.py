@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 import fastreg
 from fastreg.cli.errors import DataError
+from fastreg.progress import Bar
 
 WIDEST = 1e-12
 OF_CLASSES = ("logistic", "multinomial")
@@ -60,7 +61,8 @@ def chosen_by_folds(data, path, options):
         raise DataError(f"{data.name}: --cv {options.cv} makes more folds than there are rows ({n})")
     classes = data.model in OF_CLASSES
     folds = (StratifiedKFold if classes else KFold)(options.cv, shuffle=True, random_state=0)
-    common = {"cv": folds, "refit": False, "tol": options.tol, "n_threads": options.threads}
+    bar = Bar("cross-validation", delay=1.0, brief=True)
+    common = {"cv": folds, "refit": False, "tol": options.tol, "n_threads": options.threads, "callback": bar}
     grid = {"l1_ratio": options.l1_ratio, "alphas": path.alphas}
     if classes:
         model = fastreg.LogisticRegressionCV(Cs=1 / (n * path.alphas), l1_ratios=(options.l1_ratio,), **common)
@@ -68,9 +70,13 @@ def chosen_by_folds(data, path, options):
         model = fastreg.ElasticNetCV(**grid, **common)
     else:
         model = fastreg.GeneralizedLinearRegressorCV(data.model, **grid, **common)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The chosen")  # it speaks of arguments; the report says the same of options
-        return model.fit(data.X, data.y).cv_path_
+    try:
+        with warnings.catch_warnings():
+            # It speaks of arguments; the report says the same of options.
+            warnings.filterwarnings("ignore", "The chosen")
+            return model.fit(data.X, data.y).cv_path_
+    finally:
+        bar.close()
 
 
 def ridge_alphas(data, count, eps):

@@ -1,6 +1,4 @@
-"""The lines the command line prints, and its progress bar."""
-
-import time
+"""The lines the command line prints."""
 
 import numpy as np
 from scipy import sparse
@@ -13,49 +11,6 @@ from fastreg.cli.chosen import spreads
 SHOWN, LONGEST_NAME = 10, 40
 MODELS = {"quadratic": "", "logistic": "logistic regression, ", "poisson": "Poisson regression, ",
           "multinomial": "multinomial regression, "}
-
-
-class Progress:
-    """A bar on a terminal, drawn only once the work has taken a second.
-
-    Parameters
-    ----------
-    stream : file object
-        Where to draw; nothing is drawn unless it is a terminal, and as long as it is there.
-    delay : float, default=1.0
-        Seconds before the first drawing.
-    """
-
-    WIDTH = 30
-    PERIOD = 0.1
-
-    def __init__(self, stream, delay=1.0):
-        self.stream = stream
-        self.enabled = stream is not None and stream.isatty()
-        self.next_draw = time.monotonic() + delay
-        self.drawn = False
-
-    def __call__(self, done, total):
-        now = time.monotonic()
-        if not self.enabled or now < self.next_draw:
-            return
-        self.next_draw = now + self.PERIOD
-        self.drawn = True
-        filled = self.WIDTH * done // total
-        self._write(f"\r[{'#' * filled}{'.' * (self.WIDTH - filled)}] {done}/{total} penalty values")
-
-    def close(self):
-        """Wipe the bar."""
-        if self.drawn:
-            self._write("\r\x1b[K")
-            self.drawn = False
-
-    def _write(self, text):
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        except OSError:
-            self.enabled = False
 
 
 def header_lines(data, n_alphas, l1_ratio, tol):

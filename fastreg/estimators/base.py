@@ -1,5 +1,4 @@
 """What estimators share: prediction of linear models, and what choosing by cross-validation asks of scikit-learn."""
-import sys
 from numbers import Real
 
 import numpy as np
@@ -85,19 +84,6 @@ class LinearRegressorMixin(MultiOutputMixin, RegressorMixin):
                 del self.feature_names_in_
             return readable(X), y
         return validate_X_y(self, X, y, ensure_all_finite=False)      # of X alone: the solver finds out as it reads it
-
-
-class Progress:
-    """One line on standard error that says how far the paths are."""
-
-    def __init__(self, name, total):
-        self.name, self.total = name, total
-
-    def __call__(self, done):
-        sys.stderr.write(f"\r{self.name}: {done} of {self.total} penalty values")
-        if done >= self.total:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
 
 
 # What a fit with other parameters may not set.

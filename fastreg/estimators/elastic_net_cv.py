@@ -1,5 +1,6 @@
 """LassoCV and ElasticNetCV."""
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -15,15 +16,15 @@ from fastreg.checks import (
     check_penalty_options,
     check_precompute,
     check_threads,
-    check_verbose,
     check_weight,
 )
 from fastreg.criteria import ByCriterion, choose_by_criterion
-from fastreg.crossval import ByFolds, cross_validate_path
+from fastreg.crossval import ByFolds, cross_validate_path, penalty_values
 from fastreg.datafits import QUADRATIC
 from fastreg.drawing.axes import PerTarget
-from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, Progress, as_stored, score_by
+from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, as_stored, score_by
 from fastreg.estimators.elastic_net import ElasticNet
+from fastreg.estimators.reporting import ReportingMixin
 from fastreg.parameters import documented
 from fastreg.path import enet_path, lasso_path, warn_unless_converged
 from fastreg.paths import name_features
@@ -37,12 +38,13 @@ from fastreg.weights import Weights
 
 
 @documented
-class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator):
+class _ElasticNetCVBase(ReportingMixin, CrossValidatedMixin, LinearRegressorMixin, BaseEstimator):
     """What LassoCV and ElasticNetCV share: their parameters but l1_ratio, and the fit."""
 
     def __init__(self, *, eps, alphas, fit_intercept, precompute, max_iter, tol, cv, copy_X, verbose, n_jobs, positive,
                  random_state, selection, scoring, selection_rule, refit, penalty_factor, lower_limits, upper_limits,
-                 standardize, n_threads, n_alphas_no_change, keep_paths, criterion, noise_variance, relax):
+                 standardize, n_threads, n_alphas_no_change, keep_paths, criterion, noise_variance, relax,
+                 callback):
         self.eps = eps
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -69,6 +71,7 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         self.criterion = criterion
         self.noise_variance = noise_variance
         self.relax = relax
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha (l1_ratio, gamma) and fit.
@@ -102,29 +105,26 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
         options["standardize"] = check_flag(self.standardize, "standardize")
         eps = check_number(self.eps, "eps", 0, 1, low_open=True)
         spec = replace(spec, alphas=check_alphas(self.alphas, eps, min(selection["l1_ratios"])), eps=eps)
-        count = spec.n_alphas * len(selection["l1_ratios"]) * Y.shape[1]
         problem = Problem.of(X, Y, Penalty(**options), weights=Weights(check_weight(sample_weight, n), n), **settings)
         if self.criterion is None:
             routed = self._routed(sample_weight, params)
             folds = self._folds(X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))
             how = ByFolds(**selection, **self._selection_by_folds())
-            progress = self._progress(count * len(folds))
-            choices = cross_validate_path(problem, replace(spec, report=progress), folds, how)
+            count, choose = penalty_values(spec, how, len(folds)), partial(cross_validate_path, folds=folds)
         else:
             if params:
                 raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
             how = ByCriterion(**selection, criterion=self.criterion, noise_variance=self.noise_variance)
-            progress = self._progress(count)
-            choices = choose_by_criterion(problem, replace(spec, report=progress), how)
-        if progress is not None:
-            progress(progress.total)
-        unconverged = first_unconverged(*(choice.unconverged for choice in choices))
-        if unconverged is not None:
-            warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
-        if X.dtype == np.float32:
-            self._round(problem, choices)
-        warn_at_edge((choice.curves for choice in choices), counted=np.ndim(self.alphas) == 0, stacklevel=3)
-        self._keep(choices, y)
+            count, choose = spec.n_alphas * len(how.l1_ratios), choose_by_criterion
+        with self._reporting(Y.shape[1] * count, lambda: (X, y, sample_weight)) as report:
+            choices = choose(problem, replace(spec, report=report), how=how)
+            unconverged = first_unconverged(*(choice.unconverged for choice in choices))
+            if unconverged is not None:
+                warn_unless_converged(unconverged, self.tol, self.max_iter, stacklevel=2)
+            if X.dtype == np.float32:
+                self._round(problem, choices)
+            warn_at_edge((choice.curves for choice in choices), counted=np.ndim(self.alphas) == 0, stacklevel=3)
+            self._keep(choices, y)
         return self
 
     def _round(self, problem, choices):
@@ -188,9 +188,6 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
             out["fold_paths_"] = [[name_features(path, self) for path in paths] for paths in choice.fold_paths]
         return out
 
-    def _progress(self, total):
-        return Progress(type(self).__name__, total) if self.verbose else None
-
     def _selection_by_folds(self):
         """What ByFolds takes beyond any Selection."""
         scorer = self._scorer()
@@ -240,7 +237,6 @@ class _ElasticNetCVBase(CrossValidatedMixin, LinearRegressorMixin, BaseEstimator
                         selection_rule=None if self.selection_rule == "min" else self.selection_rule,
                         relax=check_gammas(self.relax), n_alphas_no_change=self.n_alphas_no_change)
         check_ignored(copy_X=self.copy_X, random_state=self.random_state, selection=self.selection)
-        check_verbose(self.verbose)
         spec = Spec(self.alphas, tol=check_number(self.tol, "tol", 0), gram=check_precompute(self.precompute, 0),
                     max_iter=check_number(self.max_iter, "max_iter", 1, kind=Integral))
         selection = {"l1_ratios": ratios, "keep_paths": check_flag(self.keep_paths, "keep_paths"), "refit": refit}
@@ -268,10 +264,10 @@ class ElasticNetCV(_ElasticNetCVBase):
         1 is the lasso; 0 (ridge regression) needs `alphas` as an array.
     {lasso_cv.eps}
     {lasso_cv.alphas}
-    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, lasso_cv.verbose}
+    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, verbose}
     {lasso_cv.n_jobs, positive, random_state, lasso.selection, lasso_cv.scoring, lasso_cv.selection_rule}
     {lasso_cv.refit, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, lasso_cv.n_alphas_no_change}
-    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax}
+    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax, callback}
 
     Attributes
     ----------
@@ -323,14 +319,14 @@ class ElasticNetCV(_ElasticNetCVBase):
                  tol=1e-4, cv=None, copy_X=True, verbose=0, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
                  lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
-                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False, callback=None):
         super().__init__(
             eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
             cv=cv, copy_X=copy_X, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
             selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
             standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change, keep_paths=keep_paths,
-            criterion=criterion, noise_variance=noise_variance, relax=relax)
+            criterion=criterion, noise_variance=noise_variance, relax=relax, callback=callback)
         self.l1_ratio = l1_ratio
 
 
@@ -350,10 +346,10 @@ class LassoCV(_ElasticNetCVBase):
     {lasso_cv.eps}
     alphas : int or array-like, default=100
         Number of values, from the smallest that makes every penalised coefficient zero on all rows; or the values.
-    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, lasso_cv.verbose}
+    {fit_intercept, lasso_cv.precompute, lasso.max_iter, lasso.tol, lasso_cv.cv, copy_X, verbose}
     {lasso_cv.n_jobs, positive, random_state, lasso.selection, lasso_cv.scoring, lasso_cv.selection_rule}
     {lasso_cv.refit, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, lasso_cv.n_alphas_no_change}
-    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax}
+    {lasso_cv.keep_paths, lasso_cv.criterion, lasso_cv.noise_variance, lasso_cv.relax, callback}
 
     Attributes
     ----------
@@ -406,11 +402,11 @@ class LassoCV(_ElasticNetCVBase):
                  copy_X=True, cv=None, verbose=False, n_jobs=None, positive=False, random_state=None,
                  selection="cyclic", scoring=None, selection_rule="min", refit=True, penalty_factor=None,
                  lower_limits=None, upper_limits=None, standardize=False, n_threads=None, n_alphas_no_change=None,
-                 keep_paths=False, criterion=None, noise_variance=None, relax=False):
+                 keep_paths=False, criterion=None, noise_variance=None, relax=False, callback=None):
         super().__init__(
             eps=eps, alphas=alphas, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter, tol=tol,
             cv=cv, copy_X=copy_X, verbose=verbose, n_jobs=n_jobs, positive=positive, random_state=random_state,
             selection=selection, scoring=scoring, selection_rule=selection_rule, refit=refit,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
             standardize=standardize, n_threads=n_threads, n_alphas_no_change=n_alphas_no_change, keep_paths=keep_paths,
-            criterion=criterion, noise_variance=noise_variance, relax=relax)
+            criterion=criterion, noise_variance=noise_variance, relax=relax, callback=callback)

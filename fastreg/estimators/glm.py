@@ -15,6 +15,7 @@ from fastreg.checks import (
     validate_X,
 )
 from fastreg.estimators.base import as_stored
+from fastreg.estimators.reporting import ReportingMixin
 from fastreg.path import refuse_endless, refuse_free, unit_of, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
@@ -23,11 +24,11 @@ from fastreg.targets import check_offset
 from fastreg.weights import Weights
 
 
-class GeneralizedLinearModel(BaseEstimator):
+class GeneralizedLinearModel(ReportingMixin, BaseEstimator):
     """One fit of one target, or of several classes, and its linear predictor.
 
     Subclasses have the parameters fit_intercept, tol, max_iter, penalty_factor, lower_limits, upper_limits,
-    standardize and n_threads.
+    standardize, n_threads, verbose and callback.
     """
 
     _shift = None                                  # offsets that scorers, which know none, predict with
@@ -51,12 +52,17 @@ class GeneralizedLinearModel(BaseEstimator):
                           fit_intercept=check_flag(self.fit_intercept, "fit_intercept"),
                           n_threads=check_threads(self.n_threads))
 
-    def _solve(self, problem, alpha, warm):
+    def _rounds(self, given):
+        """A report, within which a fit of one alpha comes to its end, of the rounds that it takes."""
+        most = self._check_effort()["max_iter"]
+        return self._reporting(most, given, unit="rounds at most", units=most)
+
+    def _solve(self, problem, alpha, warm, report):
         """The Solutions of one alpha; sets what tells about the fit. `warm`: coefficients to start from, or None."""
         effort = self._check_effort()
         refuse_free(problem, alpha)
-        found = solve_suited(problem, Spec(np.array([alpha]), **effort),
-                           warm=check_start(warm, problem.n_targets, problem.p, "coef_"))
+        found = solve_suited(problem, Spec(np.array([alpha]), **effort, report=report),
+                             warm=check_start(warm, problem.n_targets, problem.p, "coef_"))
         refuse_endless(problem, found, stacklevel=3)
         warn_unless_converged(found, **effort, stacklevel=3, unit=unit_of(problem.datafit))
         self._certify(problem.datafit, float(found.dual_gaps[0, 0]))

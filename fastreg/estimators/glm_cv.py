@@ -9,11 +9,10 @@ from fastreg.checks import (
     check_flag,
     check_gammas,
     check_number,
-    check_verbose,
 )
 from fastreg.criteria import ByCriterion, choose_by_criterion
-from fastreg.crossval import ByFolds, cross_validate_path
-from fastreg.estimators.base import CrossValidatedMixin, Progress, score_by
+from fastreg.crossval import ByFolds, cross_validate_path, penalty_values
+from fastreg.estimators.base import CrossValidatedMixin, score_by
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
 from fastreg.paths import name_features
@@ -24,7 +23,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
     """What choosing alpha and l1_ratio by folds asks of any loss.
 
     Subclasses have the parameters of GeneralizedLinearModel and cv, scoring, selection_rule, refit, keep_paths, n_jobs,
-    verbose, n_alphas_no_change, criterion and relax.
+    n_alphas_no_change, criterion and relax.
     """
 
     def _ratios(self, l1_ratios, name):
@@ -34,8 +33,9 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
             raise ValueError(f"{name} must be a number or a list of numbers, got {l1_ratios!r}.")
         return [check_number(ratio, name, 0, 1) for ratio in ratios]
 
-    def _choose(self, problem, spec, ratios, y, params, sample_weight, loss, **by_folds):
-        """The Choice of cross-validation or of a criterion; `y` as the splitter takes it."""
+    def _plan(self, problem, spec, ratios, y, params, sample_weight, loss, **by_folds):
+        """(Number of penalty values, what makes a Choice of a report: by cross-validation or by a criterion); `y` as
+        the splitter takes it."""
         if self.n_jobs is not None and check_number(self.n_jobs, "n_jobs", kind=Integral) == 0:
             raise ValueError("n_jobs must be None or an integer other than 0.")
         if self.n_alphas_no_change is not None:
@@ -44,7 +44,6 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         check_criterion(self.criterion, None, cv=self.cv, scoring=self.scoring, relax=gammas,
                         selection_rule=None if self.selection_rule == "min" else self.selection_rule,
                         n_alphas_no_change=self.n_alphas_no_change)
-        check_verbose(self.verbose)
         common = {"l1_ratios": ratios, "refit": self._check_selection(), "loss": loss,
                   "keep_paths": check_flag(self.keep_paths, "keep_paths")}
         spec = replace(spec, **self._check_effort())
@@ -54,16 +53,18 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         if self.criterion is None:
             routed = self._routed(sample_weight, params)
             folds = self._folds(problem.X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))
-            spec, close = self._reporting(spec, len(ratios) * len(folds))
-            (choice,) = cross_validate_path(problem, spec, folds, ByFolds(
-                **common, rule=self.selection_rule, n_jobs=self.n_jobs, gammas=gammas,
-                no_change=self.n_alphas_no_change, **by_folds))
-        else:
-            if params:
-                raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
-            spec, close = self._reporting(spec, len(ratios))
-            (choice,) = choose_by_criterion(problem, spec, ByCriterion(**common, criterion=self.criterion))
-        close()
+            how = ByFolds(**common, rule=self.selection_rule, n_jobs=self.n_jobs, gammas=gammas,
+                          no_change=self.n_alphas_no_change, **by_folds)
+            return penalty_values(spec, how, len(folds)), lambda report: cross_validate_path(
+                problem, replace(spec, report=report), folds, how)
+        if params:
+            raise ValueError(f"fit got {sorted(params)} for the splitter, of which criterion has none.")
+        return spec.n_alphas * len(ratios), lambda report: choose_by_criterion(
+            problem, replace(spec, report=report), ByCriterion(**common, criterion=self.criterion))
+
+    def _choose(self, problem, choose, report):
+        """The Choice that a plan comes to; sets what tells about the fit."""
+        gammas, (choice,) = check_gammas(self.relax), choose(report)
         if choice.unconverged is not None:
             warn_unless_converged(choice.unconverged, self.tol, self.max_iter, stacklevel=3,
                                   unit=unit_of(problem.datafit))
@@ -84,13 +85,6 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         if self.keep_paths and self.criterion is None:
             self.fold_paths_ = [[name_features(path, self) for path in paths] for paths in choice.fold_paths]
         return choice
-
-    def _reporting(self, spec, n_paths):
-        """(Spec with a report where it is wanted, what ends it.)"""
-        if not self.verbose:
-            return spec, lambda: None
-        report = Progress(type(self).__name__, spec.n_alphas * n_paths)
-        return replace(spec, report=report), lambda: report(report.total)
 
     def _scorer(self, model, datafit):
         """What ByFolds takes for `scoring`: scores of `model`, a single fit that is told coefficients."""

@@ -17,6 +17,7 @@ from fastreg.checks import (
 )
 from fastreg.datafits.huber import Huber
 from fastreg.estimators.base import LinearRegressorMixin, as_stored
+from fastreg.estimators.reporting import ReportingMixin
 from fastreg.parameters import documented
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem
@@ -25,7 +26,7 @@ from fastreg.weights import Weights
 
 
 @documented
-class HuberRegressor(LinearRegressorMixin, BaseEstimator):
+class HuberRegressor(ReportingMixin, LinearRegressorMixin, BaseEstimator):
     """Linear regression that outliers bend little, and its scale, solved exactly.
 
     Minimises over w, b and sigma > 0, with ``z_i = (y_i - x_i w - b) / sigma``::
@@ -55,7 +56,7 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
         that of y, or 0 without an intercept.
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {penalty_factor, lower_limits, standardize, n_threads, verbose, callback}
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
 
     def __init__(self, *, epsilon=1.35, max_iter=100, alpha=0.0001, warm_start=False, fit_intercept=True, tol=1e-5,
                  l1_ratio=0.0, penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False,
-                 n_threads=None):
+                 n_threads=None, verbose=0, callback=None):
         self.epsilon = epsilon
         self.max_iter = max_iter
         self.alpha = alpha
@@ -108,6 +109,8 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
         self.upper_limits = upper_limits
         self.standardize = standardize
         self.n_threads = n_threads
+        self.verbose = verbose
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -138,17 +141,18 @@ class HuberRegressor(LinearRegressorMixin, BaseEstimator):
         y = np.asarray(y if y.ndim == 1 else column_or_1d(y, warn=True), dtype=np.float64)
         problem = self._problem(X, y, check_weight_values(sample_weight, len(y)))
         start = (check_start(self.coef_, 1, problem.p, "coef_")[0], self.intercept_, self.scale_) if warm else None
-        found = solve_concomitant(problem, epsilon, alpha, tol, max_iter, start)
-        if found.relative_gap > tol:
-            ended = f"max_iter={max_iter} steps" if found.steps >= max_iter else "rounding"
-            warnings.warn(
-                f"{ended} ended the fit before it reached its duality gap, which is {found.gap:.3e}, "
-                f"{found.relative_gap:.3e} times 2 epsilon sum_i s_i |y_i - mean|, where tol={tol:g} was aimed at. "
-                "Increase max_iter, tol or alpha.", ConvergenceWarning, stacklevel=2)
-        self.coef_, intercept = as_stored(X, found.coef, np.float64(found.intercept))
-        self.intercept_ = intercept if problem.fit_intercept else 0.0
-        self.scale_, self.outliers_ = found.scale, found.outliers
-        self.n_iter_, self.dual_gap_ = found.steps, found.gap
+        with self._reporting(max_iter, lambda: (X, y, sample_weight), unit="steps at most") as report:
+            found = solve_concomitant(problem, epsilon, alpha, tol, max_iter, start, report)
+            if found.relative_gap > tol:
+                ended = f"max_iter={max_iter} steps" if found.steps >= max_iter else "rounding"
+                warnings.warn(
+                    f"{ended} ended the fit before it reached its duality gap, which is {found.gap:.3e}, "
+                    f"{found.relative_gap:.3e} times 2 epsilon sum_i s_i |y_i - mean|, where tol={tol:g} was aimed at. "
+                    "Increase max_iter, tol or alpha.", ConvergenceWarning, stacklevel=2)
+            self.coef_, intercept = as_stored(X, found.coef, np.float64(found.intercept))
+            self.intercept_ = intercept if problem.fit_intercept else 0.0
+            self.scale_, self.outliers_ = found.scale, found.outliers
+            self.n_iter_, self.dual_gap_ = found.steps, found.gap
         return self
 
     def _problem(self, X, y, weight):

@@ -15,7 +15,6 @@ from fastreg.checks import (
     check_flag,
     check_ignored,
     check_number,
-    check_verbose,
     check_weight_values,
     validate_X_y,
 )
@@ -43,7 +42,6 @@ def check_ignored_by_logistic(estimator):
     """What makes no difference must still be what it is said to be."""
     solver = check_choice(estimator.solver, "solver", SOLVERS)
     check_flag(estimator.dual, "dual")
-    check_verbose(estimator.verbose)
     check_ignored(random_state=estimator.random_state)
     if check_number(estimator.intercept_scaling, "intercept_scaling", 0, low_open=True) != 1 and (
             solver == "liblinear" and estimator.fit_intercept):
@@ -256,13 +254,10 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     l1_ratio : float in [0, 1], default=0.0
         1 is the lasso, 0 ridge.
     {logistic.dual, glm.tol, fit_intercept, logistic.intercept_scaling, labels.class_weight, random_state}
-    {logistic.solver, glm.max_iter}
-    verbose : int, default=0
-        Nothing is printed, whatever the value.
-    {glm.warm_start}
+    {logistic.solver, glm.max_iter, verbose, glm.warm_start}
     n_jobs : None
         Deprecated as in scikit-learn: without effect; see `n_threads`.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {penalty_factor, lower_limits, standardize, n_threads, callback}
 
     Attributes
     ----------
@@ -293,7 +288,7 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
     def __init__(self, penalty="deprecated", *, C=1.0, l1_ratio=0.0, dual=False, tol=1e-4, fit_intercept=True,
                  intercept_scaling=1, class_weight=None, random_state=None, solver="lbfgs", max_iter=100, verbose=0,
                  warm_start=False, n_jobs=None, penalty_factor=None, lower_limits=None, upper_limits=None,
-                 standardize=False, n_threads=None):
+                 standardize=False, n_threads=None, callback=None):
         self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio
@@ -313,6 +308,7 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         self.upper_limits = upper_limits
         self.standardize = standardize
         self.n_threads = n_threads
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None, offset=None):
         """Fit the model.
@@ -355,7 +351,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         offset = self._check_offset(offset, X.shape[0])
         problem = self._problem(self._loss, X, target, weight, offset, l1_ratio)
         alpha = 0.0 if np.inf == C else 1 / C / problem.weights.total
-        found = self._solve(problem, alpha, self.densify().coef_ if warm else None)
-        self.coef_, self.intercept_ = as_stored(X, found.dense(), found.intercepts[0])
-        self.n_iter_ = found.n_iters[0, :1].astype(np.int32)
+        with self._rounds(lambda: (X, y, sample_weight)) as report:
+            found = self._solve(problem, alpha, self.densify().coef_ if warm else None, report)
+            self.coef_, self.intercept_ = as_stored(X, found.dense(), found.intercepts[0])
+            self.n_iter_ = found.n_iters[0, :1].astype(np.int32)
         return self

@@ -49,7 +49,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
     {fit_intercept, lasso_cv.cv, logistic.dual}
     penalty : {'l1', 'l2', 'elasticnet'}
         Deprecated as in scikit-learn, for `l1_ratios`.
-    {glm.scoring, logistic.solver, glm.tol, glm.max_iter, labels.class_weight, lasso_cv.n_jobs, lasso_cv.verbose}
+    {glm.scoring, logistic.solver, glm.tol, glm.max_iter, labels.class_weight, lasso_cv.n_jobs, verbose}
     refit : bool, default=True
         Fit all rows at what was chosen; False averages, over the folds, the coefficients and values that are best in
         each.
@@ -57,7 +57,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
     use_legacy_attributes : bool, default=False
         Attributes are those of scikit-learn 1.10, whatever scikit-learn is installed: True raises.
     {lasso_cv.selection_rule, penalty_factor, lower_limits, standardize, lasso_cv.n_threads, glm.keep_paths}
-    {glm.n_alphas_no_change, glm.criterion, glm.relax}
+    {glm.n_alphas_no_change, glm.criterion, glm.relax, callback}
 
     Attributes
     ----------
@@ -104,7 +104,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
                  scoring=None, solver="lbfgs", tol=1e-4, max_iter=100, class_weight=None, n_jobs=None, verbose=0,
                  refit=True, intercept_scaling=1.0, random_state=None, use_legacy_attributes=False,
                  selection_rule="min", penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False,
-                 n_threads=None, keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False):
+                 n_threads=None, keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False,
+                 callback=None):
         self.Cs = Cs
         self.l1_ratios = l1_ratios
         self.fit_intercept = fit_intercept
@@ -132,6 +133,7 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         self.n_alphas_no_change = n_alphas_no_change
         self.criterion = criterion
         self.relax = relax
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Choose C and l1_ratio, and fit.
@@ -171,14 +173,16 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         order = np.argsort(Cs, kind="stable")
         model = LogisticRegression()
         model.classes_ = self.classes_
-        choice = self._choose(
+        count, choose = self._plan(
             problem, Spec(1 / Cs[order] / problem.weights.total), ratios, column_or_1d(y), params, sample_weight,
             **self._scorer(model, self._loss), by_total=True, keep_folds=True,
             test_weights=Weights(check_weight_values(sample_weight, X.shape[0]), X.shape[0]),
             loss={"datafit": self._loss.key, "classes": self.classes_, "has_offset": offset is not None})
-        warn_at_edge([choice.curves], counted=False, stacklevel=3,
-                     inverse=lambda alpha: 1 / (alpha * problem.weights.total))
-        self._set(X, choice, Cs, ratios, np.argsort(order))
+        with self._reporting(count, lambda: (X, y, sample_weight)) as report:
+            choice = self._choose(problem, choose, report)
+            warn_at_edge([choice.curves], counted=False, stacklevel=3,
+                         inverse=lambda alpha: 1 / (alpha * problem.weights.total))
+            self._set(X, choice, Cs, ratios, np.argsort(order))
         return self
 
     def score(self, X, y, sample_weight=None, offset=None, **score_params):

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d
 
-from fastreg.checks import check_choice, check_flag, check_number, check_verbose, check_weight, validate_X_y
+from fastreg.checks import check_choice, check_flag, check_number, check_weight, validate_X_y
 from fastreg.datafits import GAMMA, POISSON, QUADRATIC, by_name, tweedie
 from fastreg.estimators.glm import GeneralizedLinearModel
 from fastreg.parameters import documented
@@ -81,7 +81,7 @@ class MeanRegressor(MeanMixin, GeneralizedLinearModel):
 
     def __init__(self, *, alpha=1.0, l1_ratio=0.0, fit_intercept=True, solver="lbfgs", max_iter=100, tol=1e-4,
                  warm_start=False, verbose=0, penalty_factor=None, lower_limits=None, upper_limits=None,
-                 standardize=False, n_threads=None):
+                 standardize=False, n_threads=None, callback=None):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
@@ -95,6 +95,7 @@ class MeanRegressor(MeanMixin, GeneralizedLinearModel):
         self.upper_limits = upper_limits
         self.standardize = standardize
         self.n_threads = n_threads
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None, offset=None):
         """Fit the model.
@@ -120,17 +121,17 @@ class MeanRegressor(MeanMixin, GeneralizedLinearModel):
         """
         alpha, l1_ratio = check_number(self.alpha, "alpha", 0), check_number(self.l1_ratio, "l1_ratio", 0, 1)
         check_choice(self.solver, "solver", SOLVERS)
-        check_verbose(self.verbose)
         warm = check_flag(self.warm_start, "warm_start") and getattr(self, "coef_", None) is not None
         X, y = validate_X_y(self, X, y, ensure_all_finite=False)
         y = column_or_1d(y, warn=True).astype(np.float64)
         self._loss.check_y(y)
         weight, offset = check_weight(sample_weight, len(y)), check_offset(offset, len(y))
         problem = self._problem(self._loss, X, y, weight, offset, l1_ratio)
-        found = self._solve(problem, alpha, self.coef_ if warm else None)
-        self.coef_, self.intercept_ = self._rounded(X, found)
-        self.n_iter_ = int(found.n_iters[0, 0])
-        self._measure_dispersion(X, y, weight, offset)
+        with self._rounds(lambda: (X, y, sample_weight)) as report:
+            found = self._solve(problem, alpha, self.coef_ if warm else None, report)
+            self.coef_, self.intercept_ = self._rounded(X, found)
+            self.n_iter_ = int(found.n_iters[0, 0])
+            self._measure_dispersion(X, y, weight, offset)
         return self
 
     def _measure_dispersion(self, X, y, weight, offset):
@@ -167,10 +168,7 @@ class PoissonRegressor(MeanRegressor):
     {fit_intercept}
     solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
         The solution is exact whatever the value.
-    {glm.max_iter, glm.tol, glm.warm_start}
-    verbose : int, default=0
-        Nothing is printed, whatever the value.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {glm.max_iter, glm.tol, glm.warm_start, verbose, penalty_factor, lower_limits, standardize, n_threads, callback}
 
     Attributes
     ----------
@@ -223,10 +221,7 @@ class GammaRegressor(MeanRegressor):
     {fit_intercept}
     solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
         The solution is exact whatever the value.
-    {glm.max_iter, glm.tol, glm.warm_start}
-    verbose : int, default=0
-        Nothing is printed, whatever the value.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {glm.max_iter, glm.tol, glm.warm_start, verbose, penalty_factor, lower_limits, standardize, n_threads, callback}
 
     Attributes
     ----------
@@ -303,10 +298,7 @@ class TweedieRegressor(TweedieMixin, MeanRegressor):
         (NotImplementedError).
     solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
         The solution is exact whatever the value.
-    {glm.max_iter, glm.tol, glm.warm_start}
-    verbose : int, default=0
-        Nothing is printed, whatever the value.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {glm.max_iter, glm.tol, glm.warm_start, verbose, penalty_factor, lower_limits, standardize, n_threads, callback}
 
     Attributes
     ----------
@@ -338,11 +330,11 @@ class TweedieRegressor(TweedieMixin, MeanRegressor):
 
     def __init__(self, *, power=0.0, alpha=1.0, l1_ratio=0.0, fit_intercept=True, link="auto", solver="lbfgs",
                  max_iter=100, tol=1e-4, warm_start=False, verbose=0, penalty_factor=None, lower_limits=None,
-                 upper_limits=None, standardize=False, n_threads=None):
+                 upper_limits=None, standardize=False, n_threads=None, callback=None):
         super().__init__(alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, solver=solver, max_iter=max_iter,
                          tol=tol, warm_start=warm_start, verbose=verbose, penalty_factor=penalty_factor,
                          lower_limits=lower_limits, upper_limits=upper_limits, standardize=standardize,
-                         n_threads=n_threads)
+                         n_threads=n_threads, callback=callback)
         self.power = power
         self.link = link
 
@@ -383,10 +375,7 @@ class GeneralizedLinearRegressor(DatafitMixin, MeanRegressor):
     {fit_intercept}
     solver : {'lbfgs', 'newton-cholesky'}, default='lbfgs'
         The solution is exact whatever the value.
-    {glm.max_iter, glm.tol, glm.warm_start}
-    verbose : int, default=0
-        Nothing is printed, whatever the value.
-    {penalty_factor, lower_limits, standardize, n_threads}
+    {glm.max_iter, glm.tol, glm.warm_start, verbose, penalty_factor, lower_limits, standardize, n_threads, callback}
 
     Attributes
     ----------
@@ -417,9 +406,9 @@ class GeneralizedLinearRegressor(DatafitMixin, MeanRegressor):
 
     def __init__(self, datafit="quadratic", *, alpha=1.0, l1_ratio=0.0, fit_intercept=True, solver="lbfgs",
                  max_iter=100, tol=1e-4, warm_start=False, verbose=0, penalty_factor=None, lower_limits=None,
-                 upper_limits=None, standardize=False, n_threads=None):
+                 upper_limits=None, standardize=False, n_threads=None, callback=None):
         super().__init__(alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, solver=solver, max_iter=max_iter,
                          tol=tol, warm_start=warm_start, verbose=verbose, penalty_factor=penalty_factor,
                          lower_limits=lower_limits, upper_limits=upper_limits, standardize=standardize,
-                         n_threads=n_threads)
+                         n_threads=n_threads, callback=callback)
         self.datafit = datafit

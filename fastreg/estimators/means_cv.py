@@ -28,7 +28,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
     def __init__(self, *, l1_ratio=1.0, eps=1e-3, alphas=100, fit_intercept=True, max_iter=100, tol=1e-4, cv=None,
                  scoring=None, selection_rule="min", refit=True, n_jobs=None, verbose=0, penalty_factor=None,
                  lower_limits=None, upper_limits=None, standardize=False, n_threads=None, keep_paths=False,
-                 n_alphas_no_change=None, criterion=None, relax=False):
+                 n_alphas_no_change=None, criterion=None, relax=False, callback=None):
         self.l1_ratio = l1_ratio
         self.eps = eps
         self.alphas = alphas
@@ -50,6 +50,7 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         self.n_alphas_no_change = n_alphas_no_change
         self.criterion = criterion
         self.relax = relax
+        self.callback = callback
 
     def fit(self, X, y, sample_weight=None, offset=None, **params):
         """Choose alpha and l1_ratio, and fit.
@@ -83,10 +84,16 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         weight, offset = check_weight(sample_weight, len(y)), check_offset(offset, len(y))
         problem = self._problem(self._loss, X, y, weight, offset, 1.0)
         scoring = self._scorer(self._single(), self._loss)
-        choice = self._choose(problem, spec, ratios, y, params, sample_weight, **scoring,
-                              loss={"datafit": self._loss.key, "has_offset": offset is not None})
+        count, choose = self._plan(problem, spec, ratios, y, params, sample_weight, **scoring,
+                                   loss={"datafit": self._loss.key, "has_offset": offset is not None})
+        with self._reporting(count, lambda: (X, y, sample_weight)) as report:
+            self._set(X, self._choose(problem, choose, report), spec, ratios)
+        return self
+
+    def _set(self, X, choice, spec, ratios):
+        """The attributes."""
         curves, fit = choice.curves, choice.fit
-        warn_at_edge([curves], counted=spec.counted, stacklevel=3)
+        warn_at_edge([curves], counted=spec.counted, stacklevel=4)
         c, a = curves.chosen
         self.alpha_, self.l1_ratio_ = float(curves.alphas[c, a]), float(curves.l1_ratios[c])
         each = len(curves.alphas) // len(ratios)                      # curves of an l1_ratio
@@ -96,7 +103,6 @@ class MeanRegressorCV(MeanMixin, GeneralizedCV):
         if fit is not None:
             self.coef_, self.intercept_ = as_stored(X, fit.coef, np.float64(fit.intercept))
             self.n_iter_ = fit.n_iter
-        return self
 
 
 @documented
@@ -117,8 +123,8 @@ class PoissonRegressorCV(MeanRegressorCV):
     {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
-    {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
-    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
+    {lasso_cv.n_jobs, verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax, callback}
 
     Attributes
     ----------
@@ -179,8 +185,8 @@ class GammaRegressorCV(MeanRegressorCV):
     {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
-    {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
-    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
+    {lasso_cv.n_jobs, verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax, callback}
 
     Attributes
     ----------
@@ -245,8 +251,8 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
-    {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
-    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
+    {lasso_cv.n_jobs, verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax, callback}
 
     Attributes
     ----------
@@ -286,13 +292,13 @@ class TweedieRegressorCV(TweedieMixin, MeanRegressorCV):
     def __init__(self, *, power=1.5, link="auto", l1_ratio=1.0, eps=1e-3, alphas=100, fit_intercept=True, max_iter=100,
                  tol=1e-4, cv=None, scoring=None, selection_rule="min", refit=True, n_jobs=None, verbose=0,
                  penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None,
-                 keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False):
+                 keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False, callback=None):
         super().__init__(
             l1_ratio=l1_ratio, eps=eps, alphas=alphas, fit_intercept=fit_intercept, max_iter=max_iter, tol=tol, cv=cv,
             scoring=scoring, selection_rule=selection_rule, refit=refit, n_jobs=n_jobs, verbose=verbose,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
             standardize=standardize, n_threads=n_threads, keep_paths=keep_paths,
-            n_alphas_no_change=n_alphas_no_change, criterion=criterion, relax=relax)
+            n_alphas_no_change=n_alphas_no_change, criterion=criterion, relax=relax, callback=callback)
         self.power = power
         self.link = link
 
@@ -320,8 +326,8 @@ class GeneralizedLinearRegressorCV(DatafitMixin, MeanRegressorCV):
     {glm.l1_ratio, lasso_cv.eps}
     {lasso_cv.alphas}
     {fit_intercept, glm.max_iter, glm.tol, lasso_cv.cv, glm.scoring, lasso_cv.selection_rule, lasso_cv.refit}
-    {lasso_cv.n_jobs, lasso_cv.verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
-    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax}
+    {lasso_cv.n_jobs, verbose, penalty_factor, lower_limits, standardize, lasso_cv.n_threads}
+    {glm.keep_paths, glm.n_alphas_no_change, glm.criterion, glm.relax, callback}
 
     Attributes
     ----------
@@ -361,13 +367,13 @@ class GeneralizedLinearRegressorCV(DatafitMixin, MeanRegressorCV):
     def __init__(self, datafit="quadratic", *, l1_ratio=1.0, eps=1e-3, alphas=100, fit_intercept=True, max_iter=100,
                  tol=1e-4, cv=None, scoring=None, selection_rule="min", refit=True, n_jobs=None, verbose=0,
                  penalty_factor=None, lower_limits=None, upper_limits=None, standardize=False, n_threads=None,
-                 keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False):
+                 keep_paths=False, n_alphas_no_change=None, criterion=None, relax=False, callback=None):
         super().__init__(
             l1_ratio=l1_ratio, eps=eps, alphas=alphas, fit_intercept=fit_intercept, max_iter=max_iter, tol=tol, cv=cv,
             scoring=scoring, selection_rule=selection_rule, refit=refit, n_jobs=n_jobs, verbose=verbose,
             penalty_factor=penalty_factor, lower_limits=lower_limits, upper_limits=upper_limits,
             standardize=standardize, n_threads=n_threads, keep_paths=keep_paths,
-            n_alphas_no_change=n_alphas_no_change, criterion=criterion, relax=relax)
+            n_alphas_no_change=n_alphas_no_change, criterion=criterion, relax=relax, callback=callback)
         self.datafit = datafit
 
     def _single(self):

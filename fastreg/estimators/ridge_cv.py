@@ -1,6 +1,7 @@
 """RidgeCV and RidgeClassifierCV."""
 import warnings
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from itertools import repeat
 
@@ -14,6 +15,7 @@ from sklearn.utils.metadata_routing import MethodMapping
 from fastreg.checks import check_choice, check_flag, check_listed_alphas, check_threads, check_weight_values
 from fastreg.drawing.axes import PerTarget
 from fastreg.estimators.base import CrossValidatedMixin, LinearRegressorMixin, score_by
+from fastreg.estimators.reporting import ReportingMixin
 from fastreg.estimators.ridge import (
     NormalResidualMixin,
     Ridge,
@@ -24,6 +26,7 @@ from fastreg.estimators.ridge import (
 from fastreg.parameters import documented
 from fastreg.paths import name_features
 from fastreg.ridge_path import (
+    RIDGE_STEPS,
     check_factor,
     cross_validate_ridge,
     curve_of_rows,
@@ -69,11 +72,11 @@ class _GivenClassifier(RidgeLabelsMixin, BaseEstimator):
         return True
 
 
-class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
+class _RidgeCVBase(ReportingMixin, CrossValidatedMixin, BaseEstimator):
     """Choosing alpha for numeric targets, whatever they stand for."""
 
     def __init__(self, *, alphas, fit_intercept, scoring, cv, store_cv_results, selection_rule, refit, penalty_factor,
-                 standardize, n_threads, keep_paths):
+                 standardize, n_threads, keep_paths, verbose, callback):
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.scoring = scoring
@@ -85,6 +88,8 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         self.standardize = standardize
         self.n_threads = n_threads
         self.keep_paths = keep_paths
+        self.verbose = verbose
+        self.callback = callback
 
     def _choose(self, X, y, Y, weight, params):
         """Choose alpha for targets Y (n, n_targets), those of y, and set the attributes."""
@@ -96,22 +101,29 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         split_params, score_params = self._split_and_score_params(weight, params)
         self._forget()
         if self.cv is None:
-            fit = self._choose_by_rows(X, y, Y, alphas, weight, score_params, settings)
+            count, units, unit = RIDGE_STEPS, 1, "steps"
+            choose = partial(self._choose_by_rows, X, y, Y, alphas, weight, score_params, settings)
         else:
             folds = self._folds(X, y, weight, **split_params)
-            fit = self._choose_by_folds(X, y, Y, alphas, folds, weight, score_params, settings)
-        warn_at_edge(self.cv_path_ if isinstance(self.cv_path_, list) else [self.cv_path_], counted=False, stacklevel=4)
-        if self.refit:
-            fit = stored(X, fit)
-            self._keep(fit, y)
-            self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
-            self.coef_bound_ = float(fit.bound[0]) if len(fit.bound) == 1 else fit.bound
-        if self.keep_paths:
-            self.path_ = name_features(path_of_rows(X, Y, np.sort(alphas)[::-1], single=Y.shape[1] == 1, weight=weight,
-                                                    **settings), self)
+            score, metric = self._score_of_fold(X, y, folds, score_params)
+            units, unit = (1, "folds") if score is None else (len(alphas), "penalty values")
+            count = units * len(folds)
+            choose = partial(self._choose_by_folds, X, Y, alphas, folds, weight, score, metric, settings)
+        with self._reporting(count, lambda: (X, y, weight), unit=unit, units=units) as report:
+            fit = choose(report)
+            curves = self.cv_path_ if isinstance(self.cv_path_, list) else [self.cv_path_]
+            warn_at_edge(curves, counted=False, stacklevel=4)
+            if self.refit:
+                fit = stored(X, fit)
+                self._keep(fit, y)
+                self.df_ = float(fit.df) if np.ndim(fit.df) == 0 else fit.df
+                self.coef_bound_ = float(fit.bound[0]) if len(fit.bound) == 1 else fit.bound
+            if self.keep_paths:
+                self.path_ = name_features(path_of_rows(X, Y, np.sort(alphas)[::-1], single=Y.shape[1] == 1,
+                                                        weight=weight, **settings), self)
         return self
 
-    def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings):
+    def _choose_by_rows(self, X, y, Y, alphas, weight, score_params, settings, report):
         if self.gcv_mode == "svd" and sp.issparse(X):
             warnings.warn("The 'svd' mode is not supported for sparse X, gcv_mode='eigen' is used: say so, or make X "
                           "dense. As in scikit-learn, this will be an error in 1.11.", FutureWarning, stacklevel=4)
@@ -136,7 +148,7 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
 
         keep = scorer is not None or self.store_cv_results or self.keep_paths or self.selection_rule == "1se"
         at, curves, left_out, fit = leave_one_out(X, Y, alphas, weight=weight, accurate=self.gcv_mode == "svd",
-                                                  choose=choose, keep=keep, **settings)
+                                                  choose=choose, keep=keep, report=report, **settings)
         sign = 1 if scorer is not None else -1
         best = np.array([sign * curve.values[curve.chosen] for curve in curves])
         self.alpha_, self.best_score_ = (alphas[at], best) if each else (float(alphas[at[0]]), float(best[0]))
@@ -166,7 +178,8 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
         given = self._given(len(predictions))
         return [[score_by(self, scorer, given, predictions[..., a].T, y, **score_params) for a in range(count)]]
 
-    def _choose_by_folds(self, X, y, Y, alphas, folds, weight, score_params, settings):
+    def _score_of_fold(self, X, y, folds, score_params):
+        """(What scores coefficients on test rows, or None for R2 as it is; the metric.)"""
         score, metric = None, self._metric
         if self.scoring is None and metric == "r2" and min(len(fold.test) for fold in folds) < 2:
             warnings.warn("R2 is not defined on test sets of one row, of which cv has some: folds are compared by the "
@@ -181,11 +194,14 @@ class _RidgeCVBase(CrossValidatedMixin, BaseEstimator):
                 here = {name: _rows_of(value, test, len(y)) for name, value in score_params.items()}
                 return score_by(self, scorer, model, X[test], y[test], **here)
 
+        return score, metric if self.scoring is None else str(self.scoring)
+
+    def _choose_by_folds(self, X, Y, alphas, folds, weight, score, metric, settings, report):
         place = np.argsort(-alphas, kind="stable")
         alphas = alphas[place]
         curves, fit = cross_validate_ridge(
-            X, Y, folds, alphas, place, weight=weight, selection_rule=self.selection_rule, scorer=score,
-            metric=metric if self.scoring is None else str(self.scoring), refit=self.refit, **settings)
+            X, Y, folds, alphas, place, weight=weight, selection_rule=self.selection_rule, scorer=score, metric=metric,
+            refit=self.refit, report=report, **settings)
         self.cv_path_ = curves
         self.alpha_, self.alpha_1se_ = (float(curves.alphas[at]) for at in (curves.chosen, curves.best_1se))
         self.best_score_ = float(curves.values[curves.chosen])
@@ -270,7 +286,7 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
     alpha_per_target : bool, default=False
         Choose an alpha for each column of y; with leave-one-out alone.
     {ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor, ridge_cv.standardize, n_threads}
-    {ridge_cv.keep_paths}
+    {ridge_cv.keep_paths, verbose, callback}
 
     Attributes
     ----------
@@ -312,11 +328,11 @@ class RidgeCV(NormalResidualMixin, LinearRegressorMixin, _RidgeCVBase):
 
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, gcv_mode=None,
                  store_cv_results=False, alpha_per_target=False, selection_rule="min", refit=True,
-                 penalty_factor=None, standardize=False, n_threads=None, keep_paths=False):
+                 penalty_factor=None, standardize=False, n_threads=None, keep_paths=False, verbose=0, callback=None):
         super().__init__(
             alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
             selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
-            n_threads=n_threads, keep_paths=keep_paths)
+            n_threads=n_threads, keep_paths=keep_paths, verbose=verbose, callback=callback)
         self.gcv_mode = gcv_mode
         self.alpha_per_target = alpha_per_target
 
@@ -375,7 +391,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. A number: so many folds, stratified by class.
     {labels.class_weight, ridge_cv.store_cv_results, ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor}
-    {ridge_cv.standardize, n_threads, ridge_cv.keep_paths}
+    {ridge_cv.standardize, n_threads, verbose, callback}
 
     Attributes
     ----------
@@ -412,11 +428,11 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
 
     def __init__(self, alphas=(0.1, 1.0, 10.0), *, fit_intercept=True, scoring=None, cv=None, class_weight=None,
                  store_cv_results=False, selection_rule="min", refit=True, penalty_factor=None, standardize=False,
-                 n_threads=None, keep_paths=False):
+                 n_threads=None, keep_paths=False, verbose=0, callback=None):
         super().__init__(
             alphas=alphas, fit_intercept=fit_intercept, scoring=scoring, cv=cv, store_cv_results=store_cv_results,
             selection_rule=selection_rule, refit=refit, penalty_factor=penalty_factor, standardize=standardize,
-            n_threads=n_threads, keep_paths=keep_paths)
+            n_threads=n_threads, keep_paths=keep_paths, verbose=verbose, callback=callback)
         self.class_weight = class_weight
 
     def fit(self, X, y, sample_weight=None, **params):

@@ -90,9 +90,12 @@ class Concomitant:
         The rows, all for None.
     terms : Terms or None
         Where they are known, for all rows.
+    report : callable or None
+        Called with the number of steps taken.
     """
 
-    def __init__(self, problem, epsilon, alpha, tol, chosen=None, terms=None):
+    def __init__(self, problem, epsilon, alpha, tol, chosen=None, terms=None, report=None):
+        self.report, self.steps = report, 0
         self.problem, self.epsilon, self.alpha, self.tol = problem, epsilon, alpha, tol
         self.rows = Rows(problem, chosen)
         self.total, self.s = self.rows.total, self.rows.weights
@@ -102,6 +105,12 @@ class Concomitant:
         else:
             share = self.total / problem.n
             self.terms = replace(terms, l1=share * terms.l1, l2=share * terms.l2)
+
+    def count_step(self):
+        """One more, of Newton's method or to another scale."""
+        self.steps += 1
+        if self.report is not None:
+            self.report(self.steps)
 
     def _norms(self):
         """Of the columns, as the penalty counts them: weighted where it is by their deviations."""

@@ -220,6 +220,7 @@ def descend(model, w, b, sigma, most, judge=True):
             if last or gap <= model.aim:
                 return best, gap, steps
         part = newton.take(step)
+        model.count_step()
         if near:
             before = gap
             best, gap = _better(newton.at.fit(model), dual, best, gap)

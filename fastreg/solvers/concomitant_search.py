@@ -54,7 +54,7 @@ class Found:
     steps: int
 
 
-def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None):
+def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None, report=None):
     """The Found of a problem.
 
     Parameters
@@ -66,12 +66,14 @@ def solve_concomitant(problem, epsilon, alpha, tol, max_iter, warm=None):
         Steps of Newton's method, or scales.
     warm : tuple of ndarray, float, float or None
         Coefficients, intercept and scale to start from.
+    report : callable or None
+        Called now and then with the number of steps, or scales, so far.
     """
     total, unit = problem.weights.total, Scale.of(problem.Y)
     unit = Scale(int(np.clip(unit.exponent, -REACH, REACH)))
     scaled, share = _scaled(problem, unit)
     with single_threaded_blas:
-        model = Concomitant(scaled, epsilon, alpha * share / total, tol)
+        model = Concomitant(scaled, epsilon, alpha * share / total, tol, report=report)
         fit, gap, steps = _solve(model, max_iter, None if warm is None else [unit.down(part) for part in warm])
     coef, scale = unit.coefs_up(fit.w), float(unit.up(fit.sigma))
     intercept = float(unit.up(fit.b - model.rows.means @ fit.w)) if problem.fit_intercept else 0.0
@@ -124,6 +126,7 @@ def search(fit, max_iter):
     while gap > model.aim and steps < max_iter:
         steps += 1
         here = fit_at(model, best.w, sigma, inner)
+        model.count_step()
         judged, found = here.judged()
         slow = found > SLOW * gap
         if found < gap:
@@ -149,7 +152,8 @@ def search(fit, max_iter):
 def fit_at(model, w, sigma, tol):
     """The best fit at a scale, to a relative gap of its own."""
     problem = replace(model.problem, datafit=Huber(model.epsilon * sigma))
-    spec = Spec(np.array([model.alpha * sigma]), tol=tol, max_iter=ROUNDS)
+    report = None if model.report is None else lambda _: model.report(model.steps)
+    spec = Spec(np.array([model.alpha * sigma]), tol=tol, max_iter=ROUNDS, report=report)
     found = solve_suited(problem, spec, warm=w[None])
     if not found.converged.all() and problem.by_ridge(spec):      # no curvature to go by, where few rows are inside
         found = solve_path(problem, spec, warm=w[None])

@@ -59,8 +59,8 @@ cdef class Engine:
         A solution is accepted when its gap is at most tol times its unit, or when no violation is left.
     capacity : int
         Most columns the working set may hold with its Gram matrix.
-    report : callable or None
-        Called with the number of finished penalty values from time to time.
+    report, check : callable or None
+        As `Ticker` takes them; penalty values are counted from where penalties were set.
     designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     parts : tuple or None
@@ -85,12 +85,13 @@ cdef class Engine:
     cdef readonly object deviances            # the same, of all rows under the weights, summed
 
     def __cinit__(self, View design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC, nulls=None):
+                  report=None, check=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC,
+                  nulls=None):
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         cdef double slack = min(1e-7, max(1e-10, 1e-2 * tol))
         # combining references costs as much as a pass where columns hold but a few entries
         cdef int references = MAX_REFERENCES if design.nnz > 24 * design.p else 2
-        self.batch, self.ticker = Batch(design, designs, Y, datafit, nulls), Ticker(report)
+        self.batch, self.ticker = Batch(design, designs, Y, datafit, nulls), Ticker(report, check)
         if test is not None:
             times, y, shifts = test
             self.batch.set_tests(times, y, shifts)
@@ -172,6 +173,7 @@ cdef class Engine:
 
         Set again, every problem starts anew from zero; what was gathered and streamed is kept."""
         self.batch.set_penalties(penalties)
+        self.ticker.finished = 0
         with nogil:
             if self.begun:
                 self.loop.restart()
@@ -233,7 +235,7 @@ cdef class Engine:
         cdef double deviance = 0
         cdef Solutions solutions = Solutions(L, T)
         cdef Py_ssize_t[::1] before = np.zeros(T, dtype=np.intp)
-        self.ticker.finished = 0
+        self.ticker.rounds, self.ticker.most = 0, max_rounds
         if L > 0 and alphas[0] > 0 and self.loop.untouched():
             self._descend(alphas[0], max_rounds, before)
         for t in range(T):
@@ -243,11 +245,11 @@ cdef class Engine:
                 self.loop.solve(alphas[k], max_rounds - (taken if k == 0 else 0))
                 if self.whole is not None and from_x and k == L - 1:
                     self.loop.mend_from_x(alphas[k], max_rounds)
-                self.ticker.finished = k + 1
                 for t in range(T):
                     deviance = self._deviance(t) if t == 0 or not self.batch.datafit.coupled else deviance
                     solutions.add(k, t, &self.sets.solver.smalls[t], &self.loop.states[t], deviance,
                                   self.loop.states[t].rounds + (before[t] if k == 0 else 0), self._stopped(t))
+                self.ticker.count_value()
         self.errors, self.deviances = solutions.errors.base, solutions.deviances.base
         return solutions.arrays()
 

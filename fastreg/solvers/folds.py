@@ -216,7 +216,7 @@ class FoldPaths:
         self.n_jobs, self.then, self.known = n_jobs, then, known
         self.n_threads = max(1, problem.n_threads // n_jobs)
         self.sizes = [1] * len(folds)          # of what is solved together
-        self.penalties, self.lead = [], None
+        self.penalties, self.lead, self.report = [], None, None
         self.of_all = {}                       # (solver, Solutions) of all rows by the number of the penalty, and alpha
         self.stop = threading.Event()
 
@@ -227,16 +227,18 @@ class FoldPaths:
         ----------
         penalty : Penalty
         report : callable or None
-            Called now and then with the number of finished penalty values of all folds, from any thread.
+            Called now and then with the number of finished penalty values of all folds, from any thread: a share of
+            it where all rows have to be solved as well.
         more : bool, default=False
             Whether other penalties will follow (nothing of one is of use to the next here).
         """
         self.penalties.append(penalty)
-        self.report = report
-        self.solvers = [None] * len(self.folds)
-        self.before, self.finished = 0, [0] * len(self.folds)
-        problem = self.problem.with_penalty(penalty)
-        self.lead = suited(problem.route(self.spec))(problem, self.spec) if problem.by_ridge(self.spec) else None
+        self.report, self.solvers = report, [None] * len(self.folds)
+        problem, self.lead = self.problem.with_penalty(penalty), None
+        if problem.by_ridge(self.spec):
+            self.lead = suited(problem.route(self.spec))(problem, self._told(len(self.folds)))
+        self.sizes = [1] * (len(self.folds) + bool(self.lead and self.lead.starts))
+        self.finished = [0] * len(self.sizes)
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order.
@@ -252,10 +254,8 @@ class FoldPaths:
         list of Solutions (or of what `then` makes of them), one for each fold
         """
         led = {"starts": self._all_rows(alphas)} if self.lead and self.lead.starts else {}
-        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds),
-                           self.stop)
-        self.before += len(alphas)
-        return found
+        return in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds),
+                          self.stop)
 
     def _all_rows(self, alphas):
         """Solve all rows; what is left at each alpha for the folds, which differ little from them."""
@@ -266,21 +266,26 @@ class FoldPaths:
         return starts
 
     def _advance(self, f, alphas, last, led):
-        solver = self.solvers[f] or self._solver(
-            self.penalties[-1], replace(self.spec, report=partial(self._tick, f)), f)
+        solver = self.solvers[f] or self._solver(self.penalties[-1], self._told(f), f)
         self.solvers[f] = None if last else solver
         if self.by_total:
             alphas = alphas * (self.problem.weights.total / solver.problem.weights.total)
         solutions = solver.advance(alphas, from_x=False, **led)
-        self.finished[f] = self.before + len(alphas)
         return solutions if self.then is None else self.then(solver, solutions)
 
-    def _tick(self, k, done):
+    def _told(self, k):
+        """The Spec of number k of what is solved at the same time."""
+        return replace(self.spec, check=self._check, report=None if self.report is None else partial(self._tick, k))
+
+    def _check(self):
         if self.stop.is_set():
             raise Cancelled
-        self.finished[k] = self.before + done
+
+    def _tick(self, k, done):
+        self.finished[k] = done
         if self.report is not None:
-            self.report(sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
+            share = len(self.folds) / sum(self.sizes)
+            self.report(share * sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
 
     def _solver(self, penalty, spec, f=None):
         """PathSolver of fold f, or of all rows."""
@@ -296,9 +301,9 @@ class FoldPaths:
         """The smallest alpha at which all rows leave no penalised coefficient."""
         return self._solver(penalty, Spec(1, gram=False)).largest_alpha()
 
-    def path(self, at, alphas):
+    def path(self, at, alphas, report=None):
         """(solver, Solutions) of all rows at alphas for the penalty started as number `at`."""
-        solver = self._solver(self.penalties[at], self.spec.at(alphas))
+        solver = self._solver(self.penalties[at], replace(self.spec, alphas=alphas, report=report))
         return solver, solver.advance(alphas)
 
     def refit(self, at, alpha):
@@ -330,7 +335,7 @@ class LockstepPaths(FoldPaths):
         self.solvers = [None] * len(groups)
         self.apart = [None] * len(groups)      # FoldPaths of the groups that cannot be solved in lockstep
         self.solved = []
-        self.report, self.before, self.finished = None, 0, [0] * len(groups)
+        self.before, self.finished = 0, [0] * len(groups)
 
     def largest_alpha(self, penalty):
         """The smallest alpha at which all rows leave no penalised coefficient."""
@@ -356,9 +361,11 @@ class LockstepPaths(FoldPaths):
         self.solved.append([])
         self.report, self.more = report, more
         self.before, self.finished = 0, [0] * len(self.groups)
-        for started in self.solvers + self.apart:
-            if started is not None:
-                started.start(penalty)
+        for g, (solver, apart) in enumerate(zip(self.solvers, self.apart)):
+            if solver is not None:
+                solver.start(penalty)
+            if apart is not None:
+                apart.start(penalty, self._report_apart(g))
 
     def advance(self, alphas, last=True):
         """Go on to the alphas given, in their order.
@@ -398,7 +405,6 @@ class LockstepPaths(FoldPaths):
                 self.solvers[g] = solver = None        # of many groups, only those at work take up memory
         if self.apart[g] is not None:
             fits, found = [], self.apart[g].advance(alphas, last)
-        self.finished[g] = self.before + len(alphas)
         return fits, found
 
     def _lockstep(self, g):
@@ -406,14 +412,21 @@ class LockstepPaths(FoldPaths):
         part, counts = parts_of([fold.counts for fold in self.groups[g]], self.problem.n)
         if part is None:
             return None
-        return Lockstep(replace(self.problem, n_threads=self.n_threads),
-                        replace(self.spec, report=partial(self._tick, g)), part, counts,
+        # one for all penalties, and for all who will be told
+        spec = replace(self.spec, check=self._check, report=partial(self._tick, g))
+        return Lockstep(replace(self.problem, n_threads=self.n_threads), spec, part, counts,
                         [fold.test for fold in self.groups[g]], g == len(self.groups) - 1)
 
     def _one_by_one(self, g):
         paths = FoldPaths(replace(self.problem, n_threads=self.n_threads), self.spec, self.groups[g], then=self.then)
-        paths.start(self.penalties[-1])
+        paths.stop = self.stop
+        paths.start(self.penalties[-1], self._report_apart(g))
         return paths
+
+    def _report_apart(self, g):
+        """What the folds of a group that are solved one by one from now on report to; None where nobody listens."""
+        before, size = self.before, self.sizes[g]
+        return None if self.report is None else lambda done: self._tick(g, before + done / size)
 
     def refit(self, at, alpha):
         """(solver, Solutions) of all rows at alpha for the penalty started as number `at`.

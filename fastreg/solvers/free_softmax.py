@@ -139,6 +139,7 @@ class FreeSoftmax(Softmax):
         self.along, stopped, best, idle = Directions(self.problem, self.view, weights, self.counts, l2), 1, np.inf, 0
         self.streamed += self.size
         for steps in range(self.spec.max_iter + 1):
+            self.spec.tell(self.finished, steps)
             self._settle()
             chances, residual = self._residual()
             down = self._correlations(residual) - l2 * self.W

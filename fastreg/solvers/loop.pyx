@@ -118,7 +118,7 @@ cdef class Loop:
                 self._each(_solve_small)
             self._certify()
             pending = self._accept(max_rounds)
-            self.ticker.tick()
+            self.ticker.count_round()
         for t in range(self.batch.n_problems):
             if self.states[t].rounds > 0:
                 self._polish(t)

@@ -203,6 +203,7 @@ class Newton:
         """(the last point, the number of steps) from a point on some rows; scale: what all rows weigh against them."""
         last, best, idle = np.inf, np.inf, 0
         for steps in range(most + 1):
+            self.of.spec.tell(self.of.finished, steps if rows is self.rows else 0)
             g = self._gradient(at, l2)
             gap = _gap(g, l2)
             idle = 0 if gap < HELPFUL * best else idle + 1

@@ -36,7 +36,7 @@ class PathSolver:
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, full, spec.tol,
                                  problem.capacity(targets, 1 if targets == 1 else 1 + targets), spec.report,
-                                 datafit=problem.datafit, nulls=problem.nulls())
+                                 spec.check, datafit=problem.datafit, nulls=problem.nulls())
             if known is not None:
                 # a target that is constant but for rounding has been emptied, of which the sums do not know
                 products = np.where(self.targets.any(axis=1)[:, None], known.xy, 0)
@@ -147,8 +147,8 @@ def solve_path(problem, spec, *, warm=None, xy=None, rounded=False, make=PathSol
     Solutions
     """
     groups, solvers, found = problem.by_scale(), [], []
-    for group, scaled in groups:
-        solver = make(scaled, spec, None if xy is None else scaled.scale.down(xy[:, group]))
+    for k, (group, scaled) in enumerate(groups):
+        solver = make(scaled, spec.within(k, len(groups)), None if xy is None else scaled.scale.down(xy[:, group]))
         if warm is not None:
             solver.start(scaled.scale.down(warm[group]))
         solvers.append(solver)

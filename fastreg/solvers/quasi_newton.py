@@ -307,6 +307,7 @@ class QuasiNewton(Softmax):
         l2, aim = alpha * self.factors, self.spec.tol * self.unit
         self.history, going = None, True
         for rounds in range(self.spec.max_iter + 1):
+            self.spec.tell(self.finished, rounds)
             self._settle()
             down = self.back(self._residual()[1])
             down -= l2 * self.W
@@ -343,6 +344,7 @@ class QuasiNewton(Softmax):
         preconditioner = space.preconditioner(bent, alpha)
         hidden = HIDDEN * self._loss(self.eta)
         for _ in range(STEPS):
+            self.spec.tell(self.finished)
             of_levels = self._levels(chances)
             nearer, settled = self._settled(chances, residual, of_levels)
             g = space.gradient(self.begun, nearer, alpha)

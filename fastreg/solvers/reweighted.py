@@ -55,7 +55,7 @@ class Reweighted:
     """
 
     def __init__(self, problem, spec, xy=None, lead=None):
-        self.problem, self.spec, self.rows = problem, spec, Rows(problem)
+        self.problem, self.spec, self.rows, self.finished = problem, spec, Rows(problem), 0
         problem.check_finite(self.rows.norms)
         self.factors, self.counts = self._factors()
         self.nulls = problem.nulls()
@@ -104,8 +104,12 @@ class Reweighted:
     def advance(self, alphas, from_x=True, starts=None):
         """Solutions for alphas, in their order, going on from the last or, where it is nearer, from what the same alpha
         has `left` under other weights; all are certified from X."""
+        found = []
         with single_threaded_blas:
-            found = [self._at(alpha, start) for alpha, start in zip(alphas, starts or len(alphas) * [None])]
+            for alpha, start in zip(alphas, starts or len(alphas) * [None]):
+                found.append(self._at(alpha, start))
+                self.finished += 1
+                self.spec.tell(self.finished)
         coefs, intercepts, gaps, rounds, stopped, losses = zip(*found)
         used = [np.flatnonzero(w) for w in coefs]
         n, column = self.problem.n, (len(alphas), 1)
@@ -139,6 +143,7 @@ class Reweighted:
         if self.matrix is not None:
             before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):
+            self.spec.tell(self.finished, before + steps)
             down, gap = self._gradient(self.at, l2)
             if gap <= aim:
                 stopped = 0
@@ -234,6 +239,7 @@ class Kernel:
             return 0
         eta = rows.with_intercept(self.K @ self.a + rows.offset)[1]
         while steps < of.spec.max_iter:
+            of.spec.tell(of.finished, steps)
             slope, curvature = rows.derivatives(eta)
             left = -slope - alpha * self.a
             gap = float(left @ self.K @ left) / (2 * alpha)

@@ -42,7 +42,7 @@ class Softmax:
     starts = False                   # others do not start from what it finds
 
     def __init__(self, problem, spec, xy=None, lead=None):
-        self.problem, self.spec = problem, spec
+        self.problem, self.spec, self.finished = problem, spec, 0
         self.weights = problem.weights.normalised
         self.view = rows_of(problem)
         problem.check_finite(self.view.norms)
@@ -69,8 +69,12 @@ class Softmax:
 
     def advance(self, alphas, from_x=True):
         """Solutions for alphas, in their order, going on from the last; all are certified from X."""
+        found = []
         with single_threaded_blas:
-            found = [self._at(alpha) for alpha in alphas]
+            for alpha in alphas:
+                found.append(self._at(alpha))
+                self.finished += 1
+                self.spec.tell(self.finished)
         coefs, intercepts, gaps, rounds, stopped, losses = zip(*found)
         used = [np.flatnonzero(w) for W in coefs for w in W]
         n, K = self.problem.n, self.problem.n_targets

@@ -1,4 +1,4 @@
-"""Python's turn, now and then: signals (Ctrl-C) and the report of progress."""
+"""Python's turn, now and then: signals (Ctrl-C), whether to go on, and the report of progress."""
 from cpython.exc cimport PyErr_CheckSignals
 
 from fastreg.kernels.threads cimport now
@@ -12,11 +12,16 @@ cdef class Ticker:
     Parameters
     ----------
     report : callable or None
-        Called with the number of finished penalty values.
+        Called from time to time, after every round and after every penalty value, with the number of those that are
+        finished; of the one under way, rounds are a share of those it may have.
+    check : callable or None
+        Called from time to time: what it raises ends the work.
     """
 
-    def __cinit__(self, report=None):
-        self.report = report
+    def __cinit__(self, report=None, check=None):
+        self.report, self.check, self.told = report, check, report is not None
+        self.finished = self.rounds = 0
+        self.most = 1
 
     cdef void start(self) noexcept nogil:
         """From now on."""
@@ -29,6 +34,29 @@ cdef class Ticker:
             self.last = t
             with gil:
                 PyErr_CheckSignals()
-                if self.report is not None:
-                    self.report(self.finished)
+                if self.check is not None:
+                    self.check()
+                self._tell()
+        return 0
+
+    cdef int count_round(self) except -1 nogil:
+        """A round is done."""
+        self.rounds += 1
+        if self.told:
+            with gil:
+                self._tell()
+        return self.tick()
+
+    cdef int count_value(self) except -1 nogil:
+        """A penalty value is done."""
+        self.finished += 1
+        self.rounds = 0
+        if self.told:
+            with gil:
+                self._tell()
+        return 0
+
+    cdef int _tell(self) except -1:
+        if self.told:
+            self.report(self.finished + min(1.0, self.rounds / <double> max(self.most, 1)))
         return 0

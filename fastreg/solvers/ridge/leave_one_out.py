@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastreg.progress import ignored
 from fastreg.solvers.ridge.certificate import certify, rounding, row_norms
 from fastreg.solvers.ridge.decompose import decompose, decompositions
 from fastreg.solvers.ridge.grams import EPS
@@ -70,7 +71,7 @@ class LeftOut:
         return np.ldexp(found, problem.units.exponent[:, None, None], out=found)
 
 
-def leave_one_out(problem, choose, keep=False, accurate=False):
+def leave_one_out(problem, choose, keep=False, accurate=False, report=None):
     """Exact leave-one-out at every alpha of a problem, and the fit of all rows at the chosen ones.
 
     Parameters
@@ -83,6 +84,8 @@ def leave_one_out(problem, choose, keep=False, accurate=False):
         Whether `choose`, or who reads what is returned, wants the error of each row.
     accurate : bool
         By orthogonal transformations of X, whatever its columns.
+    report : callable or None
+        Called with 1 after the decomposition, and 2 after the errors of all rows.
 
     Returns
     -------
@@ -93,8 +96,11 @@ def leave_one_out(problem, choose, keep=False, accurate=False):
     solution : RidgeSolution
         With df of shape (n_targets,); as of the problem. BY_ROUNDING where digits of it, or of leave-one-out, are lost.
     """
+    report = report or ignored
     for spectrum in decompositions(problem, accurate):
+        report(1)
         left_out = errors_by_rows(problem, spectrum, keep)
+        report(2)
         at, chosen = choose(left_out)
         coef, certificate, right = certify_left_out(left_out, at)
         lost = loses_digits(coef, certificate)

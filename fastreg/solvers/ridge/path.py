@@ -1,6 +1,7 @@
 """Ridge regression at many penalties, from one decomposition."""
 import numpy as np
 
+from fastreg.progress import ignored
 from fastreg.solvers.ridge.certificate import OF_ALPHA, certify, rounding_of_sums
 from fastreg.solvers.ridge.decompose import decompositions
 from fastreg.solvers.ridge.leave_one_out import loses_digits
@@ -10,13 +11,15 @@ from fastreg.solvers.ridge.solution import BY_ROUNDING, CERTIFIED
 ALL_FITS = 2e7
 
 
-def solve_path(problem):
+def solve_path(problem, report=None):
     """Every target at every alpha, as they were given.
 
     Parameters
     ----------
     problem : RidgeProblem
         Its alphas decreasing, its X as `can_decompose` allows.
+    report : callable or None
+        Called with 1 after the decomposition, and 2 after the solutions, whose bounds are left.
 
     Returns
     -------
@@ -28,8 +31,11 @@ def solve_path(problem):
     source : ndarray of str, shape (n_alphas,)
         Where the bounds come from: 'X' or 'sums'.
     """
+    report = report or ignored
     for spectrum in decompositions(problem):
+        report(1)
         coefs = spectrum.coefs(problem.alphas)
+        report(2)
         bounds, source, squares, lost = _certified(problem, spectrum, coefs)
         if not lost.any():
             break
