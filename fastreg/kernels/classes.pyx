@@ -210,7 +210,7 @@ cdef double _diagonal(Py_ssize_t K, Py_ssize_t m, Py_ssize_t a, const double *H,
 cdef void _bent_step(Py_ssize_t N, double *H, const double *slope, double reach, double *work,
                      double *step) noexcept nogil:
     """Newton's step where no direction of the eigenvectors is followed further than `reach`."""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t j
     cdef double *values = work
     cdef double *spare = work + N
     cdef double along, bend, total = 0
@@ -218,8 +218,8 @@ cdef void _bent_step(Py_ssize_t N, double *H, const double *slope, double reach,
     cdef char lower = b"L", vectors = b"V"
     dsyev(&vectors, &lower, &order, H, &order, values, spare, &room, &info)
     memset(step, 0, N * sizeof(double))
-    for i in range(N):
-        total += fabs(slope[i])
+    for j in range(N):
+        total += fabs(slope[j])
     for j in range(N if info == 0 else 0):
         along = fr_vdot(N, H + j * N, slope)
         bend = max(values[j], fabs(along) / reach)
@@ -328,7 +328,7 @@ cdef double _within(Py_ssize_t K, Py_ssize_t m, double *H, double *slope, const 
 cdef void _go(Py_ssize_t n, Py_ssize_t K, Py_ssize_t m, const double *z, const double *step, double part,
               const double *lo, const double *hi, double *w, double *linear) noexcept nogil:
     """A part of a step."""
-    cdef Py_ssize_t t, a, i
+    cdef Py_ssize_t t, a
     cdef double move
     for t in range(K):
         for a in range(m):

@@ -27,7 +27,7 @@ from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_i
 from fastreg.kernels.leaf cimport fr_axpy
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.quadratic cimport Quad, quad_place
-from fastreg.solvers.curved cimport Curved
+from fastreg.solvers.curved cimport Curved, Model
 from fastreg.solvers.gathered cimport set_weighting
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.small cimport Small
@@ -117,9 +117,16 @@ cdef class Coupled(Curved):
     # ---- a round of turns ------------------------------------------------------------------------------------------
     cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
         """Nothing slides on the way: the classes would have to move together."""
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &self.smalls[t].q
         if t == 0:
             self.kept = 0
-        return Curved.place(self, t, False, l2_changed)
+        Curved.place(self, t, False, l2_changed)
+        if model.moved:                                  # a factor under other l2 terms let go of some
+            memcpy(q.w, model.before, q.m * sizeof(double))
+            quad_place(q, False)
+            model.moved, model.slid = False, 0
+        return 0
 
     cdef int solve(self, Py_ssize_t t, State *states) except -1 nogil:
         """The turn of class t in a round from the first to the last; 1 where it had nothing left to do."""

@@ -12,6 +12,7 @@ Where classes are separable by columns without a penalty there is none, and S d 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh, helmert
 
+from fastreg.problem import Spec
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.softmax import Softmax
 from fastreg.threads import effective_threads
@@ -21,6 +22,29 @@ EPS = np.finfo(float).eps
 MOST_COEFS = 2000
 # In units of rounding, eigenvalues of X'X that are none, and slopes that these directions leave.
 NONE, LEFT = 64, 64
+
+
+def refuse_free(problem, alphas):
+    """Raise where several classes have too many coefficients without any penalty, whose Hessian would be formed.
+
+    Parameters
+    ----------
+    problem : Problem
+    alphas : ndarray or float
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    if not problem.frees_classes(alphas):
+        return
+    together = problem.route(Spec(np.atleast_1d(alphas))) == "free classes"
+    count = problem.p if together else np.count_nonzero(problem.free_columns(np.min(alphas)))
+    if count * (problem.n_targets - 1) > MOST_COEFS:
+        raise NotImplementedError(
+            "columns without any penalty (C=np.inf, an alpha of 0, a penalty_factor of 0) are not supported with three "
+            f"classes or more of more than {MOST_COEFS} coefficients of all classes but one: give each of them some "
+            "penalty.")
 
 
 class Directions:
