@@ -14,8 +14,8 @@ from scipy.optimize import linprog
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.kernels.krylov import combine, correlate
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.existence import HALVINGS, STEPS, TIE, Escape
-from fastreg.solvers.free_softmax import Directions, newton_step
+from fastreg.solvers.existence import HALVINGS, STEPS, Escape
+from fastreg.solvers.free_softmax import Directions, goes_on, newton_step
 from fastreg.solvers.softmax import rows_of
 from fastreg.weights import Weights
 
@@ -66,7 +66,7 @@ class _Rows:
         free = self.along.scale > 0
         move = np.where(free, coefs - coefs.mean(axis=0), 0)
         level = intercepts - intercepts.mean() + move @ self.view.means
-        if self.endless(self.moved(move, level)):                     # where the fit has gone, it may go on
+        if goes_on(self.Y, self.moved(move, level)):                     # where the fit has gone, it may go on
             return self.found(move, level)
         eta = self.moved(coefs, intercepts + coefs @ self.view.means)
         eta = np.clip(np.where(self.on, eta - eta.mean(axis=0), 0), -NEAR, NEAR)
@@ -82,7 +82,7 @@ class _Rows:
                 return None
             move, level = self.along.spelt(step)
             v = self.moved(move, level)
-            if self.endless(v):
+            if goes_on(self.Y, v):
                 return self.found(move, level)
             eta = eta + self.part(eta, v) * v
         return self.found(move, level, known=False)
@@ -114,13 +114,6 @@ class _Rows:
         """What coefficients and intercepts of centred columns add to the rows."""
         eta = combine(self.view, np.ascontiguousarray(move)) + level[:, None]
         return np.where(self.on, eta, 0)
-
-    def endless(self, v):
-        """Whether the rows may go along v for ever."""
-        own = np.sum(np.where(self.Y > 0, v, 0), axis=0)
-        ahead = own - v
-        most = np.max(ahead)
-        return bool(most > 0 and np.all(ahead >= -TIE * most))
 
     def found(self, move, level, known=True):
         """The Escape along a direction."""

@@ -22,6 +22,8 @@ EPS = np.finfo(float).eps
 MOST_COEFS = 2000
 # In units of rounding, eigenvalues of X'X that are none, and slopes that these directions leave.
 NONE, LEFT = 64, 64
+# Of the largest that a row gets ahead of another class along a direction, what counts as none.
+TIE = 1e-9
 
 
 def refuse_free(problem, alphas):
@@ -135,6 +137,13 @@ class Directions:
         return square / (2 * (1 - apart)) if apart < 1 else np.inf
 
 
+def goes_on(Y, v):
+    """Whether rows may go along v, of shape (n_classes, n), for ever: no class gets ahead of a row's own."""
+    ahead = np.sum(np.where(Y > 0, v, 0), axis=0) - v
+    most = np.max(ahead)
+    return bool(most > 0 and np.all(ahead >= -TIE * most))
+
+
 def newton_step(H, slopes):
     """H^-1 slopes; of what is lost in rounding nothing."""
     try:
@@ -175,5 +184,9 @@ class FreeSoftmax(Softmax):
         return gap, 0.5 * max(square, 0.0)
 
     def _move(self, chances, down, alpha, left):
+        """Newton's step; none where rows may go along it for ever, and no column has a penalty that ends it."""
         move, level = self.along.spelt(self.step)
-        return move, level, self._products(move) + level[:, None]
+        v = self._products(move) + level[:, None]
+        if not self.along.l2.any() and goes_on(self.Y, np.where(self.along.weights > 0, v, 0)):
+            return np.zeros_like(move), np.zeros_like(level), np.zeros_like(v)
+        return move, level, v
