@@ -38,8 +38,8 @@ criterion : {'aic', 'bic', 'ebic'} or None
 relax : bool or array-like of shape (n_gammas,), default=False
     Shares gamma in [0, 1] of the penalised fit, the rest being maximum likelihood on its non-zero and its unpenalised
     features (of several classes, on those that any of them uses), within the limits, of the same rows. gamma is chosen
-    together with the penalty. True stands for (0, 0.25, 0.5, 0.75, 1). A ValueError where a support has no maximum: of separable
-    classes, say.
+    together with the penalty. True stands for (0, 0.25, 0.5, 0.75, 1). A ValueError where a support has no maximum:
+    of separable classes, say.
 
 **params : dict
     For the splitter (``groups``), where scikit-learn's metadata routing is enabled.

@@ -18,6 +18,7 @@ from fastreg import LogisticRegression, LogisticRegressionCV, certify, regulariz
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem
 from fastreg.solvers.existence_of_classes import escape_of_classes
+from fastreg.solvers.free_softmax import Directions
 from fastreg.targets import against_others
 
 NO_FIT = "no best fit without a penalty"
@@ -255,6 +256,18 @@ def test_nearly_separable_classes(far):
     assert certify(x[:, None], y, model).ok
 
 
+@pytest.mark.parametrize("n", [60, 600])
+def test_separable_classes_are_seen_at_once(n, monkeypatch):
+    """Without following them to where nothing is left of the loss: few Hessians are formed."""
+    rng, formed, form = np.random.default_rng(2), [], Directions.hessian
+    X = rng.standard_normal((n, 6))
+    y = np.argmax(X @ rng.standard_normal((6, 4)), axis=1)
+    monkeypatch.setattr(Directions, "hessian", lambda self, chances: formed.append(1) or form(self, chances))
+    with pytest.raises(ValueError, match=NO_FIT):
+        LogisticRegression(C=np.inf, tol=1e-12).fit(X, y)
+    assert len(formed) < 25
+
+
 def test_what_is_left_of_few_steps_is_told():
     """No refusal without a direction, no certificate without a bound."""
     X, y, _ = data()
@@ -313,6 +326,15 @@ def test_an_l1_penalty_of_no_column_is_none():
     X, y, _ = data(3)
     with_l1 = LogisticRegression(C=np.inf, l1_ratio=1.0, tol=1e-12).fit(X, y)
     np.testing.assert_allclose(with_l1.coef_, LogisticRegression(C=np.inf, tol=1e-12).fit(X, y).coef_, atol=1e-6)
+
+
+def test_no_column_has_a_penalty():
+    """Any alpha is the same: a path of so many ends where it begins."""
+    X, y, _ = data(3)
+    path = regularization_path(X, y, datafit="multinomial", penalty_factor=np.zeros(4), alphas=3, tol=1e-12)
+    alone = LogisticRegression(C=np.inf, tol=1e-12).fit(X, y)
+    for k in range(3):
+        np.testing.assert_allclose(of_path(path, k)[0], alone.coef_, atol=1e-6)
 
 
 def test_the_largest_alpha_leaves_the_free_columns_alone():
