@@ -8,8 +8,6 @@ such a direction.
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.optimize import linprog
 
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.kernels.krylov import combine, correlate
@@ -21,8 +19,6 @@ from fastreg.weights import Weights
 
 # How far from even chances the rows begin.
 NEAR = 4.0
-# What a row is to get ahead of another class by, one being the most, along what a linear program finds.
-AHEAD = 1e-6
 
 
 def escape_of_classes(problem, alpha, coefs, intercepts):
@@ -42,12 +38,12 @@ def escape_of_classes(problem, alpha, coefs, intercepts):
     if not free.any():
         return None
     with single_threaded_blas:
-        rows = _Rows(problem, free)
-        found = rows.decide(coefs, intercepts)
-        limited = free & (np.isfinite(lower) | np.isfinite(upper))
-        if found is None or not (found.known and limited.any()):
-            return found
-        return rows.within(np.isfinite(lower), np.isfinite(upper))
+        found = _Rows(problem, free).decide(coefs, intercepts)
+    if found is None:
+        return None
+    # limits are those of every class, and a shift of all of them changes nothing: no direction comes to one
+    move = found.coef - np.where(np.isfinite(lower), found.coef.min(axis=0), 0)
+    return replace(found, coef=move - np.where(np.isfinite(upper), move.max(axis=0), 0))
 
 
 class _Rows:
@@ -86,29 +82,6 @@ class _Rows:
                 return self.found(move, level)
             eta = eta + self.part(eta, v) * v
         return self.found(move, level, known=False)
-
-    def within(self, low, high):
-        """The Escape that comes to no limit, of columns that have one below or above: by a linear program."""
-        free, K, n = np.flatnonzero(self.along.scale > 0), len(self.Y), int(self.on.sum())
-        X = sp.csr_array(self.problem.X)[self.on][:, free] * self.along.scale[free]
-        A = sp.hstack([X, np.ones((n, int(self.problem.fit_intercept)))], format="csr")
-        own = np.argmax(self.Y[:, self.on], axis=0)
-        each, other = np.nonzero(own[:, None] != np.arange(K))
-        of_own = [sp.diags_array((own[each] == k) * 1.0 - (other == k)) @ A[each] for k in range(K)]
-        ahead = sp.hstack(of_own, format="csr")
-        m = A.shape[1]
-        bounds = [(0 if j < len(free) and low[free[j]] else None, 0 if j < len(free) and high[free[j]] else None)
-                  for j in range(m)] * K
-        found = linprog(-ahead.sum(axis=0), A_ub=sp.vstack([-ahead, ahead]),
-                        b_ub=np.r_[np.zeros(len(each)), np.ones(len(each))], bounds=bounds)
-        if not -found.fun > AHEAD:
-            return None
-        d = found.x.reshape(K, m)
-        move, level = np.zeros((K, self.problem.p)), np.zeros(K)
-        move[:, free] = d[:, :len(free)] * self.along.scale[free]
-        if self.problem.fit_intercept:
-            level = d[:, -1]
-        return Escape(move, level)
 
     def moved(self, move, level):
         """What coefficients and intercepts of centred columns add to the rows."""
