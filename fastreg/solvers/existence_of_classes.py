@@ -11,6 +11,7 @@ import numpy as np
 
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.kernels.krylov import combine, correlate
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.existence import HALVINGS, STEPS, Escape
 from fastreg.solvers.free_softmax import Directions, goes_on, newton_step
@@ -51,20 +52,21 @@ class _Rows:
 
     def __init__(self, problem, free):
         self.on = problem.weights.each > 0
-        self.problem = replace(problem, weights=Weights(self.on.astype(float), problem.n))
+        weights = Weights(self.on.astype(float), problem.n)
+        self.free, self.whole = free, rows_of(replace(problem, weights=weights))
+        X = problem.X if free.all() else problem.X[:, np.flatnonzero(free)]
+        self.problem = replace(problem, X=X, weights=weights, penalty=Penalty(0.0))
         self.weights, self.Y = self.on.astype(float), np.ascontiguousarray(problem.Y.T)
         self.view = rows_of(self.problem)
-        self.along = Directions(self.problem, self.view, self.weights, free & (self.view.norms > 0),
-                                np.zeros(problem.p))
+        self.along = Directions(self.problem, self.view, self.weights, self.view.norms > 0, np.zeros(self.problem.p))
 
     def decide(self, coefs, intercepts):
         """The Escape, or None."""
-        free = self.along.scale > 0
-        move = np.where(free, coefs - coefs.mean(axis=0), 0)
+        move = np.where(self.along.scale > 0, (coefs - coefs.mean(axis=0))[:, self.free], 0)
         level = intercepts - intercepts.mean() + move @ self.view.means
         if goes_on(self.Y, self.moved(move, level)):                     # where the fit has gone, it may go on
             return self.found(move, level)
-        eta = self.moved(coefs, intercepts + coefs @ self.view.means)
+        eta = combine(self.whole, np.ascontiguousarray(coefs)) + (intercepts + coefs @ self.whole.means)[:, None]
         eta = np.clip(np.where(self.on, eta - eta.mean(axis=0), 0), -NEAR, NEAR)
         for _ in range(STEPS):
             if self.problem.fit_intercept:
@@ -91,7 +93,9 @@ class _Rows:
     def found(self, move, level, known=True):
         """The Escape along a direction."""
         intercept = level - move @ self.view.means if self.problem.fit_intercept else np.zeros(len(level))
-        return Escape(move, intercept, known)
+        coef = np.zeros((len(move), len(self.free)))
+        coef[:, self.free] = move
+        return Escape(coef, intercept, known)
 
     def part(self, eta, v):
         """The part of a step along which the loss falls."""
