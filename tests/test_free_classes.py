@@ -392,6 +392,19 @@ def test_a_C_that_has_no_best_fit_is_not_chosen_in_silence():
         LogisticRegressionCV(Cs=[np.inf], cv=3).fit(X, y)
 
 
+def test_one_free_column_of_many_others(monkeypatch):
+    """Whether there is a best fit is asked of it alone: products of all columns would not fit into memory."""
+    X, y, rng = data(2, n=200, p=3)
+    wide = sp.hstack([sp.csc_array(X), sp.random_array((200, 3000), density=0.01, rng=rng)], format="csc")
+    sizes, begin = [], Directions.__init__
+    monkeypatch.setattr(Directions, "__init__", lambda self, problem, *rest: sizes.append(problem.p) or begin(
+        self, problem, *rest))
+    factor = np.r_[0.0, np.ones(3002)]
+    model = LogisticRegression(C=0.3, l1_ratio=1.0, penalty_factor=factor, tol=1e-8).fit(wide, y)
+    assert sizes == [1]
+    assert certify(wide, y, model).ok
+
+
 def test_what_is_too_large_is_named():
     X, y, _ = data(p=4)
     with pytest.raises(NotImplementedError, match="more than 2000 coefficients"):
