@@ -2,6 +2,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg.lapack import dpstrf, dtrtri
 from scipy.special import gammaln
 
@@ -13,6 +14,7 @@ from fastreg.problem import Spec
 from fastreg.selection import Choice, Selection, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.folds import Fold, know_folds
 from fastreg.solvers.path import PathSolver
+from fastreg.solvers.softmax import rows_of
 from fastreg.solvers.suited import suited
 from fastreg.weights import Weights
 
@@ -68,8 +70,11 @@ def sums_and_degrees(solver, solutions):
 
 def likelihoods_and_degrees(problem, solutions):
     """(minus twice the log-likelihoods, the weights summing to the rows that count; degrees of freedom) of a path of
-    one target, of any loss but the squared one: the hat matrix is that of the weighted least squares at the fit.
+    one target or of classes, of any loss but the squared one: the hat matrix is that of the weighted least squares at
+    the fit.
     """
+    if problem.datafit.coupled:
+        return of_classes(problem, solutions)
     features, least_squares = _counted(solutions), replace(problem, datafit=QUADRATIC, offset=None)
     plain = PathSolver(least_squares, Spec(1, gram=False))
     gram = plain.moments_of(features)[0]
@@ -87,6 +92,60 @@ def likelihoods_and_degrees(problem, solutions):
     y, rows = problem.Y[:, :1].T, problem.weights.rows
     base = problem.weights.sums(problem.datafit.saturated(y[0])[None] + problem.datafit.log_measure(y[0]))[0]
     return rows * (solutions.deviances[:, 0] + 2 * base / problem.n), df
+
+
+def of_classes(problem, solutions):
+    """The same of several classes: the Hessian in the coefficients in use, whatever the intercepts, stands for the
+    Gram matrix. Without an L2 penalty ranks alone matter, and the chances may as well be even."""
+    features, K = _counted(solutions), problem.n_targets
+    chances, df = np.full((problem.n, K), 1 / K), np.empty(len(solutions.alphas))
+    weights = np.ones(problem.n) if problem.weights.normalised is None else problem.weights.normalised
+    _, l2, lower, upper = (np.broadcast_to(values, problem.p) for values in problem.terms(rows_of(problem).norms))
+    coefs, columns = solutions.sparse(), problem.X[:, features]
+    for a, alpha in enumerate(solutions.alphas):
+        used = [solutions.nonzero(a * K + k) for k in range(K)]
+        used = [np.sort(at[(w > lower[at]) & (w < upper[at])]) for at, w in used]
+        if 8 * sum(map(len, used)) ** 2 > costs.BUDGET:
+            raise ValueError("criterion: the degrees of freedom of so many coefficients ask for a matrix that does not "
+                             "fit: use folds, or larger penalties with an L1 part.")
+        if l2.any():
+            eta = problem.predict(np.arange(problem.n), coefs[:, a * K:(a + 1) * K], solutions.intercepts[a])
+            chances = problem.datafit.inverse_link(eta)
+        H = hessian_of_classes(columns, [np.searchsorted(features, at) for at in used], chances, weights,
+                               problem.fit_intercept)
+        df[a] = degrees_of_freedom(H, alpha * l2[np.concatenate(used)])
+    return problem.weights.rows * solutions.deviances[:, 0], df
+
+
+def hessian_of_classes(X, used, chances, weights, fit_intercept):
+    """Second derivatives of the loss in the coefficients in use of one class after the other, the intercepts going
+    along.
+
+    Parameters
+    ----------
+    X : ndarray or sparse of shape (n, m)
+    used : list of ndarray
+        Columns of X, of each class.
+    chances : ndarray of shape (n, n_classes)
+    weights : ndarray of shape (n,)
+    fit_intercept : bool
+    """
+    K, on = len(used), weights > 0
+    X, s, P = X[on], weights[on], chances[on]
+    H = np.empty((K, K), dtype=object)
+    cross, levels = np.empty((K, K), dtype=object), np.empty((K, K))
+    for k in range(K):
+        for other in range(K):
+            bend = s * P[:, k] * ((k == other) - P[:, other])
+            levels[k, other], cross[k, other] = bend.sum(), X[:, used[k]].T @ bend
+            scaled = X[:, used[other]] * bend[:, None]
+            H[k, other] = X[:, used[k]].T @ scaled
+            H[k, other] = H[k, other].toarray() if sp.issparse(H[k, other]) else H[k, other]
+    H = np.block(H.tolist())
+    if not fit_intercept:
+        return H
+    cross = np.vstack([np.stack(list(of_class), axis=1) for of_class in cross])
+    return H - cross @ np.linalg.pinv(levels, hermitian=True) @ cross.T
 
 
 class Degrees:
@@ -167,7 +226,8 @@ def criterion_values(solver, rss, df, how):
 
 def cost_of(df, problem, criterion):
     """What degrees of freedom cost."""
-    p, each = problem.p, 2.0 if criterion == "aic" else np.log(problem.weights.rows)
+    p = problem.p * (problem.n_targets if problem.datafit.coupled else 1)
+    each = 2.0 if criterion == "aic" else np.log(problem.weights.rows)
     models = gammaln(p + 1) - gammaln(df + 1) - gammaln(p - df + 1) if criterion == "ebic" else 0.0
     return each * df + 2 * models
 
@@ -190,6 +250,8 @@ def choose_by_criterion(problem, spec, how):
     problem, n_values, known = problem.to_unit(), spec.n_alphas * len(how.l1_ratios), None
     if problem.prefers_gram(n_values):
         known = know_folds(problem, [Fold(np.ones(problem.n, dtype=int), np.arange(problem.n))])
+    if problem.datafit.coupled:
+        return [_choose(problem, spec, how)]
     return [_choose(problem.target(t, None if known is None else known.target(t).moments()), spec.after(t * n_values),
                     how) for t in range(problem.n_targets)]
 

@@ -32,12 +32,14 @@ criterion : {'aic', 'bic', 'ebic'} or None
     Choose without folds, from paths on all rows, by the smallest ``-2 log likelihood + K df``: K is 2 (AIC) or
     ``log n`` (BIC), and EBIC adds ``2 log C(p, df)`` to BIC. n counts the rows of positive weight, to which weights
     sum. df is the trace of the hat matrix of the support, rows weighing their curvature (of the lasso: its rank);
-    coefficients at a limit other than zero do not count. What is about folds raises beside it.
+    coefficients at a limit other than zero do not count. Of several classes p and df are those of all of them, df less
+    what they have in common. What is about folds raises beside it.
 
 relax : bool or array-like of shape (n_gammas,), default=False
     Shares gamma in [0, 1] of the penalised fit, the rest being maximum likelihood on its non-zero and its unpenalised
-    features, within the limits, of the same rows. gamma is chosen together with the penalty. True stands for
-    (0, 0.25, 0.5, 0.75, 1). A ValueError where a support has no maximum: of separable classes, say.
+    features (of several classes, on those that any of them uses), within the limits, of the same rows. gamma is chosen
+    together with the penalty. True stands for (0, 0.25, 0.5, 0.75, 1). A ValueError where a support has no maximum:
+    of separable classes, say.
 
 **params : dict
     For the splitter (``groups``), where scikit-learn's metadata routing is enabled.

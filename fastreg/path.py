@@ -32,7 +32,7 @@ from fastreg.rounding import single, toward_zero
 from fastreg.selection import first_unconverged
 from fastreg.solvers.existence import escape
 from fastreg.solvers.existence_of_classes import escape_of_classes
-from fastreg.solvers.free_softmax import MOST_COEFS
+from fastreg.solvers.free_softmax import refuse_free
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.suited import solve_suited
 from fastreg.targets import as_target, check_offset
@@ -62,9 +62,9 @@ def warn_unless_converged(solutions, tol, max_iter, stacklevel, unit=SQUARED_DEV
 
 def refuse_escape(problem, alpha, coef, intercept, stacklevel):
     """Raise a ValueError where columns that nothing penalises at alpha have no best coefficients, and warn where it
-    cannot be told; coef and intercept are a fit."""
-    if not problem.datafit.coupled:
-        _tell(escape(problem, alpha, coef, intercept), problem, stacklevel + 1)
+    cannot be told; coef and intercept are a fit, of one target or of several classes."""
+    away = (escape_of_classes if problem.datafit.coupled else escape)(problem, alpha, coef, intercept)
+    _tell(away, problem, stacklevel + 1)
 
 
 def _tell(found, problem, stacklevel):
@@ -80,46 +80,13 @@ def _tell(found, problem, stacklevel):
 
 def refuse_endless(problem, found, stacklevel):
     """`refuse_escape` of the last fit of Solutions, of one target or of several classes."""
-    K, alpha = found.stopped.shape[1], found.alphas[-1]
+    K = found.stopped.shape[1]
     first = found.stopped.size - K
     if not problem.datafit.coupled:
-        refuse_escape(problem, alpha, found.coef(found.stopped.size - 1), found.intercepts[-1, 0], stacklevel + 1)
-    elif found.stopped[-1].any():                            # certificates are of problems that have a minimum
-        away = escape_of_classes(problem, alpha, np.stack([found.coef(first + k) for k in range(K)]),
-                                 found.intercepts[-1])
-        _tell(away, problem, stacklevel + 1)
-
-
-def refuse_free(problem, alphas, choosing=False):
-    """Raise where columns of several classes without any penalty are beside what they cannot be fitted with.
-
-    Parameters
-    ----------
-    problem : Problem
-    alphas : ndarray or float
-    choosing : bool, default=False
-        Whether an alpha is chosen among several.
-
-    Raises
-    ------
-    NotImplementedError
-    """
-    if not problem.frees_classes(alphas):
-        return
-    penalty, why = problem.penalty, None
-    some = np.isfinite(penalty.factor) & (np.asarray(penalty.factor) > 0)
-    if choosing:
-        why = "where alpha is chosen"
-    elif np.isfinite(penalty.lower).any() or np.isfinite(penalty.upper).any():
-        why = "with limits"
-    elif penalty.l1_ratio > 0 and np.max(alphas) > 0 and some.any():
-        why = "beside an L1 penalty"
-    elif problem.p * (problem.n_targets - 1) > MOST_COEFS:
-        why = f"of more than {MOST_COEFS} coefficients of all classes but one"
-    if why is not None:
-        raise NotImplementedError(
-            "columns without any penalty (C=np.inf, an alpha of 0, a penalty_factor of 0) are not supported with three "
-            f"classes or more {why}: give each of them some penalty.")
+        refuse_escape(problem, found.alphas[-1], found.coef(first), found.intercepts[-1, 0], stacklevel + 1)
+    elif found.stopped[-1].any() or problem.route(Spec(found.alphas)) == "engine":
+        coefs = np.stack([found.coef(first + k) for k in range(K)])     # elsewhere a gap is proof of a minimum
+        refuse_escape(problem, found.alphas[-1], coefs, found.intercepts[-1], stacklevel + 1)
 
 
 def unit_of(datafit):
@@ -196,8 +163,8 @@ def regularization_path(X, y, *, l1_ratio=1.0, alphas=100, eps=1e-3, fit_interce
     ------
     {ValueError}
     NotImplementedError
-        If datafit is 'multinomial', a column has no penalty at all (an alpha or a penalty factor of 0), and there are
-        limits, another column or alpha has an L1 penalty, or all classes but one have more than 2000 coefficients.
+        If datafit is 'multinomial', and all classes but one have more than 2000 coefficients without any penalty (an
+        alpha or a penalty factor of 0), or more than 2000 beside such columns and no L1 penalty or limits.
 
     Warns
     -----

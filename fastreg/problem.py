@@ -286,11 +286,18 @@ class Problem:
 
     def route(self, spec):
         """What kind of solver suits, by its name in `solvers.suited`."""
-        if self.frees_classes(1.0 if spec.counted else spec.alphas):
+        if not spec.counted and self.frees_classes(spec.alphas) and self._without_corners(spec.alphas):
             return "free classes"
         if not self.by_ridge(spec):
             return "engine"
         return "classes" if self.datafit.coupled else "rows"
+
+    def _without_corners(self, alphas):
+        """Whether there are no limits, and no L1 penalties at any of the alphas."""
+        penalty, factor = self.penalty, np.asarray(self.penalty.factor)
+        limited = np.any(np.isfinite(penalty.lower)) or np.any(np.isfinite(penalty.upper))
+        penalised = np.any(np.isfinite(factor) & (factor > 0)) and np.max(alphas) > 0
+        return not (limited or (penalised and penalty.l1_ratio > 0))
 
     def frees_classes(self, alphas):
         """Whether nothing penalises some column of several classes at one of the alphas."""

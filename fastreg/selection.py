@@ -333,9 +333,10 @@ def fit_all_rows(solver, solutions, at, gamma=None):
 
 def _deviance(problem, fit):
     """Weighted mean deviance of a fit of any loss but the squared one, which is not scaled."""
-    eta = problem.predict(np.arange(problem.n), sp.csc_array(fit.coef[:, None]), fit.intercept)[:, 0]
-    eta = eta if problem.offset is None else eta + problem.offset
-    return problem.datafit.deviance(problem.Y[:, 0], eta, problem.weights.normalised) / problem.n
+    eta = problem.predict(np.arange(problem.n), sp.csc_array(np.atleast_2d(fit.coef).T), np.atleast_1d(fit.intercept))
+    eta = eta if problem.offset is None else eta + problem.offset[:, None]
+    y, eta = (problem.Y, eta) if problem.datafit.coupled else (problem.Y[:, 0], eta[:, 0])
+    return problem.datafit.deviance(y, eta, problem.weights.normalised) / problem.n
 
 
 def fit_at(solutions, at):

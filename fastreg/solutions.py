@@ -129,12 +129,13 @@ class Solutions:
         return coefs
 
     def only(self, at):
-        """The Solutions of one target with number `at` alone."""
-        features, values = self.nonzero(at)
+        """The Solutions with number `at` alone, of one target or of classes with one loss."""
+        n_targets = self.stopped.shape[1]
+        ends = self.indptr[at * n_targets:(at + 1) * n_targets + 1]
         of_alphas = {name: getattr(self, name)[at:at + 1] for name in (
             "alphas", "intercepts", "dual_gaps", "relative_gaps", "deviances", "n_iters", "stopped", "from_x")}
-        return replace(self, indptr=np.array([0, len(features)]), indices=features, data=values, test_errors=None,
-                       **of_alphas)
+        return replace(self, indptr=ends - ends[0], indices=self.indices[ends[0]:ends[-1]],
+                       data=self.data[ends[0]:ends[-1]], test_errors=None, **of_alphas)
 
     def scaled_up(self, scale):
         """The same for the targets that were brought down by `scale`: all but the test errors."""

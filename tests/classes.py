@@ -3,8 +3,8 @@
     minimise  sum_i s_i (log sum_k exp(eta_ik) - eta_iy) + sum_kj l1_j |w_kj| + 1/2 sum_kj l2_j w_kj^2,
     eta_ik = x_i w_k + b_k,   lower_j <= w_kj <= upper_j
 
-The dual point is c times label less probability, with intercepts fitted anew; primal and dual objective are computed
-apart, from their definitions.
+The dual point is c times label less probability, with intercepts, and coefficients that nothing penalises or limits,
+fitted anew; primal and dual objective are computed apart, from their definitions.
 """
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,12 @@ def log_sum_exp(eta):
 def chances(eta):
     e = np.exp(eta - eta.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
+
+
+def log_shares(T, s):
+    """eta of the intercepts alone."""
+    with np.errstate(divide="ignore"):
+        return np.broadcast_to(np.log(s @ T / s.sum()), T.shape)
 
 
 class ClassesJudge:
@@ -50,29 +56,49 @@ class ClassesJudge:
         return self.loss(self.eta(W, b)) + (self.l1 * np.abs(W)).sum() + (self.l2 * W**2).sum() / 2
 
     def null(self):
-        return self.loss(self.with_intercepts(np.zeros(self.T.shape, dtype=LD)))
+        return self.loss(log_shares(self.T, self.s) if self.fit_intercept else np.zeros(self.T.shape, dtype=LD))
 
-    def with_intercepts(self, eta):
-        """eta with the intercepts at which the loss is least: Newton's method, halving what leaves the slopes as large;
-        the loss has not the digits to tell."""
-        for _ in range(90 if self.fit_intercept else 0):
+    def free(self, W, b):
+        """Which coefficients nothing penalises, nor presses against a limit: of shape (K, p)."""
+        eta, W = self.eta(W, b), np.asarray(W)
+        v = ((self.T - chances(eta)) * self.s[:, None]).T @ self.X
+        inside = ((self.lower < W) & (self.upper > W)) | (np.abs(v) < 1e-9 * np.sqrt(self.s @ self.X**2))
+        return (self.l1 == 0) & (self.l2 == 0) & ~self.excluded & inside
+
+    def with_free(self, eta, free):
+        """eta with the intercepts and free coefficients at which the loss is least: Newton's method, halving what
+        leaves the slopes as large; the loss has not the digits to tell."""
+        X = self.X - self.fit_intercept * (self.s @ self.X) / self.total
+        A = np.column_stack([np.ones((len(eta), int(self.fit_intercept))), X / np.maximum(np.abs(X).max(axis=0), 1e-9)])
+        K, m = eta.shape[1], A.shape[1]
+        on = np.column_stack([np.ones((K, int(self.fit_intercept)), dtype=bool), free]).ravel()
+        for _ in range(90 if on.any() else 0):
             P = chances(eta)
-            g = self.s @ (self.T - P)
-            H = np.diag(self.s @ P) - (P * self.s[:, None]).T @ P
-            step = np.linalg.pinv(H.astype(float), hermitian=True) @ g
-            t, before = LD(1), np.abs(g).max()
-            if np.max(np.abs(step)) < 1e-17 * (1 + np.max(np.abs(eta))):
+            g = (((self.T - P) * self.s[:, None]).T @ A).ravel()
+            H = np.empty((K, m, K, m))
+            for a in range(K):
+                for b in range(K):
+                    H[a, :, b] = (A * (self.s * P[:, a] * ((a == b) - P[:, b]))[:, None]).T @ A
+            step = np.zeros(K * m)
+            step[on] = np.linalg.pinv(H.reshape(K * m, K * m)[np.ix_(on, on)], hermitian=True, rcond=1e-13) @ g[on]
+            move = A @ step.reshape(K, m).T
+            t, before = LD(1), np.abs(g[on]).max()
+            if np.max(np.abs(move)) < 1e-17 * (1 + np.max(np.abs(eta))):
                 break
-            while not np.abs(self.s @ (self.T - chances(eta + t * step))).max() < before and t > 1e-15:
+            while t > 1e-15:
+                slopes = (((self.T - chances(eta + t * move)) * self.s[:, None]).T @ A).ravel()[on]
+                if np.abs(slopes).max() < before:
+                    break
                 t /= 2
-            eta = eta + t * step
+            eta = eta + t * move
         return eta
 
     def dual(self, W, b):
         """A lower bound on every objective."""
-        P = chances(self.with_intercepts(self.eta(W, b)))
+        free = self.free(W, b)
+        P = chances(self.with_free(self.eta(W, b), free))
         X = self.X - (self.s @ self.X) / self.total if self.fit_intercept else self.X
-        v = ((self.T - P) * self.s[:, None]).T @ X
+        v = np.where(free, 0, ((self.T - P) * self.s[:, None]).T @ X)
         end = np.where(v > 0, self.upper, -self.lower)
         kept = np.isfinite(end) | self.excluded | (v == 0)
         shares = np.broadcast_to(self.l1, v.shape)[~kept] / np.abs(v)[~kept]
@@ -96,6 +122,12 @@ class ClassesJudge:
     def gap(self, W, b):
         """Relative to what there is to explain."""
         return float((self.primal(W, b) - self.dual(W, b)) / self.null())
+
+
+def named(options):
+    """Arguments of a judge as those of a path."""
+    names = {"weights": "sample_weight", "factor": "penalty_factor", "lower": "lower_limits", "upper": "upper_limits"}
+    return {names.get(name, name): value for name, value in options.items()}
 
 
 def of_path(path, k):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from classes import chances, judged, log_sum_exp
+from classes import LD, chances, judged, log_sum_exp
 from fastreg.datafits.multinomial import MULTINOMIAL
 from sklearn.exceptions import ConvergenceWarning
 
@@ -37,20 +37,51 @@ def test_sums_over_the_others(n, weighted):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_of_the_intercepts(weighted):
-    """Newton's, as the pseudo-inverse gives it; none where residuals sum to zero."""
+@pytest.mark.parametrize("m", [1, 3])
+def test_a_step_of_all_classes(weighted, m):
+    """Newton's, as the pseudo-inverse gives it, in the coefficients that are not held; none where slopes are zero."""
     rng = np.random.default_rng(4)
     y = np.r_[0, 1, 2, rng.integers(0, 3, 600)]
     s = np.r_[1.0, 1, 1, rng.integers(0, 3, 600)] if weighted else None
     linear, Y = rng.standard_normal((3, 603)), np.ascontiguousarray(against_others(y, 3).T)
-    P, of_rows = chances(linear.T), np.ones(603) if s is None else s
-    matrix = np.diag(of_rows @ P) - (P * of_rows[:, None]).T @ P
-    wanted = np.linalg.pinv(matrix, hermitian=True) @ (of_rows @ ((Y.T > 0) - P))
-    size, step = kernels.levels(Y, s, linear)
-    np.testing.assert_allclose(step, wanted, rtol=1e-10)
-    assert size == np.abs(step).max()
-    best = linear + MULTINOMIAL.with_intercepts(Y, s, linear)[0][:, None]
-    assert kernels.levels(Y, s, best)[0] < 1e-12
+    z, of_rows = np.vstack([np.ones(603), rng.standard_normal((m - 1, 603))]), np.ones(603) if s is None else s
+    P = chances(linear.T)
+    H = np.einsum("i,ik,kl,ai,bi->kalb", of_rows, P, np.eye(3), z, z) - np.einsum(
+        "i,ik,il,ai,bi->kalb", of_rows, P, P, z, z)
+    H, slope = H.reshape(3 * m, 3 * m), ((z * of_rows) @ ((Y.T > 0) - P)).T.ravel()
+    held = np.zeros(3 * m, dtype=np.int8)
+    for held[m - 1] in (0, 1):
+        wanted, on = np.zeros(3 * m), held == 0
+        wanted[on] = np.linalg.pinv(H[np.ix_(on, on)], rcond=1e-12, hermitian=True) @ slope[on]
+        size, step = kernels.step(Y, s, linear, z, held)
+        np.testing.assert_allclose(step.ravel(), wanted, rtol=1e-10, atol=1e-14)
+        assert size == np.abs(step).max()
+    w, best = kernels.fit(Y, s, linear, z)
+    np.testing.assert_allclose(best, linear + w @ z, atol=1e-12)
+    assert kernels.step(Y, s, best, z)[0] < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_best_coefficients_whatever_the_others(seed):
+    """Residuals are orthogonal to the columns, as far as limits let them, however far apart the predictors are."""
+    rng = np.random.default_rng(seed)
+    K, m, spread = int(rng.integers(3, 12)), 1 + 2 * (seed % 2), [1, 30, 300, 3000][seed // 2 % 4]
+    n = int(rng.integers(3 * K * m, 200))
+    y = np.r_[np.arange(K), rng.integers(0, K, n - K) if rng.random() < 0.5 or m > 1 else np.zeros(n - K, int)]
+    s = None if rng.random() < 0.5 else np.where(np.arange(n) < K, 1.0, rng.integers(0, 3, n))
+    z = np.vstack([np.ones(n), rng.standard_normal((m - 1, n))])
+    linear, Y = spread * rng.standard_normal((K, n)), np.ascontiguousarray(against_others(y, K).T)
+    w, there = kernels.fit(Y, s, linear, z)
+    P, of_rows = chances(there.T.astype(LD)), np.ones(n) if s is None else s
+    assert np.abs((z * of_rows) @ ((Y.T > 0) - P)).max() < 1e-9
+    np.testing.assert_allclose(w.sum(axis=0), 0, atol=1e-9 * np.abs(w).max())
+    lo, hi = -0.3 * np.abs(w[:, m - 1]).max(), 0.5 * np.abs(w[:, m - 1]).max()
+    low, high = np.full((K, m), -np.inf), np.full((K, m), np.inf)
+    low[:, m - 1], high[:, m - 1] = lo, hi
+    w, there = kernels.fit(Y, s, linear, z, low, high)
+    slope = ((z * of_rows) @ ((Y.T > 0) - chances(there.T.astype(LD)))).T
+    assert np.all((low <= w) & (w <= high))
+    assert np.abs(np.where((w == low) & (slope < 0) | (w == high) & (slope > 0), 0, slope)).max() < 1e-9
 
 
 def test_changes_that_cancel():

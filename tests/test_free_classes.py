@@ -6,16 +6,19 @@ from functools import cache
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from classes import LD, ClassesJudge, chances, of_path
+from classes import LD, ClassesJudge, chances, judged, named, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
 from problems import STORAGES, covering
 from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression as Theirs
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
 
 from fastreg import LogisticRegression, LogisticRegressionCV, certify, regularization_path
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem
 from fastreg.solvers.existence_of_classes import escape_of_classes
+from fastreg.solvers.free_softmax import Directions
 from fastreg.targets import against_others
 
 NO_FIT = "no best fit without a penalty"
@@ -253,6 +256,18 @@ def test_nearly_separable_classes(far):
     assert certify(x[:, None], y, model).ok
 
 
+@pytest.mark.parametrize("n", [60, 600])
+def test_separable_classes_are_seen_at_once(n, monkeypatch):
+    """Without following them to where nothing is left of the loss: few Hessians are formed."""
+    rng, formed, form = np.random.default_rng(2), [], Directions.hessian
+    X = rng.standard_normal((n, 6))
+    y = np.argmax(X @ rng.standard_normal((6, 4)), axis=1)
+    monkeypatch.setattr(Directions, "hessian", lambda self, chances: formed.append(1) or form(self, chances))
+    with pytest.raises(ValueError, match=NO_FIT):
+        LogisticRegression(C=np.inf, tol=1e-12).fit(X, y)
+    assert len(formed) < 25
+
+
 def test_what_is_left_of_few_steps_is_told():
     """No refusal without a direction, no certificate without a bound."""
     X, y, _ = data()
@@ -261,7 +276,138 @@ def test_what_is_left_of_few_steps_is_told():
     assert not certify(X, y, model).ok
 
 
-def test_alpha_is_not_chosen_without_a_penalty():
-    X, y, _ = data()
-    with pytest.raises(NotImplementedError, match="where alpha is chosen"):
-        LogisticRegressionCV(Cs=[1.0, np.inf]).fit(X, y)
+# ---- beside L1 penalties and limits ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("storage", ["C", "csr_array", "csc_array"])
+@pytest.mark.parametrize(("l1_ratio", "limited", "fit_intercept", "weighted", "K"), covering(
+    [1.0, 0.5, 0.0], [False, True], [True, False], [False, True], [3, 4]))
+def test_free_columns_beside_others(storage, l1_ratio, limited, fit_intercept, weighted, K):
+    """Certified along a path that ends without any penalty; their coefficients add up to zero where they can."""
+    X, y, rng = data(K, n=200, p=8, K=K)
+    factor = np.where(np.isin(np.arange(8), [0, 3, 5]), 0.0, 1 + np.arange(8) % 2)
+    options = {"fit_intercept": fit_intercept, "factor": factor,
+               "weights": np.r_[np.ones(K), rng.integers(0, 3, 200 - K)] + 0.0 if weighted else None}
+    if limited:
+        options |= {"lower": np.r_[-0.1, np.full(4, -np.inf), -0.3, -np.inf, -np.inf],
+                    "upper": np.r_[np.full(3, np.inf), 0.2, np.inf, 0.3, np.inf, 0.1]}
+    stored, alphas = STORAGES[storage](X), [0.1, 0.03, 0.01, 0.0]
+    path = regularization_path(stored, y, datafit="multinomial", l1_ratio=l1_ratio, alphas=alphas, tol=1e-9,
+                               **named(options))
+    smooth = l1_ratio == 0 and not limited               # where the gap comes from curvature, which tells more
+    assert judged(stored, y, path, l1_ratio, rounding=1e-8 if smooth else 2e-11, **options) < 1e-8
+    assert certify(stored, y, path, alpha=alphas, sample_weight=options["weights"]).ok.all()
+    for k in range(4 if not limited else 0):
+        assert np.abs(of_path(path, k)[0].sum(axis=0)[factor == 0]).max() < 1e-8
+    if limited:
+        assert np.any(of_path(path, 0)[0][:, [0, 3, 5]] == np.array([-0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_hard_free_columns(seed):
+    """Twins, constant ones, levels and scales far from one: the gap is met, or the fit says that it is not."""
+    rng = np.random.default_rng(seed)
+    n, K = int(rng.integers(60, 200)), int(rng.integers(3, 6))
+    X, y, _ = data(seed, n=n, p=9, K=K)
+    X[:, 1] = X[:, 0]
+    X[:, 2] = 5.0
+    X[:, 3] = X[:, 0] - X[:, 4] + 3
+    X[:, 4] *= 10.0 ** rng.uniform(-4, 4)
+    X[:, 5] += 100
+    options = {"factor": np.where(np.arange(9) < 6, 0.0, 1.0), "fit_intercept": bool(seed % 3)}
+    ratio = [1.0, 0.5][seed % 2]
+    stored = [np.asarray, sp.csr_array, sp.csc_array][seed % 3](X)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        path = regularization_path(stored, y, datafit="multinomial", l1_ratio=ratio, alphas=4, eps=0.03, tol=1e-7,
+                                   **named(options))
+    assert judged(stored, y, path, ratio, rounding=1e-9, **options) < 1.1e-7 or caught
+
+
+def test_an_l1_penalty_of_no_column_is_none():
+    X, y, _ = data(3)
+    with_l1 = LogisticRegression(C=np.inf, l1_ratio=1.0, tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(with_l1.coef_, LogisticRegression(C=np.inf, tol=1e-12).fit(X, y).coef_, atol=1e-6)
+
+
+def test_no_column_has_a_penalty():
+    """Any alpha is the same: a path of so many ends where it begins."""
+    X, y, _ = data(3)
+    path = regularization_path(X, y, datafit="multinomial", penalty_factor=np.zeros(4), alphas=3, tol=1e-12)
+    alone = LogisticRegression(C=np.inf, tol=1e-12).fit(X, y)
+    for k in range(3):
+        np.testing.assert_allclose(of_path(path, k)[0], alone.coef_, atol=1e-6)
+
+
+def test_the_largest_alpha_leaves_the_free_columns_alone():
+    """At it they are fitted as if there were no others; just below another comes in."""
+    X, y, _ = data(7, n=300, p=6)
+    factor = np.r_[0, 0, np.ones(4)]
+    path = regularization_path(X, y, datafit="multinomial", penalty_factor=factor, alphas=20, eps=0.5, tol=1e-12)
+    alone = LogisticRegression(C=np.inf, tol=1e-12).fit(X[:, :2], y)
+    W = of_path(path, 0)[0]
+    np.testing.assert_allclose(W[:, :2], alone.coef_, atol=1e-5)
+    assert not W[:, 2:].any()
+    assert of_path(path, 1)[0][:, 2:].any()
+
+
+@pytest.mark.parametrize("limits", [{"lower_limits": 0.0}, {"upper_limits": 0.0}, {"lower_limits": [0.0, -np.inf]}])
+def test_limits_may_end_what_falls_for_ever(limits):
+    """Those of both sides do; of one side not, as a shift of all classes brings any direction within them."""
+    rng = np.random.default_rng(0)
+    X, y = np.column_stack([np.arange(60.0), rng.standard_normal(60)]), np.repeat([0, 1, 2], 20)
+    with pytest.raises(ValueError, match=NO_FIT):
+        LogisticRegression(C=np.inf, **limits).fit(X, y)
+    given = {name[:5]: np.broadcast_to(value, 2) for name, value in limits.items()}
+    problem = Problem.of(X, against_others(y, 3), Penalty(**given), datafit=MULTINOMIAL)
+    found = escape_of_classes(problem, 0.0, np.zeros((3, 2)), np.zeros(3))
+    assert np.all((found.coef >= 0) | np.isinf(given.get("lower", -np.inf)))
+    assert np.all((found.coef <= 0) | np.isinf(given.get("upper", np.inf)))
+    ends = {"lower_limits": np.array([-1.0, -np.inf]), "upper_limits": np.array([1.0, np.inf])}
+    model = LogisticRegression(C=np.inf, **ends, tol=1e-10).fit(X, y)
+    assert np.abs(model.coef_[:, 0]).max() == 1
+    assert certify(X, y, model).ok
+
+
+@pytest.mark.parametrize("options", [{"l1_ratios": [0.0]}, {"l1_ratios": [1.0, 0.5]},
+                                     {"l1_ratios": [1.0], "lower_limits": -2.0}])
+@pytest.mark.parametrize("factor", [None, [0, 1, 1, 1]])
+def test_C_is_chosen_beside_free_columns(options, factor):
+    X, y, _ = data(5, n=200)
+    Cs = [0.01, 1.0, np.inf]
+    model = LogisticRegressionCV(Cs=Cs, cv=3, penalty_factor=factor, tol=1e-10, **options).fit(X, y)
+    assert certify(X, y, model).ok
+    folds = StratifiedKFold(3)
+    for f, (train, test) in enumerate(folds.split(X, y)):
+        for r, ratio in enumerate(options["l1_ratios"]):
+            for c, C in enumerate(Cs):
+                one = LogisticRegression(C=C, l1_ratio=ratio, penalty_factor=factor, tol=1e-10,
+                                         lower_limits=options.get("lower_limits")).fit(X[train], y[train])
+                loss = -log_loss(y[test], one.predict_proba(X[test]))
+                assert model.scores_[f, r, c] == pytest.approx(loss, abs=1e-4)
+
+
+def test_a_C_that_has_no_best_fit_is_not_chosen_in_silence():
+    X, y, _ = data(6, n=90)
+    X[:, 0] = y + 0.1 * X[:, 0]
+    with pytest.raises(ValueError, match=NO_FIT), pytest.warns(UserWarning, match="did not reach"):
+        LogisticRegressionCV(Cs=[np.inf], cv=3).fit(X, y)
+
+
+def test_one_free_column_of_many_others(monkeypatch):
+    """Whether there is a best fit is asked of it alone: products of all columns would not fit into memory."""
+    X, y, rng = data(2, n=200, p=3)
+    wide = sp.hstack([sp.csc_array(X), sp.random_array((200, 3000), density=0.01, rng=rng)], format="csc")
+    sizes, begin = [], Directions.__init__
+    monkeypatch.setattr(Directions, "__init__", lambda self, problem, *rest: sizes.append(problem.p) or begin(
+        self, problem, *rest))
+    factor = np.r_[0.0, np.ones(3002)]
+    model = LogisticRegression(C=0.3, l1_ratio=1.0, penalty_factor=factor, tol=1e-8).fit(wide, y)
+    assert sizes == [1]
+    assert certify(wide, y, model).ok
+
+
+def test_what_is_too_large_is_named():
+    X, y, _ = data(p=4)
+    with pytest.raises(NotImplementedError, match="more than 2000 coefficients"):
+        LogisticRegression(C=np.inf).fit(np.tile(X, 300), y)
+    factor = np.r_[np.zeros(4), np.ones(1196)]                        # of these few have no penalty
+    assert LogisticRegression(C=0.05, l1_ratio=1.0, penalty_factor=factor).fit(np.tile(X, 300), y).n_iter_ > 0

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from classes import ClassesJudge, chances, judged, of_path
+from classes import ClassesJudge, chances, judged, named, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
 from problems import STORAGES, covering
+from scipy.special import gammaln
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.linear_model import LogisticRegressionCV as TheirsCV
 from sklearn.metrics import log_loss
@@ -33,12 +34,6 @@ def data(seed=0, n=60, p=12, K=4, density=0.6):
     y = np.argmax(eta + rng.gumbel(size=(n, K)), axis=1)
     y[:K] = np.arange(K)
     return X, y, rng
-
-
-def named(options):
-    """Arguments of a judge as those of a path."""
-    names = {"weights": "sample_weight", "factor": "penalty_factor", "lower": "lower_limits", "upper": "upper_limits"}
-    return {names.get(name, name): value for name, value in options.items()}
 
 
 # ---- the loss and its pieces -----------------------------------------------------------------------------------------
@@ -375,8 +370,6 @@ def test_warm_start():
 
 
 @pytest.mark.parametrize(("options", "fit", "error", "message"), [
-    ({"penalty_factor": np.r_[0, np.ones(11)], "l1_ratio": 0.5}, {}, NotImplementedError, "beside an L1 penalty"),
-    ({"C": np.inf, "upper_limits": 1.0}, {}, NotImplementedError, "without any penalty .* with limits"),
     ({}, {"offset": np.ones(60)}, ValueError, "offset is for two classes"),
     ({"solver": "liblinear"}, {}, ValueError, "liblinear"),
     ({}, {"sample_weight": np.r_[0, np.ones(59)] * (np.r_[1, 1, 1, 1, np.zeros(56)] != 1)}, None, None),
@@ -391,16 +384,10 @@ def test_what_cannot_be_fitted_is_named(options, fit, error, message):
         LogisticRegression(**options).fit(X, y, **fit)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"alphas": [0.1, 0.0]}, "without any penalty"), ({"offset": 0.5}, "offset must be None")])
-def test_what_a_path_does_not_take(options, message):
-    X, y, _ = data()
-    with pytest.raises((ValueError, NotImplementedError), match=message):
-        regularization_path(X, y, datafit="multinomial", **options)
-
-
 def test_an_offset_is_refused_wherever_it_is_given():
     X, y, _ = data()
+    with pytest.raises(ValueError, match="offset must be None"):
+        regularization_path(X, y, datafit="multinomial", offset=0.5)
     model, path = LogisticRegression().fit(X, y), regularization_path(X, y, datafit="multinomial", alphas=3)
     for predict in (model.predict, model.predict_proba, model.decision_function, path.predict, path.predict_proba):
         with pytest.raises(ValueError, match="offset"):
@@ -452,11 +439,70 @@ def test_cv_as_scikit_learn(scoring, fit_intercept):
     np.testing.assert_allclose(averaged.intercept_, np.mean(best, axis=0)[:, 12] if fit_intercept else 0, rtol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"criterion": "aic"}, {"relax": True}])
-def test_what_cv_does_not_take(options):
-    X, y, _ = data()
-    with pytest.raises(NotImplementedError, match="two classes"):
-        LogisticRegressionCV(Cs=3, l1_ratios=1.0, **options).fit(X, y)
+@pytest.mark.parametrize("criterion", ["aic", "bic", "ebic"])
+@pytest.mark.parametrize(("l1_ratio", "fit_intercept"), [(1.0, True), (0.5, False), (0.3, True), (0.0, True)])
+def test_criteria(criterion, l1_ratio, fit_intercept):
+    """-2 log likelihood and what degrees of freedom cost: the trace of the hat matrix of the coefficients in use, of
+    the lasso their rank, classes having a shift in common."""
+    X, y, rng = data(2, n=120, p=6, K=3)
+    s = np.r_[np.ones(3), rng.integers(0, 3, 117)] + 0.0
+    path = regularization_path(X, y, datafit="multinomial", l1_ratio=l1_ratio, alphas=np.geomspace(0.3, 1e-3, 6),
+                               sample_weight=s, fit_intercept=fit_intercept, tol=1e-12)
+    model = LogisticRegressionCV(Cs=1 / (path.alphas * s.sum()), l1_ratios=l1_ratio, criterion=criterion, tol=1e-12,
+                                 fit_intercept=fit_intercept).fit(X, y, s)
+    rows, curves = np.count_nonzero(s), model.ic_path_
+    for k, alpha in enumerate(path.alphas):
+        W, b = of_path(path, k)
+        P = chances(X @ W.T + b).astype(float)
+        m, bends = np.count_nonzero(W), np.zeros((360, 360))
+        for i in range(120):
+            bends[3 * i:3 * i + 3, 3 * i:3 * i + 3] = s[i] * (np.diag(P[i]) - np.outer(P[i], P[i]))
+        Z = np.zeros((120, 3, m + 3 * fit_intercept))
+        for at, (c, j) in enumerate(zip(*np.nonzero(W))):
+            Z[:, c, at] = X[:, j]
+        for c in range(3 * fit_intercept):
+            Z[:, c, m + c] = 1
+        stacked = Z.reshape(360, -1)
+        H = stacked.T @ bends @ stacked
+        ridge = np.diag(np.r_[np.full(m, alpha * (1 - l1_ratio) * s.sum()), np.zeros(3 * fit_intercept)])
+        levels = 2 if fit_intercept else 0
+        if l1_ratio == 1:
+            df = np.linalg.matrix_rank(H, tol=1e-9 * np.trace(H), hermitian=True) - levels
+        else:
+            df = np.trace(np.linalg.pinv(H + ridge, rcond=1e-13, hermitian=True) @ H) - levels
+        assert curves.df[0, k] == pytest.approx(df, abs=1e-5)
+        loss = -2 * rows / s.sum() * float(s @ np.log(P[np.arange(120), y]))
+        cost = (2 if criterion == "aic" else np.log(rows)) * df
+        if criterion == "ebic":
+            cost += 2 * (gammaln(19) - gammaln(df + 1) - gammaln(19 - df))
+        assert curves.values[0, k] == pytest.approx(loss + cost, rel=1e-6)
+    assert pytest.approx(1 / (path.alphas[np.argmin(curves.values[0])] * s.sum())) == model.C_
+    assert certify(X, y, model, sample_weight=s).ok
+
+
+@pytest.mark.parametrize("limits", [{}, {"upper_limits": 0.4}])
+def test_relaxed_fits(limits):
+    """Without a penalty on what any class uses, blended with the penalised fit."""
+    X, y, _ = data(5, n=200, p=8, K=3)
+    options = {"l1_ratios": 1.0, "cv": 3, "tol": 1e-12, **limits}
+    model = LogisticRegressionCV(Cs=[0.03, 0.1], relax=[0.0], **options).fit(X, y)
+    used = LogisticRegression(C=model.C_, l1_ratio=1.0, tol=1e-12, **limits).fit(X, y).coef_.any(axis=0)
+    alone = LogisticRegression(C=np.inf, tol=1e-12, penalty_factor=np.where(used, 1, np.inf), **limits).fit(X, y)
+    assert 0 < used.sum() < 8
+    np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-5)
+    assert model.deviance_ == pytest.approx(alone.deviance_, rel=1e-9)
+    half = LogisticRegressionCV(Cs=[model.C_], relax=[0.5], **options).fit(X, y)
+    penalised = LogisticRegression(C=model.C_, l1_ratio=1.0, tol=1e-12, **limits).fit(X, y)
+    np.testing.assert_allclose(half.coef_, 0.5 * (penalised.coef_ + alone.coef_), atol=1e-5)
+    assert half.deviance_ == pytest.approx(2 * log_loss(y, half.predict_proba(X)), rel=1e-9)
+    assert half.scores_.shape == (3, 1, 1, 1)
+
+
+def test_a_support_that_sets_classes_apart_is_named():
+    X, y, _ = data(6, n=60, p=4, K=3)
+    X[:, 0] += 10 * y
+    with pytest.raises(ValueError, match="relax: with the features in use at alpha"):
+        LogisticRegressionCV(Cs=[1.0], l1_ratios=1.0, relax=True).fit(X, y)
 
 
 # ---- the certificate -------------------------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ def test_an_unfinished_relaxed_fit_is_told(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         model.fit(X, y)
-    monkeypatch.setattr(relax, "PathSolver", Unfinished)
+    monkeypatch.setattr(relax, "suited", lambda route: Unfinished)
     with pytest.warns(ConvergenceWarning, match="did not reach their duality gap"):
         model.fit(X, y)
 

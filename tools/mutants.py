@@ -92,6 +92,7 @@ CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
 CLASSES, COUPLED = "kernels/classes.pyx", "solvers/coupled.pyx"
 OF_CLASSES, CLASSES_ALONE = "tests/test_multinomial.py -k ", "tests/test_classes.py -k "
+FREE_CLASSES = "tests/test_free_classes.py -k "
 GLM, GLM_LOSSES, GLM_TESTS = "referee/glm.py", "referee/losses.py", "tests/test_certify_glm.py -k "
 HUBER = "tests/test_huber.py -k "
 CONCOMITANT, JOINT_NEWTON = "solvers/concomitant.py", "solvers/concomitant_newton.py"
@@ -470,7 +471,7 @@ MUTANTS = [
            "tests/test_selection_glm.py -k relaxed"),
     Mutant("solvers/relax.py", "_likelihoods", "on = free.copy()", "on = np.zeros_like(free)",
            "tests/test_selection_glm.py -k without_penalty"),
-    Mutant("solvers/relax.py", "_likelihoods", "away is not None and away.known", "False",
+    Mutant("solvers/relax.py", "_without_penalty", "away is not None and away.known", "False",
            "tests/test_selection_glm.py -k separates"),
     Mutant("targets.py", "as_target", "codes == 1", "codes == 0", "tests/test_generalized.py -k path"),
     Mutant("predictions.py", "decision_function", "if offset is None and self.has_offset", "if False",
@@ -496,11 +497,28 @@ MUTANTS = [
     # ---- several classes
     Mutant(CLASSES, "classes_offsets", "before[i] += e[i]", "pass", CLASSES_ALONE + "over_the_others"),
     Mutant(CLASSES, "classes_loss", "top[i] - row[i]", "0 - row[i]", CLASSES_ALONE + "over_the_others"),
-    Mutant(CLASSES, "classes_levels", "H[k * K + t] -= fr_vdot", "fr_vdot", CLASSES_ALONE + "step_of_the_intercepts"),
-    Mutant(CLASSES, "classes_levels", "H[k * K + t] += scale", "pass", CLASSES_ALONE + "step_of_the_intercepts"),
+    Mutant(CLASSES, "classes_model", "dsyrk(&lower", "dsyrk(&turned", CLASSES_ALONE + "step_of_all"),
+    Mutant(CLASSES, "classes_step", "+ i] += scale", "+ i] += 0", CLASSES_ALONE + "step_of_all"),
+    Mutant(CLASSES, "classes_fit", "part *= 0.5", "part *= 1", CLASSES_ALONE + "best_coefficients"),
+    Mutant(CLASSES, "_bent_step", "fabs(along) / reach", "0", CLASSES_ALONE + "best_coefficients"),
+    Mutant(CLASSES, "_within", "held[i] = more = True", "pass", CLASSES_ALONE + "best_coefficients"),
     Mutant(CLASSES, "cancelling", "share[a] /= total", "pass", CLASSES_ALONE + "cancel"),
     Mutant(CLASSES, "least_shift", "l1 * (K - 2 * a)", "l1 * K", CLASSES_ALONE + "shift_that"),
-    Mutant(COUPLED, "_join", "self._shift(states, 1)", "pass", OF_CLASSES + "rough"),
+    Mutant(COUPLED, "_join", "self._hand_back(states)", "pass", OF_CLASSES + "rough"),
+    Mutant(COUPLED, "place", "memcpy(q.w, model.before", "memcpy(model.before, q.w", FREE_CLASSES + "hard_free"),
+    Mutant(COUPLED, "_leave_dependent", "if dependent[a]:", "if False:", FREE_CLASSES + "hard_free"),
+    Mutant("problem.py", "route", "and self._without_corners(spec.alphas)", "", FREE_CLASSES + "free_columns_beside"),
+    Mutant("path.py", "refuse_endless", 'problem.route(Spec(found.alphas)) == "engine"', "False",
+           FREE_CLASSES + "limits_may"),
+    Mutant("estimators/glm_cv.py", "_choose", "refuse_escape(problem", "(lambda *a, **k: None)(problem",
+           FREE_CLASSES + "silence"),
+    Mutant("solvers/existence_of_classes.py", "escape_of_classes", "found.coef.min(axis=0)", "0",
+           FREE_CLASSES + "limits_may"),
+    Mutant("solvers/free_softmax.py", "_move", "not self.along.l2.any()", "False", FREE_CLASSES + "at_once"),
+    Mutant(CRITERIA, "of_classes", "if l2.any():", "if False:", OF_CLASSES + "criteria"),
+    Mutant(CRITERIA, "hessian_of_classes", "H - cross @", "H - 0 * cross @", OF_CLASSES + "criteria"),
+    Mutant("solvers/relax.py", "_likelihoods", "range(a * K, (a + 1) * K)", "range(a * K, a * K + 1)",
+           OF_CLASSES + "relaxed"),
     Mutant(COUPLED, "_turn", "self.before[i] += exp", "exp", OF_CLASSES + "paths_are"),
     Mutant(COUPLED, "_best_shift", "max(down, q.lo[k] - q.w[k])", "down", OF_CLASSES + "paths_are"),
     Mutant(COUPLED, "_extrapolate", "memcpy(self.linear, linear", "memcpy(linear, linear", OF_CLASSES + "paths_are"),

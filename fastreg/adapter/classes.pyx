@@ -2,8 +2,8 @@
 import numpy as np
 
 from fastreg.kernels.classes cimport (
-    cancelling as _cancelling, cancelling_work, classes_levels, classes_levels_work, classes_loss, classes_offsets,
-    least_shift as _least_shift)
+    cancelling as _cancelling, cancelling_work, classes_fit, classes_fit_work, classes_loss, classes_model,
+    classes_offsets, classes_step, least_shift as _least_shift)
 
 
 def offsets(const double[:, ::1] linear):
@@ -23,16 +23,36 @@ def loss(const double[:, ::1] y, s, const double[:, ::1] linear):
     return classes_loss(linear.shape[1], linear.shape[0], &y[0, 0], NULL if s is None else &weights[0], &linear[0, 0])
 
 
-def levels(const double[:, ::1] y, s, const double[:, ::1] linear):
-    """(size, step) of the intercepts."""
-    cdef Py_ssize_t K = linear.shape[0]
+def step(const double[:, ::1] y, s, const double[:, ::1] linear, const double[:, ::1] z, held=None,
+         double reach=8):
+    """(size, step of shape (K, m)) of the coefficients of columns z."""
+    cdef Py_ssize_t K = linear.shape[0], n = linear.shape[1], m = z.shape[0], N = K * m
     cdef const double[::1] weights = np.ones(1) if s is None else s
     cdef const double[:, ::1] offset = offsets(linear)
-    cdef double[::1] work = np.empty(classes_levels_work(K))
-    cdef double[::1] level = np.empty(K)
-    size = classes_levels(linear.shape[1], K, &y[0, 0], NULL if s is None else &weights[0], &linear[0, 0],
-                          &offset[0, 0], &work[0], &level[0])
-    return size, level.base
+    cdef const char[::1] stays = np.zeros(N, dtype=np.int8) if held is None else held
+    cdef double[::1] work = np.empty(classes_fit_work(K, m))
+    cdef double[:, ::1] H = np.empty((N, N))
+    cdef double[::1] slope = np.empty(N), sums = np.empty(N)
+    cdef double[:, ::1] out = np.empty((K, m))
+    cdef double size
+    with nogil:
+        classes_model(n, K, m, &y[0, 0], NULL if s is None else &weights[0], &linear[0, 0], &offset[0, 0], &z[0, 0],
+                      &work[0], &H[0, 0], &slope[0], &sums[0])
+        size = classes_step(K, m, &H[0, 0], &slope[0], &sums[0], &stays[0], reach, &work[0], &out[0, 0])
+    return size, out.base
+
+
+def fit(const double[:, ::1] y, s, const double[:, ::1] linear, const double[:, ::1] z, lo=-np.inf, hi=np.inf):
+    """(coefficients (K, m) of columns z, from zeros, linear predictors with them)."""
+    cdef Py_ssize_t K = linear.shape[0], n = linear.shape[1], m = z.shape[0]
+    cdef const double[::1] weights = np.ones(1) if s is None else s
+    cdef double[:, ::1] low = np.full((K, m), lo), high = np.full((K, m), hi), w = np.zeros((K, m))
+    cdef double[:, ::1] there = np.array(linear), after = np.empty((K, n)), offset = np.empty((K, n))
+    cdef double[::1] top = np.empty(n), work = np.empty(classes_fit_work(K, m))
+    with nogil:
+        classes_fit(n, K, m, &y[0, 0], NULL if s is None else &weights[0], &z[0, 0], &low[0, 0], &high[0, 0], &w[0, 0],
+                    &there[0, 0], &top[0], &after[0, 0], &offset[0, 0], &work[0])
+    return w.base, there.base
 
 
 def cancelling(s, const double[:, :, ::1] points):

@@ -11,11 +11,7 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from fastreg.datafits.logistic cimport Logistic, relative_entropies
-
-
-cdef enum:
-    STEPS = 200                  # of Newton's method for the intercepts
-cdef double NEAR = 1e-9, FAR = 8   # steps after which the next would be rounding; the longest
+from fastreg.kernels.classes cimport classes_fit, classes_fit_work
 
 
 cdef class Multinomial(Logistic):
@@ -58,30 +54,18 @@ cdef class Multinomial(Logistic):
 
     def with_intercepts(self, Y, weights, eta):
         """(shifts of eta, one for each class and of sum zero, eta with them) where the residuals of all classes sum to
-        zero: Newton's method, a step being halved that raises the loss. Y, eta: shape (n_classes, n)."""
-        total, here, reach = np.zeros(len(Y)), eta, FAR
-        s = np.ones(Y.shape[1]) if weights is None else weights
-        for _ in range(STEPS):
-            chances = self.inverse_link(here.T).T
-            residual = np.where(s > 0, np.where(Y > 0, 1 - chances, -chances), 0)
-            slope = residual @ s
-            if np.all(np.abs(slope) <= 1e-15 * np.sum(np.abs(residual) @ s)):
-                break
-            weighted = np.where(s > 0, chances, 0) * s
-            matrix = np.diag(weighted.sum(axis=1)) - weighted @ chances.T
-            values, vectors = np.linalg.eigh(matrix)
-            along = vectors.T @ slope              # where there is hardly any curvature it is the slope that says where
-            bend = np.maximum(values, np.abs(along) / reach)
-            step = vectors @ np.divide(along, bend, out=np.zeros(len(Y)), where=bend > 0)
-            step -= step.mean()
-            loss = 0.5 * self.deviance(Y.T, here.T, weights)
-            while 0.5 * self.deviance(Y.T, (here + step[:, None]).T, weights) > loss * (1 + 1e-14) and np.any(step):
-                step = np.where(np.abs(step) > 1e-16, 0.5 * step, 0)
-            total, here = total + step, here + step[:, None]
-            reach = 2 * reach if np.max(np.abs(step)) > 0.5 * reach else FAR
-            if np.max(np.abs(step)) <= NEAR:
-                break
-        return total, here
+        zero. Y, eta: shape (n_classes, n)."""
+        cdef const double[:, ::1] y = np.ascontiguousarray(Y, dtype=np.float64)
+        cdef const double[::1] s = np.ones(1) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        cdef Py_ssize_t K = y.shape[0], n = y.shape[1]
+        cdef double[:, ::1] there = np.array(eta, dtype=np.float64, order="C")
+        cdef double[:, ::1] after = np.empty((K, n)), offset = np.empty((K, n))
+        cdef double[::1] shift = np.zeros(K), top = np.empty(n), work = np.empty(classes_fit_work(K, 1))
+        cdef const double[::1] ones = np.ones(n), low = np.full(K, -np.inf), high = np.full(K, np.inf)
+        with nogil:
+            classes_fit(n, K, 1, &y[0, 0], NULL if weights is None else &s[0], &ones[0], &low[0], &high[0], &shift[0],
+                        &there[0, 0], &top[0], &after[0, 0], &offset[0, 0], &work[0])
+        return shift.base, there.base
 
     def null_fits(self, Y, weights, fit_intercept):
         """The fit of intercepts alone, which add up to zero.

@@ -16,9 +16,10 @@ from fastreg.checks import (
 )
 from fastreg.estimators.base import as_stored
 from fastreg.estimators.reporting import ReportingMixin
-from fastreg.path import refuse_endless, refuse_free, unit_of, warn_unless_converged
+from fastreg.path import refuse_endless, unit_of, warn_unless_converged
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
+from fastreg.solvers.free_softmax import refuse_free
 from fastreg.solvers.suited import solve_suited
 from fastreg.targets import check_offset
 from fastreg.weights import Weights

@@ -14,9 +14,10 @@ from fastreg.criteria import ByCriterion, choose_by_criterion
 from fastreg.crossval import ByFolds, cross_validate_path, penalty_values
 from fastreg.estimators.base import CrossValidatedMixin, score_by
 from fastreg.estimators.glm import GeneralizedLinearModel
-from fastreg.path import refuse_escape, refuse_free, unit_of, warn_unless_converged
+from fastreg.path import refuse_escape, unit_of, warn_unless_converged
 from fastreg.paths import name_features
 from fastreg.scores import of_all_classes, scores_of
+from fastreg.solvers.free_softmax import refuse_free
 
 
 class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
@@ -47,9 +48,7 @@ class GeneralizedCV(CrossValidatedMixin, GeneralizedLinearModel):
         common = {"l1_ratios": ratios, "refit": self._check_selection(), "loss": loss,
                   "keep_paths": check_flag(self.keep_paths, "keep_paths")}
         spec = replace(spec, **self._check_effort())
-        refuse_free(problem, 1.0 if spec.counted else spec.alphas, choosing=True)
-        if problem.datafit.coupled and (self.criterion is not None or gammas is not None):
-            raise NotImplementedError("criterion and relax are for two classes: leave them out, or choose by folds.")
+        refuse_free(problem, 1.0 if spec.counted else spec.alphas)
         if self.criterion is None:
             routed = self._routed(sample_weight, params)
             folds = self._folds(problem.X, y, problem.weights.raw, **(routed.splitter.split if routed else {}))

@@ -328,8 +328,8 @@ class LogisticRegression(LogisticMixin, GeneralizedLinearModel):
         ------
         {ValueError}
         NotImplementedError
-            With three classes or more: if a column has no penalty at all (C=np.inf, a penalty factor of 0), and there
-            are limits, another column has an L1 penalty, or all classes but one have more than 2000 coefficients.
+            With three classes or more: if all classes but one have more than 2000 coefficients without any penalty
+            (C=np.inf, a penalty factor of 0), or more than 2000 beside such columns and no L1 penalty or limits.
 
         Warns
         -----

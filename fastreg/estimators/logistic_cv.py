@@ -153,7 +153,8 @@ class LogisticRegressionCV(LogisticMixin, GeneralizedCV):
         ------
         {ValueError}
         NotImplementedError
-            With three classes or more: if a column has no penalty at all, or with `criterion` or `relax`.
+            With three classes or more: if all classes but one have more than 2000 coefficients without any penalty
+            (a C of np.inf, a penalty factor of 0, relaxed fits), or beside such columns and no L1 penalty or limits.
 
         Warns
         -----

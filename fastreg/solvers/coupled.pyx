@@ -10,22 +10,24 @@ Stat. Softw. 33 (2010), go over the classes likewise.
 a) **Sums without differences.** What a class reads of the others is what those before it have become, added up, and
    what those after it were: no probability near 1 is subtracted from 1.
 b) **Residuals of all classes at one point** are what screening and certificate see, after the intercepts of all of them
-   have been solved for together.
+   have been solved for together, and with them the coefficients that nothing penalises: residuals that are orthogonal
+   to these columns are what the dual problem asks for.
 c) **A shift of all classes' coefficients of a column** changes no probability: it is where the penalty is least.
 d) **Where turns are heading** is told from the last few: the combination at which their changes cancel best.
 """
-from libc.math cimport INFINITY, exp, fabs, log
+from libc.math cimport INFINITY, exp, fabs, log, sqrt
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fastreg.kernels.block cimport Block, Weighting, block_append, block_free, block_init, block_products
 from fastreg.kernels.classes cimport (
-    cancelling, cancelling_work, classes_begin, classes_levels, classes_levels_work, classes_loss, classes_offsets,
+    cancelling, cancelling_work, classes_begin, classes_fit, classes_fit_work, classes_loss, classes_offsets,
     least_shift)
+from fastreg.kernels.factor cimport Factor, factor_append, factor_free, factor_init
 from fastreg.kernels.leaf cimport fr_axpy
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.quadratic cimport Quad, quad_place
-from fastreg.solvers.curved cimport Curved
+from fastreg.solvers.curved cimport Curved, Model
 from fastreg.solvers.gathered cimport set_weighting
 from fastreg.solvers.problem cimport Batch, Problem
 from fastreg.solvers.small cimport Small
@@ -33,12 +35,9 @@ from fastreg.solvers.state cimport State
 
 cdef enum:
     STEPS = 2                    # of Newton's method in a turn
-    LEVELS = 30                  # of Newton's method for the intercepts
     PAST = 5                     # rounds of turns whose changes tell where they are heading
 cdef double LEAST = 1e-300       # a sum of exponentials, at least
 cdef double FARTHEST = 600       # a linear predictor rises by so much in a turn, at most
-cdef double NEAR = 1e-9          # a step of the intercepts after which the next would be rounding
-cdef double ROUNDING = 1e-14     # of the loss
 cdef double CLEAR = 1e-12        # of the objective, what a combination is to gain
 
 
@@ -60,8 +59,7 @@ cdef class Coupled(Curved):
         self.linear, self.offset = self.pool.doubles(K * n), self.pool.doubles(K * n)
         self.after, self.before, self.top = self.pool.doubles(K * n), self.pool.doubles(n), self.pool.doubles(n)
         self.past = self.pool.doubles((PAST + 1) * K * n)
-        self.level, self.bends = self.pool.doubles(K), self.pool.doubles(2 * K + 1)
-        self.work = self.pool.doubles(max(classes_levels_work(K), cancelling_work(PAST)))
+        self.bends, self.work = self.pool.doubles(2 * K + 1), self.pool.doubles(cancelling_work(PAST))
         for t in range(K):
             batch.problems[t].offset = self.offset + t * n
             self._rest(t)
@@ -73,6 +71,13 @@ cdef class Coupled(Curved):
         free(self.blocks)
         free(self.at_class)
         free(self.past_w)
+        free(self.free_at)
+        free(self.found_at)
+        free(self.joint_at)
+        free(self.z)
+        free(self.scale)
+        free(self.joint)
+        free(self.newton)
 
     cdef void _rest(self, Py_ssize_t t) noexcept nogil:
         """Class t at w = 0."""
@@ -112,9 +117,16 @@ cdef class Coupled(Curved):
     # ---- a round of turns ------------------------------------------------------------------------------------------
     cdef int place(self, Py_ssize_t t, bint slide, bint l2_changed) except -1 nogil:
         """Nothing slides on the way: the classes would have to move together."""
+        cdef Model *model = &self.models[t]
+        cdef Quad *q = &self.smalls[t].q
         if t == 0:
             self.kept = 0
-        return Curved.place(self, t, False, l2_changed)
+        Curved.place(self, t, False, l2_changed)
+        if model.moved:                                  # a factor under other l2 terms let go of some
+            memcpy(q.w, model.before, q.m * sizeof(double))
+            quad_place(q, False)
+            model.moved, model.slid = False, 0
+        return 0
 
     cdef int solve(self, Py_ssize_t t, State *states) except -1 nogil:
         """The turn of class t in a round from the first to the last; 1 where it had nothing left to do."""
@@ -242,25 +254,18 @@ cdef class Coupled(Curved):
         return 0
 
     cdef int _join(self, State *states) except -1 nogil:
-        """eta and the residual of every class at the linear predictors; where intercepts are fitted, with those at
-        which the residuals sum to zero: Newton's method for all of them, a step being halved that raises the loss."""
+        """eta and the residual of every class at the linear predictors, with the best intercepts and coefficients of
+        columns without a penalty: to these the residuals are orthogonal."""
         cdef const Problem *problem = &self.batch.problems[0]
         cdef Py_ssize_t i, t, n = self.batch.n, K = self.n_problems
-        cdef int _
-        cdef double loss, least = INFINITY, size = INFINITY
-        for _ in range(LEVELS):
+        self._find_free()
+        if self.n_joint > 0:
+            self._take_up(states)
+            classes_fit(n, K, self.n_joint, problem.y, problem.weight, self.z, self.joint_lo, self.joint_hi,
+                        self.joint, self.linear, self.top, self.after, self.offset, self.newton)
+            self._hand_back(states)
+        else:
             classes_offsets(n, K, self.linear, self.top, self.after, self.offset)
-            if size <= NEAR or not self.batch.design.centred:
-                break
-            loss = classes_loss(n, K, problem.y, problem.weight, self.linear)
-            if loss > least * (1 + ROUNDING):
-                self._shift(states, -0.5)
-                for t in range(K):
-                    self.level[t] *= 0.5
-                continue
-            least = loss
-            size = classes_levels(n, K, problem.y, problem.weight, self.linear, self.offset, self.work, self.level)
-            self._shift(states, 1)
         for t in range(K):
             for i in range(n):
                 states[t].eta[i] = self.linear[t * n + i] + self.offset[t * n + i]
@@ -270,21 +275,142 @@ cdef class Coupled(Curved):
         self.apart = False
         return 0
 
-    cdef void _shift(self, State *states, double part) noexcept nogil:
-        """The intercepts by a part of their step."""
-        cdef Py_ssize_t t, i
+    # ---- what nothing penalises -------------------------------------------------------------------------------------
+    cdef int _find_free(self) except -1 nogil:
+        """The columns without a penalty that all classes hold, and what belongs to them."""
+        cdef Py_ssize_t c, t, k, n_free = 0, M = self.n_gathered
+        cdef const Quad *q
+        cdef bint free_
+        self._where()
+        if M > self.free_room:
+            self.free_room = M + M // 2
+            grow(<void **> &self.free_at, self.free_room * sizeof(int))
+            grow(<void **> &self.found_at, self.free_room * sizeof(int))
+            grow(<void **> &self.joint_at, self.free_room * sizeof(int))
+        for c in range(M):
+            free_ = True
+            for t in range(self.n_problems):
+                k, q = self.at_class[t * M + c], &self.smalls[t].q
+                if k < 0 or q.l1[k] > 0 or q.l2[k] > 0 or q.lo[k] == q.hi[k]:
+                    free_ = False
+                    break
+            if free_:
+                self.found_at[n_free] = <int> c
+                n_free += 1
+        if self.newton != NULL and n_free == self.n_free and (
+                memcmp(self.free_at, self.found_at, n_free * sizeof(int)) == 0):
+            return 0
+        memcpy(self.free_at, self.found_at, n_free * sizeof(int))
+        self.n_free = n_free
+        return self._read_free()
+
+    cdef int _read_free(self) except -1 nogil:
+        """Their values, at unit root mean square, after ones where an intercept is fitted; of those that depend on
+        others these alone."""
+        cdef Py_ssize_t a, i, k, n = self.batch.n, K = self.n_problems, first = self.batch.design.centred
+        cdef const Problem *problem = &self.batch.problems[0]
+        cdef Small *small = &self.smalls[0]
+        cdef double *unit = NULL
+        cdef double *x
+        self.n_joint = first + self.n_free
+        k = K * self.n_joint
+        grow(<void **> &self.z, self.n_joint * n * sizeof(double))
+        grow(<void **> &self.joint, 4 * k * sizeof(double))
+        grow(<void **> &self.scale, self.n_joint * sizeof(double))
+        self.joint_lo, self.joint_hi, self.joint_before = self.joint + k, self.joint + 2 * k, self.joint + 3 * k
+        for i in range(n if first else 0):
+            self.z[i] = 1
+        if first:
+            self.scale[0] = 1
+        unit = <double *> zeros(small.q.m * sizeof(double))
+        try:
+            for a in range(self.n_free):
+                k, x = self.at_class[self.free_at[a]], self.z + (first + a) * n
+                unit[k] = 1
+                block_products(self._block(0), self.batch.design, self._weighting(0).mean, unit, self._positions(0),
+                               small.q.m, x)
+                unit[k] = 0
+                self.scale[first + a] = problem.terms.norm[small.cols[k]] / sqrt(problem.terms.weight_sum)
+                for i in range(n):
+                    x[i] /= self.scale[first + a]
+        finally:
+            free(unit)
+        self._leave_dependent()
+        return grow(<void **> &self.newton, classes_fit_work(K, self.n_joint) * sizeof(double))
+
+    cdef int _leave_dependent(self) except -1 nogil:
+        """Without the free columns that depend on those before them."""
+        cdef Py_ssize_t a, b, i, kept = 0, n = self.batch.n, m = self.n_free, first = self.batch.design.centred
+        cdef const double *s = self.batch.problems[0].weight
+        cdef double *x = self.z + first * n
+        cdef double *G = NULL
+        cdef char *dependent = NULL
+        cdef int *order = NULL
+        cdef Factor factor
+        factor_init(&factor)
+        try:
+            G = <double *> zeros((m + 1) * m * sizeof(double))
+            dependent, order = <char *> zeros(m), <int *> zeros(m * sizeof(int))
+            for a in range(m):
+                order[a] = <int> a
+                for b in range(a + 1):
+                    for i in range(n):
+                        if s == NULL or s[i] > 0:
+                            G[a * m + b] += (1 if s == NULL else s[i]) * x[a * n + i] * x[b * n + i]
+                    G[b * m + a] = G[a * m + b]
+            if m > 0:
+                factor_append(&factor, G, m, G + m * m, order, m, dependent)
+            for a in range(m):
+                if dependent[a]:
+                    continue
+                memmove(x + kept * n, x + a * n, n * sizeof(double))
+                self.scale[first + kept], self.joint_at[kept] = self.scale[first + a], self.free_at[a]
+                kept += 1
+        finally:
+            factor_free(&factor)
+            free(G)
+            free(dependent)
+            free(order)
+        self.n_joint = first + kept
+        return 0
+    cdef void _take_up(self, const State *states) noexcept nogil:
+        """Intercepts and coefficients that are to be fitted together, with their limits, in units of z."""
+        cdef Py_ssize_t t, a, k, i = 0, first = self.batch.design.centred, M = self.n_gathered
+        cdef const Quad *q
         for t in range(self.n_problems):
-            states[t].b += part * self.level[t]
-            for i in range(self.batch.n):
-                self.linear[t * self.batch.n + i] += part * self.level[t]
+            q = &self.smalls[t].q
+            for a in range(self.n_joint):
+                if a < first:
+                    self.joint[i], self.joint_lo[i], self.joint_hi[i] = states[t].b, -INFINITY, INFINITY
+                else:
+                    k = self.at_class[t * M + self.joint_at[a - first]]
+                    self.joint[i] = q.w[k] * self.scale[a]
+                    self.joint_lo[i], self.joint_hi[i] = q.lo[k] * self.scale[a], q.hi[k] * self.scale[a]
+                self.joint_before[i] = self.joint[i]
+                i += 1
+
+    cdef int _hand_back(self, State *states) except -1 nogil:
+        """Those that have changed."""
+        cdef Py_ssize_t t, a, k, i = 0, first = self.batch.design.centred, M = self.n_gathered
+        cdef Quad *q
+        cdef bint moved
+        for t in range(self.n_problems):
+            q, moved = &self.smalls[t].q, False
+            for a in range(self.n_joint):
+                if a < first:
+                    states[t].b = self.joint[i]
+                elif self.joint[i] != self.joint_before[i]:
+                    k, moved = self.at_class[t * M + self.joint_at[a - first]], True
+                    q.w[k] = min(max(self.joint[i] / self.scale[a], q.lo[k]), q.hi[k])
+                i += 1
+            if moved and not self.models[t].stale:
+                quad_place(q, False)
+        return 0
 
     # ---- the shift that all classes share --------------------------------------------------------------------------
-    cdef int _recentre(self) except -1 nogil:
-        """Coefficients of columns that all classes hold, shifted to where the penalty is least. Linear predictors stay:
-        they would all move by the same."""
-        cdef Py_ssize_t c, t, k, M = self.n_gathered, K = self.n_problems
-        cdef bint moved = False
-        cdef double shift
+    cdef int _where(self) except -1 nogil:
+        """For each class, the coordinates by the positions in the block."""
+        cdef Py_ssize_t t, k, M = self.n_gathered, K = self.n_problems
         if M > self.room:
             self.room = M + M // 2
             grow(<void **> &self.at_class, K * self.room * sizeof(int))
@@ -292,6 +418,15 @@ cdef class Coupled(Curved):
         for t in range(K):
             for k in range(self.smalls[t].q.m):
                 self.at_class[t * M + self.placed[t].pos[k]] = <int> k
+        return 0
+
+    cdef int _recentre(self) except -1 nogil:
+        """Coefficients of columns that all classes hold, shifted to where the penalty is least. Linear predictors stay:
+        they would all move by the same."""
+        cdef Py_ssize_t c, t, M = self.n_gathered, K = self.n_problems
+        cdef bint moved = False
+        cdef double shift
+        self._where()
         for c in range(M):
             shift = self._best_shift(c)
             for t in range(K if shift != 0 else 0):

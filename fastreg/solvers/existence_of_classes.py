@@ -11,9 +11,10 @@ import numpy as np
 
 from fastreg.datafits.multinomial import MULTINOMIAL
 from fastreg.kernels.krylov import combine, correlate
+from fastreg.penalties.elastic_net import Penalty
 from fastreg.solvers.blas import single_threaded_blas
-from fastreg.solvers.existence import HALVINGS, STEPS, TIE, Escape
-from fastreg.solvers.free_softmax import Directions, newton_step
+from fastreg.solvers.existence import HALVINGS, STEPS, Escape
+from fastreg.solvers.free_softmax import Directions, goes_on, newton_step
 from fastreg.solvers.softmax import rows_of
 from fastreg.weights import Weights
 
@@ -27,17 +28,23 @@ def escape_of_classes(problem, alpha, coefs, intercepts):
     Parameters
     ----------
     problem : Problem
-        Of classes, without limits.
+        Of classes.
     alpha : float
     coefs : ndarray of shape (n_classes, p)
         A fit at alpha.
     intercepts : ndarray of shape (n_classes,)
     """
-    free = problem.free_columns(alpha)
+    lower, upper = (np.broadcast_to(limit, problem.p) for limit in problem.limits())
+    free = problem.free_columns(alpha) & (np.isinf(lower) | np.isinf(upper))
     if not free.any():
         return None
     with single_threaded_blas:
-        return _Rows(problem, free).decide(coefs, intercepts)
+        found = _Rows(problem, free).decide(coefs, intercepts)
+    if found is None:
+        return None
+    # limits are those of every class, and a shift of all of them changes nothing: no direction comes to one
+    move = found.coef - np.where(np.isfinite(lower), found.coef.min(axis=0), 0)
+    return replace(found, coef=move - np.where(np.isfinite(upper), move.max(axis=0), 0))
 
 
 class _Rows:
@@ -45,20 +52,21 @@ class _Rows:
 
     def __init__(self, problem, free):
         self.on = problem.weights.each > 0
-        self.problem = replace(problem, weights=Weights(self.on.astype(float), problem.n))
+        weights = Weights(self.on.astype(float), problem.n)
+        self.free, self.whole = free, rows_of(replace(problem, weights=weights))
+        X = problem.X if free.all() else problem.X[:, np.flatnonzero(free)]
+        self.problem = replace(problem, X=X, weights=weights, penalty=Penalty(0.0))
         self.weights, self.Y = self.on.astype(float), np.ascontiguousarray(problem.Y.T)
         self.view = rows_of(self.problem)
-        self.along = Directions(self.problem, self.view, self.weights, free & (self.view.norms > 0),
-                                np.zeros(problem.p))
+        self.along = Directions(self.problem, self.view, self.weights, self.view.norms > 0, np.zeros(self.problem.p))
 
     def decide(self, coefs, intercepts):
         """The Escape, or None."""
-        free = self.along.scale > 0
-        move = np.where(free, coefs - coefs.mean(axis=0), 0)
+        move = np.where(self.along.scale > 0, (coefs - coefs.mean(axis=0))[:, self.free], 0)
         level = intercepts - intercepts.mean() + move @ self.view.means
-        if self.endless(self.moved(move, level)):                     # where the fit has gone, it may go on
+        if goes_on(self.Y, self.moved(move, level)):                     # where the fit has gone, it may go on
             return self.found(move, level)
-        eta = self.moved(coefs, intercepts + coefs @ self.view.means)
+        eta = combine(self.whole, np.ascontiguousarray(coefs)) + (intercepts + coefs @ self.whole.means)[:, None]
         eta = np.clip(np.where(self.on, eta - eta.mean(axis=0), 0), -NEAR, NEAR)
         for _ in range(STEPS):
             if self.problem.fit_intercept:
@@ -72,7 +80,7 @@ class _Rows:
                 return None
             move, level = self.along.spelt(step)
             v = self.moved(move, level)
-            if self.endless(v):
+            if goes_on(self.Y, v):
                 return self.found(move, level)
             eta = eta + self.part(eta, v) * v
         return self.found(move, level, known=False)
@@ -82,17 +90,12 @@ class _Rows:
         eta = combine(self.view, np.ascontiguousarray(move)) + level[:, None]
         return np.where(self.on, eta, 0)
 
-    def endless(self, v):
-        """Whether the rows may go along v for ever."""
-        own = np.sum(np.where(self.Y > 0, v, 0), axis=0)
-        ahead = own - v
-        most = np.max(ahead)
-        return bool(most > 0 and np.all(ahead >= -TIE * most))
-
     def found(self, move, level, known=True):
         """The Escape along a direction."""
         intercept = level - move @ self.view.means if self.problem.fit_intercept else np.zeros(len(level))
-        return Escape(move, intercept, known)
+        coef = np.zeros((len(move), len(self.free)))
+        coef[:, self.free] = move
+        return Escape(coef, intercept, known)
 
     def part(self, eta, v):
         """The part of a step along which the loss falls."""

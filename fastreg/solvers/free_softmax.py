@@ -12,6 +12,7 @@ Where classes are separable by columns without a penalty there is none, and S d 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh, helmert
 
+from fastreg.problem import Spec
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.softmax import Softmax
 from fastreg.threads import effective_threads
@@ -25,6 +26,31 @@ NONE, LEFT = 64, 64
 BROUGHT, HALVINGS, IDLE = 1e-4, 40, 10
 # Of the loss to be explained, what no step is worth: where there is no minimum, steps would lower it for ever.
 NOTHING = 1e-24
+# Of the largest that a row gets ahead of another class along a direction, what counts as none.
+TIE = 1e-9
+
+
+def refuse_free(problem, alphas):
+    """Raise where several classes have too many coefficients without any penalty, whose Hessian would be formed.
+
+    Parameters
+    ----------
+    problem : Problem
+    alphas : ndarray or float
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    if not problem.frees_classes(alphas):
+        return
+    together = problem.route(Spec(np.atleast_1d(alphas))) == "free classes"
+    count = problem.p if together else np.count_nonzero(problem.free_columns(np.min(alphas)))
+    if count * (problem.n_targets - 1) > MOST_COEFS:
+        raise NotImplementedError(
+            "columns without any penalty (C=np.inf, an alpha of 0, a penalty_factor of 0) are not supported with three "
+            f"classes or more of more than {MOST_COEFS} coefficients of all classes but one: give each of them some "
+            "penalty.")
 
 
 class Directions:
@@ -115,6 +141,13 @@ class Directions:
         return square / (2 * (1 - apart)) if apart < 1 else np.inf
 
 
+def goes_on(Y, v):
+    """Whether rows may go along v, of shape (n_classes, n), for ever: no class gets ahead of a row's own."""
+    ahead = np.sum(np.where(Y > 0, v, 0), axis=0) - v
+    most = np.max(ahead)
+    return bool(most > 0 and np.all(ahead >= -TIE * most))
+
+
 def newton_step(H, slopes):
     """H^-1 slopes; of what is lost in rounding nothing."""
     try:
@@ -172,6 +205,8 @@ class FreeSoftmax(Softmax):
         """Towards the minimum of the quadratic model; False where rounding leaves no way down."""
         move, level = self.along.spelt(self.step)
         v = self._products(move) + level[:, None]
+        if not l2.any() and goes_on(self.Y, np.where(self.along.weights > 0, v, 0)):
+            return False                        # rows may go along it for ever, and no column has a penalty that ends it
         slope = float(np.sum(down * move))
         before, bend, cross = self._loss(self.eta), float(np.sum(l2 * move**2)), float(np.sum(l2 * move * self.W))
         part = 1.0

@@ -5,7 +5,9 @@ import numpy as np
 
 from fastreg.kernels.least_squares import LeastSquares
 from fastreg.solvers.existence import escape
-from fastreg.solvers.path import PathSolver
+from fastreg.solvers.existence_of_classes import escape_of_classes
+from fastreg.solvers.free_softmax import refuse_free
+from fastreg.solvers.suited import suited
 
 
 def refits_on_supports(solver, solutions):
@@ -13,9 +15,9 @@ def refits_on_supports(solver, solutions):
 
     Parameters
     ----------
-    solver : PathSolver, Reweighted or Member
-        Of one target; of the squared loss, its problem (for factors and limits), design, targets, y_means and
-        moments_of are asked.
+    solver : PathSolver, Reweighted, Softmax, FreeSoftmax or Member
+        Of one target, or of classes with one loss; of the squared loss, its problem (for factors and limits), design,
+        targets, y_means and moments_of are asked.
     solutions : Solutions
         From it.
 
@@ -56,28 +58,42 @@ def _least_squares(solver, solutions):
 
 
 def _likelihoods(problem, spec, solutions):
-    """Any other loss, by a fit of its own on each support that differs from the one before."""
-    free = problem.free_columns(1.0)
+    """Any other loss, by a fit of its own on each support that differs from the one before; of classes that is what any
+    of them uses."""
+    free, K = problem.free_columns(1.0), solutions.stopped.shape[1]
     supports, values, intercepts, before, fits = [], [], np.empty_like(solutions.intercepts), None, []
-    for a, alpha in enumerate(solutions.alphas):
+    for a in range(len(solutions.alphas)):
         on = free.copy()
-        on[solutions.nonzero(a)[0]] = True
+        for k in range(a * K, (a + 1) * K):
+            on[solutions.nonzero(k)[0]] = True
         if before is None or not np.array_equal(on, before):
             alone = problem.with_penalty(replace(problem.penalty, factor=np.where(on, 0.0, np.inf)))
-            solver = PathSolver(alone, replace(spec, alphas=np.ones(1), report=None))
-            solver.start(solutions.coef(a)[None])
-            found = solver.advance(np.ones(1))
-            coef, intercept, before = found.coef(0), found.intercepts[0, 0], on
-            away = escape(alone, 1.0, coef, intercept)
-            if away is not None and away.known:
-                raise ValueError(f"relax: with the features in use at alpha={alpha:.6g}, {away.refusal(alone.datafit)}")
-        supports.append(np.flatnonzero(coef))
-        values.append(coef[supports[-1]])
-        intercepts[a, 0] = intercept
+            found, coefs = _without_penalty(alone, spec, solutions.only(a))
+            before = on
+        for coef in coefs:
+            supports.append(np.flatnonzero(coef))
+            values.append(coef[supports[-1]])
+        intercepts[a] = found.intercepts[0]
         fits.append(found)
     how_far = {name: np.concatenate([getattr(fit, name) for fit in fits])
                for name in ("dual_gaps", "relative_gaps", "stopped")}
     return replace(_instead(solutions, supports, values, intercepts), **how_far)
+
+
+def _without_penalty(alone, spec, start):
+    """(The Solutions, coefficients of shape (n_targets, p)) at an alpha that penalises nothing, from one Solutions."""
+    one = replace(spec, alphas=np.ones(1), report=None)
+    refuse_free(alone, 1.0)
+    solver = suited(alone.route(one))(alone, one)
+    solver.start(start.dense())
+    found = solver.advance(np.ones(1))
+    coefs, level = found.dense(), found.intercepts[0]
+    away = (escape_of_classes(alone, 1.0, coefs, level) if alone.datafit.coupled
+            else escape(alone, 1.0, coefs[0], level[0]))
+    if away is not None and away.known:
+        raise ValueError(f"relax: with the features in use at alpha={start.alphas[0]:.6g}, "
+                         f"{away.refusal(alone.datafit)}")
+    return found, coefs
 
 
 def _instead(solutions, supports, values, intercepts):
