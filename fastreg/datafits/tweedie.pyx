@@ -5,7 +5,8 @@
 half the deviance, up to what does not depend on eta (Jorgensen, "Exponential dispersion models", J. R. Stat. Soc. B 49
 (1987)). For p between 1 and 2, sums of a Poisson number of gamma-distributed amounts y >= 0, it lies between the
 Poisson loss (p = 1) and the gamma loss (p = 2), and is convex in eta. For p above 2 (y > 0; 3 is the inverse Gaussian),
-and for p = 0 or below, it is not: curvatures are those expected of a y of mean exp(eta), exp(a eta), and positive.
+and for p = 0 or below, it is not: curvatures are then no less than those expected of a y of mean exp(eta), exp(a eta),
+so that they are positive, and where y is far from its mean steps are not too long.
 """
 from libc.math cimport INFINITY, exp, expm1, fabs, log
 
@@ -84,7 +85,9 @@ cdef class Tweedie(Datafit):
             for i in range(m if g != NULL else 0):
                 g[first + i] = up[i] - down[i]
             for i in range(m if h != NULL else 0):
-                h[first + i] = a * up[i] + b * down[i] if self.convex else up[i]
+                h[first + i] = a * up[i] + b * down[i]
+                if not self.convex:
+                    h[first + i] = max(h[first + i], up[i])
 
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
         """Where the slope is u: by a search, with what its end leaves added; nothing where f is not convex."""
