@@ -423,7 +423,7 @@ cdef class Curved(Gathered):
         cdef double blur, risen
         risen = self.batch.datafit.risen(self.batch.n, problem.y, problem.weight, state.eta, model.trial, &blur)
         risen += penalty_risen(&self.smalls[t].q, model.before, model.step, part)
-        hidden[0] = fabs(risen) <= blur
+        hidden[0] = fabs(risen) <= blur < INFINITY
         return risen <= DESCENT * part * begin
 
     cdef double _backtrack(self, Py_ssize_t t, const State *state, double begin) noexcept nogil:
