@@ -122,6 +122,8 @@ MUTANTS = [
     Mutant(CERTIFICATE, "_scaling", "if size * c[0] > l1", "if False", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_conjugate", "0.5 * l2 * end * end", "0", "tests/test_certificate.py -k planted"),
     Mutant(CERTIFICATE, "_of_columns", "c * of.found.g[k]", "0", "tests/test_certificate.py -k violators"),
+    Mutant(CERTIFICATE, "_of_columns", "and not _free(terms, q.g[j], k, alpha)", "",
+           "tests/test_certificate.py -k hide"),
     # ---- rows of sparse blocks
     Mutant("kernels/sparse.pyx", "_gather_rows_by_columns", "4 * threads if ordered and threads > 1 else 1",
            "4 * threads", "tests/test_block.py -k any_order"),

@@ -69,7 +69,7 @@ cdef double _of_columns(const Judged *of, double alpha, double c) noexcept nogil
     cdef double gap = 0
     for j in range(q.m):
         k = of.small.cols[j]
-        if not excluded(terms, k):
+        if not excluded(terms, k) and not _free(terms, q.g[j], k, alpha):    # whose slopes would be zero
             gap += (q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j] - c * q.g[j] * q.w[j]
                     + _conjugate(terms, c * q.g[j], k, alpha, of.problem.noise))
     for k in range(of.found.n):
