@@ -288,7 +288,7 @@ MUTANTS = [
     Mutant("kernels/sweep.pyx", "block_sweep", "range(1, u.slabs)", "range(2, u.slabs)",
            "tests/test_block.py -k reading"),
     Mutant(CURVED, "_refresh", "s * model.weight[i] if s > 0 else 0", "model.weight[i]", "tests/test_curved.py"),
-    Mutant(CURVED, "_go", "if not slope <= -ACCEPTED * begin", "if False", "tests/test_curved.py"),
+    Mutant(CURVED, "_go", "by_slope and not slope <= -ACCEPTED * begin", "False", "tests/test_curved.py"),
     Mutant(EXISTENCE, "escape", "held = (low & (down <= 0)) | (high & (down >= 0))",
            "held = low | high", "tests/test_existence.py"),
     Mutant(EXISTENCE, "escape", "blocked = ~held & ((low & (d < 0)) | (high & (d > 0)))",
@@ -414,7 +414,7 @@ MUTANTS = [
     # ---- the referee of generalised linear models
     Mutant(GLM, "__init__", "self.off = min(", "self.off = 0 * min(", GLM_TESTS + "no_less"),
     Mutant(GLM, "fit", "fitted + self.offset", "fitted", GLM_TESTS + "no_less"),
-    Mutant(GLM, "left", "(1 - c) * self.r", "0 * self.r", GLM_TESTS + "no_less"),
+    Mutant(GLM, "left", "(1 - c) * self.r) if", "0 * self.r) if", GLM_TESTS + "no_less"),
     Mutant(GLM, "along", " - risen", "", GLM_TESTS + "'no_less or without_penalty'"),
     Mutant(GLM, "_sum", "values[self.on]", "values", GLM_TESTS + "one_problem"),
     Mutant(GLM, "__init__", "= self._best_intercept(eta)", "= eta, False", GLM_TESTS + "wrong_ones"),

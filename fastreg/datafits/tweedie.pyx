@@ -19,6 +19,7 @@ from fastreg.kernels.vector cimport fr_exp
 cdef enum:
     CHUNK = 256                  # rows whose means stay in cache
     STEPS = 200                  # in one variable
+cdef double SAFE = 575           # of an exponent at the mean of y
 cdef double MOST = 600           # of an exponent: beyond, exponentials go on as they are there
 
 
@@ -185,6 +186,10 @@ cdef class Tweedie(Datafit):
         if least < 0 < self.power or least <= 0 and self.power > 2:
             raise ValueError(f"Some value(s) of y are out of the valid range of the loss '{self.name}': y must "
                              f"{'be positive' if self.power > 2 else 'not be negative'}, got {least}.")
+        least = exp(-SAFE / self.b) if self.b > 0 else 0
+        if 0 < np.max(y, initial=0) < least:
+            raise ValueError(f"y must not be below {least:.3g} in every row, where its loss is no number: change its "
+                             "unit.")
 
     def saturated(self, y):
         return np.maximum(y, 0.0)**self.a / (self.a * self.b)
