@@ -109,7 +109,7 @@ def test_y_at_the_edge_of_its_domain():
         TweedieRegressor(power=1.5).fit(X, np.zeros(len(y)))
     amounts = data("gamma")[1]
     for loss, size in (("gamma", 1e-300), ("tweedie(1.99)", 1e-300), ("inverse_gaussian", 1e-140)):
-        with pytest.raises(ValueError, match="y must not be below .* in every row"):
+        with pytest.raises(ValueError, match=r"y must not be below .* in every row"):
             GeneralizedLinearRegressor(loss).fit(X, size * amounts)
     for loss in ("poisson", "tweedie(1.5)", "tweedie(0.0)"):
         for l1_ratio in (0.0, 1.0):
