@@ -8,7 +8,8 @@ def test_random_problems(name, capsys):
     if name in ("focal", "cauchy"):
         pytest.importorskip("numba")
     said = fuzz_stationary.main(10, 0, name)
-    assert not said["wrong"] and said["fine"] >= 8, capsys.readouterr().out
+    # of a power so high, curvatures of rows may be further apart than digits
+    assert not said["wrong"] and said["fine"] >= (8 if name == "tweedie(4.5)" else 10), capsys.readouterr().out
 
 
 def test_an_answer_that_is_off_is_seen(monkeypatch):
