@@ -365,7 +365,7 @@ MUTANTS = [
     Mutant("datafits/tweedie.pyx", "at", "max(h[first + i], up[i])", "up[i]", POWERS + "rows_of"),
     Mutant("datafits/tweedie.pyx", "check_y", "least <= 0 and", "least < 0 and", POWERS + "names"),
     Mutant(CURVED, "_go", "not self._falls(t, state, 1, begin, &by_slope) and not by_slope", "False",
-           "tests/test_powers.py"),
+           "tests/test_fuzz_stationary.py"),
     Mutant(CURVED, "_falls", "fabs(risen) <= blur", "False", "tests/test_fuzz_stationary.py"),
     Mutant(GLM, "moved", "self.r - np.where(self.on, self.modelled * change, 0.0)", "self.r", POWERS + "stationary"),
     Mutant("solvers/judging.pyx", "penalty_risen", "q.l1[k] * (fabs(w + z) - fabs(w))",
