@@ -145,7 +145,7 @@ def check_X_y(X, y, features=None, labels=False):
     if labels:
         refuse(y, "y", sparse=True, times=True)
         check_consistent_length(X, y)
-        return X, y
+        return X, y if hasattr(y, "ndim") else np.asarray(y)
     y = check_array(as_floats(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got {y.ndim}.")

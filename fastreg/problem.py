@@ -345,10 +345,17 @@ class Problem:
             residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
             return Nulls(self.weights.rooted(residuals), eta, levels, np.full(self.n_targets, 0.5 * deviance),
                          np.zeros(self.n_targets), None)
-        fits = [self.datafit.null_fit(y, self.weights.normalised, self.offset, self.fit_intercept) for y in self.Y.T]
-        eta = np.stack([eta for _, eta, _ in fits])
-        residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
-        return Nulls(self.weights.rooted(residuals), eta, np.array([b for b, _, _ in fits]),
+        with np.errstate(over="ignore", invalid="ignore"):
+            fits = [self.datafit.null_fit(y, self.weights.normalised, self.offset, self.fit_intercept)
+                    for y in self.Y.T]
+            eta = np.stack([eta for _, eta, _ in fits])
+            residuals = -np.stack([self.datafit.evaluate(y, eta[t])[1] for t, y in enumerate(self.Y.T)])
+            rooted = self.weights.rooted(residuals)
+            square = np.sum(rooted**2)
+        if not np.isfinite(square):
+            raise ValueError(f"y, with its offsets, is too large for the loss {self.datafit.name!r}: squares of what "
+                             "the fit of an intercept alone leaves are no numbers.")
+        return Nulls(rooted, eta, np.array([b for b, _, _ in fits]),
                      np.array([0.5 * deviance for _, _, deviance in fits]),
                      self.weights.sums(np.stack([self.datafit.saturated(y) for y in self.Y.T])), self.offset)
 

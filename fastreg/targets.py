@@ -69,8 +69,7 @@ def check_offset(offset, n, name="offset"):
     if offset is None:
         return None
     array = check_array(np.atleast_1d(as_floats(offset, name)), dtype=np.float64, ensure_2d=False, input_name=name)
-    if np.ndim(offset) == 0:
-        array = np.full(n, array[0])
+    array = np.full(n, array[0]) if np.ndim(offset) == 0 else np.ascontiguousarray(array)
     if array.shape != (n,):
         raise ValueError(f"{name} must be a number or have shape ({n},), one for each sample, got {array.shape}.")
     return array

@@ -134,10 +134,25 @@ def test_free_columns_count_as_the_descent_they_still_bring():
     assert case.lacks(w) == pytest.approx(lacks, rel=1e-4)
     found = case.gap(w, fitted=[0])
     assert found >= lacks
-    assert found == pytest.approx(case.scaled_gap(w) + 2 * lacks, rel=1e-3)
+    slope = case.A[:, 0] @ (case.t - case.A @ w)
+    assert found == pytest.approx(case.scaled_gap(w) + slope * w[0] + 2 * lacks, rel=1e-2)
     # not in the support, it depends on it: its remainder may be 1e-3 of PIVOT_TOL of its own square
     assert case.gap(w) - case.gap(w, fitted=[0]) == pytest.approx((1e-3 * case.norms[0]) ** 2 * (0.5e14 - 1), rel=1e-6)
     assert case.gap(w, noise=1e-2) < case.gap(w)            # rounding is taken off
+
+
+@pytest.mark.parametrize("step", [0.01, -0.01])
+def test_free_columns_hide_nothing_that_others_lack(step):
+    case = Case()
+    case.pen1[0] = 0
+    others = np.linalg.qr(case.A[:, 1:])[0]
+    case.A[:, 0] -= others @ (others.T @ case.A[:, 0])
+    case.norms[0] = np.linalg.norm(case.A[:, 0])
+    case.t += 100 * case.A[:, 0]
+    w = case.referee.solve()
+    w[np.flatnonzero(w)[-1]] += 0.01
+    w[0] += step
+    assert case.gap(w, fitted=[0]) >= case.lacks(w)
 
 
 def test_a_free_column_yet_to_be_fitted():

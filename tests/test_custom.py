@@ -91,6 +91,15 @@ def test_what_a_dual_point_leaves(name, with_conjugate, rng):
     assert loss.remainder(y, eta, 1.0, weights) == 0
 
 
+def test_what_a_dual_point_leaves_where_slopes_fall_slowly():
+    """-log(1 + eta), of which a slope of -1/1000 is a thousand away."""
+    loss = custom(lambda y, eta: -math.log1p(eta) if eta >= 0 else 0.5 * eta * eta - eta,
+                  lambda y, eta: -1 / (1 + eta) if eta >= 0 else eta - 1,
+                  lambda y, eta: 1 / (1 + eta) ** 2 if eta >= 0 else 1.0)
+    found = loss.remainder(np.zeros(3), np.zeros(3), 1e-3)
+    assert 3 * (math.log(1000) - 0.999) <= found <= 3.6 * (math.log(1000) - 0.999)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
 def test_paths(name, storage):
@@ -183,6 +192,10 @@ def test_a_loss_that_is_not_convex(seed, l1_ratio):
     X = rng.standard_normal((200, 8))
     y = np.where(X[:, 0] - X[:, 1] + 1.5 * rng.standard_normal(200) > 0, 1.0, -1.0)
     loss = custom(own_losses.focal, own_losses.focal_slope, own_losses.focal_curvature, None, "labels", convex=False)
+    eta = np.linspace(-5, 5, 200)
+    given = loss.given(y, eta)[2]
+    assert given.min() < -1e-3
+    np.testing.assert_array_equal(loss.evaluate(y, eta)[2], np.abs(given))
     path = regularization_path(X, y, datafit=loss, alphas=[1e-1, 1e-2, 1e-3], l1_ratio=l1_ratio, tol=1e-9,
                                max_iter=1000)
     assert np.isnan(path.dual_gaps).all() and np.all(path.stationarities <= 1e-9 * path.null_deviance)

@@ -122,6 +122,8 @@ def test_labels_of_any_kind(labels):
     right, found = (regularization_path(X, of, datafit="logistic", alphas=5) for of in (y, labels[y]))
     np.testing.assert_array_equal(found.coefs.toarray(), right.coefs.toarray())
     np.testing.assert_array_equal(found.classes, labels)
+    of_list = regularization_path(X, labels[y].tolist(), datafit="logistic", alphas=5)
+    np.testing.assert_array_equal(of_list.coefs.toarray(), right.coefs.toarray())
     assert found.predict(X).dtype == labels.dtype
     np.testing.assert_array_equal(found.predict(X), labels[right.predict(X)])
     model = LogisticRegression().fit(X, labels[y])

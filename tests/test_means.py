@@ -107,6 +107,17 @@ def test_y_at_the_edge_of_its_domain():
             model.fit(X, y)
     with pytest.raises(ValueError, match="y must not be zero in every row"):
         TweedieRegressor(power=1.5).fit(X, np.zeros(len(y)))
+    amounts = data("gamma")[1]
+    for loss, size in (("gamma", 1e-300), ("tweedie(1.99)", 1e-300), ("inverse_gaussian", 1e-140)):
+        with pytest.raises(ValueError, match=r"y must not be below .* in every row"):
+            GeneralizedLinearRegressor(loss).fit(X, size * amounts)
+    for loss in ("poisson", "tweedie(1.5)", "tweedie(0.0)"):
+        for l1_ratio in (0.0, 1.0):
+            with pytest.raises(ValueError, match="y, with its offsets, is too large for the loss"):
+                GeneralizedLinearRegressor(loss, l1_ratio=l1_ratio, fit_intercept=False).fit(X, 1e300 * amounts)
+    plain, tiny = (GammaRegressor(alpha=0.1, tol=1e-12).fit(X, size * amounts) for size in (1, 1e-200))
+    np.testing.assert_allclose(tiny.coef_, plain.coef_, atol=1e-8)
+    assert tiny.intercept_ == pytest.approx(plain.intercept_ - 200 * np.log(10), rel=1e-12)
     far = np.where(np.arange(len(y)) % 2, 1e-9, 1e9)
     for loss in POWERS:
         model = single(loss, alpha=0.1, tol=1e-9, max_iter=1000).fit(X, far)

@@ -53,9 +53,7 @@ def test_stationary_points(power, l1_ratio, storage):
         assert columns < 1e-4 * model.null_deviance_ and intercept < 1e-11
         assert np.isnan(model.dual_gap_) and 0 <= model.stationarity_ <= 1e-8 * model.null_deviance_
         found = certify(storage(X), y, model, sample_weight=weights, offset=offset)
-        # where nothing is penalised, expected curvatures of so high a power leave the judge's own steps short
-        assert found.ok or (power == 4.5 and alpha == 0)
-        assert np.isnan(found.gap) and np.isinf(found.coef_bound)
+        assert found.ok and np.isnan(found.gap) and np.isinf(found.coef_bound)
         assert not certify(storage(X), y + 1, model, sample_weight=weights, offset=offset).ok
         assert model.deviance_ <= model.null_deviance_
 
@@ -108,13 +106,14 @@ def test_dispersion(power):
 
 @pytest.mark.parametrize("power", POWERS)
 def test_rows_of_the_loss(power, rng):
-    """Values and slopes in long double; curvatures are those expected; the least value."""
+    """Values and slopes in long double; curvatures are no less than those expected; the least value."""
     loss = by_name(f"tweedie({power})")
     y, eta = np.abs(rng.standard_normal(40)) + 0.1, rng.standard_normal(40)
     f, g, h = loss.evaluate(y, eta)
     np.testing.assert_allclose(f, values(power, y, eta.astype(LD)).astype(float), rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(g, slopes(power, y, eta.astype(LD)).astype(float), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(h, np.exp((2 - power) * eta), rtol=1e-13)
+    expected, tail = np.exp((2 - power) * eta), y * np.exp((1 - power) * eta)
+    np.testing.assert_allclose(h, np.maximum(expected, (2 - power) * expected + (power - 1) * tail), rtol=1e-12)
     np.testing.assert_allclose(loss.saturated(y), values(power, y, np.log(y)), rtol=1e-12)
     assert not loss.convex and np.isinf(loss.conjugate(y, g)).all()
     for c in (0.0, 0.5, 0.99):

@@ -12,7 +12,7 @@ cdef class Datafit:
     cdef double total(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil
     cdef double own(self, Py_ssize_t n, const double *y, const double *s, const double *eta) noexcept nogil
     cdef double risen(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
-                      const double *there) noexcept nogil
+                      const double *there, double *blur) noexcept nogil
     cdef double excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta, double rr,
                        double c) noexcept nogil
     cdef double model_excess(self, Py_ssize_t n, const double *y, const double *s, const double *eta,

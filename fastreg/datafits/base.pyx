@@ -11,6 +11,7 @@ cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 100                  # of Newton's method in one variable
 cdef double LEAST = 1e-2         # of the mean curvature: of a loss that is not convex, the least in its models
+cdef double ROUNDING = 1e-14     # of the values of a loss, what their differences are known to
 cdef double NEAR = 1e-8          # a step after which the next one would be rounding, as they fall by squares
 
 
@@ -104,20 +105,23 @@ cdef class Datafit:
         return self.total(n, y, s, eta)
 
     cdef double risen(self, Py_ssize_t n, const double *y, const double *s, const double *eta,
-                      const double *there) noexcept nogil:
-        """sum_i s_i (f(y_i, there_i) - f(y_i, eta_i)), in differences of rows."""
+                      const double *there, double *blur) noexcept nogil:
+        """sum_i s_i (f(y_i, there_i) - f(y_i, eta_i)), in differences of rows; blur: what that is known to."""
         cdef Py_ssize_t k, first, i, m
-        cdef double part, out = 0
+        cdef double weight, part, out = 0
         cdef double before[CHUNK]
         cdef double after[CHUNK]
+        blur[0] = 0
         for k in range((n + CHUNK - 1) // CHUNK):
             first, part = k * CHUNK, 0
             m = min(CHUNK, n - first)
             self.at(m, y + first, eta + first, before, NULL, NULL)
             self.at(m, y + first, there + first, after, NULL, NULL)
             for i in range(m):
-                if s == NULL or s[first + i] > 0:
-                    part += (1 if s == NULL else s[first + i]) * (after[i] - before[i])
+                weight = 1 if s == NULL else s[first + i]
+                if weight > 0:
+                    part += weight * (after[i] - before[i])
+                    blur[0] += ROUNDING * weight * (fabs(after[i]) + fabs(before[i]))
             out += part
         return out
 

@@ -10,6 +10,7 @@ from fastreg.kernels.vector cimport fr_exp
 cdef enum:
     CHUNK = 256                  # rows whose ratios stay in cache
 cdef double MOST = 600           # of log(y) - eta: beyond, the loss goes on as a line, so that sums stay numbers
+cdef double LEAST = 1e-250       # of the largest y
 
 
 cdef class Gamma(Datafit):
@@ -95,6 +96,8 @@ cdef class Gamma(Datafit):
                              f"got {np.min(y)}.")
         if not np.all(np.isfinite(y)):
             raise ValueError("y must be finite.")
+        if 0 < np.max(y, initial=0) < LEAST:
+            raise ValueError(f"y must not be below {LEAST} in every row, where its loss is no number: change its unit.")
 
     def saturated(self, y):
         return 1 + np.log(y)

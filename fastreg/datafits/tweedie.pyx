@@ -5,7 +5,8 @@
 half the deviance, up to what does not depend on eta (Jorgensen, "Exponential dispersion models", J. R. Stat. Soc. B 49
 (1987)). For p between 1 and 2, sums of a Poisson number of gamma-distributed amounts y >= 0, it lies between the
 Poisson loss (p = 1) and the gamma loss (p = 2), and is convex in eta. For p above 2 (y > 0; 3 is the inverse Gaussian),
-and for p = 0 or below, it is not: curvatures are those expected of a y of mean exp(eta), exp(a eta), and positive.
+and for p = 0 or below, it is not: curvatures are then no less than those expected of a y of mean exp(eta), exp(a eta),
+so that they are positive, and where y is far from its mean steps are not too long.
 """
 from libc.math cimport INFINITY, exp, expm1, fabs, log
 
@@ -18,6 +19,7 @@ from fastreg.kernels.vector cimport fr_exp
 cdef enum:
     CHUNK = 256                  # rows whose means stay in cache
     STEPS = 200                  # in one variable
+cdef double SAFE = 575           # of an exponent at the mean of y
 cdef double MOST = 600           # of an exponent: beyond, exponentials go on as they are there
 
 
@@ -84,7 +86,9 @@ cdef class Tweedie(Datafit):
             for i in range(m if g != NULL else 0):
                 g[first + i] = up[i] - down[i]
             for i in range(m if h != NULL else 0):
-                h[first + i] = a * up[i] + b * down[i] if self.convex else up[i]
+                h[first + i] = a * up[i] + b * down[i]
+                if not self.convex:
+                    h[first + i] = max(h[first + i], up[i])
 
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
         """Where the slope is u: by a search, with what its end leaves added; nothing where f is not convex."""
@@ -182,6 +186,10 @@ cdef class Tweedie(Datafit):
         if least < 0 < self.power or least <= 0 and self.power > 2:
             raise ValueError(f"Some value(s) of y are out of the valid range of the loss '{self.name}': y must "
                              f"{'be positive' if self.power > 2 else 'not be negative'}, got {least}.")
+        least = exp(-SAFE / self.b) if self.b > 0 else 0
+        if 0 < np.max(y, initial=0) < least:
+            raise ValueError(f"y must not be below {least:.3g} in every row, where its loss is no number: change its "
+                             "unit.")
 
     def saturated(self, y):
         return np.maximum(y, 0.0)**self.a / (self.a * self.b)

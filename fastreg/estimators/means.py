@@ -137,14 +137,14 @@ class MeanRegressor(MeanMixin, GeneralizedLinearModel):
     def _measure_dispersion(self, X, y, weight, offset):
         """Pearson's estimate, where the loss says how variances go with means."""
         vars(self).pop("dispersion_", None)
-        mean = self._loss.inverse_link(self._predictor_of(X, offset))
-        variance = self._loss.variance(mean)
-        if variance is None:
-            return
         weight = np.ones(len(y)) if weight is None else weight
-        on = weight > 0
         left = weight.sum() - np.count_nonzero(self.coef_) - bool(self.fit_intercept)
-        square = np.sum((weight * (y - mean)**2 / variance)[on])
+        with np.errstate(all="ignore"):                  # means, or variances, that are no numbers any more
+            mean = self._loss.inverse_link(self._predictor_of(X, offset))
+            variance = self._loss.variance(mean)
+            if variance is None:
+                return
+            square = np.sum((weight * ((y - mean) / np.sqrt(variance))**2)[weight > 0])
         self.dispersion_ = float(square / left) if left > 0 else np.nan
 
 

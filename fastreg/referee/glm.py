@@ -1,14 +1,18 @@
 """Other losses than the squared one: a target with its offset, and what an answer leaves of it.
 
 Names are those of `squares`. The dual point is c times ``-f'(y, eta)``, eta with the best intercept, and what is left
-of the loss there is a sum of Fenchel and Young's remainders, one for each row.
+of the loss there is a sum of Fenchel and Young's remainders, one for each row. Of a loss that is not convex the same is
+said of its quadratic model at eta.
 """
+import copy
+
 import numpy as np
 
 from fastreg.referee.data import EPS
 
 STEPS = 200              # of Newton's method in one variable, and of halving
 LEAST_CURVATURE = 1e-10  # of the model that least squares see, relative to the largest
+LEAST_OF_MEAN = 1e-2     # of the model that stands for a loss that is not convex, relative to the mean
 
 
 class LossTarget:
@@ -34,7 +38,8 @@ class LossTarget:
 
     def __init__(self, data, loss, y, offset):
         self.data, self.loss, self.y, self.offset = data, loss, y, offset
-        null = LossFit(self, LossFit(self, np.zeros(data.n) + offset, 0.0).eta, 0.0)
+        self.kind = LossFit if loss.convex else ModelFit
+        null = self.kind(self, self.kind(self, np.zeros(data.n) + offset, 0.0).eta, 0.0)
         self.null, self.size = null.loss - null.off, float(np.linalg.norm(data.root * null.r))
 
     def fit(self, fitted, w, intercept):
@@ -44,7 +49,7 @@ class LossTarget:
             means = self.data.means
             fitted = fitted + float(np.longdouble(intercept) + means.astype(np.longdouble) @ w.astype(np.longdouble))
             level = abs(float(intercept)) + float(np.abs(means) @ np.abs(w))
-        return LossFit(self, fitted + self.offset, level)
+        return self.kind(self, fitted + self.offset, level)
 
 
 class LossFit:
@@ -77,11 +82,19 @@ class LossFit:
             self.unsettled = abs(self._sum(slope)) / self.data.total
             self.eta, self.settled = self._best_intercept(eta)
         self.r[self.on] = -self.f.slope(self.y, self.eta)[self.on]
-        if self.data.centred:
-            self.off = min(self._sum(self.f.young(self.y, eta, -self.r - slope)), self.loss)
         self.curvature = np.where(self.on, self.f.curvature(self.y, self.eta), 0.0)
-        self.modelled = np.maximum(self.curvature, LEAST_CURVATURE * np.max(self.curvature, initial=0.0))
+        self.modelled = np.maximum(self.curvature, self._least())
         self.omega = self.data.weight * self.modelled
+        if self.data.centred:
+            self.off = min(self._sum(self._young(eta, -self.r - slope)), self.loss)
+
+    def _least(self):
+        """The least curvature of the model."""
+        return LEAST_CURVATURE * np.max(self.curvature, initial=0.0)
+
+    def _young(self, eta, step):
+        """What Fenchel and Young leave of each row at eta, at slopes that are a step from those there."""
+        return self.f.young(self.y, eta, step)
 
     def _sum(self, values):
         """Weighted sum over the rows that have a weight."""
@@ -123,7 +136,7 @@ class LossFit:
         """What Fenchel and Young leave of the loss at c times the residual; `away` is of the squared loss."""
         if c == 1:
             return 0.0
-        return self._sum(self.f.young(self.y, self.eta, (1 - c) * self.r) if c > 0 else self.f.excess(self.y, self.eta))
+        return self._sum(self._young(self.eta, (1 - c) * self.r) if c > 0 else self.f.excess(self.y, self.eta))
 
     def best(self, product):
         """The multiple of the residual that is best if only active columns matter and the loss were quadratic."""
@@ -151,8 +164,7 @@ class LossFit:
         step = most
         for _ in range(STEPS if slope > 0 else 0):
             eta = self.eta + step * change
-            risen = self._sum(self.f.young(self.y, eta, -self.r - self.f.slope(self.y, eta)) if self.f.convex
-                              else 0.5 * self.modelled * (step * change) ** 2)
+            risen = self._sum(self._young(eta, -self.r - self.f.slope(self.y, eta)))
             gain = step * slope - risen - 0.5 * step**2 * bend
             if gain >= 0.1 * step * slope:
                 return step, gain
@@ -162,3 +174,30 @@ class LossFit:
     def moved(self, change):
         """The fit after a change of eta; its `off` is what the intercept brings besides."""
         return LossFit(self.target, self.eta + change, self.level)
+
+
+class ModelFit(LossFit):
+    """What an answer leaves of the quadratic model of a loss that is not convex, of curvatures that are not far below
+    their mean."""
+
+    def _least(self):
+        return LEAST_OF_MEAN * self._sum(self.curvature) / self.data.total
+
+    def _young(self, eta, step):
+        return np.divide(0.5 * step**2, self.modelled, out=np.zeros(self.data.n), where=self.modelled > 0)
+
+    def left(self, c, away):
+        """The same of the model."""
+        return self._sum(self._young(self.eta, (1 - c) * self.r))
+
+    def along(self, change, slope, bend, most):
+        """(The best step along a change, at most `most`; the descent of the model)."""
+        bend += self._sum(self.modelled * change**2)
+        step = min(most, slope / bend) if slope > 0 and bend > 0 else most
+        return step, step * slope - 0.5 * step**2 * bend
+
+    def moved(self, change):
+        """The fit after a change of eta, in the same model."""
+        fit = copy.copy(self)
+        fit.r, fit.off = self.r - np.where(self.on, self.modelled * change, 0.0), 0.0
+        return fit

@@ -51,11 +51,10 @@ class Loss:
     def young(self, y, eta, step):
         """``f(y, eta) + f*(y, u) - u eta >= 0`` at ``u = f'(y, eta) + step``, f* the conjugate; exact for small steps.
 
-        Where u = f'(y, other) it is f(y, eta) less the tangent of f(y, .) that touches it at the other. Of a loss that
-        is not convex, the same of its quadratic model at eta, of curvatures not far below their mean.
+        Where u = f'(y, other) it is f(y, eta) less the tangent of f(y, .) that touches it at the other. Not of a loss
+        that is not convex.
         """
-        curvature = self.curvature(y, eta)
-        return 0.5 * step**2 / np.maximum(curvature, 0.01 * np.mean(curvature))
+        raise NotImplementedError
 
 
 class Logistic(Loss):
@@ -196,10 +195,10 @@ class Tweedie(Loss):
 
 
 class OtherTweedie(Tweedie):
-    """The same formula for a power above 2, or not above 0: not convex, the curvature being that expected of y."""
+    """The same formula for a power above 2, or not above 0: not convex, the curvature being no less than that
+    expected of y."""
 
     convex = False
-    young = Loss.young
 
     def __init__(self, power):
         super().__init__(power)
@@ -216,8 +215,8 @@ class OtherTweedie(Tweedie):
         return np.where(y > 0, super().excess(np.maximum(y, 1e-300), eta), up / self.a + down / self.b)
 
     def curvature(self, y, eta):
-        """Where y is the mean."""
-        return np.exp(self.a * eta)
+        """At least what it is where y is the mean."""
+        return np.maximum(super().curvature(y, eta), np.exp(self.a * eta))
 
 
 class Given(Loss):
@@ -258,8 +257,6 @@ class Given(Loss):
 
     def young(self, y, eta, step):
         """f less a tangent at an eta a little beyond that of the slope f' + step, and what that may lack."""
-        if not self.convex:
-            return super().young(y, eta, step)
         f, slope, _ = self.given(y, eta)
         u = slope + step
         _, beyond = self._where(y, u, eta)

@@ -25,7 +25,7 @@ cdef double duality_gap(Datafit datafit, Py_ssize_t n, const Judged *of, Py_ssiz
     gap = min(_gap_at(datafit, n, of, count, alpha, c_safe), _gap_at(datafit, n, of, count, alpha, 1))
     if datafit.quadratic and state.rr > 0:   # y'r / r'r: where the dual objective is largest
         gap = min(gap, _gap_at(datafit, n, of, count, alpha, min(max(yr / state.rr, -c_safe), c_safe)))
-    return max(gap, 0.) + loss
+    return (0 if gap < 0 else gap) + loss        # a NaN stays one: no gap is small by overflow
 
 
 cdef bint _fit_scale(const Judged *of, double alpha, double *c_safe, double *yr, double *loss) noexcept nogil:
@@ -69,7 +69,7 @@ cdef double _of_columns(const Judged *of, double alpha, double c) noexcept nogil
     cdef double gap = 0
     for j in range(q.m):
         k = of.small.cols[j]
-        if not excluded(terms, k):
+        if not excluded(terms, k) and not _free(terms, q.g[j], k, alpha):    # whose slopes would be zero
             gap += (q.l1[j] * fabs(q.w[j]) + 0.5 * q.l2[j] * q.w[j] * q.w[j] - c * q.g[j] * q.w[j]
                     + _conjugate(terms, c * q.g[j], k, alpha, of.problem.noise))
     for k in range(of.found.n):

@@ -43,7 +43,7 @@ cdef class Curved(Gathered):
     cdef void _reduce(self, Py_ssize_t t, double sign) noexcept nogil
     cdef bint _take_step(self, Py_ssize_t t, State *state) except -1 nogil
     cdef double _go(self, Py_ssize_t t, State *state, double level, double begin) except -1 nogil
-    cdef double _risen(self, Py_ssize_t t, const State *state, double part) noexcept nogil
+    cdef bint _falls(self, Py_ssize_t t, const State *state, double part, double begin, bint *hidden) noexcept nogil
     cdef double _backtrack(self, Py_ssize_t t, const State *state, double begin) noexcept nogil
     cdef double _slope(self, Py_ssize_t t, const State *state, double part) noexcept nogil
     cdef double _search(self, Py_ssize_t t, const State *state, double begin, double end) noexcept nogil

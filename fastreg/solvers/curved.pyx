@@ -366,6 +366,7 @@ cdef class Curved(Gathered):
         cdef const double *mean = self._weighting(t).mean
         cdef Py_ssize_t k
         cdef double of_means = 0, slope, bend = 0, scale
+        cdef bint convex = self.batch.datafit.convex, by_slope = convex
         cdef double sums[SUMS]
         cdef Trial trial
         trial.datafit, trial.y, trial.weight = <void *> self.batch.datafit, problem.y, problem.weight
@@ -378,12 +379,11 @@ cdef class Curved(Gathered):
         block_sweep(self._block(t), self.batch.design, model.step, pos, q.m, of_means + level, _try_rows, &trial,
                     model.v, model.share, q.g, sums)
         slope = penalty_slope(q, model.before, model.step, 1) - sums[0]
-        if not self.batch.datafit.convex:
-            if not self._risen(t, state, 1) <= DESCENT * begin:
-                return self._backtrack(t, state, begin)
-        elif not slope <= -ACCEPTED * begin:
+        if not convex and not self._falls(t, state, 1, begin, &by_slope) and not by_slope:
+            return self._backtrack(t, state, begin)
+        if by_slope and not slope <= -ACCEPTED * begin:
             return self._search(t, state, begin, slope if slope == slope else INFINITY)
-        elif bend > ROUNDED * model.scale * model.total:
+        if convex and bend > ROUNDED * model.scale * model.total:
             scale = (penalty_slope(q, model.before, model.step, 0) - begin - sums[0]) / bend
             model.scale *= min(max(scale, NEAR), 1 / NEAR)
         for k in range(q.m if self.batch.design.centred else 0):
@@ -415,24 +415,31 @@ cdef class Curved(Gathered):
         total += penalty_slope(&self.smalls[t].q, model.before, model.step, part)
         return total if total == total else INFINITY          # where the loss is no number any more, it is too far
 
-    cdef double _risen(self, Py_ssize_t t, const State *state, double part) noexcept nogil:
-        """What the objective is more after a part of the step, with eta there in the trial."""
+    cdef bint _falls(self, Py_ssize_t t, const State *state, double part, double begin, bint *hidden) noexcept nogil:
+        """Whether the objective has fallen enough after a part of the step, with eta there in the trial; hidden: by no
+        more, nor risen, than rounding may make of it."""
         cdef const Problem *problem = &self.batch.problems[t]
         cdef Model *model = &self.models[t]
-        return (self.batch.datafit.risen(self.batch.n, problem.y, problem.weight, state.eta, model.trial)
-                + penalty_risen(&self.smalls[t].q, model.before, model.step, part))
+        cdef double blur, risen
+        risen = self.batch.datafit.risen(self.batch.n, problem.y, problem.weight, state.eta, model.trial, &blur)
+        risen += penalty_risen(&self.smalls[t].q, model.before, model.step, part)
+        hidden[0] = fabs(risen) <= blur < INFINITY
+        return risen <= DESCENT * part * begin
 
     cdef double _backtrack(self, Py_ssize_t t, const State *state, double begin) noexcept nogil:
-        """The part of a step after which an objective that is not convex has fallen enough: half of it, or of that."""
+        """The part of a step after which an objective that is not convex has fallen enough or, where that is hidden,
+        its slope: half of it, or of that."""
         cdef Model *model = &self.models[t]
         cdef Py_ssize_t i
         cdef double part = 1
+        cdef bint falls, hidden
         cdef int _
         for _ in range(TRIALS):
             part *= 0.5
             for i in range(self.batch.n):
                 model.trial[i] = state.eta[i] + part * model.v[i]
-            if self._risen(t, state, part) <= DESCENT * part * begin:
+            falls = self._falls(t, state, part, begin, &hidden)
+            if self._slope(t, state, part) <= -ACCEPTED * begin if hidden else falls:
                 return part
         return 0
 
