@@ -251,6 +251,15 @@ class CoefficientsDisplay(_Display):
     ----------
     {plots.ax_}
     figure_ : matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import Lasso, plot
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> display = plot.CoefficientsDisplay.from_estimator(Lasso(alpha=0.1).fit(X, y), label=3)
+    >>> [text.get_text() for text in display.ax_.get_yticklabels()]
+    ['bmi', 's5', 'bp']
     """
 
     def __init__(self, model):
@@ -303,6 +312,15 @@ class SelectionDisplay(_Display):
     ----------
     {plots.ax_}
     figure_ : matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import LassoCV, plot
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> display = plot.SelectionDisplay.from_estimator(LassoCV(cv=5).fit(X, y))
+    >>> display.ax_.get_xscale()
+    'log'
     """
 
     def __init__(self, curves):
@@ -363,6 +381,15 @@ class PathDisplay(_Display):
     ----------
     {plots.ax_}
     figure_ : matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastreg import LassoCV, plot
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = LassoCV(cv=5, keep_paths=True).fit(X, y)
+    >>> plot.PathDisplay.from_estimator(model, label=3).highlight == model.alpha_
+    True
     """
 
     def __init__(self, path, highlight=None):

@@ -520,7 +520,7 @@ MUTANTS = [
            FREE_CLASSES + "silence"),
     Mutant("solvers/existence_of_classes.py", "escape_of_classes", "found.coef.min(axis=0)", "0",
            FREE_CLASSES + "limits_may"),
-    Mutant("solvers/free_softmax.py", "_move", "not self.along.l2.any()", "False", FREE_CLASSES + "at_once"),
+    Mutant("solvers/free_softmax.py", "_step", "not l2.any()", "False", FREE_CLASSES + "at_once"),
     Mutant(CRITERIA, "of_classes", "if l2.any():", "if False:", OF_CLASSES + "criteria"),
     Mutant(CRITERIA, "hessian_of_classes", "H - cross @", "H - 0 * cross @", OF_CLASSES + "criteria"),
     Mutant("solvers/relax.py", "_likelihoods", "range(a * K, (a + 1) * K)", "range(a * K, a * K + 1)",

@@ -391,7 +391,7 @@ class RidgeClassifierCV(RidgeLabelsMixin, _RidgeCVBase):
     cv : int, splitter, iterable of splits or None
         None: leave-one-out. A number: so many folds, stratified by class.
     {labels.class_weight, ridge_cv.store_cv_results, ridge_cv.selection_rule, ridge_cv.refit, ridge_cv.penalty_factor}
-    {ridge_cv.standardize, n_threads, verbose, callback}
+    {ridge_cv.standardize, n_threads, ridge_cv.keep_paths, verbose, callback}
 
     Attributes
     ----------

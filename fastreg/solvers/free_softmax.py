@@ -206,7 +206,7 @@ class FreeSoftmax(Softmax):
         move, level = self.along.spelt(self.step)
         v = self._products(move) + level[:, None]
         if not l2.any() and goes_on(self.Y, np.where(self.along.weights > 0, v, 0)):
-            return False                        # rows may go along it for ever, and no column has a penalty that ends it
+            return False                    # rows may go along it for ever, and no column has a penalty that ends it
         slope = float(np.sum(down * move))
         before, bend, cross = self._loss(self.eta), float(np.sum(l2 * move**2)), float(np.sum(l2 * move * self.W))
         part = 1.0
