@@ -85,6 +85,35 @@ def test_far_fewer_matrices_of_all_rows_than_steps(loss, seed, made, monkeypatch
     assert 0 < len(made) <= 0.75 * steps
 
 
+@pytest.mark.parametrize("weights", [None, True])
+def test_ratios_are_expected_to_be_one(weights, made, monkeypatch):
+    """Of the gamma loss, whose own curvatures are far from those of the solution at first."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 250))
+    s = None if weights is None else rng.integers(0, 3, 3000) * 1.0
+    eta = X @ rng.standard_normal(250) * 0.08
+    gamma = by_name("gamma")
+    np.testing.assert_array_equal(gamma.expected(eta, s), gamma.derivatives(np.exp(eta), eta, s)[1].round(12))
+    task = Problem.of(X, rng.gamma(3, np.exp(eta) / 3)[:, None], Penalty(0.0), datafit=gamma,
+                      weights=Weights(s, 3000))
+
+    def work():
+        made.clear()
+        of = Reweighted(task, Spec(np.ones(1)))
+        gap, steps = descended(of, 1e-3, 1e-3)
+        assert gap <= 1e-3 * of.unit
+        return len(made), steps
+
+    with_it, renew = work(), Newton._renew
+
+    def by_own(self, rows, at, l2, scale):
+        self.matrix = self.matrix or "one"              # so that it is not the first
+        return renew(self, rows, at, l2, scale)
+
+    monkeypatch.setattr(Newton, "_renew", by_own)
+    assert np.all(np.array(with_it) < work())
+
+
 def test_samples_bring_near(made):
     """One matrix of all rows at most is left to be made, where without samples several are."""
     task, _ = problem(40_000, 12)

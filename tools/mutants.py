@@ -337,6 +337,8 @@ MUTANTS = [
            "tests/test_generalized.py -k by_products"),
     Mutant(LOSS_ROWS, "along", "if at_hi <= -ACCEPTED * begin", "if True", "tests/test_generalized.py -k ridge"),
     Mutant(NEWTON, "__init__", "self.G -= np.multiply.outer(level, level / total)", "pass", "tests/test_newton.py"),
+    Mutant(NEWTON, "_renew", "at.curvature if expected is None else expected", "at.curvature",
+           "tests/test_newton.py -k expected"),
     Mutant(NEWTON, "descend", "if gap > AFAR * of.unit", "if False", "tests/test_newton.py"),
     Mutant(NEWTON, "_by_samples", "if self._objective(at, l2) >= self._objective(start, l2)", "if False",
            "tests/test_newton.py"),

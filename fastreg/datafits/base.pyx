@@ -247,6 +247,9 @@ cdef class Datafit:
         on = weights > 0
         return np.where(on, slope, 0) * weights, np.where(on, curvature, 0) * weights
 
+    def expected(self, eta, weights=None):
+        """s times the second derivatives expected of a y of this mean, where single ones are far from it; else None."""
+
     def conjugate(self, y, u):
         """f*(y, u) as an array."""
         cdef const double[::1] y_ = np.ascontiguousarray(y, dtype=np.float64)

@@ -42,6 +42,10 @@ cdef class Gamma(Datafit):
             for i in range(m if h != NULL else 0):
                 h[first + i] = ratio[i]
 
+    def expected(self, eta, weights=None):
+        """s, as y over its mean is 1 on average: at first, when means are far off, nearer to the truth than ratios."""
+        return np.ones(len(eta)) if weights is None else np.maximum(weights, 0)
+
     cdef void conjugate_at(self, Py_ssize_t n, const double *y, const double *u, double *out) noexcept nogil:
         cdef Py_ssize_t i
         cdef double m

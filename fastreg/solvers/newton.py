@@ -226,8 +226,10 @@ class Newton:
 
     def _renew(self, rows, at, l2, scale):
         """The matrix at a point; False where there is none that can be relied on."""
+        expected = rows.datafit.expected(at.eta, rows.weights) if self.matrix is None else None
+        d = at.curvature if expected is None else expected
         try:
-            self.matrix = Matrix(rows, rows.floored(at.curvature), self.cols, scale)
+            self.matrix = Matrix(rows, rows.floored(d), self.cols, scale)
         except WrongSums:
             return False
         self.stale = not self.matrix.penalise(l2 * scale)

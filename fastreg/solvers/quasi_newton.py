@@ -8,6 +8,8 @@ it takes a third to a quarter of these. What is minimised is about coordinates u
 more columns, are predictors along the eigenvectors of XX'; `Rows`, with more of both, are a for ``W = F^-1 X' a``, l2
 being alpha F. What preconditions is, for class k, ``c_k X'X + alpha F`` for their mean curvature c_k.
 """
+from copy import copy
+
 import numpy as np
 from scipy.linalg import eigh
 
@@ -31,6 +33,13 @@ HIGH = 1e-4
 HANDED, ACCEPTED, TRIALS = 0.9, 0.2, 30
 # In units of the loss, decreases that rounding hides; so many steps of them without a tenth off the gap are the end.
 HIDDEN, IDLE = 1e-13, 20
+
+
+def lent(space, of):
+    """Coordinates of the same X for another solver."""
+    again = copy(space)
+    again.of = of
+    return again
 
 
 class Columns:
@@ -63,9 +72,7 @@ class Columns:
         if self.vectors is None or not (np.array_equal(self.of.factors, of.factors)
                                         and np.array_equal(self.of.counts, of.counts)):
             return None
-        lent = object.__new__(Columns)
-        lent.of, lent.root, lent.values, lent.vectors = of, self.root, self.values, self.vectors
-        return lent
+        return lent(self, of)
 
     def begin(self, W, alpha):
         """Coordinates of coefficients."""
@@ -124,9 +131,7 @@ class Kernel:
         beyond = np.any(here & ~self.of.counts) or np.any(of.weighted_rows & ~self.on)
         if beyond or not np.array_equal(self.of.factors[here], of.factors[here]):
             return None
-        lent = object.__new__(Kernel)
-        lent.__dict__.update(self.__dict__, of=of)
-        return lent
+        return lent(self, of)
 
     def begin(self, W, alpha):
         """Coordinates of what is in the span of the rows."""
@@ -230,9 +235,9 @@ class QuasiNewton(Softmax):
 
     def __init__(self, problem, spec, xy=None, lead=None):
         super().__init__(problem, spec, xy, lead)
-        lent = None if lead is None else lead.space.lent(self)
+        borrowed = None if lead is None else lead.space.lent(self)
         self.by_library = self._by_library()
-        self.space = self._suited()(self) if lent is None else lent
+        self.space = self._suited()(self) if borrowed is None else borrowed
         self.begun = None               # coordinates; None: they are to be made of coefficients
 
     def _suited(self):
@@ -301,7 +306,6 @@ class QuasiNewton(Softmax):
         return a - np.multiply.outer(a.sum(axis=1) / of_rows.sum(), of_rows)
 
     # ---- one alpha ---------------------------------------------------------------------------------------------------
-
     def _at(self, alpha):
         """(W, intercepts, gap, rounds, why it ended, loss) at alpha."""
         l2, aim = alpha * self.factors, self.spec.tol * self.unit
