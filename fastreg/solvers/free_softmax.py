@@ -174,7 +174,7 @@ class FreeSoftmax(Softmax):
         for steps in range(self.spec.max_iter + 1):
             self.spec.tell(self.finished, steps)
             self._settle()
-            chances, residual = self._residual()
+            chances, residual = self._residual(self.eta)
             down = self._correlations(residual) - l2 * self.W
             gap, left = self._gap(chances, residual, down, aim)
             idle = 0 if left < 0.5 * best else idle + 1

@@ -174,7 +174,7 @@ class Rows:
 
     def begin(self, W, alpha):
         """Coordinates of the coefficients that would be the solution if their residuals were its residuals."""
-        return self._with_images(self.of._residual()[1] / alpha if W.any() else np.zeros_like(self.of.eta))
+        return self._with_images(self.of._residual(self.of.eta)[1] / alpha if W.any() else np.zeros_like(self.of.eta))
 
     def coefs(self, u):
         """Coefficients at coordinates."""
@@ -313,7 +313,7 @@ class QuasiNewton(Softmax):
         for rounds in range(self.spec.max_iter + 1):
             self.spec.tell(self.finished, rounds)
             self._settle()
-            down = self.back(self._residual()[1])
+            down = self.back(self._residual(self.eta)[1])
             down -= l2 * self.W
             gap = 0.5 * float(np.einsum("kj,kj,j->", down, down, 1 / l2))
             if gap <= aim or not going or rounds == self.spec.max_iter:
@@ -343,7 +343,7 @@ class QuasiNewton(Softmax):
         space, dot = self.space, self.space.dot
         if self.history is None:
             self.history = History(dot, int(np.clip(self.size / (2 * self.begun.size), FEWEST, REMEMBERED)))
-        (chances, residual), best, idle, before = self._residual(), np.inf, 0, None
+        (chances, residual), best, idle, before = self._residual(self.eta), np.inf, 0, None
         bent = np.mean(self._weighted(chances * (1 - chances)), axis=1)
         preconditioner = space.preconditioner(bent, alpha)
         hidden = HIDDEN * self._loss(self.eta)
@@ -360,10 +360,11 @@ class QuasiNewton(Softmax):
             d = -self.history.solve(g, preconditioner)
             v, level = self._followed(chances, space.images(d), of_levels)
             v, level = v + settled[:, None], level + settled
-            slope, bend = alpha * dot(self.begun, d) - float(np.vdot(residual, v)), alpha * dot(d, d)
+            cross = alpha * dot(self.begun, d)
+            slope = cross - float(np.vdot(residual, v))
             idle = idle + 1 if gap > 0.9 * best and -slope < hidden else 0
             best = min(best, gap)
-            part, there = self._length(v, slope, alpha * dot(self.begun, d), bend)
+            part, there = self._length(v, slope, cross, alpha * dot(d, d))
             if idle > IDLE or (part == 0 and not self.history.pairs):
                 return False
             if part == 0:                           # what it remembers is rounding
@@ -378,11 +379,8 @@ class QuasiNewton(Softmax):
 
         The penalty's slope is cross + t bend."""
         low, high, part = 0.0, np.inf, 1.0
-        eta = self.eta
         for _ in range(TRIALS if slope < 0 else 0):
-            self.eta = eta + part * v
-            chances, residual = there = self._residual()
-            self.eta = eta
+            chances, residual = there = self._residual(self.eta + part * v)
             here = cross + part * bend - float(np.vdot(residual, v))
             if abs(here) <= ACCEPTED * -slope:
                 return part, there
@@ -396,20 +394,22 @@ class QuasiNewton(Softmax):
         return 0.0, None
 
     def _levels(self, chances):
-        """What gives the intercepts that go with sums of residuals: the pseudo-inverse of their equations."""
+        """What gives intercepts to sums of residuals: the pseudo-inverse of their equations; None without any."""
+        if not self.problem.fit_intercept:
+            return None
         weighted = self._weighted(chances)
         return np.linalg.pinv(np.diag(weighted.sum(axis=1)) - weighted @ chances.T, hermitian=True)
 
     def _settled(self, chances, residual, of_levels):
         """(Residuals with intercepts nearer to their best, their change): else no step need lead down."""
-        if not self.problem.fit_intercept:
+        if of_levels is None:
             return residual, np.zeros(len(residual))
         level = of_levels @ residual.sum(axis=1)
         return residual - self._weighted(chances) * (level[:, None] - level @ chances), level
 
     def _followed(self, chances, change, of_levels):
         """(A change of the predictors with the intercepts that follow it, these)."""
-        if not self.problem.fit_intercept:
+        if of_levels is None:
             return change, np.zeros(len(change))
         turned = np.sum(self._weighted(chances) * (change - np.sum(chances * change, axis=0)), axis=1)
         level = -of_levels @ turned

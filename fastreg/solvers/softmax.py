@@ -109,9 +109,9 @@ class Softmax:
         intercepts = self.b - self.W @ self.view.means if self.problem.fit_intercept else np.zeros(len(self.b))
         return self.W.copy(), intercepts - intercepts.mean(), gap, steps, stopped, self._loss(self.eta)
 
-    def _residual(self):
+    def _residual(self, eta):
         """(Probabilities, label less probability under the weights), of shape (n_classes, n)."""
-        chances = chances_of(self.eta)
+        chances = chances_of(eta)
         return chances, self._weighted(np.where(self.Y > 0, 1 - chances, -chances))
 
     def _settle(self):
