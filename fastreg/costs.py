@@ -18,5 +18,5 @@ MOST_SHARED = 3
 # Parts of the rows beyond which folds have too little in common (random splits that overlap in every way).
 MOST_PARTS = 64
 # Columns (no more than rows) and rows up to which a working set of all columns is faster than Newton's method on rows,
-# where there is no L1 penalty.
-FEW_COLUMNS, FEW_ROWS = 300, 8000
+# where there is no L1 penalty; of several classes, columns and probabilities of all rows.
+FEW_COLUMNS, FEW_ROWS, FEW_CHANCES = 300, 8000, 15_000

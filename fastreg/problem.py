@@ -272,8 +272,10 @@ class Problem:
         """Whether every column that counts has an L2 penalty and nothing else, at every alpha; and they are not so few
         that the engine's working set, which would hold them all, is faster."""
         penalty = self.penalty
-        few = self.p <= min(costs.FEW_COLUMNS, costs.FEW_COLUMNS if self.datafit.coupled else self.n)
-        few &= self.n <= costs.FEW_ROWS
+        if self.datafit.coupled:
+            few = self.p <= costs.FEW_COLUMNS and self.n * self.n_targets <= costs.FEW_CHANCES
+        else:
+            few = self.p <= min(costs.FEW_COLUMNS, self.n) and self.n <= costs.FEW_ROWS
         if self.datafit.quadratic or not self.datafit.convex or few or penalty.l1_ratio > 0 or spec.counted:
             return False
         free = np.all(np.isneginf(penalty.lower)) and np.all(np.isposinf(penalty.upper))

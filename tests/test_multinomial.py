@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from classes import ClassesJudge, chances, judged, named, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
+from fastreg.kernels.softmax import History
 from problems import STORAGES, covering
 from scipy.special import gammaln
 from sklearn.linear_model import LogisticRegression as Theirs
@@ -18,7 +19,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.referee.classes import ClassesFit, ClassesTarget
 from fastreg.referee.data import Data
-from fastreg.solvers import quasi_newton
+from fastreg.solvers import coordinates
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.quasi_newton import QuasiNewton
 from fastreg.targets import against_others
@@ -197,11 +198,11 @@ def test_many_classes():
 # ---- an L2 penalty alone ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize(("shape", "most", "weighted", "fit_intercept", "standardize"), covering(
-    [(60, 12), (20, 50)], [0, quasi_newton.MOST], [False, True], [False, True], [False, True]))
+    [(60, 12), (20, 50)], [0, coordinates.MOST], [False, True], [False, True], [False, True]))
 def test_quasi_newton(storage, shape, most, weighted, fit_intercept, standardize, monkeypatch):
     """About columns, as they are or along eigenvectors, and about rows likewise."""
     monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
-    monkeypatch.setattr(quasi_newton, "MOST", most)
+    monkeypatch.setattr(coordinates, "MOST", most)
     X, y, rng = data(n=shape[0], p=shape[1])
     X[:, 3] = 1.0
     weights = np.r_[np.ones(4), rng.integers(0, 3, shape[0] - 4)] if weighted else None
@@ -228,7 +229,7 @@ def test_history_knows_the_changes_it_was_told():
     rng = np.random.default_rng(0)
     A = rng.standard_normal((6, 6))
     A = A @ A.T + np.eye(6)
-    history = quasi_newton.History(lambda u, v: float(u @ v), 6)
+    history = History(6, 6)
     for step in np.linalg.eigh(A)[1].T:
         history.add(step, A @ step)
         np.testing.assert_allclose(history.solve(A @ step, lambda g: 0.1 * g), step, atol=1e-12)
@@ -236,7 +237,44 @@ def test_history_knows_the_changes_it_was_told():
     np.testing.assert_allclose(history.solve(g, lambda g: 0.1 * g), np.linalg.solve(A, g), rtol=1e-10)
     history.add(g, 0 * g)                           # no curvature: passed over
     history.add(g, A @ g)
-    assert len(history.pairs) == 6
+    assert history.count == 6
+    np.testing.assert_allclose(history.solve(A @ g, lambda g: 0.1 * g), g, atol=1e-9)
+    history.forget()
+    np.testing.assert_array_equal(history.solve(g, lambda g: 0.1 * g), 0.1 * g)
+
+
+def test_history_bends_with_the_penalty():
+    """All it was told, of an objective that bends more: the secant equation of the last step, in the order of steps."""
+    rng = np.random.default_rng(1)
+    A = rng.standard_normal((6, 6))
+    A = A @ A.T + np.eye(6)
+    bent, told = History(6, 4), History(6, 4)
+    for step in rng.standard_normal((7, 6)):
+        bent.add(step, A @ step)
+        told.add(step, A @ step + 3 * step)
+    bent.bend(3.0)
+    assert bent.count == told.count == 4
+    g = rng.standard_normal(6)
+    np.testing.assert_allclose(bent.solve(g, np.copy), told.solve(g, np.copy), rtol=1e-12)
+    bent.bend(-1e9)                                 # no curvature is left
+    assert bent.count == 0
+
+
+def test_history_of_numbers_and_images():
+    """Of (a, M a) the inner product of a and b is a' M b, as of coordinates in which M is the identity."""
+    rng = np.random.default_rng(2)
+    M, A = (B @ B.T + np.eye(4) for B in rng.standard_normal((2, 4, 4)))
+    root = np.linalg.cholesky(M).T
+    apart, plain = History(8, 3, apart=True), History(4, 3)
+    both = np.stack([np.eye(4), M])
+    for step in rng.standard_normal((5, 4)):
+        change = A @ M @ step
+        apart.add(both @ step, both @ change)
+        plain.add(root @ step, root @ change)
+    g = rng.standard_normal(4)
+    found = apart.solve(both @ g, np.copy)
+    np.testing.assert_allclose(root @ found[0], plain.solve(root @ g, np.copy), rtol=1e-9)
+    np.testing.assert_allclose(found[1], M @ found[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
@@ -257,11 +295,11 @@ def test_quasi_newton_of_high_levels(level, shape, store, monkeypatch):
 
 
 @pytest.mark.parametrize("store", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("most", [0, coordinates.MOST])
 @pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
 def test_coordinates_are_of_one_kind(shape, most, store, monkeypatch):
     """Predictors, coefficients, the penalty and the slopes of all coordinates, from X."""
-    monkeypatch.setattr(quasi_newton, "MOST", most)
+    monkeypatch.setattr(coordinates, "MOST", most)
     X, y, rng = data(n=shape[0], p=shape[1], K=3)
     weights = np.r_[np.ones(3), rng.integers(0, 3, shape[0] - 3)].astype(float)
     X[weights == 0] *= 1e3
@@ -288,11 +326,11 @@ def test_coordinates_are_of_one_kind(shape, most, store, monkeypatch):
         np.testing.assert_allclose(space.coefs(space.begin(start, 0.5)), start, rtol=1e-9)
 
 
-@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("most", [0, coordinates.MOST])
 @pytest.mark.parametrize("shape", [(80, 12), (40, 60)])
 def test_folds_borrow_what_is_made_of_x(shape, most, monkeypatch):
     monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
-    monkeypatch.setattr(quasi_newton, "MOST", most)
+    monkeypatch.setattr(coordinates, "MOST", most)
     X, y, _ = data(n=shape[0], p=shape[1], K=3)
     lender = QuasiNewton(Problem.of(X, against_others(y, 3), Penalty(0.0), datafit=MULTINOMIAL), Spec(np.ones(1)))
     weights = np.where(np.arange(shape[0]) % 4 == 3, 0.0, 1.0)
@@ -308,18 +346,18 @@ def test_folds_borrow_what_is_made_of_x(shape, most, monkeypatch):
 
 
 def test_columns_serve_where_products_of_rows_have_not_the_digits(monkeypatch):
-    monkeypatch.setattr(quasi_newton, "MOST", 0)
+    monkeypatch.setattr(coordinates, "MOST", 0)
     X, y, rng = data(n=40, p=90, K=3, density=1)
     X = X * 10.0 ** rng.uniform(-3, 3, 90) + 1e3 * rng.standard_normal(90)
     path = regularization_path(X, y, datafit="multinomial", l1_ratio=0.0, alphas=[1e-2, 1e-6], tol=1e-7)
     assert judged(X, y, path, 0.0) < 1.01e-7
 
 
-@pytest.mark.parametrize("most", [0, quasi_newton.MOST])
+@pytest.mark.parametrize("most", [0, coordinates.MOST])
 @pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
 def test_quasi_newton_goes_on_from_given_coefficients(shape, most, monkeypatch):
     monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
-    monkeypatch.setattr(quasi_newton, "MOST", most)
+    monkeypatch.setattr(coordinates, "MOST", most)
     X, y, _ = data(n=shape[0], p=shape[1])
     other = LogisticRegression(C=0.4, tol=1e-10, warm_start=True).fit(X, y).set_params(C=0.5).fit(X, y)
     alone = LogisticRegression(C=0.5, tol=1e-10).fit(X, y)

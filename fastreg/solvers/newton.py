@@ -117,7 +117,7 @@ class Newton:
 
     def __init__(self, of):
         self.of, self.rows, self.cols = of, of.rows, np.flatnonzero(of.counts)
-        self.matrix, self.stale, self.rate, self.led = None, True, KEPT, False
+        self.matrix, self.stale, self.rate = None, True, KEPT
         n, p, size = self.rows.n, self.rows.p, self.rows.size
         if self.rows.sparse:
             self.price, self.of_step = price_of_sums(self.rows.X), size * SPARSE_STEP + n * LOSS_STEP
@@ -136,9 +136,8 @@ class Newton:
         """The matrix, where it is small enough for one of each alpha to be kept."""
         return self.matrix if self.rows.p <= MOST_SHARED else None
 
-    def follow(self, matrix, led):
-        """Go on under that matrix, of the same alpha; led: from coefficients nearer than a sample would come."""
-        self.led = led
+    def follow(self, matrix):
+        """Go on under that matrix, of the same alpha; None is none."""
         if matrix is not None and np.array_equal(matrix.cols, self.cols):
             self.matrix = copy(matrix)
 
@@ -146,14 +145,13 @@ class Newton:
         """Steps at alpha to a gap of no more than `aim`, as long as they help; their number."""
         of, at, l2 = self.of, self.of.at, alpha * self.of.factors[self.cols]
         gap = _gap(self._gradient(at, l2), l2)
-        if gap <= aim and not self.led:
+        if gap <= aim:
             return 0
         self.rate, self.stale = KEPT, self.matrix is None or not self.matrix.penalise(l2)
-        if gap > AFAR * of.unit and not self.led:
+        if gap > AFAR * of.unit:
             at = self._by_samples(at, l2)
-        least = 1 if self.led else 0         # where it was led to, the rows of the test set had a say
-        at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0, least)
-        of.at, self.led = at if steps <= EXACT else Point.at(self.rows, at.w), False
+        at, steps = self._minimise(self.rows, at, l2, aim, of.spec.max_iter, 1.0)
+        of.at = at if steps <= EXACT else Point.at(self.rows, at.w)
         return steps
 
     # ---- samples -----------------------------------------------------------------------------------------------------
@@ -199,7 +197,7 @@ class Newton:
         return at.pull[self.cols] - l2 * at.w[self.cols]
 
     # ---- steps -------------------------------------------------------------------------------------------------------
-    def _minimise(self, rows, at, l2, aim, most, scale, least=0):
+    def _minimise(self, rows, at, l2, aim, most, scale):
         """(the last point, the number of steps) from a point on some rows; scale: what all rows weigh against them."""
         last, best, idle = np.inf, np.inf, 0
         for steps in range(most + 1):
@@ -208,7 +206,7 @@ class Newton:
             gap = _gap(g, l2)
             idle = 0 if gap < HELPFUL * best else idle + 1
             best = min(best, gap)
-            if (gap <= aim and steps >= least) or steps == most or idle > IDLE:
+            if gap <= aim or steps == most or idle > IDLE:
                 break
             self.rate = gap / last if last < np.inf else self.rate
             last = gap

@@ -98,12 +98,13 @@ class Reweighted:
         return isinstance(self.matrix, Newton)
 
     def left(self):
-        """What is left at the last alpha for others to start from: coefficients, and the matrix that was kept."""
-        return self.at.w, self.matrix.kept
+        """What is left at the last alpha for others to start from: the matrix that was kept. Coefficients of all rows
+        know the test sets, and what tol leaves of that would flatter the scores."""
+        return self.matrix.kept
 
     def advance(self, alphas, from_x=True, starts=None):
-        """Solutions for alphas, in their order, going on from the last or, where it is nearer, from what the same alpha
-        has `left` under other weights; all are certified from X."""
+        """Solutions for alphas, in their order, going on from the last under what the same alpha has `left` under other
+        weights; all are certified from X."""
         found = []
         with single_threaded_blas:
             for alpha, start in zip(alphas, starts or len(alphas) * [None]):
@@ -123,23 +124,14 @@ class Reweighted:
             float(self.rows.streamed), self.problem.p)
 
     # ---- one alpha ---------------------------------------------------------------------------------------------------
-    def _begin(self, l2, start):
-        """Go on with the matrix of `start`, and from its coefficients if the objective is lower there."""
-        there = Point.at(self.rows, np.where(self.counts, start[0], 0))
-        led = there.loss + 0.5 * l2 @ there.w**2 < self.at.loss + 0.5 * l2 @ self.at.w**2
-        if led:
-            self.at = there
-        if isinstance(self.matrix, Newton):
-            self.matrix.follow(start[1], led)
-
     def _at(self, alpha, start=None):
         """(w, intercept, gap, steps, why it ended, loss) at alpha."""
         l2, aim, stopped = alpha * self.factors, self.spec.tol * self.unit, 1
         best, idle, before = np.inf, 0, 0
         if self.at.loss + 0.5 * l2 @ self.at.w**2 > self.null.loss:
             self.at = self.null
-        if start is not None:
-            self._begin(l2, start)
+        if start is not None and isinstance(self.matrix, Newton):
+            self.matrix.follow(start)
         if self.matrix is not None:
             before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):
