@@ -3,11 +3,16 @@
 Another loss is a subclass of `Loss` and its name in `LOSSES`.
 """
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
 EPS = np.finfo(float).eps
+# Exponents of y up to which a loss is judged as it is.
+MODERATE = 64
+# Exponent of the unit of a loss that penalties are counted in: beyond, there is no room beside it.
+MOST = 900
 
 
 def divergence(mean, step):
@@ -27,11 +32,31 @@ def divergence(mean, step):
     return np.where(outside, np.inf, np.where(step == 0, 0, np.maximum(out, 0)))
 
 
+@dataclass
+class Down:
+    """The same for a y of unit size: of both, what is left above the least value is ``unit * 4**of_eta`` times that of
+    ``loss(y / 2**of_y, eta / 2**of_eta - shift)``."""
+
+    loss: object
+    of_y: int = 0
+    of_eta: int = 0
+    shift: float = 0.0
+    unit: float = 1.0
+
+
 class Loss:
     """A loss that is smooth in eta."""
 
     labels = False                     # whether y is -1 or 1, made of two labels
     convex = True                      # in eta
+    power = None                       # of the mean, that a variance is a multiple of: y and its mean have units
+
+    def brought_down(self, y):
+        """What is judged of targets as large or small as y."""
+        exponent = _exponent(y)
+        if self.power is None or abs(exponent) <= MODERATE or abs((2 - self.power) * exponent) > MOST:
+            return Down(self)
+        return Down(self, exponent, 0, exponent * np.log(2), float(np.exp2((2 - self.power) * exponent)))
 
     def check(self, y):
         """Raise a ValueError where y is not in the domain."""
@@ -83,6 +108,8 @@ class Logistic(Loss):
 class Poisson(Loss):
     """exp(eta) - y eta: half the deviance of counts, but for what does not depend on eta."""
 
+    power = 1
+
     def check(self, y):
         """Counts, or anything else that is not negative."""
         if np.any(y < 0):
@@ -114,6 +141,8 @@ class Poisson(Loss):
 class Gamma(Loss):
     """y exp(-eta) + eta: half the deviance of amounts, but for what does not depend on eta."""
 
+    power = 2
+
     def check(self, y):
         """Amounts are positive."""
         if np.any(y <= 0):
@@ -140,7 +169,7 @@ class Tweedie(Loss):
     """y exp(-b eta) / b + exp(a eta) / a, a = 2 - power, b = power - 1, for a power between 1 and 2."""
 
     def __init__(self, power):
-        self.a, self.b = 2 - power, power - 1
+        self.power, self.a, self.b = power, 2 - power, power - 1
 
     def check(self, y):
         """Amounts, or nothing."""
@@ -199,10 +228,6 @@ class OtherTweedie(Tweedie):
     expected of y."""
 
     convex = False
-
-    def __init__(self, power):
-        super().__init__(power)
-        self.power = power
 
     def check(self, y):
         """Positive amounts, or any number."""
@@ -314,6 +339,12 @@ class Huber(Loss):
     def __init__(self, delta):
         self.delta = delta
 
+    def brought_down(self, y):
+        """The squares of what is brought down are numbers, and where y is far beyond delta, those of delta."""
+        exponent = min(_exponent(y), int(np.frexp(self.delta)[1]))
+        exponent *= abs(exponent) > MODERATE
+        return Down(Huber(float(np.ldexp(self.delta, -exponent))), exponent, exponent)
+
     def check(self, y):
         """Any number."""
 
@@ -344,6 +375,11 @@ def _beyond(x):
         series = 1 + x * series / k
     with np.errstate(over="ignore"):
         return np.where(np.abs(x) < 0.1, 0.5 * x**2 * series, np.expm1(x) - x)
+
+
+def _exponent(y):
+    """That of the largest |y|."""
+    return int(np.frexp(np.max(np.abs(y), initial=0.0))[1])
 
 
 LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma(), "squared_hinge": SquaredHinge()}
