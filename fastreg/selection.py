@@ -332,11 +332,12 @@ def fit_all_rows(solver, solutions, at, gamma=None):
 
 
 def _deviance(problem, fit):
-    """Weighted mean deviance of a fit of any loss but the squared one, which is not scaled."""
+    """Weighted mean deviance of a fit, in the units of the user, of any loss but the squared one."""
     eta = problem.predict(np.arange(problem.n), sp.csc_array(np.atleast_2d(fit.coef).T), np.atleast_1d(fit.intercept))
+    eta = problem.scale.levels_down(eta)
     eta = eta if problem.offset is None else eta + problem.offset[:, None]
     y, eta = (problem.Y, eta) if problem.datafit.coupled else (problem.Y[:, 0], eta[:, 0])
-    return problem.datafit.deviance(y, eta, problem.weights.normalised) / problem.n
+    return problem.scale.losses_up(problem.datafit.deviance(y, eta, problem.weights.normalised) / problem.n)
 
 
 def fit_at(solutions, at):

@@ -11,8 +11,8 @@ from scipy.special import expit
 EPS = np.finfo(float).eps
 # Exponents of y up to which a loss is judged as it is.
 MODERATE = 64
-# Exponent of the unit of a loss that penalties are counted in: beyond, there is no room beside it.
-MOST = 900
+# Exponent of the unit of a loss, which is a number itself.
+MOST = 1000
 
 
 def divergence(mean, step):
@@ -54,8 +54,10 @@ class Loss:
     def brought_down(self, y):
         """What is judged of targets as large or small as y."""
         exponent = _exponent(y)
-        if self.power is None or abs(exponent) <= MODERATE or abs((2 - self.power) * exponent) > MOST:
+        if self.power is None or abs(exponent) <= MODERATE:
             return Down(self)
+        reach = MOST // max(abs(2 - self.power), 0.5)
+        exponent = int(np.clip(exponent, -reach, reach))
         return Down(self, exponent, 0, exponent * np.log(2), float(np.exp2((2 - self.power) * exponent)))
 
     def check(self, y):
