@@ -220,7 +220,7 @@ def test_weights_whose_sum_or_its_inverse_is_no_number(data, fit, exponent):
     np.testing.assert_allclose(answer(fit(X, y, np.ldexp(1.0, exponent), weight)), answer(right), rtol=1e-12)
 
 
-# ---- losses of a mean exp(eta): of y times c and eta plus log(c), c^(2 - power) times as large ------------------------
+# ---- losses of a mean exp(eta): of y times c and eta plus log(c), c^(2 - power) times as large -----------------------
 POWERS = {"poisson": 1.0, "tweedie(1.5)": 1.5, "tweedie(1.99)": 1.99, "gamma": 2.0, "inverse_gaussian": 3.0}
 
 
@@ -292,7 +292,7 @@ def test_choices_of_losses_with_a_unit(amounts, exponent, options):
 
 def test_a_loss_that_is_no_number_is_refused(amounts):
     X, y, _ = amounts
-    with pytest.raises(ValueError, match="too large for the loss 'tweedie\\(4.5\\)'.*change its unit"):
+    with pytest.raises(ValueError, match=r"too large for the loss 'tweedie\(4.5\)'.*change its unit"):
         GeneralizedLinearRegressor("tweedie(4.5)").fit(X, y * 1e250)
     rows = np.r_[np.ones(79), 0]                         # what has no weight has no say
     GeneralizedLinearRegressor("tweedie(4.5)", tol=1e-8).fit(X, np.r_[y[:-1], 1e250], rows)
@@ -306,12 +306,12 @@ def test_huber_s_loss_goes_with_its_delta(amounts, exponent, offset):
     found, plain = (regularization_path(
         X, y * s, datafit=f"huber({float(s)!r})", l1_ratio=0.5, sample_weight=weight, tol=1e-10, alphas=[0.1, 0.01],
         offset=0.5 * s * X[:, 2] if offset else None, lower_limits=-0.1 * s) for s in (c, 1.0))
-    one, other = (regularization_path(X, y * s, datafit=f"huber({float(s)!r})", l1_ratio=1.0, alphas=np.array([0.1]) * s,
-                                      tol=1e-10) for s in (c, 1.0))
+    one, other = (regularization_path(X, y * s, datafit=f"huber({float(s)!r})", l1_ratio=1.0, tol=1e-10,
+                                      alphas=np.array([0.1]) * s) for s in (c, 1.0))
     np.testing.assert_allclose(one.coefs.toarray() / c, other.coefs.toarray(), rtol=1e-12)
     np.testing.assert_allclose(one.intercepts / c, other.intercepts, rtol=1e-12)
     assert certify(X, y * c, one).ok
-    if exponent < 0:                                     # an L2 penalty does not change with the unit, an L1 penalty does
+    if exponent < 0:                                     # beside coefficients so small an L1 penalty is everything
         assert not found.coefs.toarray().any() and plain.coefs.toarray().any()
 
 

@@ -95,8 +95,8 @@ cdef class Datafit:
         reach = MOST_UNIT // fmax(fabs(power), 0.5)
         found = int(np.clip(exponent, -reach, reach))
         if fabs(power * (exponent - found)) > SPREAD:
-            raise ValueError(f"y of {top:.3g} is too {'large' if exponent > 0 else 'small'} for the loss {self.name!r}, "
-                             "which is no number there: change its unit.")
+            raise ValueError(f"y of {top:.3g} is too {'large' if exponent > 0 else 'small'} for the loss "
+                             f"{self.name!r}, which is no number there: change its unit.")
         return self, Scale(0, float(np.exp2(power * found)), found)
 
     def inverse_link(self, eta):

@@ -19,8 +19,8 @@ from fastreg.referee.problem import MOST_WEAK, Bounds, stationarity_of, terms_of
 
 # Products with X'X of the rows within epsilon.
 MOST_PRODUCTS = 1000
-# Errors of a slope, up to which what is left of those that should be zero, or what a weak L2 penalty asks for, counts as
-# far as coefficients go.
+# Errors of a slope, up to which what is left of those that should be zero, or what a weak L2 penalty asks for, counts
+# as far as coefficients go.
 LEFT = 1e5
 
 

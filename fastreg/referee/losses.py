@@ -49,7 +49,7 @@ class Loss:
 
     labels = False                     # whether y is -1 or 1, made of two labels
     convex = True                      # in eta
-    power = None                       # of the mean, that a variance is a multiple of: y and its mean have units
+    power: float | None = None         # of the mean, that a variance is a multiple of: y and its mean have units
 
     def brought_down(self, y):
         """What is judged of targets as large or small as y."""
