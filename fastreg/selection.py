@@ -264,12 +264,15 @@ def select(alphas, fold_scores, greater_is_better, gammas=None):
     mean = fold_scores.mean(axis=2)
     if np.isnan(mean).all():
         raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
+    if not np.isfinite(mean).any():
+        raise ValueError("What is lost, or scored, in some fold is infinite at every alpha: nothing can be chosen.")
     folds = fold_scores.shape[2]
     unit = Scale.of(np.where(np.isfinite(fold_scores), fold_scores, 0))          # squares of scores may overflow
     error = np.zeros_like(mean)
     if folds > 1:
-        error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
-    loss = -mean if greater_is_better else mean
+        with np.errstate(invalid="ignore"):              # of infinite ones, which are not chosen
+            error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
+    loss = np.where(np.isfinite(mean), -mean if greater_is_better else mean, np.inf)
     best = best_of(loss, alphas, gammas)
     return mean, error, best, within_one_error(loss, error, best)
 

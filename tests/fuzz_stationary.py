@@ -148,8 +148,9 @@ class Judge:
         shares = np.divide(self.l1, np.abs(u), out=np.ones_like(u), where=bound)
         must = np.min(shares[bound & (self.l2 == 0)], initial=LD(1))
         columns = self.live & ~free
-        least = min(self._at(c, w, u, end, columns) + (1 - c) ** 2 * float(s @ (slope**2 / (2 * curvature)))
-                    for c in {must, np.min(shares, initial=LD(1)), LD(0)})
+        rows = s @ (slope**2 / (2 * curvature))
+        least = min(self._at(c, w, u, end, columns) + float((1 - c) ** 2 * rows)
+                    for c in (np.min(shares, initial=LD(1)), *(must * (1 - np.geomspace(1e-12, 1, 60))), must, LD(0)))
         norms = np.sqrt(s @ Z**2) * np.sqrt(s @ slope**2)
         return float(least), float(np.max((np.abs(u) / np.where(norms > 0, norms, 1))[free], initial=0))
 
@@ -171,7 +172,8 @@ def attempt(solve, *args, **options):
             found = solve(*args, **options)
         except ValueError as error:
             said = str(error)
-            return None, False, "refused" if "no best fit" in said or "intercept" in said else f"wrong: {said}"
+            known = any(words in said for words in ("no best fit", "intercept", "nothing can be chosen"))
+            return None, False, "refused" if known else f"wrong: {said}"
     return found, any(issubclass(one.category, ConvergenceWarning) for one in caught), ""
 
 
@@ -245,7 +247,7 @@ def verdict_of_fits(seed, name):
     warned |= warns
     if not (said or refused or warns):
         said = off(Judge(loss, X, y, chosen.alpha_, whole), chosen.coef_, chosen.intercept_, single)
-        said = said and f"chosen by folds: {said}" or _of_folds(loss, X, y, folds, chosen, whole)
+        said = (said and f"chosen by folds: {said}") or _of_folds(loss, X, y, folds, chosen, whole)
     return f"wrong: {said}" if said else refused or ("warned" if warned else "fine"), said
 
 

@@ -577,8 +577,9 @@ MUTANTS = [
     Mutant("selection.py", "_deviance", "problem.scale.levels_down(eta)", "eta", SCALES + "with_a_unit"),
     Mutant("datafits/huber.pyx", "brought_down", "return Huber(delta), Scale", "return self, Scale",
            SCALES + "its_delta"),
-    Mutant("referee/glm.py", "_best_intercept", "side * 2 * last", "side * last", SCALES + "with_a_unit"),
-    Mutant("referee/huber.py", "_gap", "free, terms.l2 * w, slopes", "free, 0, slopes", SCALES + "certified_at"),
+    Mutant("referee/glm.py", "_best_intercept", "abs(step) <= 0.5 * last", "True", SCALES + "with_a_unit"),
+    Mutant("referee/huber.py", "_gap", "(terms.l1 == 0) & (np.abs(off)", "(terms.l1 + terms.l2 == 0) & (np.abs(off)",
+           SCALES + "certified_at"),
     Mutant("referee/huber.py", "_gap", "sigma * (rows + scale)", "sigma * rows", HUBER + "certificates"),
     Mutant("referee/huber.py", "_moved", "v = v - rows(found)", "v = v + rows(found)", HUBER + "certificates"),
 ]

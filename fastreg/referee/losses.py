@@ -270,9 +270,22 @@ class Given(Loss):
             at = self._where(of, np.zeros(len(of)), np.zeros(len(of)))[1]
             least = self.given(of, np.where(np.isfinite(at), at, 0))[0]
         else:
-            side = np.concatenate([[0], np.geomspace(1e-3, 1e3, 200)])
-            least = np.nanmin([self.given(of, np.full(len(of), x))[0] for x in (*side, *-side)], axis=0)
+            least = self._lowest(of)
         return np.maximum(self.given(y, eta)[0] - least[back.reshape(y.shape)], 0)
+
+    def _lowest(self, y):
+        """The least value on a grid and, a dozen times, on one ten times as fine about the best of the last."""
+        side = np.geomspace(1e-3, 1e3, 200)
+        at, least, reach = np.zeros(len(y)), np.full(len(y), np.inf), np.maximum(1, np.abs(y))
+        moves = [0, *side, *-side]
+        for finer in range(13):
+            middle = at
+            for move in moves:
+                eta = middle + move * reach
+                f = self.given(y, eta)[0]
+                at, least = np.where(f < least, eta, at), np.fmin(f, least)
+            moves, reach = np.linspace(-1, 1, 21), 0.1 * reach if finer else 0.08 * np.abs(at) + 1e-3 * reach
+        return least
 
     def slope(self, y, eta):
         """As it is given."""
