@@ -247,7 +247,8 @@ def choose_by_criterion(problem, spec, how):
     -------
     list of fastreg.selection.Choice, one for each target
     """
-    problem, n_values, known = problem.to_unit(), spec.n_alphas * len(how.l1_ratios), None
+    problem = problem.to_unit() if problem.datafit.quadratic else problem         # likelihoods are those of y as it is
+    n_values, known = spec.n_alphas * len(how.l1_ratios), None
     if problem.prefers_gram(n_values):
         known = know_folds(problem, [Fold(np.ones(problem.n, dtype=int), np.arange(problem.n))])
     if problem.datafit.coupled:

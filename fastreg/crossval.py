@@ -139,10 +139,10 @@ def _choose(tests, spec, how, n_jobs):
         paths.start(penalty, spec.after(k * len(grid) * len(tests.folds)).report, more=k < len(grids) - 1)
         found.append(_score_path(paths, grid, tests, how))
     scale, curves = problem.scale, _curves(found, grids, how)
-    curves.dual_gaps = scale.up(curves.dual_gaps, 2)
+    curves.dual_gaps = scale.losses_up(curves.dual_gaps)
     if how.scorer is None:
         for name in ("fold_scores", "values", "standard_error"):
-            setattr(curves, name, scale.up(getattr(curves, name), 2))
+            setattr(curves, name, scale.losses_up(getattr(curves, name)))
     asked = [(penalty, problem.fit_intercept, spec.tol) for penalty in penalties]
     fit = path = last = refit = None
     if how.refit:
@@ -201,20 +201,22 @@ class TestSets:
 
     def _scored(self, f, fits, how):
         """What the scorer says, in the units of the user."""
-        test, up, offset = self.folds[f].test, self.problem.scale.up, self.problem.offset
-        of_test = self.problem.X[test], up(self._y(f)), self.weights.of(test), None if offset is None else offset[test]
+        test, scale, offset = self.folds[f].test, self.problem.scale, self.problem.offset
+        offset = None if offset is None else scale.up(offset[test])
+        of_test = self.problem.X[test], scale.targets_up(self._y(f)), self.weights.of(test), offset
         dense, intercepts = np.stack([s.dense() for s in fits]), np.stack([s.intercepts for s in fits])
         n_targets = intercepts.shape[2]
-        fits = [[(up(np.tensordot(share, dense[:, a * n_targets:(a + 1) * n_targets], 1)), up(share @ intercepts[:, a]))
-                 for a in range(intercepts.shape[1])] for share in how.shares]
+        fits = [[(scale.up(np.tensordot(share, dense[:, a * n_targets:(a + 1) * n_targets], 1)),
+                  scale.levels_up(share @ intercepts[:, a])) for a in range(intercepts.shape[1])]
+                for share in how.shares]
         if not self.problem.datafit.coupled:
             fits = [[(coef[0], float(intercept[0])) for coef, intercept in of_share] for of_share in fits]
         return [[how.scorer(*fit, *of_test) for fit in of_share] for of_share in fits]
 
     def _scored_at_once(self, f, fits, how):
         """What the scorer would say, None where it has to be asked."""
-        up, y = self.problem.scale.up, self._y(f)
-        found = [how.scores(up(y), up(eta), self.weights.of(self.folds[f].test))
+        scale, y = self.problem.scale, self._y(f)
+        found = [how.scores(scale.targets_up(y), scale.levels_up(eta), self.weights.of(self.folds[f].test))
                  for eta in self._predictors(f, fits, how.shares)]
         return None if any(scores is None for scores in found) else found
 

@@ -220,18 +220,27 @@ class Problem:
     def by_scale(self):
         """Pairs (numbers of targets, their problem): one, unless no scale serves all targets."""
         if not self.datafit.quadratic:
-            return [(np.arange(self.n_targets), self)]
+            return [(np.arange(self.n_targets), self.to_unit())]
         groups = scales_of_groups(self.Y)
         if len(groups) == 1 and groups[0][1] == self.scale:
             return [(groups[0][0], self)]
         return [(group, replace(self, Y=scale.down(self.Y[:, group]), scale=scale)) for group, scale in groups]
 
     def to_unit(self):
-        """The same with every target brought to unit size by a scale of its own; other losses have no scale."""
+        """The same with every target brought to unit size by a scale of its own; of other losses, all by one, where y
+        has a unit and an intercept tells of it."""
         if not self.datafit.quadratic:
-            return self
+            return self._of_unit_loss()
         scale = scale_of_each(self.Y)
         return replace(self, Y=scale.down(self.Y), scale=scale)
+
+    def _of_unit_loss(self):
+        kept = slice(None) if self.weights.normalised is None else self.weights.normalised > 0
+        datafit, scale = self.datafit.brought_down(float(np.max(np.abs(self.Y[kept]), initial=0)))
+        if scale == UNIT or (scale.of_mean and not self.fit_intercept):
+            return self
+        offset = self.offset if self.offset is None else scale.down(self.offset)
+        return replace(self, Y=scale.targets_down(self.Y), offset=offset, datafit=datafit, scale=scale)
 
     def target(self, t, known=None):
         """The problem of target t alone, with its Moments where they are known."""

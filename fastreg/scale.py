@@ -9,6 +9,7 @@ MODERATE = 64
 LEAST = 2.0**-1054
 # Largest exponent of a scale: penalty factors need room beside it, and squares of what is left of y are still numbers.
 REACH = 800
+LOG_2 = float(np.log(2))
 # Exponents that one scale can serve: squares of targets so much smaller are still numbers.
 SPREAD = 400
 
@@ -24,9 +25,15 @@ class Scale:
     ----------
     exponent : int or ndarray of int
         One for all targets, or one for each.
+    unit : float
+        What the loss was divided by, beside the square, and the penalty with it.
+    of_mean : int
+        Exponent of y beside that: of its mean, which is an exponential of the linear predictor.
     """
 
     exponent: object
+    unit: float = 1.0
+    of_mean: int = 0
 
     @classmethod
     def of(cls, Y, each=False):
@@ -60,6 +67,26 @@ class Scale:
             return values
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(values, power * self.exponent)
+
+    def losses_up(self, values):
+        """Losses and duality gaps in the units of the user."""
+        return self.unit * self.up(values, 2)
+
+    def targets_up(self, values):
+        """Targets in the units of the user."""
+        return Scale(self.exponent + self.of_mean).up(values)
+
+    def targets_down(self, values):
+        """The way back."""
+        return Scale(self.exponent + self.of_mean).down(values)
+
+    def levels_up(self, values):
+        """Linear predictors, or intercepts, in the units of the user."""
+        return self.up(values) + self.of_mean * LOG_2 if self.of_mean else self.up(values)
+
+    def levels_down(self, values):
+        """The way back."""
+        return self.down(values - self.of_mean * LOG_2 if self.of_mean else values)
 
     def coefs_up(self, coefs):
         """Coefficients multiplied by ``2**exponent``; of shape (..., n_targets, n_features) where there are several.

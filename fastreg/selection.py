@@ -264,12 +264,15 @@ def select(alphas, fold_scores, greater_is_better, gammas=None):
     mean = fold_scores.mean(axis=2)
     if np.isnan(mean).all():
         raise ValueError("scoring gives NaN in some fold at every alpha: nothing can be chosen.")
+    if not np.isfinite(mean).any():
+        raise ValueError("What is lost, or scored, in some fold is infinite at every alpha: nothing can be chosen.")
     folds = fold_scores.shape[2]
     unit = Scale.of(np.where(np.isfinite(fold_scores), fold_scores, 0))          # squares of scores may overflow
     error = np.zeros_like(mean)
     if folds > 1:
-        error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
-    loss = -mean if greater_is_better else mean
+        with np.errstate(invalid="ignore"):              # of infinite ones, which are not chosen
+            error = unit.up(unit.down(fold_scores).std(axis=2, ddof=1)) / np.sqrt(folds)
+    loss = np.where(np.isfinite(mean), -mean if greater_is_better else mean, np.inf)
     best = best_of(loss, alphas, gammas)
     return mean, error, best, within_one_error(loss, error, best)
 
@@ -332,11 +335,12 @@ def fit_all_rows(solver, solutions, at, gamma=None):
 
 
 def _deviance(problem, fit):
-    """Weighted mean deviance of a fit of any loss but the squared one, which is not scaled."""
+    """Weighted mean deviance of a fit, in the units of the user, of any loss but the squared one."""
     eta = problem.predict(np.arange(problem.n), sp.csc_array(np.atleast_2d(fit.coef).T), np.atleast_1d(fit.intercept))
+    eta = problem.scale.levels_down(eta)
     eta = eta if problem.offset is None else eta + problem.offset[:, None]
     y, eta = (problem.Y, eta) if problem.datafit.coupled else (problem.Y[:, 0], eta[:, 0])
-    return problem.datafit.deviance(y, eta, problem.weights.normalised) / problem.n
+    return problem.scale.losses_up(problem.datafit.deviance(y, eta, problem.weights.normalised) / problem.n)
 
 
 def fit_at(solutions, at):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from fastreg.scale import UNIT
+
 # What has a value for every alpha and target.
 OF_TARGETS = ("intercepts", "dual_gaps", "relative_gaps", "deviances", "n_iters", "stopped")
 
@@ -139,11 +141,11 @@ class Solutions:
 
     def scaled_up(self, scale):
         """The same for the targets that were brought down by `scale`: all but the test errors."""
-        if scale.exponent == 0:
+        if scale == UNIT:
             return self
-        return replace(self, data=scale.coefs_up(self.data), intercepts=scale.up(self.intercepts),
-                       dual_gaps=scale.up(self.dual_gaps, 2), deviances=scale.up(self.deviances, 2),
-                       null_deviances=scale.up(self.null_deviances, 2))
+        return replace(self, data=scale.coefs_up(self.data), intercepts=scale.levels_up(self.intercepts),
+                       dual_gaps=scale.losses_up(self.dual_gaps), deviances=scale.losses_up(self.deviances),
+                       null_deviances=scale.losses_up(self.null_deviances))
 
     def of_target(self, t):
         """The Solutions of target t alone."""

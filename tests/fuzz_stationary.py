@@ -1,8 +1,10 @@
-"""Random small problems of losses that are not convex: ``python -m tests.fuzz_stationary 1000 [FIRST [LOSS]]``.
+"""Random small problems of losses that are not convex: ``python -m tests.fuzz_stationary 1000 [FIRST [LOSS [WHAT]]]``.
 
 Designs, weights, limits and all else are those of `fuzz_glm`; a judge in long double says how far the quadratic model
 of the objective could still fall, whether the objective is above that of the null fit, or of the alpha before. What is
-said of a problem: 'fine', 'warned' (the fit said that it did not get there), 'refused' (in words) or 'wrong'.
+said of a problem: 'fine', 'warned' (the fit said that it did not get there), 'refused' (in words) or 'wrong'. WHAT is
+'path', or 'fit' for estimators, single fits and their choice by folds: a row of weight 2 is that row twice, and one of
+weight 0 is absent.
 """
 import math
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastreg import regularization_path
+from fastreg import GeneralizedLinearRegressor, GeneralizedLinearRegressorCV, regularization_path
 from fastreg.datafits import by_name, custom
 
 if __name__ == "__main__":               # tests are no package
@@ -27,6 +29,10 @@ LD = np.longdouble
 BLUR = 4e-15
 # Model curvatures are not below this times their mean.
 LEAST = LD(0.01)
+# Of the null deviance, what coefficients in float32 may leave.
+SINGLE = 1e-6
+# Of tol, what the judge may find of a fit that is within it: seen up to 1.24, by a bound that is not the engine's.
+WITHIN = 1.5
 
 
 class Power:
@@ -100,7 +106,8 @@ class Judge:
         weights, offset = given["sample_weight"], given["offset"]
         self.s = np.ones(n, dtype=LD) if weights is None else weights.astype(LD)
         self.offset = np.zeros(n, dtype=LD) if offset is None else offset.astype(LD)
-        self.on, self.total = self.s > 0, self.s.sum()
+        self.on, self.total, self.weights = self.s > 0, self.s.sum(), weights
+        self.fit_intercept = given["fit_intercept"]
         self.Z = self.X - (self.s @ self.X / self.total if given["fit_intercept"] else 0)
         factor = given["penalty_factor"].astype(LD)
         spread, size = (np.linalg.norm(part[self.on].astype(float), axis=0) for part in (self.Z, X))
@@ -115,11 +122,18 @@ class Judge:
         eta = (self.X @ w.astype(LD) + LD(b) + self.offset)[self.on]
         return eta, *self.loss.rows(self.y[self.on], eta)
 
+    def least(self):
+        """The least values of the rows that weigh."""
+        y = self.y[self.on]
+        if not isinstance(self.loss, Power):
+            return self.loss.rows(y, y)[0]
+        return np.where(y > 0, self.loss.rows(y, np.log(np.where(y > 0, y, 1)))[0], 0)
+
     def primal(self, w, b):
         """The summed objective."""
         return float(self.s[self.on] @ self.rows(w, b)[1] + self.l1 @ np.abs(w) + self.l2 @ w.astype(LD) ** 2 / 2)
 
-    def left(self, w, b):
+    def left(self, w, b, digits=BLUR):
         """(How far the model of the objective could fall; the largest slope of a free column, over the norm of the
         column and that of all slopes.)"""
         _, _, slope, curvature = self.rows(w, b)
@@ -128,7 +142,7 @@ class Judge:
         size = np.abs(self.X[self.on]) @ np.abs(w) + abs(LD(b)) + np.abs(self.offset[self.on])
         u = -Z.T @ (s * slope)
         asked = self.l2 * w + np.where(w == 0, np.clip(u, -self.l1, self.l1), self.l1 * np.sign(w))
-        blur = BLUR * len(w) * np.abs(Z).T @ (s * curvature * size)
+        blur = digits * len(w) * np.abs(Z).T @ (s * curvature * size)
         u = asked + np.sign(u - asked) * np.maximum(np.abs(u - asked) - blur, 0)
         end = np.where(u > 0, self.upper, -self.lower)
         free = self.live & (self.l1 + self.l2 == 0) & np.isinf(end)
@@ -136,8 +150,9 @@ class Judge:
         shares = np.divide(self.l1, np.abs(u), out=np.ones_like(u), where=bound)
         must = np.min(shares[bound & (self.l2 == 0)], initial=LD(1))
         columns = self.live & ~free
-        least = min(self._at(c, w, u, end, columns) + (1 - c) ** 2 * float(s @ (slope**2 / (2 * curvature)))
-                    for c in {must, np.min(shares, initial=LD(1)), LD(0)})
+        rows = s @ (slope**2 / (2 * curvature))
+        least = min(self._at(c, w, u, end, columns) + float((1 - c) ** 2 * rows)
+                    for c in (np.min(shares, initial=LD(1)), *(must * (1 - np.geomspace(1e-12, 1, 60))), must, LD(0)))
         norms = np.sqrt(s @ Z**2) * np.sqrt(s @ slope**2)
         return float(least), float(np.max((np.abs(u) / np.where(norms > 0, norms, 1))[free], initial=0))
 
@@ -151,17 +166,26 @@ class Judge:
         return float(left[columns].sum())
 
 
-def verdict(seed, name):
-    """(What is said of a problem, why)."""
-    loss = LOSSES[name]
-    _, X, y, store, given = problem(seed, loss.like)
+def attempt(solve, *args, **options):
+    """(What solve returns or None, whether it warned that it did not get there, what it was refused for)."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            path = regularization_path(STORES[store](X), y, datafit=loss.datafit(), tol=TOL, **given)
+            found = solve(*args, **options)
         except ValueError as error:
-            return "refused" if "no best fit" in str(error) or "intercept" in str(error) else f"wrong: {error}", ""
-    warned = any(issubclass(one.category, ConvergenceWarning) for one in caught)
+            said = str(error)
+            known = any(words in said for words in ("no best fit", "intercept", "nothing can be chosen"))
+            return None, False, "refused" if known else f"wrong: {said}"
+    return found, any(issubclass(one.category, ConvergenceWarning) for one in caught), ""
+
+
+def verdict(seed, name):
+    """(What is said of a path, why)."""
+    loss = LOSSES[name]
+    _, X, y, store, given = problem(seed, loss.like)
+    path, warned, refused = attempt(regularization_path, STORES[store](X), y, datafit=loss.datafit(), tol=TOL, **given)
+    if refused:
+        return refused, ""
     intercept = loss.datafit().null_fit(y, given["sample_weight"], given["offset"], given["fit_intercept"])[0]
     null, said = (np.zeros(X.shape[1]), intercept), ""
     before = null
@@ -180,15 +204,84 @@ def verdict(seed, name):
     return "wrong" if said else "warned" if warned else "fine", said
 
 
-def main(count, first=0, name=None):
+def off(judge, w, b, single=False):
+    """What is wrong with a fit, nothing where it is stationary and not above the null fit."""
+    given = judge.weights, None if not judge.offset.any() else judge.offset.astype(float), judge.fit_intercept
+    intercept, _, deviance = judge.loss.datafit().null_fit(judge.y.astype(float), *given)
+    unit = deviance / 2
+    room = (SINGLE if single else TOL) * unit
+    if not judge.primal(w, b) <= judge.primal(np.zeros(len(w)), intercept) + 1e-9 * unit + room:
+        return "above the null fit"
+    left, slope = judge.left(w, b, np.finfo(np.float32).eps if single else BLUR)
+    if left <= WITHIN * room + 1e-13 * unit and slope < (1e-2 if single else 1e-3):
+        return ""
+    return f"{left / unit / TOL:.3g} times tol is left, free slopes {slope:.2g}"
+
+
+def verdict_of_fits(seed, name):
+    """(What is said of a single fit and of a choice by folds, why)."""
+    loss, rng = LOSSES[name], np.random.default_rng([seed, 1])
+    _, X, y, store, given = problem(seed, loss.like)
+    alphas, weights, offset = given.pop("alphas"), given.pop("sample_weight"), given.pop("offset")
+    counts = rng.integers(0, 3, len(y)) if weights is None and rng.random() < 0.5 else None
+    weights, single = weights if counts is None else counts.astype(float), bool(rng.random() < 0.25)
+    X = X.astype(np.float32).astype(float) if single else X
+    stored = STORES[store](X.astype(np.float32) if single else X)
+    options = {"datafit": loss.datafit(), "tol": TOL, "max_iter": 1000, **given}
+    whole, alpha = {"sample_weight": weights, "offset": offset, **given}, float(rng.choice(alphas))
+    judge = Judge(loss, X, y, alpha, whole)
+    model, warned, refused = attempt(GeneralizedLinearRegressor(alpha=alpha, **options).fit, stored, y, weights, offset)
+    if refused:
+        return refused, ""
+    said = "" if warned else off(judge, model.coef_, model.intercept_, single)
+    if counts is not None and not said:
+        rows = np.repeat(np.arange(len(y)), counts)
+        again, warns, refused = attempt(GeneralizedLinearRegressor(alpha=alpha, **options).fit, stored[rows], y[rows],
+                                        None, None if offset is None else offset[rows])
+        if refused:
+            return "wrong: rows are refused that are fitted as weights", refused
+        said = "" if warns else off(judge, again.coef_, again.intercept_, single)
+        said = said and f"rows in place of weights: {said}"
+    folds = [(np.flatnonzero(np.arange(len(y)) % 3 != k), np.flatnonzero(np.arange(len(y)) % 3 == k)) for k in range(3)]
+    chosen, warns, refused = attempt(
+        GeneralizedLinearRegressorCV(alphas=alphas[:3], cv=folds, keep_paths=True, **options).fit, stored, y,
+        sample_weight=weights, offset=offset)
+    warned |= warns
+    if not (said or refused or warns):
+        said = off(Judge(loss, X, y, chosen.alpha_, whole), chosen.coef_, chosen.intercept_, single)
+        said = (said and f"chosen by folds: {said}") or _of_folds(loss, X, y, folds, chosen, whole)
+    return f"wrong: {said}" if said else refused or ("warned" if warned else "fine"), said
+
+
+def _of_folds(loss, X, y, folds, chosen, given):
+    """What is wrong with the paths of the folds, and with their scores."""
+    for f, ((train, test), path) in enumerate(zip(folds, chosen.fold_paths_[0])):
+        parts = [{name: values if values is None or name not in ("sample_weight", "offset") else values[rows]
+                  for name, values in given.items()} for rows in (train, test)]
+        for k, alpha in enumerate(path.alphas):
+            w, b = path.coefs.toarray()[:, k], path.intercepts[k]
+            said = off(Judge(loss, X[train], y[train], alpha, parts[0]), w, b)
+            judge = Judge(loss, X[test], y[test], 0.0, parts[1])
+            deviance = 2 * float(judge.s[judge.on] @ (judge.rows(w, b)[1] - judge.least())) / float(judge.total)
+            score = chosen.cv_path_.fold_scores[0, k, f]
+            if not said and not abs(score - deviance) <= 1e-6 * abs(deviance) + 1e-9:
+                said = f"scored {score:.9g} in place of {deviance:.9g}"
+            if said:
+                return f"fold {f} at alpha={alpha:.3g}: {said}"
+    return ""
+
+
+def main(count, first=0, name=None, what="path"):
     """Counts of what is said of so many problems of a loss, or of all; those that are wrong are printed."""
-    said = Counter()
+    said, judged = Counter(), {"path": verdict, "fit": verdict_of_fits}[what]
     for seed in range(first, first + count):
         for one in LOSSES if name is None else [name]:
-            what, why = verdict(seed, one)
-            said[what.partition(":")[0]] += 1
-            if what.startswith("wrong"):
-                print(f"{one}, seed {seed}: {what}, {why}", flush=True)
+            if what == "fit" and one == "focal":         # of labels, which estimators of numbers refuse
+                continue
+            outcome, why = judged(seed, one)
+            said[outcome.partition(":")[0]] += 1
+            if outcome.startswith("wrong"):
+                print(f"{one}, seed {seed}: {outcome}, {why}", flush=True)
     print(", ".join(f"{count} {what}" for what, count in said.most_common()))
     return said
 

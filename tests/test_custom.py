@@ -432,3 +432,29 @@ def test_datafits_of_skglm(datafit, name, domain):
     again = pickle.loads(pickle.dumps(loss))
     np.testing.assert_array_equal(again.evaluate(y, eta), loss.evaluate(y, eta))
     assert LOSSES[name].value(y[0], eta[0]) == pytest.approx(loss.functions[0](y[0], eta[0]), rel=1e-9)
+
+
+def cauchy(y, eta):
+    return 0.5 * math.log(1 + (eta - y) ** 2)
+
+
+def cauchy_slope(y, eta):
+    return (eta - y) / (1 + (eta - y) ** 2)
+
+
+def cauchy_curvature(y, eta):
+    square = (eta - y) ** 2
+    return (1 - square) / (1 + square) ** 2
+
+
+def test_the_least_value_of_a_loss_that_is_not_convex():
+    """Nothing at eta = y: between the points of any grid, and as far away as y is."""
+    loss, y = custom(cauchy, cauchy_slope, cauchy_curvature, convex=False), np.array([0.37, -12.345, 3e3, -7e5, 0.0])
+    np.testing.assert_allclose(loss.saturated(y), 0, atol=1e-12)
+    assert loss.deviance(y, y + 1) == pytest.approx(5 * math.log(2), rel=1e-9)
+    X = np.linspace(-1, 1, 40)[:, None]
+    target = 2.5 * X[:, 0] + np.sin(np.arange(40))
+    model = GeneralizedLinearRegressor(loss, alpha=1e-3, tol=1e-10).fit(X, target)
+    mean = np.log1p((target - model.predict(X)) ** 2).mean()
+    assert model.deviance_ == pytest.approx(mean, rel=1e-8)
+    assert certify(X, target, model).objective == pytest.approx(mean / 2 + 5e-4 * model.coef_[0] ** 2, rel=1e-8)

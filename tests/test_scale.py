@@ -11,11 +11,15 @@ import scipy.sparse as sp
 from fastreg import (
     ElasticNet,
     ElasticNetCV,
+    GeneralizedLinearRegressor,
+    GeneralizedLinearRegressorCV,
+    HuberRegressor,
     Lasso,
     LassoCV,
     Ridge,
     RidgeClassifierCV,
     RidgeCV,
+    certify,
     enet_path,
     lasso_path,
     regularization_path,
@@ -214,3 +218,108 @@ def test_weights_whose_sum_or_its_inverse_is_no_number(data, fit, exponent):
         assert not np.isfinite(np.sum(weight)) or not np.isfinite(1 / np.sum(weight))
     right = fit(X, y, 1.0, np.ldexp(weight, -exponent))                # less the digits that it lost
     np.testing.assert_allclose(answer(fit(X, y, np.ldexp(1.0, exponent), weight)), answer(right), rtol=1e-12)
+
+
+# ---- losses of a mean exp(eta): of y times c and eta plus log(c), c^(2 - power) times as large -----------------------
+POWERS = {"poisson": 1.0, "tweedie(1.5)": 1.5, "tweedie(1.99)": 1.99, "gamma": 2.0, "inverse_gaussian": 3.0}
+
+
+def units(name):
+    return [(name, exponent) for exponent in (-996, -500, -70, 70, 500, 996)
+            if exponent > -400 or name in ("poisson", "tweedie(1.5)") or (exponent > -800 and POWERS[name] <= 2)]
+
+
+@pytest.fixture
+def amounts():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((80, 6))
+    return X, rng.gamma(2, np.exp(0.5 * X[:, 0] - 0.3 * X[:, 1] + 0.2)), rng.integers(0, 3, 80).astype(float)
+
+
+def violation(name, X, y, weight, model, alpha, l1_ratio):
+    """Of a condition of the averaged objective, the largest, in long double, where nothing overflows."""
+    power, w = np.longdouble(POWERS[name]), model.coef_.astype(np.longdouble)
+    eta = X @ w + np.longdouble(model.intercept_)
+    slope = weight * (np.exp((2 - power) * eta) - y * np.exp((1 - power) * eta)) / weight.sum()
+    pull = -X.T @ slope - np.longdouble(alpha) * (1 - l1_ratio) * w
+    most = np.longdouble(alpha) * l1_ratio
+    off = np.where(w == 0, np.maximum(np.abs(pull) - most, 0), np.abs(pull - most * np.sign(w)))
+    return np.append(off, abs(slope.sum())).max()
+
+
+@pytest.mark.parametrize(("name", "exponent"), [unit for name in POWERS for unit in units(name)])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_losses_with_a_unit(amounts, name, exponent, l1_ratio):
+    X, y, weight = amounts
+    power, c = POWERS[name], np.ldexp(1.0, exponent)
+    unit = np.exp2((2 - power) * exponent)
+    options = {"l1_ratio": l1_ratio, "tol": 1e-10, "max_iter": 1000}
+    plain = GeneralizedLinearRegressor(name, alpha=0.02, **options).fit(X, y, weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = GeneralizedLinearRegressor(name, alpha=0.02 * unit, **options).fit(X, y * c, weight)
+    np.testing.assert_allclose(found.coef_, plain.coef_, atol=1e-6)
+    assert found.intercept_ - exponent * np.log(2) == pytest.approx(plain.intercept_, abs=1e-6)
+    assert found.deviance_ / unit == pytest.approx(plain.deviance_, rel=1e-8)
+    assert found.null_deviance_ / unit == pytest.approx(plain.null_deviance_, rel=1e-8)
+    assert violation(name, X, y * c, weight, found, 0.02 * unit, l1_ratio) < 1e-4 * np.longdouble(unit)
+    said, right = certify(X, y * c, found, sample_weight=weight), certify(X, y, plain, sample_weight=weight)
+    assert said.ok and right.ok
+    assert said.objective / unit == pytest.approx(right.objective, rel=1e-8) and said.stationarity < 1e-4
+    found.coef_ = 0.99 * found.coef_
+    assert not certify(X, y * c, found, sample_weight=weight).ok
+
+
+def log_errors(model, X, y):
+    return -np.abs(np.log(model.predict(X) / y)).mean()
+
+
+@pytest.mark.filterwarnings("ignore:.*of its grid")
+@pytest.mark.parametrize("exponent", [-500, 500])
+@pytest.mark.parametrize("options", [{}, {"scoring": "neg_mean_absolute_error"}, {"relax": True},
+                                     {"scoring": log_errors}], ids=["deviance", "error", "relax", "log"])
+def test_choices_of_losses_with_a_unit(amounts, exponent, options):
+    X, y, _ = amounts
+    c, offset = np.ldexp(1.0, exponent), 0.1 * X[:, 2]
+    found, plain = (GeneralizedLinearRegressorCV("poisson", l1_ratio=1.0, alphas=np.array([0.3, 0.1, 0.01]) * s, cv=3,
+                                                 tol=1e-10, **options).fit(X, y * s, offset=offset) for s in (c, 1.0))
+    assert found.alpha_ == c * plain.alpha_
+    np.testing.assert_allclose(found.coef_, plain.coef_, atol=1e-5)
+    scale = 1.0 if options.get("scoring") is log_errors else c
+    np.testing.assert_allclose(found.cv_path_.values / scale, plain.cv_path_.values, rtol=1e-5)
+    assert found.deviance_ / c == pytest.approx(plain.deviance_, rel=1e-6)
+
+
+def test_a_loss_that_is_no_number_is_refused(amounts):
+    X, y, _ = amounts
+    with pytest.raises(ValueError, match=r"too large for the loss 'tweedie\(4.5\)'.*change its unit"):
+        GeneralizedLinearRegressor("tweedie(4.5)").fit(X, y * 1e250)
+    rows = np.r_[np.ones(79), 0]                         # what has no weight has no say
+    GeneralizedLinearRegressor("tweedie(4.5)", tol=1e-8).fit(X, np.r_[y[:-1], 1e250], rows)
+
+
+@pytest.mark.parametrize("exponent", [-996, -500, -70, 500])
+@pytest.mark.parametrize("offset", [False, True])
+def test_huber_s_loss_goes_with_its_delta(amounts, exponent, offset):
+    X, y, weight = amounts
+    c = np.ldexp(1.0, exponent)
+    parts = [0.5 * s * X[:, 2] if offset else None for s in (c, 1.0)]
+    found, plain = (regularization_path(
+        X, y * s, datafit=f"huber({float(s)!r})", l1_ratio=1.0, alphas=np.array([0.1, 0.01]) * s, sample_weight=weight,
+        offset=part, lower_limits=-0.1 * s, tol=1e-10) for s, part in zip((c, 1.0), parts))
+    np.testing.assert_allclose(found.coefs.toarray() / c, plain.coefs.toarray(), rtol=1e-12)
+    np.testing.assert_allclose(found.intercepts / c, plain.intercepts, rtol=1e-12)
+    assert certify(X, y * c, found, sample_weight=weight, offset=parts[0]).ok
+    ridge = regularization_path(X, y * c, datafit=f"huber({float(c)!r})", l1_ratio=0.0, alphas=[0.1], tol=1e-10)
+    right = regularization_path(X, y, datafit="huber(1.0)", l1_ratio=0.0, alphas=[0.1], tol=1e-10)
+    np.testing.assert_allclose(ridge.coefs.toarray() / c, right.coefs.toarray(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-996, -500, 500])
+def test_huber_s_regression_is_certified_at_any_scale(amounts, exponent):
+    X, y, weight = amounts
+    c = np.ldexp(1.0, exponent)
+    weak = HuberRegressor(alpha=0.01, tol=1e-8).fit(X, y * c, weight)      # the smaller y, the weaker the penalty
+    assert certify(X, y * c, weak, sample_weight=weight).ok
+    weak.intercept_ = 0.99 * weak.intercept_             # coefficients are nothing beside a y so large
+    assert not certify(X, y * c, weak, sample_weight=weight).ok

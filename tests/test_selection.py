@@ -524,6 +524,21 @@ def test_a_score_that_is_never_defined(data):
         LassoCV(alphas=3, cv=80, scoring="r2").fit(*data[:2])
 
 
+def infinite_above(share):
+    def scorer(model, X, y):
+        return -np.inf if np.count_nonzero(model.coef_) <= share else -np.mean((y - model.predict(X)) ** 2)
+
+    return scorer
+
+
+def test_scores_that_are_infinite_are_not_chosen(data):
+    with pytest.raises(ValueError, match="infinite at every alpha"):
+        LassoCV(alphas=3, cv=3, scoring=infinite_above(np.inf)).fit(*data[:2])
+    for rule in ("min", "1se"):
+        model = LassoCV(alphas=10, cv=3, scoring=infinite_above(0), selection_rule=rule).fit(*data[:2])
+        assert model.coef_.any() and np.isfinite(model.cv_path_.values[model.cv_path_.chosen])
+
+
 @pytest.mark.parametrize("options", [{"criterion": "aic"}, {"n_alphas_no_change": 2}, {"relax": True}], ids=str)
 def test_unfinished_paths_warn_once(options):
     X, y = correlated(40, 200, 0.95)

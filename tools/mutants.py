@@ -99,6 +99,8 @@ HUBER = "tests/test_huber.py -k "
 CONCOMITANT, JOINT_NEWTON = "solvers/concomitant.py", "solvers/concomitant_newton.py"
 SEARCH = "solvers/concomitant_search.py"
 
+SCALES = "tests/test_scale.py -k "
+
 MUTANTS = [
     # ---- threads
     Mutant(THREADS, "effective_threads", "_forked or _in_worker_process()", "False",
@@ -564,6 +566,20 @@ MUTANTS = [
     Mutant(SEARCH, "_solve", "(search, _from)", "()", HUBER + "deviations"),
     Mutant("referee/huber.py", "judge_huber", "gap = min(gap, _gap(target, terms, w, sigma, z, a, _moved(",
            "gap = min(gap, 0 * _gap(target, terms, w, sigma, z, a, _moved(", HUBER + "certificates"),
+    # ---- y of any size
+    Mutant("scale.py", "levels_up", "+ self.of_mean * LOG_2", "", SCALES + "with_a_unit"),
+    Mutant("scale.py", "losses_up", "self.unit * ", "", SCALES + "with_a_unit"),
+    Mutant(PENALTY, "arrays", "pen2 / scale.unit", "pen2", SCALES + "with_a_unit"),
+    Mutant("problem.py", "_of_unit_loss", "self.weights.normalised > 0", "slice(None)", SCALES + "is_refused"),
+    Mutant("problem.py", "_of_unit_loss", "scale.down(self.offset)", "self.offset", SCALES + "its_delta"),
+    Mutant("crossval.py", "_scored", "scale.levels_up(", "scale.up(", SCALES + "with_a_unit"),
+    Mutant("crossval.py", "_scored_at_once", "scale.levels_up(", "scale.up(", SCALES + "with_a_unit"),
+    Mutant("selection.py", "_deviance", "problem.scale.levels_down(eta)", "eta", SCALES + "with_a_unit"),
+    Mutant("datafits/huber.pyx", "brought_down", "return Huber(delta), Scale", "return self, Scale",
+           SCALES + "its_delta"),
+    Mutant("referee/glm.py", "_best_intercept", "abs(step) <= 0.5 * last", "True", SCALES + "with_a_unit"),
+    Mutant("referee/huber.py", "_gap", "(terms.l1 == 0) & (np.abs(off)", "(terms.l1 + terms.l2 == 0) & (np.abs(off)",
+           SCALES + "certified_at"),
     Mutant("referee/huber.py", "_gap", "sigma * (rows + scale)", "sigma * rows", HUBER + "certificates"),
     Mutant("referee/huber.py", "_moved", "v = v - rows(found)", "v = v + rows(found)", HUBER + "certificates"),
 ]

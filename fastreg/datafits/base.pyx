@@ -7,11 +7,14 @@ from libc.math cimport INFINITY, fabs, fmax, isfinite
 
 import numpy as np
 
+from fastreg.scale import MODERATE, SPREAD, UNIT, Scale
+
 cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 100                  # of Newton's method in one variable
 cdef double LEAST = 1e-2         # of the mean curvature: of a loss that is not convex, the least in its models
 cdef double ROUNDING = 1e-14     # of the values of a loss, what their differences are known to
+cdef double MOST_UNIT = 1000     # exponent of a loss's unit, which is a number itself
 cdef double NEAR = 1e-8          # a step after which the next one would be rounding, as they fall by squares
 
 
@@ -32,11 +35,14 @@ cdef class Datafit:
         what they are, and what the targets' `own` rows lose adds up to the loss of all.
     labels : bool
         Whether y is -1 and 1, for two classes.
+    mean_power : float or None
+        p, where f(c y, eta + log c) is c^(2 - p) f(y, eta), but for what does not depend on eta.
     one_sided, escaping : str
         What is said of y where no intercept, or no coefficients without a penalty, are the best.
     """
 
     labels = False
+    mean_power = None
     escaping = "the loss falls for ever"
     one_sided = "y must not be at an end of its domain in every row that has a weight: its intercept is infinite."
 
@@ -73,6 +79,25 @@ cdef class Datafit:
     def open_side(self, y):
         """To which side of eta, -1 or 1, f(y, .) falls for ever towards its infimum; 0 where it has a minimum."""
         return np.zeros(len(y))
+
+    def brought_down(self, top):
+        """(What is solved in place of this loss, the Scale of y and all else) where the largest |y| is `top`: y of unit
+        size, where it has a unit and is not of moderate size as it is.
+
+        Raises
+        ------
+        ValueError
+            Where nothing of the loss would be a number."""
+        exponent = int(np.frexp(top)[1])
+        if self.mean_power is None or abs(exponent) <= MODERATE:
+            return self, UNIT
+        power = 2 - self.mean_power
+        reach = MOST_UNIT // fmax(fabs(power), 0.5)
+        found = int(np.clip(exponent, -reach, reach))
+        if fabs(power * (exponent - found)) > SPREAD:
+            raise ValueError(f"y of {top:.3g} is too {'large' if exponent > 0 else 'small'} for the loss "
+                             f"{self.name!r}, which is no number there: change its unit.")
+        return self, Scale(0, float(np.exp2(power * found)), found)
 
     def inverse_link(self, eta):
         """The mean of y at eta."""

@@ -17,6 +17,7 @@ cdef class Gamma(Datafit):
     """``f(y, eta) = y exp(-eta) + eta``, for y > 0: half the deviance of gamma-distributed y, up to what does not
     depend on eta, with the logarithm as link. In m = y exp(-eta), the ratio of y to its mean, all is short."""
 
+    mean_power = 2
     one_sided = "y must be positive."
     escaping = "the loss falls for ever"
 

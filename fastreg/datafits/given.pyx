@@ -13,6 +13,8 @@ cdef enum:
     CHUNK = 256                  # rows whose values stay in cache
     STEPS = 20                   # of Newton's method for a chunk
     BISECTIONS = 500             # of a bracket
+    SECTIONS = 60                # golden ones, of a bracket
+cdef double GOLDEN = 0.6180339887498949
 cdef double NEAR = 0.02          # of a difference of slopes, how far beyond its end a search may go
 cdef double ROUNDING = 4e-16     # of the terms of a sum, what it may lose
 cdef double REACH = 2            # of a first step
@@ -227,18 +229,32 @@ cdef class Given(Datafit):
 
     def saturated(self, y):
         if not self.convex:
-            return self._least_on_grid(y)
+            return self._least(y)
         values, back = np.unique(y, return_inverse=True)
         return -self.conjugate(values, np.zeros(len(values)))[back]
 
-    def _least_on_grid(self, y):
-        """The least value for eta up to 1000 on either side."""
+    def _least(self, y):
+        """The least value for eta up to 1000 times y, or 1000, on either side: of a grid, and by golden sections beside
+        the best there."""
         values, back = np.unique(y, return_inverse=True)
-        side = np.concatenate([[0], np.geomspace(1e-3, 1e3, 200)])
+
+        def at(eta):
+            f = self.evaluate(values, eta)[0]
+            return np.where(np.isfinite(f), f, np.inf)
+
+        side = np.geomspace(1e-3, 1e3, 200)
+        etas = np.concatenate([-side[::-1], [0], side])
+        unit, best = np.maximum(1, np.abs(values)), np.zeros(len(values), dtype=int)
         least = np.full(len(values), np.inf)
-        for eta in [*side, *-side]:
-            f = self.evaluate(values, np.full(len(values), eta))[0]
-            least = np.fmin(least, np.where(np.isfinite(f), f, np.inf))
+        for k in range(len(etas)):
+            f = at(etas[k] * unit)
+            best, least = np.where(f < least, k, best), np.minimum(f, least)
+        lo, hi = unit * etas[np.maximum(best - 1, 0)], unit * etas[np.minimum(best + 1, len(etas) - 1)]
+        for _ in range(SECTIONS):
+            left, right = hi - GOLDEN * (hi - lo), lo + GOLDEN * (hi - lo)
+            of_left, of_right = at(left), at(right)
+            least = np.minimum(least, np.minimum(of_left, of_right))
+            lo, hi = np.where(of_left <= of_right, lo, left), np.where(of_left <= of_right, right, hi)
         return least[back]
 
     def log_measure(self, y):

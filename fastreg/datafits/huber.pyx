@@ -4,6 +4,7 @@ from libc.math cimport INFINITY, fabs
 import numpy as np
 
 from fastreg.datafits.base cimport Datafit
+from fastreg.scale import MODERATE, UNIT, Scale
 
 cdef enum:
     STEPS = 200                  # of Newton's method for the intercept
@@ -93,6 +94,14 @@ cdef class Huber(Datafit):
         for i in range(n):
             eta[i] += total
         return total
+
+    def brought_down(self, top):
+        """With delta brought down as well: to unit size where y is far beyond it, as slopes are then."""
+        exponent = int(np.frexp(min(top, self.delta))[1])
+        if abs(exponent) <= MODERATE:
+            return self, UNIT
+        delta = min(float(np.ldexp(self.delta, -exponent)), np.finfo(float).max)
+        return Huber(delta), Scale(exponent)
 
     def check_y(self, y):
         if not np.all(np.isfinite(y)):

@@ -20,6 +20,7 @@ cdef inline double _mean(double eta) noexcept nogil:
 cdef class Poisson(Datafit):
     """``f(y, eta) = exp(eta) - y eta``, for y >= 0: half the deviance of counts, up to what does not depend on eta."""
 
+    mean_power = 1
     one_sided = "y must not be zero in every row that has a weight: its intercept is minus infinity."
     escaping = "columns set rows of zeros apart from the others"
 

@@ -59,6 +59,11 @@ cdef class Tweedie(Datafit):
         self.name, self.quadratic, self.convex = f"tweedie({power!r})", False, 1 < power < 2
         self.exact = self.convex
 
+    @property
+    def mean_power(self):
+        """That of the variance."""
+        return self.power
+
     def __reduce__(self):
         return Tweedie, (self.power,)
 

@@ -43,7 +43,8 @@ class Penalty:
         if excluded.any():
             pen1[np.broadcast_to(excluded, pen1.shape)] = np.inf
             pen2[np.broadcast_to(excluded, pen2.shape)] = np.inf
-        return tuple(map(np.ascontiguousarray, (scale.down(pen1), pen2, *self.limits(scale))))
+        return tuple(map(np.ascontiguousarray, (scale.down(pen1) / scale.unit, pen2 / scale.unit,
+                                                *self.limits(scale))))
 
     def limits(self, scale):
         """Lower and upper limits for targets that `scale` brought down, of shape (1,) or (p,)."""

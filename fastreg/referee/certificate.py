@@ -316,7 +316,8 @@ def _certificate(X, Y, offset, answer, weight):
                                    ("rounding", (b.rounding + b.blur) * unit, 2), ("coef_bound", bound, 1),
                                    ("stationarity", b.stationarity, 0)):
             with np.errstate(over="ignore", under="ignore"):
-                found[name][a, t] = np.ldexp(value, power * case.target.exponent)
+                found[name][a, t] = np.ldexp(value * (case.target.unit if power == 2 else 1.0),
+                                             power * case.target.exponent)
     keep = (slice(None) if answer.many else 0, 0 if shape[1] == 1 else slice(None))
     return Certificate(**{name: values[keep] if np.ndim(values[keep]) else values[keep].item()
                           for name, values in found.items()})

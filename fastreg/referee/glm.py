@@ -28,16 +28,20 @@ class LossTarget:
 
     Attributes
     ----------
+    exponent : int
+        Of the power of two that coefficients, and y, were divided by.
+    unit : float
+        What the loss was divided by, beside the square of that.
     null : float
         Weighted loss of the fit of an intercept alone, less the least that there is: half the null deviance.
     size : float
         Norm of the residual of that fit.
     """
 
-    exponent = 0
-
     def __init__(self, data, loss, y, offset):
-        self.data, self.loss, self.y, self.offset = data, loss, y, offset
+        down = loss.brought_down(y[data.weight > 0])
+        self.data, self.loss, self.exponent, self.unit = data, down.loss, down.of_eta, down.unit
+        self.y, self.offset = np.ldexp(y, -down.of_y), np.ldexp(offset, -down.of_eta) - down.shift
         self.kind = LossFit if loss.convex else ModelFit
         null = self.kind(self, self.kind(self, np.zeros(data.n) + offset, 0.0).eta, 0.0)
         self.null, self.size = null.loss - null.off, float(np.linalg.norm(data.root * null.r))
@@ -46,7 +50,7 @@ class LossTarget:
         """What coefficients leave, from the fitted values less their mean."""
         level = 0.0
         if self.data.centred:
-            means = self.data.means
+            means, intercept = self.data.means, np.ldexp(float(intercept), -self.exponent)
             fitted = fitted + float(np.longdouble(intercept) + means.astype(np.longdouble) @ w.astype(np.longdouble))
             level = abs(float(intercept)) + float(np.abs(means) @ np.abs(w))
         return self.kind(self, fitted + self.offset, level)
@@ -101,24 +105,27 @@ class LossFit:
         return float(np.sum(self.data.weight[self.on] * values[self.on]))
 
     def _best_intercept(self, eta):
-        """(eta moved to where the derivatives add up to zero, whether they do): Newton's method, held in a bracket."""
-        low, high, total, reach = -np.inf, np.inf, 0.0, 8.0
+        """(eta moved to where the derivatives add up to zero, whether they do): Newton's method, held in a bracket.
+
+        Where its steps do not fall to half, they are twice as long until there is a bracket, which is halved then: far
+        from the minimum an exponential asks for as many steps of 1 as there are units to go."""
+        low, high, total, step = -np.inf, np.inf, 0.0, 8.0
         for _ in range(STEPS):
             here = eta + total
             slopes, curvatures = self.f.slope(self.y, here), self.f.curvature(self.y, here)
             slope, curvature = self._sum(slopes), self._sum(curvatures)
             lost = self._sum(np.abs(slopes) + curvatures * (1 + np.abs(here)))
-            if not abs(slope) > 2 * EPS * lost:
+            if abs(slope) <= 2 * EPS * lost < np.inf:
                 break
-            low, high = (low, total) if slope > 0 else (total, high)
-            step = -slope / curvature if curvature > 0 else -np.sign(slope) * reach
-            step, reach = float(np.clip(step, -reach, reach)), 2 * reach
+            side = -np.sign(slope) if slope == slope else -np.sign(step)         # no number: back
+            low, high = (total, high) if side > 0 else (low, total)
+            last, step = abs(step), -slope / curvature if 0 < curvature < np.inf else np.inf
+            if not (low < total + step < high and abs(step) <= 0.5 * last):
+                step = side * 2 * last if np.isinf(high - low) else 0.5 * (low + high) - total
             if not low < total + step < high:
-                if np.isinf(high - low) or not low < 0.5 * (low + high) < high:
-                    break
-                step = 0.5 * (low + high) - total
+                break
             total += step
-        return eta + total, bool(abs(slope) <= 16 * EPS * lost)
+        return eta + total, bool(abs(slope) <= 16 * EPS * lost < np.inf)
 
     def noise(self, unit, of_coef, reach):
         """(Rounding of the residual, its norm; what the nearest float64 answer may have of a gap, second order.)"""

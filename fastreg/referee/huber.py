@@ -19,7 +19,8 @@ from fastreg.referee.problem import MOST_WEAK, Bounds, stationarity_of, terms_of
 
 # Products with X'X of the rows within epsilon.
 MOST_PRODUCTS = 1000
-# Errors of a slope, up to which what is left of those that should be zero counts as far as coefficients go.
+# Errors of a slope, up to which what is left of those that should be zero, or what a weak L2 penalty asks for, counts
+# as far as coefficients go.
 LEFT = 1e5
 
 
@@ -117,8 +118,9 @@ def _gap(target, terms, w, sigma, z, a, v):
     c = min(1.0, eps / top if top > 0 else 1.0, np.sqrt(data.total / square) if square > 0 else 1.0)
     slopes = data.back(v[:, None])[:, 0]
     error = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p))) * data.sizes * np.sqrt(data.total)
-    free = (terms.l1 == 0) & (terms.l2 == 0) & (np.abs(slopes) <= LEFT * error)
-    left, slopes = float(np.abs(slopes * w)[free].sum()), np.where(free, 0, slopes)
+    off = slopes - terms.l2 * w
+    free = (terms.l1 == 0) & (np.abs(off) <= LEFT * error) & (np.abs(off) > 2 * terms.l2 * np.abs(w))
+    left, slopes = float(np.abs(off * w)[free].sum()), np.where(free, terms.l2 * w, slopes)
     must = (terms.l1 > 0) & (terms.l2 == 0) & np.isinf(np.where(slopes > 0, terms.upper, terms.lower))
     if np.any(must):
         c = min(c, float(np.min((1 - 4 * EPS) * terms.l1[must] / np.maximum(np.abs(slopes[must]), terms.l1[must]))))

@@ -3,11 +3,16 @@
 Another loss is a subclass of `Loss` and its name in `LOSSES`.
 """
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
 EPS = np.finfo(float).eps
+# Exponents of y up to which a loss is judged as it is.
+MODERATE = 64
+# Exponent of the unit of a loss, which is a number itself.
+MOST = 1000
 
 
 def divergence(mean, step):
@@ -27,11 +32,33 @@ def divergence(mean, step):
     return np.where(outside, np.inf, np.where(step == 0, 0, np.maximum(out, 0)))
 
 
+@dataclass
+class Down:
+    """The same for a y of unit size: of both, what is left above the least value is ``unit * 4**of_eta`` times that of
+    ``loss(y / 2**of_y, eta / 2**of_eta - shift)``."""
+
+    loss: object
+    of_y: int = 0
+    of_eta: int = 0
+    shift: float = 0.0
+    unit: float = 1.0
+
+
 class Loss:
     """A loss that is smooth in eta."""
 
     labels = False                     # whether y is -1 or 1, made of two labels
     convex = True                      # in eta
+    power: float | None = None         # of the mean, that a variance is a multiple of: y and its mean have units
+
+    def brought_down(self, y):
+        """What is judged of targets as large or small as y."""
+        exponent = _exponent(y)
+        if self.power is None or abs(exponent) <= MODERATE:
+            return Down(self)
+        reach = MOST // max(abs(2 - self.power), 0.5)
+        exponent = int(np.clip(exponent, -reach, reach))
+        return Down(self, exponent, 0, exponent * np.log(2), float(np.exp2((2 - self.power) * exponent)))
 
     def check(self, y):
         """Raise a ValueError where y is not in the domain."""
@@ -83,6 +110,8 @@ class Logistic(Loss):
 class Poisson(Loss):
     """exp(eta) - y eta: half the deviance of counts, but for what does not depend on eta."""
 
+    power = 1
+
     def check(self, y):
         """Counts, or anything else that is not negative."""
         if np.any(y < 0):
@@ -114,6 +143,8 @@ class Poisson(Loss):
 class Gamma(Loss):
     """y exp(-eta) + eta: half the deviance of amounts, but for what does not depend on eta."""
 
+    power = 2
+
     def check(self, y):
         """Amounts are positive."""
         if np.any(y <= 0):
@@ -140,7 +171,7 @@ class Tweedie(Loss):
     """y exp(-b eta) / b + exp(a eta) / a, a = 2 - power, b = power - 1, for a power between 1 and 2."""
 
     def __init__(self, power):
-        self.a, self.b = 2 - power, power - 1
+        self.power, self.a, self.b = power, 2 - power, power - 1
 
     def check(self, y):
         """Amounts, or nothing."""
@@ -200,10 +231,6 @@ class OtherTweedie(Tweedie):
 
     convex = False
 
-    def __init__(self, power):
-        super().__init__(power)
-        self.power = power
-
     def check(self, y):
         """Positive amounts, or any number."""
         if self.power > 2 and np.any(y <= 0):
@@ -243,9 +270,22 @@ class Given(Loss):
             at = self._where(of, np.zeros(len(of)), np.zeros(len(of)))[1]
             least = self.given(of, np.where(np.isfinite(at), at, 0))[0]
         else:
-            side = np.concatenate([[0], np.geomspace(1e-3, 1e3, 200)])
-            least = np.nanmin([self.given(of, np.full(len(of), x))[0] for x in (*side, *-side)], axis=0)
+            least = self._lowest(of)
         return np.maximum(self.given(y, eta)[0] - least[back.reshape(y.shape)], 0)
+
+    def _lowest(self, y):
+        """The least value on a grid and, a dozen times, on one ten times as fine about the best of the last."""
+        side = np.geomspace(1e-3, 1e3, 200)
+        at, least, reach = np.zeros(len(y)), np.full(len(y), np.inf), np.maximum(1, np.abs(y))
+        moves = [0, *side, *-side]
+        for finer in range(13):
+            middle = at
+            for move in moves:
+                eta = middle + move * reach
+                f = self.given(y, eta)[0]
+                at, least = np.where(f < least, eta, at), np.fmin(f, least)
+            moves, reach = np.linspace(-1, 1, 21), 0.1 * reach if finer else 0.08 * np.abs(at) + 1e-3 * reach
+        return least
 
     def slope(self, y, eta):
         """As it is given."""
@@ -314,6 +354,12 @@ class Huber(Loss):
     def __init__(self, delta):
         self.delta = delta
 
+    def brought_down(self, y):
+        """The squares of what is brought down are numbers, and where y is far beyond delta, those of delta."""
+        exponent = min(_exponent(y), int(np.frexp(self.delta)[1]))
+        exponent *= abs(exponent) > MODERATE
+        return Down(Huber(float(np.ldexp(self.delta, -exponent))), exponent, exponent)
+
     def check(self, y):
         """Any number."""
 
@@ -344,6 +390,11 @@ def _beyond(x):
         series = 1 + x * series / k
     with np.errstate(over="ignore"):
         return np.where(np.abs(x) < 0.1, 0.5 * x**2 * series, np.expm1(x) - x)
+
+
+def _exponent(y):
+    """That of the largest |y|."""
+    return int(np.frexp(np.max(np.abs(y), initial=0.0))[1])
 
 
 LOSSES = {"logistic": Logistic(), "poisson": Poisson(), "gamma": Gamma(), "squared_hinge": SquaredHinge()}

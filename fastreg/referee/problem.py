@@ -142,7 +142,7 @@ def judge(data, cases):
 def _bounds(data, case, w, fit, g):
     """Bounds for one answer, from what it leaves of the loss and X's products with its residual."""
     target = case.target
-    terms = terms_of(data, case.alpha, case.asked, target.exponent)
+    terms = terms_of(data, case.alpha / target.unit, case.asked, target.exponent)
     unit = EPS * (8 + 0.25 * np.sqrt(max(data.n, data.p)))
     stored = np.finfo(case.coef.dtype).eps if case.coef.dtype.kind == "f" else EPS
     of_coef = max(unit, stored)

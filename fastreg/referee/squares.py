@@ -28,6 +28,7 @@ class SquaredTarget:
 
     # Beyond, penalties would find no room beside the scale; squares of what is left of y are still numbers.
     REACH = 800
+    unit = 1.0               # of the loss, which the exponent alone brings down
 
     def __init__(self, data, y):
         y = np.asarray(y, dtype=np.float64)
