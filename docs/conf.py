@@ -108,7 +108,21 @@ def link_names(app, doctree):
             link += code
 
 
+def both_looks(app, doctree):
+    """Pictures that are there in a light and a dark version: the theme shows the one of its look."""
+    for light in list(doctree.findall(nodes.image)):
+        folder = Path(app.env.doc2path(app.env.docname)).parent
+        dark = light["uri"].replace("-light.", "-dark.")
+        if dark != light["uri"] and (folder / dark).is_file():
+            other = light.deepcopy()
+            other["uri"] = dark
+            light["classes"].append("only-light")
+            other["classes"].append("only-dark")
+            light.parent.insert(light.parent.index(light) + 1, other)
+
+
 def setup(app):
+    app.connect("doctree-read", both_looks, priority=400)                # before pictures are gathered
     app.connect("doctree-read", link_names)
     app.connect("autodoc-process-docstring", polish, priority=600)       # after numpydoc
     app.connect("builder-inited", copy_mathjax)

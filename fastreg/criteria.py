@@ -1,5 +1,6 @@
 """Choosing alpha and l1_ratio without folds, by AIC, BIC or EBIC of one path on all rows."""
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +12,7 @@ from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.kernels.factor import Basis
 from fastreg.paths import path_of
 from fastreg.problem import Spec
+from fastreg.progress import Tally, ignored
 from fastreg.selection import Choice, Selection, SelectionCurves, best_of, first_unconverged, fit_at
 from fastreg.solvers.folds import Fold, know_folds
 from fastreg.solvers.path import PathSolver
@@ -53,8 +55,9 @@ def _counted(solutions):
     return features
 
 
-def sums_and_degrees(solver, solutions):
-    """(weighted residual sums of squares, the weights summing to n; degrees of freedom) of a path of one target."""
+def sums_and_degrees(solver, solutions, tick):
+    """(weighted residual sums of squares, the weights summing to n; degrees of freedom) of a path of one target; `tick`
+    is called with 1 after each."""
     features = _counted(solutions)
     gram, xy, _ = solver.moments_of(features)
     degrees = Degrees(solver, features, gram)
@@ -65,16 +68,17 @@ def sums_and_degrees(solver, solutions):
         at = np.searchsorted(features, used)
         rss[a] = total - w @ (2 * xy[0, at] - gram[np.ix_(at, at)] @ w)
         df[a] = degrees.of(at, w, alpha, gram)
+        tick(1)
     return np.maximum(rss, 0), df
 
 
-def likelihoods_and_degrees(problem, solutions):
+def likelihoods_and_degrees(problem, solutions, tick):
     """(minus twice the log-likelihoods, the weights summing to the rows that count; degrees of freedom) of a path of
     one target or of classes, of any loss but the squared one: the hat matrix is that of the weighted least squares at
-    the fit.
+    the fit. `tick` is called with 1 after each.
     """
     if problem.datafit.coupled:
-        return of_classes(problem, solutions)
+        return of_classes(problem, solutions, tick)
     features, least_squares = _counted(solutions), replace(problem, datafit=QUADRATIC, offset=None)
     plain = PathSolver(least_squares, Spec(1, gram=False))
     gram = plain.moments_of(features)[0]
@@ -89,12 +93,13 @@ def likelihoods_and_degrees(problem, solutions):
             bent = PathSolver(replace(least_squares, weights=Weights(curvature, problem.n)), Spec(1, gram=False))
             gram = bent.moments_of(features)[0] * np.mean(curvature)
         df[a] = degrees.of(np.searchsorted(features, used), w, alpha, gram)
+        tick(1)
     y, rows = problem.Y[:, :1].T, problem.weights.rows
     base = problem.weights.sums(problem.datafit.saturated(y[0])[None] + problem.datafit.log_measure(y[0]))[0]
     return rows * (solutions.deviances[:, 0] + 2 * base / problem.n), df
 
 
-def of_classes(problem, solutions):
+def of_classes(problem, solutions, tick):
     """The same of several classes: the Hessian in the coefficients in use, whatever the intercepts, stands for the
     Gram matrix. Without an L2 penalty ranks alone matter, and the chances may as well be even."""
     features, K = _counted(solutions), problem.n_targets
@@ -114,6 +119,7 @@ def of_classes(problem, solutions):
         H = hessian_of_classes(columns, [np.searchsorted(features, at) for at in used], chances, weights,
                                problem.fit_intercept)
         df[a] = degrees_of_freedom(H, alpha * l2[np.concatenate(used)])
+        tick(1)
     return problem.weights.rows * solutions.deviances[:, 0], df
 
 
@@ -240,7 +246,8 @@ def choose_by_criterion(problem, spec, how):
     problem : Problem
         In the units of the user; each target is a problem of its own.
     spec : Spec
-        Its report hears now and then how many penalty values of all l1_ratios are done with.
+        Its report hears now and then how many penalty values of all l1_ratios are done with, degrees of freedom
+        included.
     how : ByCriterion
 
     Returns
@@ -259,17 +266,20 @@ def choose_by_criterion(problem, spec, how):
 
 def _choose(problem, spec, how):
     """The Choice of one target."""
-    found, values, degrees = [], [], []
+    found, values, degrees, tick = [], [], [], ignored
     for k, ratio in enumerate(how.l1_ratios):
-        one = problem.with_l1_ratio(ratio)
-        solver = suited(one.route(spec))(one, spec.after(k * spec.n_alphas))
+        one, told = problem.with_l1_ratio(ratio), spec
+        if spec.report is not None:
+            tally = Tally(spec.after(k * spec.n_alphas).report, 2)
+            told, tick = replace(spec, report=tally.reached), partial(tally.more, 1)
+        solver = suited(one.route(spec))(one, told)
         solutions = solver.advance(spec.grid(solver.largest_alpha() if spec.counted else None))
         if problem.datafit.quadratic:
             with solver.blas():
-                left, df = sums_and_degrees(solver, solutions)
+                left, df = sums_and_degrees(solver, solutions, tick)
             values.append(criterion_values(solver, left, df, how))
         else:
-            left, df = likelihoods_and_degrees(solver.problem, solutions)
+            left, df = likelihoods_and_degrees(solver.problem, solutions, tick)
             values.append(left + cost_of(df, problem, how.criterion))
         found.append(solutions)
         degrees.append(df)

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from fastreg.paths import path_of
 from fastreg.problem import Problem
+from fastreg.progress import Tally, ignored
 from fastreg.selection import (
     Choice,
     Selection,
@@ -124,7 +125,8 @@ def cross_validate_path(problem, spec, folds, how):
 
 def _choose(tests, spec, how, n_jobs):
     """The Choice of one target."""
-    problem, options = tests.problem, {"n_jobs": n_jobs, "then": partial(_fits, relax=how.gammas is not None)}
+    problem, count = tests.problem, WorkOfFolds(spec.report, how)
+    options = {"n_jobs": n_jobs, "then": partial(_fits, relax=how.gammas is not None, tick=count.refits)}
     if problem.shares_passes(spec, len(tests.folds)):
         paths = LockstepPaths(problem, spec, tests.folds, **options)
     else:
@@ -136,8 +138,8 @@ def _choose(tests, spec, how, n_jobs):
         grids = [spec.grid(top / ratio) for ratio in how.l1_ratios]
     found = []
     for k, (penalty, grid) in enumerate(zip(penalties, grids)):
-        paths.start(penalty, spec.after(k * len(grid) * len(tests.folds)).report, more=k < len(grids) - 1)
-        found.append(_score_path(paths, grid, tests, how))
+        paths.start(penalty, count.fits(k * len(grid) * len(tests.folds)), more=k < len(grids) - 1)
+        found.append(_score_path(paths, grid, tests, how, count.scores))
     scale, curves = problem.scale, _curves(found, grids, how)
     curves.dual_gaps = scale.losses_up(curves.dual_gaps)
     if how.scorer is None:
@@ -161,6 +163,35 @@ def _choose(tests, spec, how, n_jobs):
     return Choice(curves, fit, path, fold_paths, unconverged)
 
 
+class WorkOfFolds:
+    """What a cross-validation reports: fits and, where there are such, relaxed fits and a scorer that is asked of each.
+
+    Parameters
+    ----------
+    report : callable or None
+        None: nobody listens.
+    how : ByFolds
+
+    Attributes
+    ----------
+    refits, scores : callable
+        To be called with the number of penalty values that are done more, or a share of one.
+    """
+
+    def __init__(self, report, how):
+        relaxed, asked = how.gammas is not None, how.scorer is not None and how.scores is None
+        self.tally = None if report is None else Tally(report, 1 + relaxed + asked)
+        self.refits = partial(self.tally.more, 1) if self.tally and relaxed else ignored
+        self.scores = partial(self.tally.more, 1 + relaxed) if self.tally and asked else ignored
+
+    def fits(self, before):
+        """What the paths of the next l1_ratio report to, after so many penalty values; None where nobody listens."""
+        if self.tally is None:
+            return None
+        self.tally.start(before)
+        return self.tally.reached
+
+
 @dataclass(frozen=True, eq=False)
 class TestSets:
     """What the fits of the folds are scored on.
@@ -180,7 +211,7 @@ class TestSets:
     weights: Weights
     known: KnownFolds | None = None
 
-    def scores(self, f, solutions, refits, how):
+    def scores(self, f, solutions, refits, how, tick):
         """Scores of the alphas of a fold's path, for every gamma: shape (n_gammas, n_alphas).
 
         Parameters
@@ -190,16 +221,18 @@ class TestSets:
         refits : Solutions or None
             Without penalty on their supports.
         how : ByFolds
+        tick : callable
+            Called with the share of an alpha that a scorer is done with.
         """
         fits = [solutions] if refits is None else [solutions, refits]
         if how.scorer is not None:
             found = None if how.scores is None else self._scored_at_once(f, fits, how)
-            return self._scored(f, fits, how) if found is None else found
+            return self._scored(f, fits, how, tick) if found is None else found
         if refits is None and solutions.test_errors is not None:
             return solutions.test_errors[None]
         return (self._errors if self.problem.datafit.quadratic else self._deviances)(f, fits, how.shares)
 
-    def _scored(self, f, fits, how):
+    def _scored(self, f, fits, how, tick):
         """What the scorer says, in the units of the user."""
         test, scale, offset = self.folds[f].test, self.problem.scale, self.problem.offset
         offset = None if offset is None else scale.up(offset[test])
@@ -211,7 +244,11 @@ class TestSets:
                 for share in how.shares]
         if not self.problem.datafit.coupled:
             fits = [[(coef[0], float(intercept[0])) for coef, intercept in of_share] for of_share in fits]
-        return [[how.scorer(*fit, *of_test) for fit in of_share] for of_share in fits]
+        found = np.empty((len(fits), len(fits[0])))
+        for g, a in np.ndindex(found.shape):
+            found[g, a] = how.scorer(*fits[g][a], *of_test)
+            tick(1 / len(fits))
+        return found
 
     def _scored_at_once(self, f, fits, how):
         """What the scorer would say, None where it has to be asked."""
@@ -269,12 +306,12 @@ class _Scored:
         return [path_of([s.scaled_up(scale) for s in of_fold], *asked, **loss) for of_fold in zip(*self.pieces)]
 
 
-def _fits(solver, solutions, relax):
+def _fits(solver, solutions, relax, tick):
     """What is scored of a fold: the penalised fits, and those without penalty on their supports or None."""
-    return solutions, refits_on_supports(solver, solutions) if relax else None
+    return solutions, refits_on_supports(solver, solutions, tick) if relax else None
 
 
-def _score_path(paths, alphas, tests, how):
+def _score_path(paths, alphas, tests, how, tick):
     """Solve and score piece by piece, until the mean score improves no more.
 
     Parameters
@@ -283,6 +320,8 @@ def _score_path(paths, alphas, tests, how):
     alphas : ndarray of shape (n_alphas,)
     tests : TestSets
     how : ByFolds
+    tick : callable
+        Of `TestSets.scores`.
 
     Returns
     -------
@@ -296,7 +335,7 @@ def _score_path(paths, alphas, tests, how):
         piece = slice(a, min(a + step, count))
         found = paths.advance(alphas[piece], last=piece.stop == count)
         for f, (solutions, refits) in enumerate(found):
-            scored.scores[:, piece, f] = tests.scores(f, solutions, refits, how)
+            scored.scores[:, piece, f] = tests.scores(f, solutions, refits, how, tick)
             scored.dual_gaps[piece, f] = solutions.dual_gaps[:, 0]
         penalised = [solutions for solutions, _ in found]
         scored.n_solved = piece.stop

@@ -58,6 +58,40 @@ class Progress:
             raise
 
 
+class Tally:
+    """One count of several kinds of work over the same units, of which each kind is an equal share.
+
+    Parameters
+    ----------
+    report : callable
+        Hears how many units are done: parts of those that not all kinds are done with.
+    kinds : int
+    """
+
+    def __init__(self, report, kinds):
+        self.report, self.kinds, self._lock = report, kinds, threading.Lock()
+        self.start(0)
+
+    def start(self, before):
+        """Go on from where so many units are done with, whatever was counted."""
+        self.before, self.done = before, [0.0] * self.kinds
+
+    def reached(self, done):
+        """So many units since the start are done, of the first kind."""
+        with self._lock:
+            self.done[0] = done
+            self._tell()
+
+    def more(self, kind, units=1.0):
+        """So many units more of a kind, from any thread."""
+        with self._lock:
+            self.done[kind] += units
+            self._tell()
+
+    def _tell(self):
+        self.report(self.before + sum(self.done) / self.kinds)
+
+
 @contextmanager
 def reporting(total, listeners, units=1.0):
     """A Progress within a call that it ends with; None where nobody listens.

@@ -360,14 +360,15 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
 
 def _of_folds(score, count, n_jobs, report):
     """[score(0, tell), ...], n_jobs at a time; `tell` is to hear now and then which share of a fold is done."""
-    finished, stop = np.zeros(count), threading.Event()
+    finished, stop, one_by_one = np.zeros(count), threading.Event(), threading.Lock()
 
     def work(f):
         def tell(share):
             if stop.is_set():
                 raise Cancelled
-            finished[f] = share
-            report(finished.sum())
+            with one_by_one:
+                finished[f] = share
+                report(finished.sum())
 
         found = score(f, tell)
         tell(1.0)

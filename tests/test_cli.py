@@ -377,6 +377,19 @@ def test_plot(tmp_path, capsys):
     assert "must end in" in failure(capsys, "--plot", "path.what")
 
 
+def test_a_plot_names_the_columns_and_marks_the_choice(tmp_path, monkeypatch, problem):
+    figures = []
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, *_, **__: figures.append(figure))
+    names = ["area", "rooms", "age", "floor", "lift", "noise", "y"]
+    write_csv(tmp_path / "a.csv", *problem, names=names)
+    for more in ([], ["--cv", "3"]):
+        assert main([str(tmp_path / "a.csv"), "--target", "y", *SHORT, "--plot", "p.png", *more]) == 0
+    last, chosen = ({line.get_label() for line in figure.axes[0].lines} for figure in figures)
+    assert {"area", "floor"} <= last & chosen
+    assert not [label for label in last if label.startswith("alpha")]
+    assert [label for label in chosen if label.startswith("alpha")]
+
+
 def test_plot_without_matplotlib(capsys, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("matplotlib.backends.backend_agg")]:
         monkeypatch.delitem(sys.modules, name)
@@ -391,6 +404,19 @@ def test_scikit_learn_is_stopped_at_its_limit():
     assert result.seconds is None
     assert result.problem == ""
     assert "gap not reached in 0 s" in "\n".join(comparison_lines(0.1, 1e-12, 1e-12, result))
+
+
+def test_a_terminal_sees_that_scikit_learn_is_at_work(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    alphas = np.geomspace(45, 1e-4, 1000)
+    run_scikit_learn(load_bundled(), alphas, 1.0, 1e-12, 1, limit=2.5)
+    drawn = terminal.getvalue().split("\r")
+    assert all(re.fullmatch(r"scikit-learn \[#*\.*\] [012] of 3 seconds at most", line) for line in drawn[1:-1])
+    assert "2 of 3" in drawn[-2] and drawn[-1] == "\x1b[K"
 
 
 def test_scikit_learn_failure_is_told():

@@ -43,6 +43,17 @@ def coefficients(out):
     return {name: (float(value), float(effect)) for name, value, effect in ROW.findall(out.split("\nlargest")[1])}
 
 
+@pytest.mark.parametrize("more, share", [([], 1e-2), (["--cv"], 1e-4), (["--cv", "--eps", "0.1"], 0.1)])
+def test_the_path_goes_on_where_the_choice_is_at_its_end(csv, tmp_path, problem, more, share):
+    """What matters most has the smallest unit, and is the last to come in."""
+    X, y = problem[0], problem[1] + 20 * problem[0][:, 1]
+    out = tmp_path / "model.json"
+    assert main([*csv(y), "--n-alphas", "30", *more, "--output", str(out)]) == 0
+    found = json.loads(out.read_text())
+    last = found["cross_validation"]["alphas"][-1] if "--cv" in more else found["alpha"]
+    assert last == pytest.approx(share * np.max(np.abs(X.T @ (y - y.mean()))) / len(y), rel=1e-6)
+
+
 def test_coefficients_of_the_last_solution_by_name(csv, capsys, problem):
     X, y = problem
     assert main([*csv(), "--n-alphas", "4", "--tol", "1e-12"]) == 0
@@ -70,7 +81,7 @@ def test_columns_without_names_are_numbered_as_the_file_does(tmp_path, capsys):
 
 def test_cross_validation_chooses_what_scikit_learn_scores_best(csv, capsys, problem):
     X, y = problem
-    assert main([*csv(), "--n-alphas", "30", "--cv", "4", "--tol", "1e-10"]) == 0
+    assert main([*csv(), "--n-alphas", "30", "--eps", "0.01", "--cv", "4", "--tol", "1e-10"]) == 0
     out = capsys.readouterr().out
     alphas = np.max(np.abs((X - X.mean(axis=0)).T @ (y - y.mean()))) / 60 * np.geomspace(1, 1e-2, 30)
     folds = KFold(4, shuffle=True, random_state=0)

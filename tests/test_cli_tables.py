@@ -68,6 +68,7 @@ def test_compressed_files_are_what_is_in_them(tmp_path, kind, suffix, pack):
         ("a,a,price\n1,2,3\n4,?,6\n", "of 2 rows: 'column 1' 1;"),
         ("a,b,price\n1,2,yes\n4,5,\n1,1,NA\n", "of 3 rows: 'price' 2;"),
         ("a,b,price\n1,red,3\n4,,6\n", "column 'b' is not numeric: 'red' in line 2 (--categorical takes text"),
+        ("a,b,price\n1,old red 2,3\n4,,6\n", "is not numeric: 'old red 2' in line 2 (--categorical takes text"),
     ],
 )
 def test_missing_values_are_counted_by_column(tmp_path, text, message):

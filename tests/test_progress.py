@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import pkgutil
 import re
 import sys
 import threading
@@ -68,6 +69,10 @@ CALLS = {
     "folds that end early": (fit(fastreg.LassoCV, X, RNG.permutation(Y), n_alphas_no_change=3, cv=3), 300),
     "no fit of all rows": (fit(fastreg.LassoCV, X, Y, cv=3, refit=False, keep_paths=True), 300),
     "relaxed fits": (fit(fastreg.LassoCV, X, Y, cv=3, relax=True), 300),
+    "relaxed counts": (fit(fastreg.PoissonRegressorCV, X, COUNTS, cv=3, alphas=10, relax=True), 30),
+    "a scorer": (fit(fastreg.LassoCV, X, Y, cv=3, alphas=40, scoring="neg_median_absolute_error"), 120),
+    "relaxed fits and a scorer": (fit(fastreg.ElasticNetCV, X, Y, cv=3, alphas=[0.1, 0.01], l1_ratio=[0.5, 1],
+                                      relax=[0, 0.5, 1], scoring="neg_median_absolute_error"), 12),
     "a criterion": (fit(fastreg.ElasticNetCV, X, np.column_stack([Y, -Y]), l1_ratio=[0.5, 1], criterion="bic"), 400),
     "LogisticRegressionCV": (fit(fastreg.LogisticRegressionCV, X, LABELS, l1_ratios=(0.0, 1.0), cv=3), 60),
     "of L2 penalties": (fit(fastreg.LogisticRegressionCV, WIDE, LABELS, l1_ratios=(0.0,), Cs=40, cv=3), 120),
@@ -237,6 +242,30 @@ def test_folds_that_are_to_end_do_so_within_a_step(y, X, loss, monkeypatch):
     with pytest.raises(Cancelled):
         paths.advance(MANY)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("within, options, total", [
+    ("fastreg.crossval.TestSets._scored", {"cv": 3, "scoring": "neg_max_error", "l1_ratio": [0.5, 1]}, 120),
+    ("fastreg.crossval.refits_on_supports", {"cv": 3, "relax": True}, 60),
+    ("fastreg.criteria.sums_and_degrees", {"criterion": "bic", "l1_ratio": [0.5, 1]}, 40)])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_comes_after_the_fits_has_its_share(within, options, total, n_jobs, monkeypatch):
+    """Half of the count, where nothing else does."""
+    place, name = within.rsplit(".", 1)
+    place = pkgutil.resolve_name(place)
+    work, heard, spans = getattr(place, name), [0], []
+
+    def seen(*given):
+        begin = heard[-1]
+        found = work(*given)
+        spans.append((begin, heard[-1]))
+        return found
+
+    monkeypatch.setattr(place, name, seen)
+    fastreg.ElasticNetCV(**options, alphas=20, n_jobs=n_jobs, n_threads=n_jobs,
+                         callback=lambda done, of: heard.append(done)).fit(X, Y)
+    counted = sum(end - begin for begin, end in spans)
+    assert heard[-1] == total and (abs(counted - total / 2) <= len(spans) if n_jobs == 1 else counted >= total / 3)
 
 
 # ---- the count ------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from fastreg.referee import Referee
 
 __all__ = ["main"]
 
-# Smallest penalty value over the largest, with an L1 penalty.
-LASSO_EPS = 1e-2
+# Smallest penalty value over the largest, with an L1 penalty; where the choice is at that end, the next.
+LASSO_EPS = (1e-2, 1e-4, 1e-6)
 # What scikit-learn is timed on, or said to lack; why it is left out of the others.
 COMPARED = ("quadratic", "logistic", "poisson")
 LEFT_OUT = {
@@ -82,11 +82,14 @@ def _run(options):
         _tell("note", note)
     _print(header_lines(data, options.n_alphas, options.l1_ratio, options.tol))
     with threadpool_limits(options.threads) if options.threads else nullcontext():
-        path, seconds, warned = _fit(data, options)
-        verdicts = _judged(data, path, options.l1_ratio)
-        curves, more = None, ""
-        if options.cv:
-            curves, more = _caught(data, chosen_by_folds, data, path, options)
+        for eps in (options.eps,) if options.eps or options.l1_ratio == 0 else LASSO_EPS:
+            path, seconds, warned = _fit(data, options, eps)
+            verdicts = _judged(data, path, options.l1_ratio)
+            curves, more = None, ""
+            if options.cv:
+                curves, more = _caught(data, chosen_by_folds, data, path, options)
+            if curves is None or curves.at_edge != "smallest":
+                break
     for told in filter(None, (warned, more)):
         _tell("warning", told)
     _print(path_lines(path, verdicts))
@@ -104,7 +107,7 @@ def _run(options):
         peer = run_scikit_learn(data, path.alphas, options.l1_ratio, target, options.threads, time_limit(seconds))
     _print(comparison_lines(seconds, worst, options.tol, peer))
     if options.plot:
-        _plot(path, options.plot)
+        _plot(data, path, model, options.plot)
     if options.output:
         write_model(options.output, data, model, options)
         _print([f"model written to {options.output}"])
@@ -146,12 +149,12 @@ def _judged(data, path, l1_ratio):
     return [verdict._replace(gap=max(verdict.gap, 0.0)) for verdict in verdicts]
 
 
-def _fit(data, options):
+def _fit(data, options, eps):
     """The path, its best time, and in one line what the engine warned of."""
     progress = Bar(delay=1.0, brief=True)
-    grid = {"alphas": options.n_alphas, "eps": options.eps or LASSO_EPS}
+    grid = {"alphas": options.n_alphas, "eps": eps}
     if options.l1_ratio == 0:
-        grid = {"alphas": ridge_alphas(data, options.n_alphas, options.eps)}
+        grid = {"alphas": ridge_alphas(data, options.n_alphas, eps)}
 
     def fit():
         return fastreg.regularization_path(
@@ -198,22 +201,25 @@ def _check_plot(filename):
         raise DataError(f"--plot cannot write {filename!r}: the file must end in one of {', '.join(sorted(known))}")
 
 
-def _plot(path, filename):
+def _plot(data, path, model, filename):
+    """The path by the names of the columns, what was chosen of it marked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     # A Figure of our own: pyplot would look for a display.
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
+    path.feature_names_in_ = np.array([data.title(j) for j in range(path.n_features_in_)], dtype=object)
+    look = {"highlight": None if model.curves is None else model.alpha}
     n_panels = len(path.coefs) if path.datafit == "multinomial" else 1
     if n_panels > 1:
         columns = min(n_panels, PANELS)
         figure.set_size_inches(4 * columns, 4 * -(-n_panels // columns))
-        path.plot(ax=figure.subplots(-(-n_panels // columns), columns, squeeze=False).ravel()[:n_panels])
+        path.plot(ax=figure.subplots(-(-n_panels // columns), columns, squeeze=False).ravel()[:n_panels], **look)
         for spare in figure.axes[n_panels:-(-n_panels // columns) * columns]:
             spare.set_visible(False)
     else:
-        path.plot(ax=figure.add_subplot())
+        path.plot(ax=figure.add_subplot(), **look)
     try:
         figure.savefig(filename, dpi=150)
     except OSError as error:

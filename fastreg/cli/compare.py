@@ -3,6 +3,7 @@
 It runs in a process of its own, because a solver inside a compiled loop cannot be stopped in any other way.
 """
 
+import math
 import multiprocessing
 import signal
 import time
@@ -15,6 +16,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, enet_path
 from threadpoolctl import threadpool_limits
 
+from fastreg.progress import Bar
 from fastreg.referee import Referee
 
 TOLS = tuple(10.0**-k for k in range(3, 13))
@@ -121,15 +123,17 @@ def run_scikit_learn(data, alphas, l1_ratio, target, threads, limit):
     except OSError as error:
         return PeerResult(None, np.inf, None, limit, f"its process did not start: {error.strerror or error}")
     sender.close()
+    bar = Bar("scikit-learn", "seconds at most", delay=1.0, brief=True)
     try:
-        return _listen(receiver, target, limit)
+        return _listen(receiver, target, limit, bar)
     finally:
+        bar.close()
         process.terminate()
         process.join(STOP_SECONDS)
         receiver.close()
 
 
-def _listen(receiver, target, limit):
+def _listen(receiver, target, limit, bar):
     """Collect (tol, seconds, gap) from the other process until one reaches the target or the time is over."""
     gap, tol = np.inf, None
     try:
@@ -137,7 +141,7 @@ def _listen(receiver, target, limit):
             return PeerResult(None, gap, tol, limit, "its process did not start")
         receiver.recv()
         deadline = time.monotonic() + limit
-        while receiver.poll(max(0.0, deadline - time.monotonic())):
+        while _hears(receiver, deadline, limit, bar):
             message = receiver.recv()
             if isinstance(message, str):
                 return PeerResult(None, gap, tol, limit, message)
@@ -148,6 +152,15 @@ def _listen(receiver, target, limit):
         problem = f"no tolerance down to {TOLS[-1]:g} reached the gap" if tol == TOLS[-1] else "its process ended early"
         return PeerResult(None, gap, tol, limit, problem)
     return PeerResult(None, gap, tol, limit)
+
+
+def _hears(receiver, deadline, limit, bar):
+    """Whether a message comes before the deadline, while the bar goes on with the time."""
+    while (left := deadline - time.monotonic()) > 0:
+        if receiver.poll(min(left, bar.PERIOD)):
+            return True
+        bar(math.floor(limit - left), math.ceil(limit))
+    return receiver.poll(0)
 
 
 def _climb(sender, X, y, alphas, l1_ratio, model, target, threads):

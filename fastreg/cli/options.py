@@ -60,10 +60,9 @@ def parser():
     alphas, threads = _count(MOST_ALPHAS), _count(MOST_THREADS)
     asked.add_argument("--n-alphas", type=alphas, default=100, metavar="N", help="penalty values (default 100)")
     asked.add_argument(
-        "--eps",
-        type=share,
-        metavar="E",
-        help="smallest over largest penalty value (default 0.01, of ridge by the columns' variances)",
+        "--eps", type=share, metavar="E",
+        help="smallest over largest penalty value (default 0.01, with --cv 1e-4 or 1e-6 where the best lies beyond; of "
+        "ridge by the columns' variances)",
     )
     asked.add_argument(
         "--tol",

@@ -230,7 +230,7 @@ def _check_row(line, cells, names):
         kind = _Missing if cell.strip() in MISSING else DataError
         if not _is_number(cell):
             what = shown(cell) if cell.strip() else "an empty cell"
-            word = kind is DataError and not hint and cell.strip().isalpha()
+            word = kind is DataError and not hint and cell.isprintable() and cell.strip()[0].isalpha()
             more = " (--categorical takes text as categories)" if word else hint
             raise kind(f"{title} is not numeric: {what} in line {line}{more}")
         if not math.isfinite(float(cell)):

@@ -158,7 +158,10 @@ def counts_along_top(ax, x, counts, label):
 
 def mark(ax, x, text, linestyle="--", top=False):
     """A vertical line, with what it stands for written along it, at its top or at its foot."""
+    from matplotlib.patheffects import withStroke
+
     ax.axvline(x, color=grey(ax, 0.7), linestyle=linestyle, linewidth=1, label=text)
     ax.annotate(text, (x, 0.97 if top else 0.03), xycoords=("data", "axes fraction"), xytext=(-2, 0),
                 textcoords="offset points", rotation=90, ha="right", va="top" if top else "bottom",
-                fontsize="x-small", color=grey(ax, 0.7))
+                fontsize="x-small", color=grey(ax, 0.7), zorder=4,
+                path_effects=[withStroke(linewidth=2.5, foreground=ax.get_facecolor())])

@@ -218,7 +218,7 @@ class FoldPaths:
         self.sizes = [1] * len(folds)          # of what is solved together
         self.penalties, self.lead, self.report = [], None, None
         self.of_all = {}                       # (solver, Solutions) of all rows by the number of the penalty, and alpha
-        self.stop = threading.Event()
+        self.stop, self.one_by_one = threading.Event(), threading.Lock()
 
     def start(self, penalty, report=None, more=False):
         """Start (anew) with this penalty.
@@ -282,10 +282,11 @@ class FoldPaths:
             raise Cancelled
 
     def _tick(self, k, done):
-        self.finished[k] = done
         if self.report is not None:
             share = len(self.folds) / sum(self.sizes)
-            self.report(share * sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
+            with self.one_by_one:
+                self.finished[k] = done
+                self.report(share * sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
 
     def _solver(self, penalty, spec, f=None):
         """PathSolver of fold f, or of all rows."""

@@ -4,13 +4,14 @@ from dataclasses import replace
 import numpy as np
 
 from fastreg.kernels.least_squares import LeastSquares
+from fastreg.progress import ignored
 from fastreg.solvers.existence import escape
 from fastreg.solvers.existence_of_classes import escape_of_classes
 from fastreg.solvers.free_softmax import refuse_free
 from fastreg.solvers.suited import suited
 
 
-def refits_on_supports(solver, solutions):
+def refits_on_supports(solver, solutions, tick=ignored):
     """The loss minimised, within the limits, on the non-zero features of each solution and those without penalty.
 
     Parameters
@@ -20,6 +21,8 @@ def refits_on_supports(solver, solutions):
         targets, y_means and moments_of are asked.
     solutions : Solutions
         From it.
+    tick : callable
+        Called with 1 after each.
 
     Returns
     -------
@@ -33,11 +36,11 @@ def refits_on_supports(solver, solutions):
         Where a loss falls for ever on a support: of separable classes, say.
     """
     if solver.problem.datafit.quadratic:
-        return _least_squares(solver, solutions)
-    return _likelihoods(solver.problem, solver.spec, solutions)
+        return _least_squares(solver, solutions, tick)
+    return _likelihoods(solver.problem, solver.spec, solutions, tick)
 
 
-def _least_squares(solver, solutions):
+def _least_squares(solver, solutions, tick):
     """Least squares, from the Gram matrix of all supports."""
     free = np.flatnonzero((np.asarray(solver.problem.penalty.factor) == 0) & (solver.design.norms > 0))
     union = np.union1d(solutions.indices, free)
@@ -54,10 +57,11 @@ def _least_squares(solver, solutions):
             supports.append(union[used])
             values.append(fit[used])
             intercepts[a, 0] = solver.y_means[0] - means[used] @ fit[used]
+            tick(1)
     return _instead(solutions, supports, values, intercepts)
 
 
-def _likelihoods(problem, spec, solutions):
+def _likelihoods(problem, spec, solutions, tick):
     """Any other loss, by a fit of its own on each support that differs from the one before; of classes that is what any
     of them uses."""
     free, K = problem.free_columns(1.0), solutions.stopped.shape[1]
@@ -75,6 +79,7 @@ def _likelihoods(problem, spec, solutions):
             values.append(coef[supports[-1]])
         intercepts[a] = found.intercepts[0]
         fits.append(found)
+        tick(1)
     how_far = {name: np.concatenate([getattr(fit, name) for fit in fits])
                for name in ("dual_gaps", "relative_gaps", "stopped")}
     return replace(_instead(solutions, supports, values, intercepts), **how_far)
