@@ -293,10 +293,10 @@ def test_an_interrupt_stops_the_workers(monkeypatch):
     X, y = correlated(300, 3000, 0.9)
     finished, advance = [], PathSolver.advance
 
-    def interrupted(self, timeout=None):
+    def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
+    monkeypatch.setattr("fastreg.solvers.interruptible.wait", interrupted)
     monkeypatch.setattr(PathSolver, "advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
     with pytest.raises(KeyboardInterrupt):
         LassoCV(n_jobs=2, alphas=2000, eps=1e-4, tol=1e-12).fit(X, y)

@@ -108,6 +108,14 @@ MUTANTS = [
     Mutant(THREADS, "set_num_threads", "0 if num_threads >= given_threads() else num_threads", "num_threads",
            "tests/test_threads.py -k threadpoolctl"),
     Mutant("kernels/threads.pyx", "look", "if found == 0", "if found >= 0", "tests/test_threads.py -k helper_s_error"),
+    # ---- what ends a fit
+    Mutant("kernels/threads.pyx", "run", "fr_halt = outer", "pass", "tests/test_interruptible.py -k under_it"),
+    Mutant("solvers/interruptible.py", "in_threads", "halt.set()", "pass", "tests/test_crossval.py -k interrupt"),
+    Mutant("solvers/interruptible.py", "in_threads", "future.result()              #", "pass  #",
+           "tests/test_interruptible.py -k one_that_fails"),
+    Mutant("solvers/interruptible.py", "interruptible", "go_on()", "pass", "tests/test_interruptible.py -k any_thread"),
+    Mutant(KRYLOV, "lanczos", "go_on()", "pass", "tests/test_interruptible.py -k products"),
+    Mutant(KRYLOV, "conjugate_gradients", "go_on()", "pass", "tests/test_interruptible.py -k products"),
     # ---- sums held against X
     Mutant(PROBE, "probe_excess", "if difference > room", "if False", "tests/test_sums.py -k probe"),
     Mutant(PROBE, "probe_excess", "EPS * (4096 + additions)", "1e-3", "tests/test_sums.py -k probe"),
@@ -445,7 +453,7 @@ MUTANTS = [
            "tests/test_progress.py -k kept"),
     Mutant("crossval.py", "_choose", "spec.after(k * len(grid) * len(tests.folds)).report", "spec.report",
            "tests/test_progress.py -k whatever_way"),
-    Mutant("solvers/folds.py", "_check", "self.stop.is_set()", "False", "tests/test_progress.py -k within_a_step"),
+    Mutant("problem.py", "tell", "go_on()", "pass", "tests/test_progress.py -k within_a_step"),
     Mutant("solvers/folds.py", "_report_apart", "before + done / size", "done / size",
            "tests/test_progress.py -k comes_apart"),
     Mutant("solvers/folds.py", "_report_apart", "done / size", "done", "tests/test_progress.py -k comes_apart"),
