@@ -231,7 +231,7 @@ class Kernel:
         for j in range(0, of.problem.p, PANEL):
             some = slice(j, j + PANEL)
             panel = (of.problem.X[:, some] - of.rows.means[some]) * scale[some]
-            K += panel @ panel.T
+            K += interruptible(lambda panel: panel @ panel.T, panel)
         return K
 
     def descend(self, alpha, aim):
