@@ -110,7 +110,8 @@ MUTANTS = [
     Mutant("kernels/threads.pyx", "look", "if found == 0", "if found >= 0", "tests/test_threads.py -k helper_s_error"),
     # ---- what ends a fit
     Mutant("kernels/threads.pyx", "run", "fr_halt = outer", "pass", "tests/test_interruptible.py -k under_it"),
-    Mutant("solvers/interruptible.py", "in_threads", "halt.set()", "pass", "tests/test_interruptible.py -k one_that_fails"),
+    Mutant("solvers/interruptible.py", "in_threads", "halt.set()", "pass",
+           "tests/test_interruptible.py -k one_that_fails"),
     Mutant("solvers/interruptible.py", "in_threads", "future.result()              #", "pass  #",
            "tests/test_interruptible.py -k one_that_fails"),
     Mutant("solvers/interruptible.py", "interruptible", "go_on()", "pass", "tests/test_interruptible.py -k any_thread"),
