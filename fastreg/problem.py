@@ -10,6 +10,7 @@ from fastreg.datafits.base import Datafit
 from fastreg.datafits.quadratic import QUADRATIC
 from fastreg.design import as_design, canonical_sparse, view_of
 from fastreg.finite import check_finite, fine
+from fastreg.kernels.threads import go_on
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.scale import LEAST, UNIT, Scale, scale_of_each, scales_of_groups
 from fastreg.threads import effective_threads
@@ -82,8 +83,6 @@ class Spec:
         and weighted X.
     report : callable or None
         Called with the number of finished alphas, of the one under way a share: after each, and now and then.
-    check : callable or None
-        Called now and then: what it raises ends the work.
     """
 
     alphas: int | np.ndarray
@@ -92,7 +91,6 @@ class Spec:
     max_iter: int = 1000
     gram: bool | np.ndarray | None = None
     report: Callable | None = None
-    check: Callable | None = None
 
     @property
     def n_alphas(self):
@@ -140,8 +138,7 @@ class Spec:
 
     def tell(self, finished, rounds=0):
         """What solvers in Python call between pieces of work: so many alphas are finished, and rounds of the next."""
-        if self.check is not None:
-            self.check()
+        go_on()
         if self.report is not None:
             self.report(finished + min(1.0, rounds / self.max_iter))
 

@@ -1,5 +1,4 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
-import threading
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -20,13 +19,15 @@ from fastreg.checks import (
     check_weight_values,
     check_X_y,
 )
+from fastreg.kernels.threads import go_on
 from fastreg.parameters import documented
 from fastreg.paths import Path, name_features
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.progress import ignored, reporting
 from fastreg.scale import Scale
 from fastreg.selection import SelectionCurves, select, within_one_error
-from fastreg.solvers.folds import Cancelled, in_threads, jobs_and_threads
+from fastreg.solvers.folds import jobs_and_threads
+from fastreg.solvers.interruptible import in_threads
 from fastreg.solvers.ridge.decompose import can_decompose
 from fastreg.solvers.ridge.folds import MOST_STEPS, fold_fits
 from fastreg.solvers.ridge.leave_one_out import leave_one_out as choose_by_rows
@@ -360,12 +361,11 @@ def cross_validate_ridge(X, Y, folds, alphas, place, *, weight, fit_intercept, f
 
 def _of_folds(score, count, n_jobs, report):
     """[score(0, tell), ...], n_jobs at a time; `tell` is to hear now and then which share of a fold is done."""
-    finished, stop, one_by_one = np.zeros(count), threading.Event(), threading.Lock()
+    finished, one_by_one = np.zeros(count), threading.Lock()
 
     def work(f):
         def tell(share):
-            if stop.is_set():
-                raise Cancelled
+            go_on()
             with one_by_one:
                 finished[f] = share
                 report(finished.sum())
@@ -374,7 +374,7 @@ def _of_folds(score, count, n_jobs, report):
         tell(1.0)
         return found
 
-    return in_threads(n_jobs, work, count, stop)
+    return in_threads(n_jobs, work, count)
 
 
 def _r2(fits, f, _):

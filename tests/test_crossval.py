@@ -30,7 +30,7 @@ from fastreg.crossval import ByFolds, cross_validate_path
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.solvers import folds as solver_folds
-from fastreg.solvers.folds import as_folds
+from fastreg.solvers.folds import LockstepPaths, as_folds
 from fastreg.solvers.path import PathSolver
 from fastreg.weights import Weights
 
@@ -291,13 +291,13 @@ def test_within_scikit_learn_s_tools(data):
 
 def test_an_interrupt_stops_the_workers(monkeypatch):
     X, y = correlated(300, 3000, 0.9)
-    finished, advance = [], PathSolver.advance
+    finished, advance = [], LockstepPaths._advance
 
-    def interrupted(self, timeout=None):
+    def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
-    monkeypatch.setattr(PathSolver, "advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
+    monkeypatch.setattr("fastreg.solvers.interruptible.wait", interrupted)
+    monkeypatch.setattr(LockstepPaths, "_advance", lambda *args, **kw: finished.append(advance(*args, **kw)))
     with pytest.raises(KeyboardInterrupt):
         LassoCV(n_jobs=2, alphas=2000, eps=1e-4, tol=1e-12).fit(X, y)
     assert not finished                       # given up on the way, each of them

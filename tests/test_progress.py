@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from fastreg.kernels.threads import Cancelled, Halt
 from fastreg.solvers.gathered import Apart
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
@@ -20,7 +21,7 @@ from fastreg.estimators.reporting import ReportingMixin
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.progress import Bar, Progress, reporting
-from fastreg.solvers.folds import Cancelled, FoldPaths, LockstepPaths, as_folds
+from fastreg.solvers.folds import FoldPaths, LockstepPaths, as_folds
 from fastreg.solvers.lockstep import Lockstep
 from fastreg.solvers.path import solve_path
 
@@ -232,15 +233,15 @@ def test_folds_that_are_to_end_do_so_within_a_step(y, X, loss, monkeypatch):
     folds = as_folds([(np.arange(60), np.arange(60, 90)), (np.arange(30, 90), np.arange(30))], len(X))
     paths = FoldPaths(problem, Spec(MANY), folds)
     assert problem.by_ridge(Spec(MANY))
-    told = []
+    told, halt = [], Halt()
 
     def report(done):
         told.append(done)
-        paths.stop.set()
+        halt.set()
 
     paths.start(Penalty(0.0), report)
     with pytest.raises(Cancelled):
-        paths.advance(MANY)
+        halt.run(paths.advance, MANY)
     assert len(told) == 1
 
 

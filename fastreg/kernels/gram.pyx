@@ -18,7 +18,10 @@ from fastreg.kernels.threads cimport look, run_tasks
 from fastreg.kernels.view cimport View
 
 cdef Py_ssize_t SEEN = 64            # rows (columns) that tell a probe the sizes of the others
-cdef Py_ssize_t RAW_WIDTH = 2048     # columns that BLAS reads at a time where they lie
+cdef Py_ssize_t RAW_WIDTH = 2048     # columns that BLAS reads at a time where they lie, and rows that it sums,
+cdef Py_ssize_t RAW_ROWS = 1024
+cdef double A_WHILE = 8e9            # but no more than this many products at a time, nor fewer than pay:
+cdef Py_ssize_t LEAST_AT_ONCE = 256  # signals are looked at in between
 
 
 cdef struct Sums:
@@ -140,6 +143,11 @@ def products_of(View d, const double[:, ::1] V):
     return out.base
 
 
+cdef Py_ssize_t _at_once(Py_ssize_t most, Py_ssize_t side) noexcept nogil:
+    """How many outer products of so many elements a side BLAS adds in one call."""
+    return min(most, max(LEAST_AT_ONCE, <Py_ssize_t> (A_WHILE / (<double> side * side))))
+
+
 cdef int _kernel_lane(void *context, Py_ssize_t lane) except -1 nogil:
     """Add the outer products of some columns to the sums of a lane, and to its probe."""
     cdef const Outer *u = <const Outer *> context
@@ -159,7 +167,7 @@ cdef int _add_columns(View d, const Outer *u, Py_ssize_t lane, Py_ssize_t lo, Py
         look()
         m = <int> min(u.width, hi - j0)
         if u.raw:
-            m = <int> min(RAW_WIDTH, hi - j0)
+            m = <int> min(_at_once(RAW_WIDTH, d.n), hi - j0)
             B = <double *> x.data + (j0 if x.across else j0 * x.stride)
             dsyrk('U', 'T' if x.across else 'N', &n, &m, &one, B, &ld, &one, K, &n)
             probe_block(u.probe, lane, not x.across, m, n, B, x.stride)
@@ -190,7 +198,7 @@ cdef int full_gram(View d, const double *Y, Py_ssize_t t, double *G, double *Q) 
     cdef double work = <double> d.n * p * p, excess
     u.d, u.p, u.t, u.q, u.Y, u.lanes = <void *> d, p, t, q, Y, 1
     u.direct = reads_directly(d) and d.root == NULL
-    u.rows = min(d.n, 1024)
+    u.rows = min(d.n, _at_once(RAW_ROWS, p))
     if d.dealt(work):
         u.lanes = min(8 if p <= 256 else (4 if p <= 512 else 2), max(1, d.n // (2 * u.rows)))
     u.shift = u.total = u.buffer = NULL

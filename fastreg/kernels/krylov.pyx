@@ -3,8 +3,6 @@
 Conjugate gradients with a diagonal preconditioner (Hestenes and Stiefel, 1952), several right-hand sides side by side,
 each with a diagonal of its own; and the Lanczos process, whose basis serves every multiple of the identity.
 """
-from cpython.exc cimport PyErr_CheckSignals
-
 from libc.math cimport INFINITY, fabs, sqrt
 
 from typing import NamedTuple
@@ -13,6 +11,7 @@ import numpy as np
 
 from fastreg.kernels.design cimport Moments
 from fastreg.kernels.leaf cimport fr_advance, fr_axpy, fr_curvature, fr_direction, fr_vdot
+from fastreg.kernels.threads cimport go_on
 from fastreg.kernels.view cimport View
 
 
@@ -257,8 +256,7 @@ def conjugate_gradients(View d, const double[:, ::1] B, const double[:, ::1] D, 
             if m == 0 or used >= max_iter:
                 break
             while m > 0 and used < max_iter:
-                with gil:
-                    PyErr_CheckSignals()
+                go_on()
                 _product(d, P, m, Q, scale, unit, beside, work)
                 used += 1
                 a = 0
@@ -342,8 +340,7 @@ def lanczos(View d, const double[::1] b, Py_ssize_t steps, Z=None, start=None):
         largest = start[3]
     with nogil:
         for i in range(steps):
-            with gil:
-                PyErr_CheckSignals()
+            go_on()
             d.normal(&v[0], 1, &z[i, 0] if z is not None else NULL, &q[0])
             fr_axpy(p, -coupling, &last[0], &q[0])
             a = fr_vdot(p, &q[0], &v[0])

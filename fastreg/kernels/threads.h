@@ -171,12 +171,13 @@ static struct {
     void (*drop)(void);                 /* or nothing of it: another one is kept */
     void (*raise)(void **error);        /* in the caller, what was kept; NULL: that it has come out of a fork within
                                            a task, and others were left behind */
-    int (*signals)(void);               /* below 0: a signal has left an error */
+    int (*signals)(void);               /* below 0: a signal, or who wants this thread to end, has left an error */
 } fr_hooks;
 
 static FR_OWN fr_job *fr_current;       /* what this thread is at work on */
 static FR_OWN int fr_is_worker;
 static FR_OWN int64_t fr_looked;        /* when it last looked at signals */
+static FR_OWN int64_t *fr_halt;         /* not 0 there: what this thread does is wanted no more */
 
 static int64_t fr_take(fr_job *job, int64_t number, int64_t n) {
     for (;;) {
@@ -192,13 +193,21 @@ static void fr_fail(fr_job *job) {
     else fr_hooks.drop();
 }
 
+/* Now and then, whether a signal or a halt has left an error; workers leave that to who has called them. */
+static int fr_heard(void) {
+    int64_t now;
+    if (fr_is_worker || (now = fr_wall()) - fr_looked < FR_LOOK * (int64_t)1000000) return 0;
+    fr_looked = now;
+    return fr_hooks.signals() < 0;
+}
+
 /* Tasks from k on, until none is left; returns how many. */
 static int64_t fr_work(fr_job *job, int64_t k, int64_t number, fr_task task, void *context, int64_t n) {
     int64_t count = 0;
     fr_current = job;
     for (; k >= 0; k = fr_take(job, number, n)) {
         count++;
-        if (!fr_get(&job->stop) && task(context, (ptrdiff_t)k) < 0) fr_fail(job);
+        if (!fr_get(&job->stop) && (fr_heard() || task(context, (ptrdiff_t)k) < 0)) fr_fail(job);
     }
     fr_current = NULL;
     return count;
@@ -374,7 +383,7 @@ static void fr_await(fr_job *job, int64_t n, int64_t forks) {
 
 static int fr_alone(fr_task task, void *context, int64_t n) {
     int64_t k;
-    for (k = 0; k < n; k++) if (task(context, (ptrdiff_t)k) < 0) return -1;
+    for (k = 0; k < n; k++) if (fr_heard() || task(context, (ptrdiff_t)k) < 0) return -1;
     return 0;
 }
 
@@ -408,14 +417,10 @@ static int fr_run(fr_task task, void *context, int64_t n, int64_t threads) {
     return failed ? -1 : 0;
 }
 
-/* Within a long task, now and then: below 0 where it should end. 1: an error is to be raised; 2: a signal has left
- * one. */
+/* Within a long task, now and then, whether it should end. 1: an error is to be raised; 2: there is one. */
 static int fr_look(void) {
-    int64_t now;
     if (fr_current != NULL && fr_get(&fr_current->stop)) return 1;
-    if (fr_is_worker || (now = fr_wall()) - fr_looked < FR_LOOK * (int64_t)1000000) return 0;
-    fr_looked = now;
-    return fr_hooks.signals() < 0 ? 2 : 0;
+    return fr_heard() ? 2 : 0;
 }
 
 /* ---- to be asked ----------------------------------------------------------------------------------------------- */

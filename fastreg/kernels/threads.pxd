@@ -4,6 +4,7 @@ ctypedef int (*Task)(void *context, Py_ssize_t k) except -1 nogil
 
 cdef int run_tasks(Task task, void *context, Py_ssize_t n, int threads) except -1 nogil
 cdef int look() except -1 nogil
+cpdef int go_on() except -1 nogil
 cdef double now() noexcept nogil
 
 

@@ -28,9 +28,14 @@ cdef extern from *:
         else PyErr_SetString(PyExc_RuntimeError, "this process was forked in the middle of a fit, which it cannot end");
         PyGILState_Release(state);
     }
+    static void *fr_cancelled;
     static int fr_hook_signals(void) {
         PyGILState_STATE state = PyGILState_Ensure();
         int found = PyErr_CheckSignals();
+        if (found == 0 && fr_halt != NULL && fr_get(fr_halt)) {
+            PyErr_SetNone((PyObject *)fr_cancelled);
+            found = -1;
+        }
         PyGILState_Release(state);
         return found;
     }
@@ -47,7 +52,10 @@ cdef extern from *:
     FR_EXPORT int fastreg_get_num_threads(void) { return fr_limit; }
     FR_EXPORT void fastreg_set_num_threads(int n) { fr_limit = n; }
     """
+    void *fr_cancelled
+    long long *fr_halt
     void fr_install()
+    int fr_hook_signals() nogil
     int fr_run(Task task, void *context, Py_ssize_t n, int threads) except -1 nogil
     int fr_look() nogil
     long long fr_wall() nogil
@@ -57,6 +65,12 @@ cdef extern from *:
     long long fr_set_patience(long long ns)
     const char *FR_THREADS
 
+
+class Cancelled(Exception):
+    """Raised in a thread whose Halt is set: what it does is wanted no more."""
+
+
+fr_cancelled = <void *> Cancelled
 fr_install()
 
 BACKEND = FR_THREADS.decode()
@@ -78,6 +92,32 @@ cdef int look() except -1 nogil:
         if found == 1:
             raise InterruptedError("another task has failed")
     return -1
+
+
+cpdef int go_on() except -1 nogil:
+    """To be called between pieces of work that take long: raises what a signal's handler raises, in the main thread,
+    and Cancelled under a Halt that is set."""
+    return fr_hook_signals()
+
+
+cdef class Halt:
+    """Ends calls in other threads, of which signals know nothing."""
+
+    cdef long long flag
+
+    def set(self):
+        """From now on calls under it end, at their next look at signals."""
+        self.flag = 1
+
+    def run(self, work, *args):
+        """``work(*args)`` under it."""
+        cdef long long *outer = fr_halt
+        global fr_halt
+        fr_halt = &self.flag
+        try:
+            return work(*args)
+        finally:
+            fr_halt = outer
 
 
 cdef double now() noexcept nogil:

@@ -8,10 +8,10 @@ being alpha F. What preconditions is, for class k, ``c_k X'X + alpha F`` for the
 from copy import copy
 
 import numpy as np
-from scipy.linalg import eigh
 
 from fastreg.kernels.krylov import column_moments
 from fastreg.penalties.elastic_net import Penalty
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import kernel, sums_of_rows
 from fastreg.solvers.ridge.problem import RidgeProblem
 from fastreg.threads import effective_threads
@@ -53,7 +53,7 @@ class Columns:
         self.of, self.root = of, np.where(of.counts, 1 / np.sqrt(of.factors), 0)
         self.values, self.vectors = (of.view.norms * self.root) ** 2, None
         if of.problem.p <= min(MOST, of.problem.n):
-            values, self.vectors = eigh(self.root[:, None] * self._sums() * self.root)
+            values, self.vectors = interruptible(np.linalg.eigh, self.root[:, None] * self._sums() * self.root)
             self.values = np.maximum(values, 0)
 
     def _sums(self):
@@ -135,7 +135,7 @@ class Kernel:
                                 problem.n_threads)
         column_moments(asked.design, np.empty((0, problem.n)))
         K = kernel(asked, np.where(of.counts, 1 / of.factors, 0)) * (self.on.mean())     # weights had a mean of one
-        values, vectors = eigh(K)
+        values, vectors = interruptible(np.linalg.eigh, K)
         of.streamed += of.size
         keep = values > problem.n * EPS * max(values[-1], 0)
         self.singular, self.vectors = np.sqrt(values[keep]), vectors[:, keep]

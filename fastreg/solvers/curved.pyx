@@ -25,6 +25,7 @@ from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow, zeros
 from fastreg.kernels.quadratic cimport FREE, IDLE, OUT, Quad, quad_place, quad_settled, quad_solve
 from fastreg.kernels.sweep cimport SUMS, block_sweep
+from fastreg.kernels.threads cimport look
 from fastreg.solvers.gathered cimport Gathered
 from fastreg.solvers.judging cimport penalty_risen, penalty_slope, violation_of
 from fastreg.solvers.problem cimport Batch, Problem
@@ -196,6 +197,7 @@ cdef class Curved(Gathered):
         cdef Quad *q = &small.q
         cdef double violation, times = 1
         cdef bint fresh = False
+        look()                                     # a round has as many steps as it takes
         if model.moved:
             self._judge_slide(t, state)
         self.correlate(t, state)

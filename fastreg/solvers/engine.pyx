@@ -59,8 +59,8 @@ cdef class Engine:
         A solution is accepted when its gap is at most tol times its unit, or when no violation is left.
     capacity : int
         Most columns the working set may hold with its Gram matrix.
-    report, check : callable or None
-        As `Ticker` takes them; penalty values are counted from where penalties were set.
+    report : callable or None
+        As `Ticker` takes it; penalty values are counted from where penalties were set.
     designs : list of View or None
         The rows weighted for each target in its own way; None: as in `design` for all of them.
     parts : tuple or None
@@ -85,13 +85,13 @@ cdef class Engine:
     cdef readonly object deviances            # the same, of all rows under the weights, summed
 
     def __cinit__(self, View design, const double[:, ::1] Y, bint full, double tol, Py_ssize_t capacity,
-                  report=None, check=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC,
+                  report=None, designs=None, parts=None, test=None, Datafit datafit=QUADRATIC,
                   nulls=None):
         # a violation far below tol would not move the gap; below the rounding of x_j'r it is no violation at all
         cdef double slack = min(1e-7, max(1e-10, 1e-2 * tol))
         # combining references costs as much as a pass where columns hold but a few entries
         cdef int references = MAX_REFERENCES if design.nnz > 24 * design.p else 2
-        self.batch, self.ticker = Batch(design, designs, Y, datafit, nulls), Ticker(report, check)
+        self.batch, self.ticker = Batch(design, designs, Y, datafit, nulls), Ticker(report)
         if test is not None:
             times, y, shifts = test
             self.batch.set_tests(times, y, shifts)

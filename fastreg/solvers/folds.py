@@ -4,8 +4,6 @@ Where the Gram matrix pays, X is read once: sums over disjoint parts of the rows
 matrix, means and X'y of every training set, and the squared errors of every test set. Elsewhere the folds are solved
 in lockstep, or one by one where they have too little in common.
 """
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,14 +17,11 @@ from fastreg.kernels.folds import part_sums
 from fastreg.problem import Moments, Spec
 from fastreg.solvers.blas import single_threaded_blas
 from fastreg.solvers.gathered import Apart
+from fastreg.solvers.interruptible import in_threads
 from fastreg.solvers.lockstep import Lockstep
 from fastreg.solvers.suited import suited
 from fastreg.threads import effective_threads
 from fastreg.weights import Weights
-
-
-class Cancelled(Exception):
-    """Raised within a worker when the others have failed or the user has interrupted."""
 
 
 @dataclass
@@ -177,20 +172,6 @@ def know_folds(problem, folds):
                       counts[:, 1::2], effective_threads(problem.n_threads))
 
 
-def in_threads(n_jobs, work, count, stop):
-    """[work(0), ..., work(count - 1)], n_jobs at a time; `stop` is set when one fails or the user interrupts."""
-    if n_jobs == 1:
-        return [work(k) for k in range(count)]
-    with ThreadPoolExecutor(n_jobs) as pool:
-        futures = [pool.submit(work, k) for k in range(count)]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
 class FoldPaths:
     """Paths of all folds for one penalty after the other, each by a PathSolver of its own, and fits of all rows.
 
@@ -218,7 +199,7 @@ class FoldPaths:
         self.sizes = [1] * len(folds)          # of what is solved together
         self.penalties, self.lead, self.report = [], None, None
         self.of_all = {}                       # (solver, Solutions) of all rows by the number of the penalty, and alpha
-        self.stop, self.one_by_one = threading.Event(), threading.Lock()
+        self.one_by_one = threading.Lock()
 
     def start(self, penalty, report=None, more=False):
         """Start (anew) with this penalty.
@@ -254,8 +235,7 @@ class FoldPaths:
         list of Solutions (or of what `then` makes of them), one for each fold
         """
         led = {"starts": self._all_rows(alphas)} if self.lead and self.lead.starts else {}
-        return in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds),
-                          self.stop)
+        return in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds))
 
     def _all_rows(self, alphas):
         """Solve all rows; what is left at each alpha for the folds, which differ little from them."""
@@ -275,11 +255,7 @@ class FoldPaths:
 
     def _told(self, k):
         """The Spec of number k of what is solved at the same time."""
-        return replace(self.spec, check=self._check, report=None if self.report is None else partial(self._tick, k))
-
-    def _check(self):
-        if self.stop.is_set():
-            raise Cancelled
+        return replace(self.spec, report=None if self.report is None else partial(self._tick, k))
 
     def _tick(self, k, done):
         if self.report is not None:
@@ -381,7 +357,7 @@ class LockstepPaths(FoldPaths):
         -------
         list of Solutions (or of what `then` makes of them), one for each fold
         """
-        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.groups), self.stop)
+        found = in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.groups))
         self.solved[-1].append([s for fits, _ in found for s in fits])
         self.before += len(alphas)
         return [fold for _, of_group in found for fold in of_group]
@@ -414,13 +390,12 @@ class LockstepPaths(FoldPaths):
         if part is None:
             return None
         # one for all penalties, and for all who will be told
-        spec = replace(self.spec, check=self._check, report=partial(self._tick, g))
+        spec = replace(self.spec, report=partial(self._tick, g))
         return Lockstep(replace(self.problem, n_threads=self.n_threads), spec, part, counts,
                         [fold.test for fold in self.groups[g]], g == len(self.groups) - 1)
 
     def _one_by_one(self, g):
         paths = FoldPaths(replace(self.problem, n_threads=self.n_threads), self.spec, self.groups[g], then=self.then)
-        paths.stop = self.stop
         paths.start(self.penalties[-1], self._report_apart(g))
         return paths
 

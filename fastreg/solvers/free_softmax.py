@@ -10,9 +10,11 @@ so that with ``d^2 = g' H^-1 g`` and ``S d < 1`` there is a minimum, and it is l
 Where classes are separable by columns without a penalty there is none, and S d remains above 1.
 """
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh, helmert
+from scipy.linalg import cho_solve, helmert
 
+from fastreg.kernels.lapack import cholesky
 from fastreg.problem import Spec
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.softmax import Softmax
 from fastreg.threads import effective_threads
@@ -78,7 +80,7 @@ class Directions:
         G = sums[:p, :p] + np.diag(l2)
         self.scale = np.zeros(p)
         self.scale[columns] = 1 / np.sqrt(np.diag(G)[columns])
-        values, vectors = eigh(self.scale[:, None] * G * self.scale)
+        values, vectors = interruptible(np.linalg.eigh, self.scale[:, None] * G * self.scale)
         self.spread = 1.0
         if problem.sparse and problem.fit_intercept:            # digits that centring takes from sums
             self.spread += float(np.max(weights.sum() * (view.means * self.scale) ** 2, initial=0))
@@ -133,7 +135,7 @@ class Directions:
     def missing(self, H, step, slopes):
         """A bound of what slopes leave to the minimum, `step` being Newton's; infinite where none is known."""
         lost = len(H) * EPS * self.spread / self.least * max(1.0, float(np.max(np.abs(H))))
-        least = float(eigvalsh(H, subset_by_index=[0, 0])[0]) - lost
+        least = float(interruptible(np.linalg.eigvalsh, H)[0]) - lost
         if not least > 0:
             return np.inf
         square = max(float(slopes @ step), 0.0)
@@ -150,12 +152,12 @@ def goes_on(Y, v):
 
 def newton_step(H, slopes):
     """H^-1 slopes; of what is lost in rounding nothing."""
-    try:
-        return cho_solve(cho_factor(H, lower=True, check_finite=False), slopes, check_finite=False)
-    except LinAlgError:
-        values, vectors = eigh(H)
-        keep = values > len(H) * EPS * max(values[-1], 0)
-        return vectors[:, keep] @ ((slopes @ vectors[:, keep]) / values[keep])
+    factor = np.array(H, order="F")
+    if not interruptible(cholesky, factor):
+        return cho_solve((factor, True), slopes, check_finite=False)
+    values, vectors = interruptible(np.linalg.eigh, H)
+    keep = values > len(H) * EPS * max(values[-1], 0)
+    return vectors[:, keep] @ ((slopes @ vectors[:, keep]) / values[keep])
 
 
 class FreeSoftmax(Softmax):

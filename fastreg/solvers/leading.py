@@ -5,8 +5,10 @@ longer, the Hessian of all classes is made along as many of the coordinates that
 (intercepts follow); along the others, where the penalty counts for more, the mean curvatures stay.
 """
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
+from fastreg.kernels.lapack import cholesky
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.threads import effective_threads
 
@@ -82,10 +84,9 @@ class Leading:
         if self.alpha is None or not alpha / NEAR <= self.alpha <= alpha * NEAR:
             H = self.G.copy()
             H[np.diag_indices_from(H)] += alpha
-            try:
-                self.alpha, self.factor = alpha, cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
-            except LinAlgError:                                         # rounding
-                return base
+            if interruptible(cholesky, H.T):
+                return base                                             # rounding
+            self.alpha, self.factor = alpha, (H.T, True)
         factor, r = self.factor, self.count
 
         def solve(g):

@@ -56,7 +56,7 @@ class Lockstep:
             tests = times, targets[-1], y_means[-1] - np.array(y_means[:-1])
             self.test_weights = times @ of_rows                     # those of all rows, as they came last
         with single_threaded_blas:
-            self.engine = Engine(designs[-1], self.targets, False, spec.tol, room, spec.report, spec.check,
+            self.engine = Engine(designs[-1], self.targets, False, spec.tol, room, spec.report,
                                  self.designs, parts, tests)
             self.engine.prepare()
         problem.check_finite(designs[-1].norms)

@@ -9,13 +9,12 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-from cpython.exc cimport PyErr_CheckSignals
-
 from fastreg.kernels.factor cimport factor_free
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 from fastreg.kernels.memory cimport grow
 from fastreg.kernels.quadratic cimport (
     AT_LOWER, AT_UPPER, FREE, OUT, Break, Quad, by_time, quad_breakpoint, quad_freeze)
+from fastreg.kernels.threads cimport go_on
 from fastreg.kernels.view cimport View
 from fastreg.solvers.small cimport Small, SmallSolver
 from fastreg.solvers.state cimport State, measure
@@ -152,8 +151,7 @@ cdef int _conjugate_gradients(const Quad *q, View d, Face *f, double accuracy, d
             now = max(now, fabs(f.res[k]) / _tolerance(q, d, j, f.col[k]))
         if now <= max(accuracy * worst, 0.3):
             break
-        with gil:
-            PyErr_CheckSignals()
+        go_on()
     return 0
 
 

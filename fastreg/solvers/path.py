@@ -36,7 +36,7 @@ class PathSolver:
             targets = len(self.targets)
             self.engine = Engine(self.design, self.targets, full, spec.tol,
                                  problem.capacity(targets, 1 if targets == 1 else 1 + targets), spec.report,
-                                 spec.check, datafit=problem.datafit, nulls=problem.nulls())
+                                 datafit=problem.datafit, nulls=problem.nulls())
             if known is not None:
                 # a target that is constant but for rounding has been emptied, of which the sums do not know
                 products = np.where(self.targets.any(axis=1)[:, None], known.xy, 0)

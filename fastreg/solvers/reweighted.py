@@ -18,12 +18,14 @@ algorithm 3.1). With no more columns than rows, and a matrix of them that costs 
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from fastreg.kernels.krylov import column_moments, conjugate_gradients
+from fastreg.kernels.lapack import cholesky
 from fastreg.penalties.elastic_net import Penalty
 from fastreg.solutions import Solutions
 from fastreg.solvers.blas import single_threaded_blas
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.newton import Newton
 from fastreg.solvers.ridge.choose import small_system, solve
 from fastreg.solvers.ridge.problem import RidgeProblem
@@ -221,7 +223,7 @@ class Kernel:
         for j in range(0, of.problem.p, PANEL):
             some = slice(j, j + PANEL)
             panel = (of.problem.X[:, some] - of.rows.means[some]) * scale[some]
-            K += panel @ panel.T
+            K += interruptible(lambda panel: panel @ panel.T, panel)
         return K
 
     def descend(self, alpha, aim):
@@ -259,11 +261,9 @@ class Kernel:
             response = np.where(d > 0, root * fit - slope / root, 0)
         B = root[:, None] * self.K * root
         B[np.diag_indices_from(B)] += alpha
-        try:
-            solved = cho_solve(cho_factor(B, lower=True, overwrite_a=True, check_finite=False),
-                               np.stack([response, root], axis=1), check_finite=False)
-        except LinAlgError:
+        if interruptible(cholesky, B.T):
             return None
+        solved = cho_solve((B.T, True), np.stack([response, root], axis=1), check_finite=False)
         a, of_level = root * solved[:, 0], root * solved[:, 1]
         if of.problem.fit_intercept:
             a = a - a.sum() / of_level.sum() * of_level

@@ -1,7 +1,7 @@
 # Python's turn, now and then.
 
 cdef class Ticker:
-    cdef object report, check
+    cdef object report
     cdef bint told                            # whether there is somebody to report to
     cdef double last
     cdef Py_ssize_t finished                  # penalty values so far

@@ -1,7 +1,5 @@
-"""Python's turn, now and then: signals (Ctrl-C), whether to go on, and the report of progress."""
-from cpython.exc cimport PyErr_CheckSignals
-
-from fastreg.kernels.threads cimport now
+"""Python's turn, now and then: signals (Ctrl-C), and the report of progress."""
+from fastreg.kernels.threads cimport go_on, now
 
 cdef double EVERY = 0.05         # seconds
 
@@ -14,12 +12,10 @@ cdef class Ticker:
     report : callable or None
         Called from time to time, after every round and after every penalty value, with the number of those that are
         finished; of the one under way, rounds are a share of those it may have.
-    check : callable or None
-        Called from time to time: what it raises ends the work.
     """
 
-    def __cinit__(self, report=None, check=None):
-        self.report, self.check, self.told = report, check, report is not None
+    def __cinit__(self, report=None):
+        self.report, self.told = report, report is not None
         self.finished = self.rounds = 0
         self.most = 1
 
@@ -33,9 +29,7 @@ cdef class Ticker:
         if t - self.last > EVERY:
             self.last = t
             with gil:
-                PyErr_CheckSignals()
-                if self.check is not None:
-                    self.check()
+                go_on()
                 self._tell()
         return 0
 

@@ -2,12 +2,13 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import eigh
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrs
 
 from fastreg.finite import check_values
 from fastreg.kernels.gram import products_of
 from fastreg.kernels.krylov import combine, correlate
+from fastreg.kernels.lapack import cholesky
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.certificate import (
     GOOD,
     GramProof,
@@ -23,6 +24,8 @@ from fastreg.solvers.ridge.orthogonal import Free
 
 # Targets from which a matrix product pays, and alphas from which a decomposition costs less than a factor for each.
 MANY, MANY_ALPHAS = 4, 9
+# Multiply-adds of one call of LAPACK that holds the GIL, between looks at signals, and targets that it takes at least.
+A_WHILE, FEW_TARGETS = 2e9, 64
 
 
 def least_pivot(problem):
@@ -43,7 +46,7 @@ def primal(problem):
         coef = _cholesky(G, distinct, F, of_target, Q, least_pivot(problem), proof.add)
         return None if coef is None else problem.solution(coef, means, "cholesky", proof.bound, active=active)
     root = np.sqrt(F)
-    values, vectors = eigh(G / np.outer(root, root), overwrite_a=True, check_finite=False)
+    values, vectors = interruptible(np.linalg.eigh, G / np.outer(root, root))
     if values[0] + distinct[0] <= least_pivot(problem) * values[-1]:
         return None
     coef = ((Q / root) @ vectors / (values + problem.alphas[:, None])) @ vectors.T / root
@@ -136,7 +139,7 @@ def _solve_kernel(problem, K, targets, sizes, least_factor):
 
     if len(distinct) >= MANY_ALPHAS:
         solver = "eigh"
-        values, vectors = eigh(K, check_finite=False)
+        values, vectors = interruptible(np.linalg.eigh, K)
         if values[0] + distinct[0] <= least_pivot(problem) * values[-1]:
             return None
         A = (targets @ vectors / (values + problem.alphas[:, None])) @ vectors.T
@@ -167,17 +170,19 @@ def _cholesky(M, alphas, F, of_target, right, least_pivot, note):
         A = M if k == len(alphas) - 1 else M.copy()
         shifted = diagonal + alpha * F
         np.fill_diagonal(A, shifted)
-        factor, failed = dpotrf(A.T, lower=1, clean=0, overwrite_a=1)      # OpenBLAS is faster on this triangle
+        factor = A.T                                                       # OpenBLAS is faster on this triangle
+        failed = interruptible(cholesky, factor)
         pivots = np.diag(factor).copy()
         if failed or np.any(pivots**2 <= least_pivot * shifted):
             return None
-        here = np.flatnonzero(of_target == k)
-        found, failed = dpotrs(factor, np.asfortranarray(right[here].T), lower=1)
-        if failed:
-            raise RuntimeError(f"LAPACK's dpotrs refused argument {-failed}.")
-        out[here] = found.T
-        np.fill_diagonal(factor, shifted)                                  # its other triangle is the matrix still
-        left = right[here] - symmetric_products(factor.T, found.T, lower=0)
-        np.fill_diagonal(factor, pivots)
-        note(here, left, found.T, factor, shifted)
+        of_alpha, some = np.flatnonzero(of_target == k), max(FEW_TARGETS, int(A_WHILE / len(M) ** 2))
+        for here in (of_alpha[t:t + some] for t in range(0, len(of_alpha), some)):
+            found, failed = dpotrs(factor, np.asfortranarray(right[here].T), lower=1)
+            if failed:
+                raise RuntimeError(f"LAPACK's dpotrs refused argument {-failed}.")
+            out[here] = found.T
+            np.fill_diagonal(factor, shifted)                              # its other triangle is the matrix still
+            left = right[here] - symmetric_products(factor.T, found.T, lower=0)
+            np.fill_diagonal(factor, pivots)
+            note(here, left, found.T, factor, shifted)
     return out

@@ -1,6 +1,7 @@
 """Decompositions of ridge regression on few rows: of the kernel AA', or of A itself."""
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import scipy.linalg
@@ -233,7 +234,7 @@ def spectrum_of_rotated(triangle, least, of_dual, fitted, targets, root, level):
     -------
     RefinedSpectrum
     """
-    _, R, order = scipy.linalg.qr(triangle, mode="economic", pivoting=True)
+    _, R, order = interruptible(partial(scipy.linalg.qr, mode="economic", pivoting=True), triangle)
     pivots, n = np.abs(np.diag(R)), triangle.shape[1]
     count = int(np.count_nonzero(pivots > EPS * n * pivots.max(initial=0.0)))
     columns = np.empty((n, count))

@@ -60,7 +60,7 @@ def graded_svd(A, without=None):
     if without is not None:             # as a column longer than all others, it is the first pivot
         level = 2 * np.linalg.norm(norms) + np.finfo(float).tiny
         B, first = np.column_stack([without[order] * (level / np.linalg.norm(without)), B]), 1
-    Q, R, pivots = qr(B, pivoting=True, check_finite=False)
+    Q, R, pivots = interruptible(partial(qr, pivoting=True, check_finite=False), B)
     U = np.empty_like(Q)
     U[order] = Q
     U, R, pivots = U[:, first:], R[first:, first:], pivots[first:] - first

@@ -1,11 +1,13 @@
 """Ridge regression and least squares by orthogonal decompositions of X, and of Gram matrices singular to rounding."""
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.linalg import eigh, lstsq, qr, solve_triangular, svdvals
+from scipy.linalg import qr, solve_triangular
 from scipy.linalg.lapack import dtrtri
 
 from fastreg.kernels.krylov import correlate
+from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.certificate import OF_ALPHA, Columns, certify, gradient, reach_of, rounding_of_sums
 from fastreg.solvers.ridge.graded import graded_svd
 from fastreg.solvers.ridge.grams import EPS
@@ -33,7 +35,7 @@ def minimum_norm(R, C, n):
     other, of least norm. Whether they do is asked of columns of one length: digits are lost to their dependence
     alone."""
     k, p = R.shape
-    singular = svdvals(R, check_finite=False) if R.size else np.zeros(min(k, p))
+    singular = interruptible(partial(np.linalg.svd, compute_uv=False), R)
     scale, tiny = np.linalg.norm(R, axis=0), EPS * max(k, p, DEPENDENT * np.sqrt(n))
     used = np.flatnonzero(scale)
     if len(used) == 0:
@@ -44,7 +46,7 @@ def minimum_norm(R, C, n):
             coef = solve_triangular(R, C.T, check_finite=False).T
             return LeastSquares(coef, p, singular, back)
     coef, scale = np.zeros((len(C), p)), scale[used]
-    q, r, order = qr(R[:, used] / scale, mode="economic", pivoting=True, check_finite=False)
+    q, r, order = interruptible(partial(qr, mode="economic", pivoting=True, check_finite=False), R[:, used] / scale)
     rank = int(np.count_nonzero(np.abs(np.diag(r)) > tiny * abs(r[0, 0])))
     first, rest = order[:rank], order[rank:]
     found = np.zeros((len(used), len(C)))
@@ -172,9 +174,9 @@ def _wide(problem):
             coef[t, ~penalised] = of_free.coefficients((problem.targets[t] - B @ found)[None])[0]
             coef[t, penalised] = found / np.sqrt(F[penalised])
     if not np.all(positive) and A.size:
-        q, r = qr(A.T, mode="economic", check_finite=False)
-        found, _, rank, singular = lstsq(r.T, problem.targets[~positive].T, cond=max(A.shape) * EPS,
-                                         check_finite=False)
+        q, r = interruptible(partial(qr, mode="economic", check_finite=False), A.T)
+        found, _, rank, singular = interruptible(
+            partial(np.linalg.lstsq, b=problem.targets[~positive].T, rcond=max(A.shape) * EPS), r.T)
         coef[~positive] = (q @ found).T
     whole = np.zeros((len(coef), problem.p))
     whole[:, columns] = coef
@@ -189,7 +191,7 @@ def eigen_primal(problem, G, Q, F, active, means):
         here = problem.alphas == alpha
         M = G.copy()
         M[np.diag_indices_from(M)] += alpha * F
-        values, vectors = eigh(M, overwrite_a=True, check_finite=False)
+        values, vectors = interruptible(np.linalg.eigh, M)
         kept = values > problem.p * EPS * values[-1]
         back = vectors[:, kept] / values[kept]
         coef[here] = Q[here] @ back @ vectors[:, kept].T
@@ -201,7 +203,7 @@ def eigen_primal(problem, G, Q, F, active, means):
 
 def eigen_dual(problem, K, inverse):
     """Of (K + alpha) a = y, w = F^-1 X'a."""
-    values, vectors = eigh(K, overwrite_a=True, check_finite=False)
+    values, vectors = interruptible(np.linalg.eigh, K)
     values = values + problem.alphas[:, None]
     kept = values > problem.n * EPS * values[:, -1:]
     A = (np.where(kept, problem.targets @ vectors, 0) / np.where(kept, values, 1)) @ vectors.T
@@ -226,7 +228,8 @@ class Free:
         if 2 * k > n:
             return None
         scale = np.linalg.norm(columns, axis=1)
-        q, r, order = qr((columns / scale[:, None]).T, mode="economic", pivoting=True, check_finite=False)
+        q, r, order = interruptible(partial(qr, mode="economic", pivoting=True, check_finite=False),
+                                    (columns / scale[:, None]).T)
         if abs(r[-1, -1]) <= n * np.sqrt(EPS) * abs(r[0, 0]):
             return None
         return cls(np.ascontiguousarray(q.T), r * scale[order], order)
