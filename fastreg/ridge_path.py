@@ -1,4 +1,5 @@
 """Ridge regression at many penalties: the path, and choosing alpha by leave-one-out or by folds."""
+import threading
 import warnings
 from dataclasses import replace
 from functools import partial

@@ -7,9 +7,17 @@ import pytest
 import scipy.sparse as sp
 from classes import ClassesJudge, chances, judged, named, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
-from fastreg.kernels.softmax import History
+from fastreg.kernels.softmax import (
+    History,
+    followed_change,
+    settled_residuals,
+    softmax_levels,
+    softmax_loss,
+    softmax_rows,
+)
 from problems import STORAGES, covering
 from scipy.special import gammaln
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression as Theirs
 from sklearn.linear_model import LogisticRegressionCV as TheirsCV
 from sklearn.metrics import log_loss
@@ -19,7 +27,7 @@ from fastreg.penalties.elastic_net import Penalty
 from fastreg.problem import Problem, Spec
 from fastreg.referee.classes import ClassesFit, ClassesTarget
 from fastreg.referee.data import Data
-from fastreg.solvers import coordinates
+from fastreg.solvers import coordinates, leading, quasi_newton
 from fastreg.solvers.path import solve_path
 from fastreg.solvers.quasi_newton import QuasiNewton
 from fastreg.targets import against_others
@@ -222,6 +230,165 @@ def test_quasi_newton(storage, shape, most, weighted, fit_intercept, standardize
     monkeypatch.setattr(costs, "FEW_COLUMNS", 10**9)
     by_engine = regularization_path(stored, y, **options)
     np.testing.assert_allclose(path.deviances, by_engine.deviances, rtol=1e-4)
+
+
+def softmax_problem(weighted, K=4, n=530):
+    """(Y, weights, eta, v, weights of all rows, which have one): rows without weight hold what is no number."""
+    rng = np.random.default_rng(0)
+    Y = np.where(np.arange(K)[:, None] == rng.integers(0, K, n), 1.0, -1.0)
+    eta, v = 5 * rng.standard_normal((K, n)), rng.standard_normal((K, n))
+    weights = rng.integers(0, 3, n).astype(float) if weighted else None
+    s = np.ones(n) if weights is None else weights
+    eta[:, s == 0], v[:, s == 0] = np.nan, np.inf
+    return Y, weights, eta, v, s, s > 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_softmax_of_a_step(weighted):
+    """Probabilities, residuals, slope, curvature and loss, in long double; nothing of rows without weight."""
+    Y, weights, eta, v, s, on = softmax_problem(weighted)
+    chance, residual, slope, bend = softmax_rows(Y, weights, eta, v, 0.3)
+    there, d = (eta[:, on] + np.longdouble(0.3) * v[:, on]).T, v[:, on].T
+    right = np.exp(there - there.max(axis=1, keepdims=True))
+    right /= right.sum(axis=1, keepdims=True)
+    left = s[on, None] * ((Y[:, on] > 0).T - right)
+    np.testing.assert_allclose(chance[:, on].T, right.astype(float), rtol=1e-13)
+    np.testing.assert_allclose(residual[:, on].T, left.astype(float), atol=1e-15)
+    assert not chance[:, ~on].any() and not residual[:, ~on].any()
+    assert slope == pytest.approx(float(np.sum(left * d)), rel=1e-12)
+    curvature = np.sum(right * d**2, axis=1) - np.sum(right * d, axis=1)**2
+    assert bend == pytest.approx(float(s[on] @ curvature), rel=1e-12)
+    loss = s[on] @ (np.log(np.sum(np.exp(eta[:, on].T.astype(np.longdouble)), axis=1)) - eta[:, on].T[(Y[:, on] > 0).T])
+    assert softmax_loss(Y, weights, eta) == pytest.approx(float(loss), rel=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_softmax_with_intercepts_that_follow(weighted):
+    """Residuals at the intercepts of one Newton step, to first order; a change after which no residual sum changes."""
+    Y, weights, eta, v, s, on = softmax_problem(weighted)
+    chance, residual, _, _ = softmax_rows(Y, weights, eta)
+    P = chance[:, on]
+    H = np.diag(P @ s[on]) - (P * s[on]) @ P.T
+    levels = softmax_levels(chance, weights)
+    of_sums = residual.sum(axis=1)
+    nearer, level = settled_residuals(chance, weights, residual, levels)
+    np.testing.assert_allclose(H @ level, of_sums, rtol=1e-7)
+    assert abs(level.sum()) < 1e-7                          # what all classes have in common changes nothing
+    np.testing.assert_allclose(nearer.sum(axis=1), 0, atol=1e-7)
+    np.testing.assert_allclose(nearer[:, on], residual[:, on] - s[on] * P * (level[:, None] - level @ P), atol=1e-12)
+    assert not nearer[:, ~on].any()
+    v[:, ~on] = 0
+    change = v.copy()
+    beside = np.arange(4.0)
+    followed = followed_change(chance, weights, change, levels, beside)
+    np.testing.assert_allclose(change, v + followed[:, None], rtol=1e-13)
+    turned = v[:, on] + (followed - beside)[:, None]
+    np.testing.assert_allclose((s[on] * P * (turned - np.sum(P * turned, axis=0))).sum(axis=1), 0, atol=1e-7)
+
+
+def test_softmax_levels_of_a_class_that_no_row_expects():
+    chance = np.array([[0.5, 0.4, 0.7], [0.5, 0.6, 0.3], [0.0, 0.0, 0.0]])
+    found = softmax_levels(chance, None) @ np.array([0.1, -0.1, 0.0])
+    held = 1 / (0.25 + 0.24 + 0.21)
+    np.testing.assert_allclose(found[0] - found[1], 0.1 * held, rtol=1e-5)
+    assert not softmax_levels(np.array([[1.0], [0.0], [0.0]]), None).any()
+
+
+@pytest.mark.parametrize("most", [2000, 9])
+@pytest.mark.parametrize(("weighted", "fit_intercept"), covering([False, True], [False, True]))
+@pytest.mark.parametrize("store", [np.asarray, np.asfortranarray, sp.csr_array])
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+def test_leading_coordinates_know_the_hessian(shape, store, weighted, fit_intercept, most, monkeypatch):
+    """Newton's equations of all of them are solved; along others mean curvatures stay."""
+    monkeypatch.setattr(leading, "MOST_COEFS", most)
+    X, y, rng = data(n=shape[0], p=shape[1], K=3, density=1)
+    weights = rng.integers(1, 3, shape[0]).astype(float) if weighted else None
+    problem = Problem.of(store(X), against_others(y, 3), Penalty(0.0, 1.0 + np.arange(shape[1]) % 3),
+                         weights=Weights(weights, shape[0]), datafit=MULTINOMIAL, fit_intercept=fit_intercept)
+    solver = QuasiNewton(problem, Spec(np.ones(1)))
+    solver.start(0.1 * rng.standard_normal((3, shape[1])))
+    solver._settle()
+    space, alpha = solver.space, 0.7
+    matrix, u = leading.Leading(solver, solver._rows(solver.eta).chances), space.begin(solver.W, alpha)
+    base = space.preconditioner(np.ones(3), alpha)
+    r = matrix.count
+    assert r == min(most // 3, u.shape[1])
+    if most == 9:
+        g = rng.standard_normal(u.shape)
+        np.testing.assert_array_equal(matrix.preconditioner(alpha, base)(g)[:, :-r], base(g)[:, :-r])
+        return
+    d = rng.standard_normal(u.shape)
+    d -= d.mean(axis=0)                             # what all classes have in common bends nothing
+
+    def slope(t):
+        """Of the objective with its best intercepts, along the coordinates."""
+        solver.eta = space.images(u + t * d) + solver.b[:, None]
+        solver._settle()
+        return space.gradient(u + t * d, solver._residual(solver.eta)[1], alpha)
+
+    bent = (slope(1e-4) - slope(-1e-4)) / 2e-4
+    np.testing.assert_allclose(matrix.preconditioner(alpha, base)(bent), d, atol=1e-5)
+    np.testing.assert_allclose(matrix.preconditioner(1.9 * alpha, base)(bent), d, atol=1e-5)          # near enough
+    assert np.abs(matrix.preconditioner(10 * alpha, base)(bent) - d).max() > 0.1
+    again = leading.Leading(solver, solver._rows(solver.eta).chances).preconditioner(0.1 * alpha, base)(bent)
+    assert np.abs(again - d).max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(60, 12), (20, 50)])
+@pytest.mark.parametrize("most", [12, 2000])
+@pytest.mark.parametrize("few_rows", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_quasi_newton_with_leading_coordinates(shape, most, few_rows, weighted, monkeypatch):
+    """Made where it pays or not, of all rows or of some: the answers are certified."""
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(leading, "MOST_COEFS", most)
+    if few_rows:
+        monkeypatch.setattr(leading, "MOST_IMAGES", 15 * min(most // 4, *shape))
+    made, make = [], quasi_newton.Leading
+    monkeypatch.setattr(quasi_newton, "pays", lambda gaps, aim, cost: len(gaps) > 2)
+    monkeypatch.setattr(quasi_newton, "Leading", lambda *of: made.append(1) or make(*of))
+    X, y, rng = data(n=shape[0], p=shape[1])
+    weights = np.r_[np.ones(4), rng.integers(0, 3, shape[0] - 4)] if weighted else None
+    path = regularization_path(X, y, datafit="multinomial", l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], tol=TOL,
+                               sample_weight=weights)
+    assert 1 <= len(made) <= 3                      # one of each alpha
+    assert judged(X, y, path, 0.0, weights=weights) < 1.01 * TOL
+
+
+def test_leading_coordinates_are_asked_for_where_they_pay():
+    falling = [10.0 ** -k for k in range(8)]
+    assert not leading.pays(falling, 1e-12, 20)     # 5 steps more
+    assert leading.pays(falling, 1e-80, 20)
+    assert leading.pays(8 * [1.0], 1e-2, 20) and not leading.pays(8 * [1.0], 1e-2, np.inf)
+    assert not leading.pays(falling[:4], 1e-80, 20)
+    X, y, _ = data(n=60, p=12)
+    of = QuasiNewton(Problem.of(X, against_others(y, 4), Penalty(0.0), datafit=MULTINOMIAL), Spec(np.ones(1)))
+    assert 0 < leading.price(of) < np.inf
+    wide = QuasiNewton(Problem.of(sp.random_array((3000, 5000), density=0.01, rng=0, format="csr"),
+                                  against_others(np.arange(3000) % 3, 3), Penalty(0.0), datafit=MULTINOMIAL),
+                       Spec(np.ones(1)))
+    assert leading.price(wide) == np.inf            # coordinates of rows
+
+
+def test_what_steps_have_found_out_serves_at_the_next_alpha_in_few_steps(monkeypatch):
+    monkeypatch.setattr(costs, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(leading, "MOST_COEFS", 0)
+    X, y = load_digits(return_X_y=True)
+    steps, length = [], QuasiNewton._length
+    monkeypatch.setattr(QuasiNewton, "_length", lambda self, *of: steps.append(1) or length(self, *of))
+    problem = Problem.of(X / 16, against_others(y, 10), Penalty(0.0), datafit=MULTINOMIAL)
+    alphas = 10.0 ** -np.arange(1.0, 6)
+
+    def count(forgets):
+        solver = QuasiNewton(problem, Spec(alphas, tol=1e-6))
+        steps.clear()
+        for alpha in alphas:
+            if forgets and solver.history is not None:
+                solver.history.forget()
+            solver.advance(np.array([alpha]))
+        return len(steps)
+
+    assert count(False) < 0.8 * count(True)
 
 
 def test_history_knows_the_changes_it_was_told():

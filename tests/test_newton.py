@@ -204,48 +204,20 @@ def test_rows_of_weight_zero_may_hold_anything_finite(store):
 
 @pytest.mark.parametrize("store", STORES.values(), ids=STORES)
 @pytest.mark.parametrize("weights", [None, True])
-def test_folds_go_on_from_all_rows(store, weights, made, monkeypatch):
-    """With the matrices of all rows."""
+def test_folds_are_fits_of_their_rows(store, weights, monkeypatch):
     monkeypatch.setattr(costs, "FEW_ROWS", 0)
     task, _ = problem(3000, 12, store=store, weights=weights, n_threads=1)
     splits = [(np.flatnonzero(np.arange(3000) % 4 != k), np.arange(k, 3000, 4)) for k in range(4)]
     alphas, given = np.array([1.0, 0.1, 0.01, 0.001]), task.weights.raw
-    counts = {}
     for tol in (1e-1, 1e-9):
         paths = FoldPaths(task, Spec(alphas, tol=tol), as_folds(splits, 3000))
         paths.start(Penalty(0.0))
-        assert paths.lead.starts
-        found = paths.advance(alphas)
-        counts[tol] = len(made)
-        for (train, _), solutions in zip(splits, found):
+        for (train, _), solutions in zip(splits, paths.advance(alphas)):
             X, y = problem(3000, 12)[0].X, task.Y[:, 0]
             judge = [Judge("logistic", X[train], y[train], alpha, 0.0, weights=None if given is None else given[train])
                      for alpha in alphas]
             for k, of_alpha in enumerate(judge):
                 assert of_alpha.gap(solutions.coef(k), solutions.intercepts[k, 0]) <= 1.01 * tol
-        solver, alone = paths.refit(0, 0.01)
-        assert solver is paths.lead and (alone.alphas == [0.01]).all() and paths.refit(0, 0.5)[1].alphas == [0.5]
-        made.clear()
-    monkeypatch.setattr(Reweighted, "starts", False)
-    paths.start(Penalty(0.0))
-    paths.advance(alphas)
-    assert counts[1e-9] < len(made)
-
-
-def test_a_fold_goes_on_under_the_matrix_of_all_rows(made):
-    """Which is not made again, nor changed."""
-    task, _ = problem(3000, 12)
-    lead = Reweighted(task, Spec(np.ones(1)))
-    descended(lead, 0.01, 1e-8)
-    kept, before = lead.left(), len(made)
-    was = kept.G.copy()
-    fold = Reweighted(task.fold(np.arange(3000) % 4 > 0, None, 1), Spec(np.ones(1)), lead=lead)
-    fold.matrix.follow(lead.left())
-    assert descended(fold, 0.01, 1e-3)[0] <= 1e-3 * fold.unit
-    assert len(made) == before and fold.matrix.matrix is not kept
-    np.testing.assert_array_equal(kept.G, was)
-    fold.matrix.follow(Matrix(fold.rows, np.ones(3000), np.arange(5), 1.0))                    # of other columns
-    assert len(fold.matrix.matrix.cols) == 12
 
 
 @pytest.mark.parametrize(("loss", "shape"), [("logistic", (300, 20)), ("logistic", (40, 90)), ("poisson", (300, 20)),
@@ -278,7 +250,6 @@ def test_folds_share_the_kernel_of_more_columns_than_rows():
         alphas = np.array([1.0, 0.01])
         paths = FoldPaths(task, Spec(alphas, tol=1e-9), as_folds(splits, 60))
         paths.start(task.penalty)
-        assert not paths.lead.starts
         solver = paths._solver(task.penalty, paths.spec, 0)
         assert (solver.matrix.K is paths.lead.matrix.K) == (not standardize)
         for (train, _), solutions in zip(splits, paths.advance(alphas)):

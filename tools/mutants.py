@@ -90,7 +90,7 @@ THREADS = "threads.py"
 CRITERIA = "criteria.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
-CLASSES, COUPLED = "kernels/classes.pyx", "solvers/coupled.pyx"
+CLASSES, COUPLED, SOFTMAX = "kernels/classes.pyx", "solvers/coupled.pyx", "kernels/softmax.pyx"
 OWN, POWERS = "tests/test_custom.py -k ", "tests/test_powers.py -k "
 OF_CLASSES, CLASSES_ALONE = "tests/test_multinomial.py -k ", "tests/test_classes.py -k "
 FREE_CLASSES = "tests/test_free_classes.py -k "
@@ -360,8 +360,6 @@ MUTANTS = [
            "tests/test_newton.py"),
     Mutant(NEWTON, "learn", "if found > BENT * (move @ along)", "if True", "tests/test_newton.py -k learn"),
     Mutant(NEWTON, "learn", "+ np.multiply.outer(bend, bend / found)", "", "tests/test_newton.py -k learn"),
-    Mutant(NEWTON, "descend", "least = 1 if self.led else 0", "least = 0", "tests/test_newton.py -k folds"),
-    Mutant(NEWTON, "follow", "self.matrix = copy(matrix)", "pass", "tests/test_newton.py -k goes_on_under"),
     Mutant(REWEIGHTED, "__init__", "np.array_equal(lead.inverse, self.inverse)", "True",
            "tests/test_newton.py -k kernel"),
     Mutant("scores.py", "_area", " - 0.5 * zeros", "", "tests/test_scores.py"),
@@ -476,8 +474,6 @@ MUTANTS = [
     Mutant("solvers/folds.py", "_report_apart", "before + done / size", "done / size",
            "tests/test_progress.py -k comes_apart"),
     Mutant("solvers/folds.py", "_report_apart", "done / size", "done", "tests/test_progress.py -k comes_apart"),
-    Mutant("solvers/folds.py", "start", " + bool(self.lead and self.lead.starts)", "",
-           "tests/test_progress.py -k many_rows"),
     Mutant("solvers/reweighted.py", "advance", "self.finished += 1", "pass", "tests/test_progress.py -k under_L2"),
     Mutant("solvers/softmax.py", "advance", "self.finished += 1", "pass", "tests/test_progress.py -k under_L2"),
     Mutant("solvers/newton.py", "_minimise", "steps if rows is self.rows else 0", "0",
@@ -560,12 +556,24 @@ MUTANTS = [
     Mutant(LOOP, "_judge_coupled", "self._gap(0, self.batch.n_problems)", "self._gap(0, 1)", OF_CLASSES + "paths_are"),
     Mutant("datafits/multinomial.pyx", "excess", "c, True)", "c, False)", OF_CLASSES + "dual_point"),
     Mutant("solutions.py", "by", "intercepts -= intercepts.mean", "intercepts.mean", OF_CLASSES + "paths_are"),
-    Mutant("solvers/quasi_newton.py", "_followed", "change + level[:, None]", "change", OF_CLASSES + "quasi"),
+    Mutant("solvers/quasi_newton.py", "_followed", "followed_change(rows.chances", "0 * followed_change(rows.chances",
+           OF_CLASSES + "quasi"),
+    Mutant("solvers/quasi_newton.py", "_at", "alpha - self.alpha", "0", OF_CLASSES + "few_steps"),
+    Mutant("solvers/leading.py", "__init__", "self.G - beside", "self.G + 0 * beside", OF_CLASSES + "leading"),
+    Mutant("solvers/leading.py", "__init__", "problem.n / weights.sum()", "1", OF_CLASSES + "leading"),
+    Mutant("solvers/leading.py", "__init__", "+= level", "+= 0", OF_CLASSES + "leading"),
+    Mutant("solvers/leading.py", "preconditioner", "<= alpha * NEAR", "<= np.inf", OF_CLASSES + "leading"),
+    Mutant(SOFTMAX, "settled_residuals", "level[k] - mean[i]", "level[k]", OF_CLASSES + "softmax"),
+    Mutant(SOFTMAX, "followed_change", "change[k, i] - mean[i]", "change[k, i]", OF_CLASSES + "softmax"),
+    Mutant(SOFTMAX, "softmax_levels", "level / K", "0", OF_CLASSES + "softmax"),
+    Mutant(SOFTMAX, "add", "curvature > DBL_EPSILON", "curvature > -DBL_EPSILON", OF_CLASSES + "history"),
+    Mutant(SOFTMAX, "bend", "more * step", "step", OF_CLASSES + "history"),
+    Mutant(SOFTMAX, "dot", "v + self.half", "v", OF_CLASSES + "history"),
     Mutant("solvers/quasi_newton.py", "_at", "0.5 * float(np.einsum", "0.1 * float(np.einsum", OF_CLASSES + "quasi"),
     Mutant("solvers/quasi_newton.py", "_by_library", "HIGH * level", "0 * level", OF_CLASSES + "quasi"),
-    Mutant("solvers/quasi_newton.py", "solve", "(part - self.dot", "(0 * part - self.dot", OF_CLASSES + "history"),
-    Mutant("solvers/quasi_newton.py", "lent", "~self.on", "~of.counts[:1]", OF_CLASSES + "borrow"),
-    Mutant("solvers/quasi_newton.py", "__init__", "self.on.mean()", "1", OF_CLASSES + "quasi"),
+    Mutant(SOFTMAX, "solve", "self.parts[k] - self.dot", "0 * self.parts[k] - self.dot", OF_CLASSES + "history"),
+    Mutant("solvers/coordinates.py", "lent", "~self.on", "~of.counts[:1]", OF_CLASSES + "borrow"),
+    Mutant("solvers/coordinates.py", "__init__", "self.on.mean()", "1", OF_CLASSES + "quasi"),
     Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "__init__", "self.off = min(", "self.off = 0 * min(", OF_CLASSES + "bad_answers"),
     Mutant("referee/classes.py", "_best_intercepts", "(chances, s @", "(chances, 0 * s @", OF_CLASSES + "bad_answers"),

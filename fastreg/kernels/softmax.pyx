@@ -10,6 +10,9 @@ import numpy as np
 from fastreg.kernels.classes cimport classes_loss
 from fastreg.kernels.leaf cimport fr_axpy, fr_vdot
 
+cdef double HELD = 1e-10         # of the mean curvature of the classes, what one that no row expects gets
+
+
 cdef extern from *:
     """
     #include "vector.h"
@@ -129,7 +132,7 @@ def softmax_levels(const double[:, ::1] chances, const double[::1] weights):
         for a in range(K):
             for b in range(K):
                 bent[a, b] += level / K
-            bent[a, a] += level * DBL_EPSILON
+            bent[a, a] += level * HELD
     return np.linalg.inv(bent.base) if level > 0 else np.zeros((K, K))
 
 

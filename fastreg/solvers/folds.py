@@ -4,6 +4,7 @@ Where the Gram matrix pays, X is read once: sums over disjoint parts of the rows
 matrix, means and X'y of every training set, and the squared errors of every test set. Elsewhere the folds are solved
 in lockstep, or one by one where they have too little in common.
 """
+import threading
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -198,7 +199,6 @@ class FoldPaths:
         self.n_threads = max(1, problem.n_threads // n_jobs)
         self.sizes = [1] * len(folds)          # of what is solved together
         self.penalties, self.lead, self.report = [], None, None
-        self.of_all = {}                       # (solver, Solutions) of all rows by the number of the penalty, and alpha
         self.one_by_one = threading.Lock()
 
     def start(self, penalty, report=None, more=False):
@@ -208,8 +208,7 @@ class FoldPaths:
         ----------
         penalty : Penalty
         report : callable or None
-            Called now and then with the number of finished penalty values of all folds, from any thread: a share of
-            it where all rows have to be solved as well.
+            Called now and then with the number of finished penalty values of all folds, from any thread.
         more : bool, default=False
             Whether other penalties will follow (nothing of one is of use to the next here).
         """
@@ -218,7 +217,6 @@ class FoldPaths:
         problem, self.lead = self.problem.with_penalty(penalty), None
         if problem.by_ridge(self.spec):
             self.lead = suited(problem.route(self.spec))(problem, self._told(len(self.folds)))
-        self.sizes = [1] * (len(self.folds) + bool(self.lead and self.lead.starts))
         self.finished = [0] * len(self.sizes)
 
     def advance(self, alphas, last=True):
@@ -234,23 +232,14 @@ class FoldPaths:
         -------
         list of Solutions (or of what `then` makes of them), one for each fold
         """
-        led = {"starts": self._all_rows(alphas)} if self.lead and self.lead.starts else {}
-        return in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last, led=led), len(self.folds))
+        return in_threads(self.n_jobs, partial(self._advance, alphas=alphas, last=last), len(self.folds))
 
-    def _all_rows(self, alphas):
-        """Solve all rows; what is left at each alpha for the folds, which differ little from them."""
-        starts = []
-        for alpha in alphas:
-            self.of_all[len(self.penalties) - 1, alpha] = self.lead, self.lead.advance(np.array([alpha]))
-            starts.append(self.lead.left())
-        return starts
-
-    def _advance(self, f, alphas, last, led):
+    def _advance(self, f, alphas, last):
         solver = self.solvers[f] or self._solver(self.penalties[-1], self._told(f), f)
         self.solvers[f] = None if last else solver
         if self.by_total:
             alphas = alphas * (self.problem.weights.total / solver.problem.weights.total)
-        solutions = solver.advance(alphas, from_x=False, **led)
+        solutions = solver.advance(alphas, from_x=False)
         return solutions if self.then is None else self.then(solver, solutions)
 
     def _told(self, k):
@@ -259,10 +248,9 @@ class FoldPaths:
 
     def _tick(self, k, done):
         if self.report is not None:
-            share = len(self.folds) / sum(self.sizes)
             with self.one_by_one:
                 self.finished[k] = done
-                self.report(share * sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
+                self.report(sum(size * of_each for size, of_each in zip(self.sizes, self.finished)))
 
     def _solver(self, penalty, spec, f=None):
         """PathSolver of fold f, or of all rows."""
@@ -285,7 +273,7 @@ class FoldPaths:
 
     def refit(self, at, alpha):
         """(solver, Solutions) of all rows at alpha for the penalty started as number `at`."""
-        return self.of_all.get((at, alpha)) or self.path(at, np.array([alpha]))
+        return self.path(at, np.array([alpha]))
 
 
 class LockstepPaths(FoldPaths):

@@ -16,7 +16,7 @@ from fastreg.kernels.lapack import cholesky
 from fastreg.problem import Spec
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
-from fastreg.solvers.softmax import Softmax
+from fastreg.solvers.softmax import Softmax, curvature_of_classes
 from fastreg.threads import effective_threads
 
 EPS = np.finfo(float).eps
@@ -108,11 +108,8 @@ class Directions:
     def hessian(self, chances):
         """That of the objective at these probabilities of shape (n_classes, n)."""
         K, m = len(chances), self.basis.shape[1]
-        whole = np.zeros((K, m, K, m))
-        for a, b in zip(*np.triu_indices(K, 1)):
-            G = self.basis.T @ self._sums(self.weights * chances[a] * chances[b]) @ self.basis
-            for k, other, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
-                whole[k, :, other] += sign * G
+        whole = curvature_of_classes(lambda weights: self.basis.T @ self._sums(weights) @ self.basis, self.weights,
+                                     chances)
         C, size = self.contrasts, (K - 1) * m
         H = np.einsum("ka,kmln,lb->ambn", C, whole, C, optimize=True).reshape(size, size)
         return H + np.kron(np.eye(K - 1), (self.basis[:-1].T * self.l2) @ self.basis[:-1])

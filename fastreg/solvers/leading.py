@@ -10,6 +10,7 @@ from scipy.linalg import cho_solve
 from fastreg.kernels.lapack import cholesky
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
+from fastreg.solvers.softmax import curvature_of_classes
 from fastreg.threads import effective_threads
 
 # Coefficients of all classes whose Hessian is made, and numbers that rows have along their coordinates: if there are
@@ -23,29 +24,6 @@ RATE, NARROW, SPARSE, READ, CHANCE, STEP, DEAR = 1.2e10, 5e9, 1e9, 1.2e9, 6e-9, 
 FRESH, SEEN, SERVED = 8, 5, 2
 # Of the alpha that a factor is for, how far from it another one may be.
 NEAR = 2.0
-
-
-def curvature_of_classes(sums, weights, chances):
-    """The Hessian of the loss in the coefficients of every class.
-
-    Parameters
-    ----------
-    sums : callable
-        Of weights of shape (n,): sums of products of the m columns, shape (m, m).
-    weights : ndarray of shape (n,)
-    chances : ndarray of shape (n_classes, n)
-
-    Returns
-    -------
-    ndarray of shape (n_classes, m, n_classes, m)
-    """
-    K, whole = len(chances), None
-    for a, b in zip(*np.triu_indices(K, 1)):
-        G = sums(weights * chances[a] * chances[b])
-        whole = np.zeros((K, len(G), K, len(G))) if whole is None else whole
-        for k, other, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
-            whole[k, :, other] += sign * G
-    return whole
 
 
 class Leading:

@@ -5,7 +5,6 @@ under it shrink the gap so fast that another one would cost more: only gradients
 a few rows first, then on more of them, drawn at random: their solution is as near as their number allows, and their
 matrix does for the first steps on all rows (Roosta-Khorasani and Mahoney, "Sub-sampled Newton methods", 2019).
 """
-from copy import copy
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -19,8 +18,6 @@ from fastreg.solvers.rows import ACCEPTED, Point, Rows
 
 # Columns whose matrix is made.
 MOST_COLUMNS = 5000
-# Columns whose matrices are kept, one for each alpha, for others to go on with.
-MOST_SHARED = 500
 # Rows of the first sample for each column, and for what the mean curvature of a row tells of it; how many times more
 # come next; and the share of all rows that a sample has at most.
 SAMPLE, INFORMATION, NEXT, MOST_SAMPLED = 20, 5, 8, 0.15
@@ -69,7 +66,6 @@ class Matrix:
         """Give columns of which these rows have too few values what others have, `squares` being theirs."""
         absent = self.seen < ABSENT * squares
         if absent.any():
-            self.G = self.G.copy()                                   # others may go on with it
             self.G[absent, absent] += curvature * (squares - self.seen)[absent]
             self.seen = np.where(absent, squares, self.seen)
 
@@ -129,16 +125,6 @@ class Newton:
         """Whether there is room for a matrix, and conjugate gradients cost more."""
         return (self.rows.p <= min(self.rows.n, MOST_COLUMNS) and len(self.cols) > 0
                 and self.price < EXPECTED_PRODUCTS * self.of_step)
-
-    @property
-    def kept(self):
-        """The matrix, where it is small enough for one of each alpha to be kept."""
-        return self.matrix if self.rows.p <= MOST_SHARED else None
-
-    def follow(self, matrix):
-        """Go on under that matrix, of the same alpha; None is none."""
-        if matrix is not None and np.array_equal(matrix.cols, self.cols):
-            self.matrix = copy(matrix)
 
     def descend(self, alpha, aim):
         """Steps at alpha to a gap of no more than `aim`, as long as they help; their number."""

@@ -120,7 +120,9 @@ class QuasiNewton(Softmax):
     def _at(self, alpha):
         """(W, intercepts, gap, rounds, why it ended, loss) at alpha."""
         l2, aim, going = alpha * self.factors, self.spec.tol * self.unit, True
-        if self.history is not None:
+        if self.history is not None and self.space.images_of is None:
+            self.history.forget()                   # rows would need more steps with it, not fewer
+        elif self.history is not None:
             self.history.bend(alpha - self.alpha)
         self.alpha, self.renewed = alpha, False
         for rounds in range(self.spec.max_iter + 1):

@@ -94,23 +94,12 @@ class Reweighted:
         """Start from coefs of shape (1, p)."""
         self.at = Point.at(self.rows, np.where(self.counts, coefs[0], 0))
 
-    @property
-    def starts(self):
-        """Whether others start from what it finds: where there are rows enough for them to differ little."""
-        return isinstance(self.matrix, Newton)
-
-    def left(self):
-        """What is left at the last alpha for others to start from: the matrix that was kept. Coefficients of all rows
-        know the test sets, and what tol leaves of that would flatter the scores."""
-        return self.matrix.kept
-
-    def advance(self, alphas, from_x=True, starts=None):
-        """Solutions for alphas, in their order, going on from the last under what the same alpha has `left` under other
-        weights; all are certified from X."""
+    def advance(self, alphas, from_x=True):
+        """Solutions for alphas, in their order, going on from the last; all are certified from X."""
         found = []
         with single_threaded_blas:
-            for alpha, start in zip(alphas, starts or len(alphas) * [None]):
-                found.append(self._at(alpha, start))
+            for alpha in alphas:
+                found.append(self._at(alpha))
                 self.finished += 1
                 self.spec.tell(self.finished)
         coefs, intercepts, gaps, rounds, stopped, losses = zip(*found)
@@ -126,14 +115,12 @@ class Reweighted:
             float(self.rows.streamed), self.problem.p)
 
     # ---- one alpha ---------------------------------------------------------------------------------------------------
-    def _at(self, alpha, start=None):
+    def _at(self, alpha):
         """(w, intercept, gap, steps, why it ended, loss) at alpha."""
         l2, aim, stopped = alpha * self.factors, self.spec.tol * self.unit, 1
         best, idle, before = np.inf, 0, 0
         if self.at.loss + 0.5 * l2 @ self.at.w**2 > self.null.loss:
             self.at = self.null
-        if start is not None and isinstance(self.matrix, Newton):
-            self.matrix.follow(start)
         if self.matrix is not None:
             before = self.matrix.descend(alpha, aim)
         for steps in range(self.spec.max_iter + 1):

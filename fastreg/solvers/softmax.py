@@ -39,8 +39,6 @@ class Softmax:
         Of the same X under other weights: what it made of X serves here as well.
     """
 
-    starts = False                   # others do not start from what it finds
-
     def __init__(self, problem, spec, xy=None, lead=None):
         self.problem, self.spec, self.finished = problem, spec, 0
         self.weights = problem.weights.normalised
@@ -131,3 +129,26 @@ def chances_of(eta):
     """Probabilities, of eta of shape (n_classes, n)."""
     odds = np.exp(eta - eta.max(axis=0))
     return odds / odds.sum(axis=0)
+
+
+def curvature_of_classes(sums, weights, chances):
+    """The Hessian of the loss in the coefficients of every class.
+
+    Parameters
+    ----------
+    sums : callable
+        Of weights of shape (n,): sums of products of the m columns, shape (m, m).
+    weights : ndarray of shape (n,)
+    chances : ndarray of shape (n_classes, n)
+
+    Returns
+    -------
+    ndarray of shape (n_classes, m, n_classes, m)
+    """
+    K, whole = len(chances), None
+    for a, b in zip(*np.triu_indices(K, 1)):
+        G = sums(weights * chances[a] * chances[b])
+        whole = np.zeros((K, len(G), K, len(G))) if whole is None else whole
+        for k, other, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+            whole[k, :, other] += sign * G
+    return whole
