@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fastreg.kernels.krylov import lanczos
-from fastreg.kernels.lapack import cholesky
+from fastreg.kernels.lapack import cholesky, solved
 from fastreg.kernels.threads import Cancelled, Halt, go_on
 
 import fastreg
@@ -54,6 +54,20 @@ def test_a_halt_ends_the_wait_of_any_thread():
     assert not done.is_set()
     release.set()
     assert done.wait(5)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (30,), (5, 6)])
+def test_equations_of_a_factor_are_solved(shape):
+    n = int(np.prod(shape))
+    rng = np.random.default_rng(n)
+    B, b = rng.standard_normal((n, n)), rng.standard_normal((2, *shape))[1]
+    A = np.asfortranarray(B @ B.T + np.eye(n))
+    factor, before = A.copy(order="F"), b.copy()
+    assert not cholesky(factor)
+    found = solved(factor, b)                                # whatever the other triangle holds
+    np.testing.assert_allclose(A @ found.ravel(), b.ravel(), atol=1e-10)
+    np.testing.assert_array_equal(b, before)
+    assert found.shape == shape
 
 
 def test_the_factor_is_the_matrix_s_and_python_goes_on_meanwhile():

@@ -361,6 +361,7 @@ def test_leading_coordinates_are_asked_for_where_they_pay():
     assert leading.pays(falling, 1e-80, 20)
     assert leading.pays(8 * [1.0], 1e-2, 20) and not leading.pays(8 * [1.0], 1e-2, np.inf)
     assert not leading.pays(falling[:4], 1e-80, 20)
+    assert leading.pays(falling, 0.0, 20)           # no gap at all is wanted
     X, y, _ = data(n=60, p=12)
     of = QuasiNewton(Problem.of(X, against_others(y, 4), Penalty(0.0), datafit=MULTINOMIAL), Spec(np.ones(1)))
     assert 0 < leading.price(of) < np.inf

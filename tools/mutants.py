@@ -569,6 +569,8 @@ MUTANTS = [
     Mutant(SOFTMAX, "add", "curvature > DBL_EPSILON", "curvature > -DBL_EPSILON", OF_CLASSES + "history"),
     Mutant(SOFTMAX, "bend", "more * step", "step", OF_CLASSES + "history"),
     Mutant(SOFTMAX, "dot", "v + self.half", "v", OF_CLASSES + "history"),
+    Mutant("kernels/lapack.pyx", "solved", "'T', 'N', &n", "'N', 'N', &n", "tests/test_interruptible.py -k equations"),
+    Mutant("solvers/newton.py", "__init__", "if rows.fit_intercept else 0.0", "* 0", "tests/test_newton.py -k matri"),
     Mutant("solvers/quasi_newton.py", "_at", "0.5 * float(np.einsum", "0.1 * float(np.einsum", OF_CLASSES + "quasi"),
     Mutant("solvers/quasi_newton.py", "_by_library", "HIGH * level", "0 * level", OF_CLASSES + "quasi"),
     Mutant(SOFTMAX, "solve", "self.parts[k] - self.dot", "0 * self.parts[k] - self.dot", OF_CLASSES + "history"),

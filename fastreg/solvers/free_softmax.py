@@ -10,9 +10,9 @@ so that with ``d^2 = g' H^-1 g`` and ``S d < 1`` there is a minimum, and it is l
 Where classes are separable by columns without a penalty there is none, and S d remains above 1.
 """
 import numpy as np
-from scipy.linalg import cho_solve, helmert
+from scipy.linalg import helmert
 
-from fastreg.kernels.lapack import cholesky
+from fastreg.kernels.lapack import cholesky, solved
 from fastreg.problem import Spec
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
@@ -151,7 +151,7 @@ def newton_step(H, slopes):
     """H^-1 slopes; of what is lost in rounding nothing."""
     factor = np.array(H, order="F")
     if not interruptible(cholesky, factor):
-        return cho_solve((factor, True), slopes, check_finite=False)
+        return solved(factor, slopes)
     values, vectors = interruptible(np.linalg.eigh, H)
     keep = values > len(H) * EPS * max(values[-1], 0)
     return vectors[:, keep] @ ((slopes @ vectors[:, keep]) / values[keep])

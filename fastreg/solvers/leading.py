@@ -5,9 +5,8 @@ longer, the Hessian of all classes is made along as many of the coordinates that
 (intercepts follow); along the others, where the penalty counts for more, the mean curvatures stay.
 """
 import numpy as np
-from scipy.linalg import cho_solve
 
-from fastreg.kernels.lapack import cholesky
+from fastreg.kernels.lapack import cholesky, solved
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.grams import sums_of_rows
 from fastreg.solvers.softmax import curvature_of_classes
@@ -22,6 +21,8 @@ MOST_COEFS, MOST_IMAGES = 2000, 2**23
 RATE, NARROW, SPARSE, READ, CHANCE, STEP, DEAR = 1.2e10, 5e9, 1e9, 1.2e9, 6e-9, 4e-4, 0.6
 # Steps that a new matrix will need, and those that tell how fast they get on; solutions that it serves.
 FRESH, SEEN, SERVED = 8, 5, 2
+# A gap that stands for none.
+LEAST = np.finfo(float).tiny
 # Of the alpha that a factor is for, how far from it another one may be.
 NEAR = 2.0
 
@@ -64,12 +65,12 @@ class Leading:
             H[np.diag_indices_from(H)] += alpha
             if interruptible(cholesky, H.T):
                 return base                                             # rounding
-            self.alpha, self.factor = alpha, (H.T, True)
+            self.alpha, self.factor = alpha, H.T
         factor, r = self.factor, self.count
 
         def solve(g):
             found = base(g)
-            found[:, -r:] = cho_solve(factor, g[:, -r:].ravel(), check_finite=False).reshape(len(g), r)
+            found[:, -r:] = solved(factor, g[:, -r:])
             return found
 
         return solve
@@ -96,4 +97,4 @@ def pays(gaps, aim, cost):
     if len(gaps) <= SEEN or np.isinf(cost):
         return False
     rate = np.log(gaps[-1 - SEEN] / gaps[-1]) / SEEN
-    return np.log(gaps[-1] / aim) > max(rate, 1e-3) * (cost + FRESH)
+    return np.log(gaps[-1] / max(aim, LEAST)) > max(rate, 1e-3) * (cost + FRESH)

@@ -7,9 +7,8 @@ matrix does for the first steps on all rows (Roosta-Khorasani and Mahoney, "Sub-
 """
 
 import numpy as np
-from scipy.linalg import cho_solve
 
-from fastreg.kernels.lapack import cholesky
+from fastreg.kernels.lapack import cholesky, solved
 from fastreg.kernels.probe import WrongSums
 from fastreg.solvers.interruptible import interruptible
 from fastreg.solvers.ridge.choose import DENSE_RATE, EXPECTED_PRODUCTS, FLOPS, price_of_sums
@@ -18,6 +17,8 @@ from fastreg.solvers.rows import ACCEPTED, Point, Rows
 
 # Columns whose matrix is made.
 MOST_COLUMNS = 5000
+# Rows of it that are made at a time.
+BLOCK = 64
 # Rows of the first sample for each column, and for what the mean curvature of a row tells of it; how many times more
 # come next; and the share of all rows that a sample has at most.
 SAMPLE, INFORMATION, NEXT, MOST_SAMPLED = 20, 5, 8, 0.15
@@ -55,11 +56,14 @@ class Matrix:
     def __init__(self, rows, d, cols, scale):
         shift = None if rows.sparse else rows.means
         sums = sums_of_rows(rows.X, np.empty((0, rows.n)), d, rows.n_threads, shift)
-        level, total = sums[-1, :-1], sums[-1, -1]
-        self.G = sums[:-1, :-1]
-        if rows.fit_intercept:
-            self.G -= np.multiply.outer(level, level / total)
-        self.G = (self.G if len(cols) == rows.p else self.G[np.ix_(cols, cols)]) * scale
+        raw, level = sums[:-1, :-1], sums[-1, :-1]
+        share = scale / sums[-1, -1] if rows.fit_intercept else 0.0
+        self.G = np.empty((rows.p, rows.p))
+        for j in range(0, rows.p, BLOCK):                 # no other array of this size
+            some = slice(j, j + BLOCK)
+            np.multiply(raw[some], scale, out=self.G[some])
+            self.G[some] -= np.multiply.outer(share * level[some], level)
+        self.G = self.G if len(cols) == rows.p else self.G[np.ix_(cols, cols)]
         self.cols, self.seen, self.factor = cols, scale * rows.norms[cols]**2, None
 
     def complete(self, squares, curvature):
@@ -80,12 +84,12 @@ class Matrix:
         """Add the penalty; False where rounding has left no factor."""
         H = self.G.copy()
         H[np.diag_indices_from(H)] += l2
-        self.factor = H.T, True                      # OpenBLAS is faster on this triangle
+        self.factor = H.T                            # OpenBLAS is faster on this triangle
         return not interruptible(cholesky, H.T)
 
     def solve(self, g):
         """The coefficients that g asks for."""
-        return cho_solve(self.factor, g, check_finite=False)
+        return solved(self.factor, g)
 
 
 def _rows_behind(rows):
