@@ -18,7 +18,7 @@ MOST_COEFS, MOST_IMAGES = 2000, 2**23
 # Multiply-adds a second of BLAS on matrices, and on as many vectors as there are classes; elements a second of sparse
 # X, and of a factor; seconds for a row's probability of a class, and for a step beyond that. Share of a step that what
 # a factor makes of it may take.
-RATE, NARROW, SPARSE, READ, CHANCE, STEP, DEAR = 1.2e10, 5e9, 1e9, 1.2e9, 6e-9, 4e-4, 0.6
+RATE, NARROW, SPARSE, READ, CHANCE, STEP, DEAR = 1.2e10, 5e9, 1e9, 2.4e9, 6e-9, 4e-4, 0.6
 # Steps that a new matrix will need, and those that tell how fast they get on; solutions that it serves.
 FRESH, SEEN, SERVED = 8, 5, 2
 # A gap that stands for none.
