@@ -403,7 +403,7 @@ class Problem:
         """X[rows] @ coefs + intercepts from the columns in use alone; a block of rows at a time where X is dense, a few
         products at a time where it is sparse by columns, whose rows cost more to find than to be multiplied."""
         X, used = self.X, np.flatnonzero(np.bincount(coefs.indices, minlength=self.p))
-        some = coefs[used].toarray()
+        some = (coefs if len(used) == self.p else coefs[used]).toarray()
         if self.sparse and X.format == "csr":
             return X[rows][:, used] @ some + intercepts
         out = np.empty((len(rows), coefs.shape[1]))

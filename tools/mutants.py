@@ -571,7 +571,7 @@ MUTANTS = [
     Mutant(SOFTMAX, "bend", "more * step", "step", OF_CLASSES + "history"),
     Mutant(SOFTMAX, "dot", "v + self.half", "v", OF_CLASSES + "history"),
     Mutant("kernels/lapack.pyx", "solved", "'T', 'N', &n", "'N', 'N', &n", "tests/test_interruptible.py -k equations"),
-    Mutant("solvers/quasi_newton.py", "_at", "0.5 * float(np.einsum", "0.1 * float(np.einsum", OF_CLASSES + "quasi"),
+    Mutant("solvers/quasi_newton.py", "_at", "0.5 * float(np.sum(np", "0.1 * float(np.sum(np", OF_CLASSES + "quasi"),
     Mutant("solvers/quasi_newton.py", "_by_library", "HIGH * level", "0 * level", OF_CLASSES + "quasi"),
     Mutant(SOFTMAX, "solve", "self.parts[k] - self.dot", "0 * self.parts[k] - self.dot", OF_CLASSES + "history"),
     Mutant("solvers/coordinates.py", "lent", "~self.on", "~of.counts[:1]", OF_CLASSES + "borrow"),

@@ -130,7 +130,7 @@ class QuasiNewton(Softmax):
             self._settle()
             down = self.back(self._residual(self.eta)[1])
             down -= l2 * self.W
-            gap = 0.5 * float(np.einsum("kj,kj,j->", down, down, 1 / l2))
+            gap = 0.5 * float(np.sum(np.square(down), axis=0) @ (1 / l2))
             if gap <= aim or not going or rounds == self.spec.max_iter:
                 break
             if self.begun is None:
