@@ -113,7 +113,7 @@ def test_y_at_the_edge_of_its_domain():
             GeneralizedLinearRegressor(loss).fit(X, size * amounts)
     for loss in ("poisson", "tweedie(1.5)", "tweedie(0.0)"):
         for l1_ratio in (0.0, 1.0):
-            with pytest.raises(ValueError, match="y.* is too large for the loss"):
+            with pytest.raises(ValueError, match=r"y.* is too large for the loss"):
                 GeneralizedLinearRegressor(loss, l1_ratio=l1_ratio, fit_intercept=False).fit(X, 1e300 * amounts)
     plain, tiny = (GammaRegressor(alpha=0.1, tol=1e-12).fit(X, size * amounts) for size in (1, 1e-200))
     np.testing.assert_allclose(tiny.coef_, plain.coef_, atol=1e-8)

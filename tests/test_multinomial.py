@@ -450,6 +450,8 @@ def test_history_knows_the_changes_it_was_told():
     np.testing.assert_allclose(history.solve(A @ g, lambda g: 0.1 * g), g, atol=1e-9)
     history.forget()
     np.testing.assert_array_equal(history.solve(g, lambda g: 0.1 * g), 0.1 * g)
+    history.add(np.eye(6)[0], np.eye(6)[1] - 1e-17 * np.eye(6)[0])          # curvature that is rounding: passed over
+    assert history.count == 0
 
 
 def test_history_bends_with_the_penalty():
