@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 from classes import ClassesJudge, chances, judged, named, of_path
 from fastreg.datafits.multinomial import MULTINOMIAL
+from fastreg.kernels.history import History
 from fastreg.kernels.softmax import (
-    History,
     followed_change,
     settled_residuals,
     softmax_levels,
@@ -410,6 +410,10 @@ def test_leading_coordinates_are_asked_for_where_they_pay():
                                   against_others(np.arange(3000) % 3, 3), Penalty(0.0), datafit=MULTINOMIAL),
                        Spec(np.ones(1)))
     assert leading.price(wide) == np.inf            # coordinates of rows
+    many = np.arange(600) % 200                     # each pair of classes is a reading of the rows
+    of = QuasiNewton(Problem.of(X.repeat(10, axis=0), against_others(many, 200), Penalty(0.0), datafit=MULTINOMIAL),
+                     Spec(np.ones(1)))
+    assert leading.price(of) > 100
 
 
 def test_what_steps_have_found_out_serves_at_the_next_alpha_in_few_steps(monkeypatch):

@@ -240,6 +240,24 @@ def test_no_fold_starts_from_what_has_seen_its_test_set(loss, shape, monkeypatch
         assert solutions.n_nonzero.sum() == 0
 
 
+def test_what_y_is_in_a_test_set_changes_nothing_of_a_fold():
+    """However loosely it is solved. (In lockstep it may be solved further, where another one needs more rounds.)"""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 20))
+    y, rows, alphas = X[:, 0] + rng.standard_normal(60), np.arange(60), np.array([0.3, 0.01])
+    splits = [(np.flatnonzero(rows % 3 != k), np.arange(k, 60, 3)) for k in range(3)]
+
+    def found(y, tol):
+        task = Problem.of(X, y[:, None], Penalty(1.0), weights=Weights(None, 60), n_threads=1)
+        paths = FoldPaths(task, Spec(alphas, tol=tol), as_folds(splits, 60))
+        paths.start(Penalty(1.0))
+        return [solutions.dense() for solutions in paths.advance(alphas)]
+
+    for tol in (1e-1, 1e-3):
+        for k, coefs in enumerate(found(y, tol)):
+            np.testing.assert_allclose(found(np.where(rows % 3 == k, 9 - y, y), tol)[k], coefs, atol=0, rtol=0)
+
+
 def test_folds_share_the_kernel_of_more_columns_than_rows():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, 200)), np.where(rng.random(60) < 0.5, 1.0, -1.0)

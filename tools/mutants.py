@@ -91,6 +91,7 @@ CRITERIA = "criteria.py"
 CURVED, REWEIGHTED, EXISTENCE = "solvers/curved.pyx", "solvers/reweighted.py", "solvers/existence.py"
 NEWTON, LOSS_ROWS = "solvers/newton.py", "solvers/rows.py"
 CLASSES, COUPLED, SOFTMAX = "kernels/classes.pyx", "solvers/coupled.pyx", "kernels/softmax.pyx"
+HISTORY = "kernels/history.pyx"
 OWN, POWERS = "tests/test_custom.py -k ", "tests/test_powers.py -k "
 OF_CLASSES, CLASSES_ALONE = "tests/test_multinomial.py -k ", "tests/test_classes.py -k "
 FREE_CLASSES = "tests/test_free_classes.py -k "
@@ -567,13 +568,13 @@ MUTANTS = [
     Mutant(SOFTMAX, "settled_residuals", "level[k] - mean[i]", "level[k]", OF_CLASSES + "softmax"),
     Mutant(SOFTMAX, "followed_change", "change[k, i] - mean[i]", "change[k, i]", OF_CLASSES + "softmax"),
     Mutant(SOFTMAX, "softmax_levels", "level / K", "0", OF_CLASSES + "softmax"),
-    Mutant(SOFTMAX, "add", "curvature > DBL_EPSILON", "curvature > -DBL_EPSILON", OF_CLASSES + "history"),
-    Mutant(SOFTMAX, "bend", "more * step", "step", OF_CLASSES + "history"),
-    Mutant(SOFTMAX, "dot", "v + self.half", "v", OF_CLASSES + "history"),
+    Mutant(HISTORY, "add", "curvature > DBL_EPSILON", "curvature > -DBL_EPSILON", OF_CLASSES + "history"),
+    Mutant(HISTORY, "bend", "more * step", "step", OF_CLASSES + "history"),
+    Mutant(HISTORY, "dot", "v + self.half", "v", OF_CLASSES + "history"),
     Mutant("kernels/lapack.pyx", "solved", "'T', 'N', &n", "'N', 'N', &n", "tests/test_interruptible.py -k equations"),
     Mutant("solvers/quasi_newton.py", "_at", "0.5 * float(np.sum(np", "0.1 * float(np.sum(np", OF_CLASSES + "quasi"),
     Mutant("solvers/quasi_newton.py", "_by_library", "HIGH * level", "0 * level", OF_CLASSES + "quasi"),
-    Mutant(SOFTMAX, "solve", "self.parts[k] - self.dot", "0 * self.parts[k] - self.dot", OF_CLASSES + "history"),
+    Mutant(HISTORY, "solve", "self.parts[k] - self.dot", "0 * self.parts[k] - self.dot", OF_CLASSES + "history"),
     Mutant("solvers/coordinates.py", "lent", "~self.on", "~of.counts[:1]", OF_CLASSES + "borrow"),
     Mutant("solvers/coordinates.py", "__init__", "self.on.mean()", "1", OF_CLASSES + "quasi"),
     Mutant("referee/classes.py", "left", "(1 - c) * self.r", "c * self.r", OF_CLASSES + "bad_answers"),

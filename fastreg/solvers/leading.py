@@ -17,8 +17,9 @@ from fastreg.threads import effective_threads
 MOST_COEFS, MOST_IMAGES = 2000, 2**23
 # Multiply-adds a second of BLAS on matrices, and on as many vectors as there are classes; elements a second of sparse
 # X, and of a factor; seconds for a row's probability of a class, and for a step beyond that. Share of a step that what
-# a factor makes of it may take.
+# a factor makes of it may take. Seconds for each pair of classes, of a row and of each of its images.
 RATE, NARROW, SPARSE, READ, CHANCE, STEP, DEAR = 1.2e10, 5e9, 1e9, 2.4e9, 6e-9, 4e-4, 0.6
+OF_ROW, OF_IMAGE = 7.5e-8, 5.5e-9
 # Steps that a new matrix will need, and those that tell how fast they get on; solutions that it serves.
 FRESH, SEEN, SERVED = 8, 5, 2
 # A gap that stands for none.
@@ -88,7 +89,8 @@ def price(of):
     if r == 0 or 2 * (K * r) ** 2 / READ > DEAR * step:
         return np.inf
     rows = min(problem.n, MOST_IMAGES // r)
-    made = (0.25 * (K * r) ** 2 * rows + (K * r) ** 3 / 3 + rows * r * of.size / problem.n) / RATE
+    made = K * (K - 1) / 2 * rows * (OF_ROW + r * OF_IMAGE + 0.5 * r * r / RATE)
+    made += ((K * r) ** 3 / 3 + rows * r * of.size / problem.n) / RATE
     return made / SERVED / step
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastreg.kernels.gram import reads_directly
+from fastreg.kernels.history import History
 from fastreg.kernels.softmax import (
-    History,
     followed_change,
     settled_residuals,
     softmax_levels,
@@ -35,7 +35,7 @@ HIDDEN, IDLE = 1e-13, 20
 SETTLING, SETTLED = 5, 1e-15
 
 
-class Rows(NamedTuple):
+class There(NamedTuple):
     """Probabilities and weighted residuals, of shape (n_classes, n), and the slope and curvature of the loss along the
     direction that leads there, less the one."""
 
@@ -204,7 +204,7 @@ class QuasiNewton(Softmax):
         return by_means if self.matrix is None else self.matrix.preconditioner(alpha, by_means)
 
     def _length(self, v, slope, cross, bend):
-        """(How far to go along v, the Rows there), by Newton's method on the slope: 0 where there is no way down.
+        """(How far to go along v, what is There), by Newton's method on the slope: 0 where there is no way down.
 
         The penalty's slope is cross + t bend."""
         low, high, part = 0.0, np.inf, 1.0
@@ -221,8 +221,8 @@ class QuasiNewton(Softmax):
 
     # ---- rows and intercepts -----------------------------------------------------------------------------------------
     def _rows(self, eta, v=None, part=0.0):
-        """Rows at eta + part v."""
-        return Rows(*softmax_rows(self.Y, self.weights, eta, v, part))
+        """There, at eta + part v."""
+        return There(*softmax_rows(self.Y, self.weights, eta, v, part))
 
     def _residual(self, eta):
         """(Probabilities, label less probability under the weights), of shape (n_classes, n)."""
